@@ -1,0 +1,48 @@
+# The one build of the module (PGXS). The core alone, with its unit tests and fuzzers, is CMake's: see CMakeLists.txt.
+
+EXTENSION = auren_events
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/$(EXTENSION).control)
+
+MODULE_big = auren_events
+SOURCES = $(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*.cpp $(srcdir)/src/sql/*.cpp))
+OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(SOURCES))
+
+# The install script is these pieces in this order.
+INSTALL_PIECES = $(addprefix $(srcdir)/sql/install/, \
+	00_schema.sql 10_store.sql 20_append.sql 30_read.sql 40_streams.sql 50_notify.sql 60_access.sql \
+	70_drop_guard.sql 90_dump.sql)
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+DATA = $(wildcard $(srcdir)/sql/updates/*.sql)
+
+REGRESS = $(shell sed 's/\#.*//' $(srcdir)/sql/order 2>/dev/null)
+REGRESS_OPTS = --inputdir=$(srcdir) --load-extension=$(EXTENSION)
+ISOLATION = $(patsubst $(srcdir)/test/specs/%.spec,%,$(sort $(wildcard $(srcdir)/test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --load-extension=$(EXTENSION)
+EXTRA_CLEAN = $(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d) output_iso results regression.diffs regression.out
+
+PG_CONFIG ?= pg_config
+INCLUDEDIR_SERVER := $(shell $(PG_CONFIG) --includedir-server)
+PG_CPPFLAGS = -I$(srcdir)/src -isystem $(INCLUDEDIR_SERVER)
+PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-register -MMD -MP $(EXTRA_CXXFLAGS)
+# PGXS links with the C compiler. The version script keeps private every symbol that SQL does not name (before 16 the
+# server does not mark its own macros for -fvisibility=hidden).
+SHLIB_LINK = -lstdc++ -Wl,--version-script=$(srcdir)/src/module.map
+
+# JIT could inline nothing of a module that keeps its errors behind a guard, and bitcode would tie users to one clang.
+override with_llvm = no
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+srcdir ?= .
+include $(PGXS)
+
+-include $(OBJS:.o=.d)
+
+$(EXTENSION)--$(EXTVERSION).sql: $(INSTALL_PIECES) $(srcdir)/$(EXTENSION).control
+	cat $(INSTALL_PIECES) > $@
+
+# TAP: PostgreSQL::Test makes and ends its own servers.
+prove_check:
+	@cd $(srcdir) && PG_CONFIG='$(PG_CONFIG)' PATH="$(bindir):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
+		PERL5LIB='$(pgxsdir)/src/test/perl:'"$$PERL5LIB" TESTDIR='$(CURDIR)/build/tap' TESTLOGDIR='$(CURDIR)/build/tap/log' \
+		prove -v $(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),test/t/*.pl)
+.PHONY: prove_check

@@ -1,0 +1,70 @@
+-- Reading.
+
+CREATE FUNCTION events.current_tenant() RETURNS text
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_current_tenant';
+COMMENT ON FUNCTION events.current_tenant() IS 'tenant that this session writes and reads: app.tenant_id, or ''default''; 42501 when a binding forbids it';
+
+CREATE FUNCTION events.view_tenant() RETURNS text
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_view_tenant';
+COMMENT ON FUNCTION events.view_tenant() IS 'tenant whose rows the views show; 42501 while a policy on events.event_store applies to the caller, since a view would pass it by';
+
+CREATE FUNCTION events.replay_stream(
+	p_stream_id    text,
+	p_from_version bigint DEFAULT 1,
+	p_to_version   bigint DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
+                 metadata jsonb, created_by text, global_position bigint)
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_replay_stream';
+COMMENT ON FUNCTION events.replay_stream(text, bigint, bigint) IS 'events of a stream in order of version, from and to included';
+
+CREATE FUNCTION events.replay_stream_backward(
+	p_stream_id    text,
+	p_from_version bigint  DEFAULT NULL,
+	p_limit        integer DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
+                 metadata jsonb, created_by text, global_position bigint)
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_replay_stream_backward';
+COMMENT ON FUNCTION events.replay_stream_backward(text, bigint, integer) IS 'events of a stream, newest first, from a version (included; NULL: the newest) and at most p_limit';
+
+CREATE FUNCTION events.last_event(p_stream_id text, p_event_type text DEFAULT NULL)
+	RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
+	               metadata jsonb, created_by text, global_position bigint)
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_last_event';
+COMMENT ON FUNCTION events.last_event(text, text) IS 'newest event of a stream, or its newest event of a type; no row when there is none';
+
+CREATE FUNCTION events.get_stream_state(p_stream_id text, p_to_version bigint DEFAULT NULL) RETURNS jsonb
+	LANGUAGE C STABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'auren_get_stream_state';
+COMMENT ON FUNCTION events.get_stream_state(text, bigint) IS 'state of a stream, now or at a version: each event type with the data of its latest event; {} for a stream without events';
+
+CREATE FUNCTION events.stream_version(p_stream_id text) RETURNS bigint
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_stream_version';
+COMMENT ON FUNCTION events.stream_version(text) IS 'version of a stream; NULL when it does not exist';
+
+CREATE FUNCTION events.stream_exists(p_stream_id text) RETURNS boolean
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_stream_exists';
+COMMENT ON FUNCTION events.stream_exists(text) IS 'whether a stream has an event';
+
+CREATE FUNCTION events.events_by_time(
+	p_from           timestamptz,
+	p_to             timestamptz,
+	p_event_type     text    DEFAULT NULL,
+	p_limit          integer DEFAULT 1000,
+	p_after_position bigint  DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, event_type text, event_data jsonb,
+                 created_at timestamptz, metadata jsonb, created_by text, global_position bigint)
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_events_by_time';
+COMMENT ON FUNCTION events.events_by_time(timestamptz, timestamptz, text, integer, bigint) IS
+'events of a time range (from included, to not) in order of time and position; for the next page give the last row''s created_at as p_from and its global_position as p_after_position';
+
+CREATE FUNCTION events.find_events(
+	p_contains        jsonb,
+	p_event_type      text        DEFAULT NULL,
+	p_from            timestamptz DEFAULT NULL,
+	p_to              timestamptz DEFAULT NULL,
+	p_limit           integer     DEFAULT 100,
+	p_before_position bigint      DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, event_type text, event_data jsonb,
+                 created_at timestamptz, metadata jsonb, created_by text, global_position bigint)
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_find_events';
+COMMENT ON FUNCTION events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint) IS
+'events whose data contains p_contains (as @> does, by the GIN index), newest first; for the next page give the last row''s global_position as p_before_position';

@@ -1,0 +1,9 @@
+-- DROP EXTENSION would take every event with it without a word.
+
+CREATE FUNCTION events.guard_drop() RETURNS event_trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_guard_drop';
+COMMENT ON FUNCTION events.guard_drop() IS 'event trigger: refuses to drop auren_events while it holds events, unless auren_events.allow_drop is on';
+
+CREATE EVENT TRIGGER auren_events_guard_drop ON ddl_command_start
+	WHEN TAG IN ('DROP EXTENSION', 'DROP OWNED') EXECUTE FUNCTION events.guard_drop();
+COMMENT ON EVENT TRIGGER auren_events_guard_drop IS 'keeps DROP EXTENSION auren_events from taking events with it';

@@ -1,0 +1,12 @@
+-- What a dump must hold, and what nobody may do unless granted. Months are no members of the extension:
+-- pg_dump holds them as tables of the database.
+
+SELECT pg_catalog.pg_extension_config_dump('events.global_position_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('events.event_store', '');
+SELECT pg_catalog.pg_extension_config_dump('events.stream_rows', '');
+SELECT pg_catalog.pg_extension_config_dump('events.supplied_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('events.tenant_bindings', '');
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA events FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA events FROM PUBLIC;

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace auren {
+
+inline constexpr std::size_t kMaxStreamIdCharacters = 255;
+inline constexpr std::size_t kMaxEventTypeCharacters = 100;
+inline constexpr std::size_t kMaxCreatedByCharacters = 255;
+inline constexpr std::size_t kMaxTenantIdCharacters = 255;
+
+/*
+ * A name as the caller gave it: its bytes in the server's encoding and how many characters they are.
+ */
+struct Name {
+	std::string_view bytes;
+	std::size_t characters;
+};
+
+// Each throws 22023 when the name is empty, too long, has a control character, or begins or ends with a blank.
+void CheckStreamId(const Name &name);
+void CheckEventType(const Name &name);
+void CheckTenantId(const Name &name);
+// created_by is prose: it may be empty and hold anything but more than 255 characters
+void CheckCreatedBy(const Name &name);
+
+// "user" of "user:42", the whole id when it has no colon
+std::string_view Category(std::string_view stream_id);
+
+// The guide's naming practice (auren_events.naming): an empty string, or what is wrong with the name.
+std::string NamingFlawOfEventType(std::string_view event_type);
+std::string NamingFlawOfStreamId(std::string_view stream_id);
+
+} // namespace auren

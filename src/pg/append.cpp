@@ -1,0 +1,447 @@
+#include "pg/append.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "core/error.hpp"
+#include "core/month.hpp"
+#include "pg/btree.hpp"
+#include "pg/event_read.hpp"
+#include "pg/event_write.hpp"
+#include "pg/guard.hpp"
+#include "pg/months.hpp"
+#include "pg/random.hpp"
+#include "pg/store.hpp"
+#include "pg/stream_row.hpp"
+#include "pg/tenant.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+EventIdMaker id_maker;
+
+// What the lock on a stream's row showed.
+struct LockedStream {
+	StreamRow row;
+	int64 last_created_at = PG_INT64_MIN;
+	int64 created_at = 0; // of its new events
+};
+
+// Columns of events.supplied_ids
+enum SuppliedIdColumn : int { kSuppliedTenant, kSuppliedId, kSuppliedMonth, kSuppliedPosition, kSuppliedIdColumns };
+
+[[noreturn]] void
+ThrowLostRace(std::string_view stream_id) {
+	throw DomainError(sqlstate::kSerializationFailure,
+	                  "could not serialize the append to stream \"" + std::string(stream_id) + "\"",
+	                  "A concurrent transaction appended to the stream after this transaction's snapshot was taken.",
+	                  "Retry the whole transaction.");
+}
+
+Datum
+UuidDatum(const EventId &id) {
+	return PointerGetDatum(id.data());
+}
+
+/*
+ * An append on its way: the tables that it holds open, the plan, and what the store said. One object per call; on an
+ * error the transaction's end closes what is open.
+ */
+class Appending {
+  public:
+	explicit Appending(const AppendRequest &request)
+	    : request_(request), plan_(request.elements), tenant_(CurrentTenant()), results_(request.elements.size()) {
+		for (std::size_t i = 0; i < request.expectations.size(); i++) {
+			plan_.Expect(i, request.expectations[i]);
+		}
+		plan_.ResolveRepeats(request.elements);
+	}
+
+	std::vector<AppendedEvent>
+	Run() {
+		OpenStore();
+		LockStreams();
+		FindStored();
+		plan_.AssignVersions();
+		if (plan_.new_events() > 0) {
+			GiveTimes();
+			GivePositions();
+			InsertSuppliedIds();
+			Write();
+		}
+		FillRepeats();
+		CloseStore();
+		return std::move(results_);
+	}
+
+  private:
+	// The month of now is made before any stream is locked: months, then streams, then ids is the order of every append.
+	void
+	OpenStore() {
+		OpenEvents();
+		EnsureMonth(GetCurrentTimestamp());
+		Call([this] { rows_ = OpenStreamRows(RowExclusiveLock); });
+	}
+
+	void
+	OpenEvents() {
+		Call([this] { events_ = table_open(Oids().events, RowExclusiveLock); });
+	}
+
+	void
+	EnsureMonth(int64 micros) {
+		const bool exists = Call([&] { return OidIsValid(FindPartition(events_, micros).relid); });
+		if (exists) {
+			return;
+		}
+		// the maker refuses while anybody in this session has the table open, us included
+		Call([this] { table_close(events_, NoLock); });
+		MakeMonths(Month::FromMicros(micros), 1 + kMonthsAhead);
+		OpenEvents();
+	}
+
+	void
+	LockStreams() {
+		auto &streams = plan_.streams();
+		locked_.resize(streams.size());
+		for (std::size_t i = 0; i < streams.size(); i++) {
+			LockStream(&streams[i], &locked_[i]);
+		}
+	}
+
+	void
+	LockStream(AppendPlan::Stream *stream, LockedStream *locked) {
+		const Datum stream_id = DatumOfStream(stream);
+		for (int turn = 0;; turn++) {
+			locked->row = Call([&] { return LockStreamRow(rows_, tenant_.text, stream_id); });
+			if (locked->row.found) {
+				break;
+			}
+			const int32 month = Month::FromMicros(GetCurrentTimestamp()).StartDays();
+			const bool inserted = Call([&] { return InsertStreamRow(rows_, tenant_.text, stream_id, month); });
+			if (inserted) {
+				// version 0: nobody else can see the stream before this transaction ends
+				locked->row.last_month = month;
+				return;
+			}
+			if (turn == 1000) {
+				ThrowLostRace(stream->id);
+			}
+		}
+		stream->closed = locked->row.closed;
+		const Month last = Month::FromDays(locked->row.last_month);
+		const Newest newest = Call([&] { return ReadNewest(last, stream_id); });
+		if (!newest.month_exists && locked->row.dropped_version == 0) {
+			throw DomainError(sqlstate::kNotInState,
+			                  "the month that holds the newest events of stream \"" + std::string(stream->id) + "\" is missing",
+			                  "Partition event_store_" + last.Suffix() + " was detached or dropped.",
+			                  "Attach it again: without it the stream's next version is not known.");
+		}
+		if (newest.found && !newest.visible) {
+			ThrowLostRace(stream->id);
+		}
+		stream->version = newest.found ? newest.version : locked->row.dropped_version;
+		locked->last_created_at = newest.found ? newest.created_at : PG_INT64_MIN;
+	}
+
+	struct Newest {
+		bool month_exists;
+		bool found;
+		bool visible;
+		int64 version;
+		int64 created_at;
+	};
+
+	// Server side.
+	Newest
+	ReadNewest(Month month, Datum stream_id) {
+		Newest newest = {};
+		const PartitionRange range = FindPartition(events_, month.StartMicros());
+		newest.month_exists = OidIsValid(range.relid);
+		if (!newest.month_exists) {
+			return newest;
+		}
+		Relation partition = table_open(range.relid, RowExclusiveLock);
+		const PartitionShape *shape = ShapeOf(partition);
+		if (!OidIsValid(shape->stream_index) || !shape->direct_read) {
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			                errmsg("partition \"%s\" lacks its unique index on tenant_id, stream_id, stream_version",
+			                       RelationGetRelationName(partition)),
+			                errhint("Make it again as in the other partitions; appends need it to find a stream's version.")));
+		}
+		StoredEvent event = NewestEvent(partition, shape, tenant_.text, stream_id);
+		newest.found = event.found;
+		if (event.found) {
+			newest.visible = event.visible;
+			newest.version = DatumGetInt64(event.row.values[kStreamVersion]);
+			newest.created_at = DatumGetTimestampTz(event.row.values[kCreatedAt]);
+		}
+		Release(&event);
+		table_close(partition, NoLock);
+		return newest;
+	}
+
+	// A supplied id that the store holds was appended before; with the same content its first result is the answer.
+	void
+	FindStored() {
+		if (plan_.supplied().empty()) {
+			return;
+		}
+		Call([this] {
+			ids_ = table_open(Oids().supplied_ids, RowExclusiveLock);
+			ids_pkey_ = index_open(Oids().supplied_ids_pkey, RowExclusiveLock);
+		});
+		for (const std::uint32_t element : plan_.supplied()) {
+			const EventId &id = *request_.elements[element].supplied_id;
+			const Stored stored = Call([&] { return LookUp(element, id); });
+			if (!stored.found) {
+				continue;
+			}
+			if (!stored.same_content) {
+				ThrowIdReused(id);
+			}
+			if (!stored.visible) {
+				ThrowLostRace(request_.elements[element].stream_id);
+			}
+			plan_.MarkStored(element, stored.version);
+			results_[element] = {id, stored.version, stored.position};
+		}
+	}
+
+	struct Stored {
+		bool found;
+		bool visible;
+		bool same_content;
+		int64 version;
+		int64 position;
+	};
+
+	// Server side. Where the event of an id is: an id that a caller supplied says so in events.supplied_ids, one that
+	// the store made says it itself.
+	Stored
+	LookUp(std::uint32_t element, const EventId &id) {
+		Stored stored = {};
+		const Datum keys[2] = {UuidDatum(id), tenant_.text};
+		int64 position = 0;
+		int64 micros = 0;
+		if (FindSuppliedId(keys, &micros, &position)) {
+			stored.found = true;
+		} else if (!TimeOfMadeId(id, &micros)) {
+			return stored;
+		}
+		const PartitionRange range = FindPartition(events_, micros);
+		if (!OidIsValid(range.relid)) {
+			return stored; // a supplied id whose month was dropped: found, and nothing left that could be the same
+		}
+		Relation partition = table_open(range.relid, RowExclusiveLock);
+		const PartitionShape *shape = ShapeOf(partition);
+		if (!shape->direct_read || !OidIsValid(shape->position_index) || !OidIsValid(shape->event_id_index)) {
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			                errmsg("partition \"%s\" lacks its index on event_id or on global_position",
+			                       RelationGetRelationName(partition)),
+			                errhint("Make it again as in the other partitions; supplied ids are looked up by them.")));
+		}
+		StoredEvent event = stored.found ? EventAtPosition(partition, shape, position)
+		                                 : EventWithId(partition, shape, keys[0], keys[1]);
+		if (event.found) {
+			stored.found = true;
+			stored.visible = event.visible;
+			stored.same_content = SameContent(event.row, element);
+			stored.version = DatumGetInt64(event.row.values[kStreamVersion]);
+			stored.position = DatumGetInt64(event.row.values[kGlobalPosition]);
+		}
+		Release(&event);
+		table_close(partition, NoLock);
+		return stored;
+	}
+
+	bool
+	FindSuppliedId(const Datum *keys, int64 *micros, int64 *position) {
+		static const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
+		TupleTableSlot *slot = table_slot_create(ids_, nullptr);
+		const bool found = FindLast(ids_, ids_pkey_, keys, equal, 2, slot);
+		if (found) {
+			slot_getallattrs(slot);
+			*micros = Month::FromDays(DatumGetDateADT(slot->tts_values[kSuppliedMonth])).StartMicros();
+			*position = DatumGetInt64(slot->tts_values[kSuppliedPosition]);
+		}
+		ExecDropSingleTupleTableSlot(slot);
+		return found;
+	}
+
+	static bool
+	TimeOfMadeId(const EventId &id, int64 *micros) {
+		const auto unix_micros = MicrosOfEventId(id);
+		if (unix_micros) {
+			*micros = *unix_micros - kUnixEpochOffset;
+		}
+		return unix_micros.has_value();
+	}
+
+	bool
+	SameContent(const EventRow &row, std::uint32_t element) const {
+		const AppendRequest::Datums &given = request_.datums[element];
+		return SameBytes(row.values[kStreamId], given.stream_id) && SameBytes(row.values[kEventType], given.event_type) &&
+		       SameBytes(row.values[kEventData], given.data) && SameBytes(row.values[kMetadata], given.metadata) &&
+		       SameBytes(row.values[kCreatedBy], request_.created_by);
+	}
+
+	// jsonb and text have one form for one value, so equal bytes are equal content, digits included.
+	static bool
+	SameBytes(Datum a, Datum b) {
+		struct varlena *detoasted = PG_DETOAST_DATUM_PACKED(a);
+		const bool same = VARSIZE_ANY_EXHDR(detoasted) == VARSIZE_ANY_EXHDR(DatumGetPointer(b)) &&
+		                  std::memcmp(VARDATA_ANY(detoasted), VARDATA_ANY(DatumGetPointer(b)), VARSIZE_ANY_EXHDR(detoasted)) == 0;
+		if (PointerGetDatum(detoasted) != a) {
+			pfree(detoasted);
+		}
+		return same;
+	}
+
+	// Taken behind the locks and never before a stream's last event: a late transaction cannot append to an older month.
+	void
+	GiveTimes() {
+		now_ = GetCurrentTimestamp();
+		EnsureMonth(now_);
+		const auto &streams = plan_.streams();
+		for (std::size_t i = 0; i < streams.size(); i++) {
+			if (streams[i].new_events == 0) {
+				continue;
+			}
+			LockedStream &locked = locked_[i];
+			locked.created_at = std::max(now_, locked.last_created_at);
+			const int32 month = Month::FromMicros(locked.created_at).StartDays();
+			if (locked.row.last_month == month) {
+				continue;
+			}
+			if (!locked.row.found) {
+				// inserted by this call, a moment before the month ended
+				const Datum stream_id = DatumOfStream(&streams[i]);
+				locked.row = Call([&] { return LockStreamRow(rows_, tenant_.text, stream_id); });
+			}
+			Call([&] { SetLastMonth(rows_, locked.row, month); });
+		}
+	}
+
+	void
+	GivePositions() {
+		const Oid sequence = Oids().positions;
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			const AppendPlan::Element &element = plan_.elements()[i];
+			if (element.fate != Fate::kNew) {
+				continue;
+			}
+			AppendedEvent &result = results_[i];
+			result.version = element.version;
+			result.position = Call([&] { return nextval_internal(sequence, false); });
+			const auto &supplied = request_.elements[i].supplied_id;
+			result.id = supplied ? *supplied
+			                     : id_maker.Make(locked_[element.stream].created_at + kUnixEpochOffset, RandomBits());
+		}
+	}
+
+	// In the order of their bytes, as they were looked up. An id that another transaction took meanwhile belongs to
+	// another stream (this one is locked), so to other content.
+	void
+	InsertSuppliedIds() {
+		for (const std::uint32_t i : plan_.supplied()) {
+			const AppendPlan::Element &element = plan_.elements()[i];
+			if (element.fate != Fate::kNew) {
+				continue;
+			}
+			static const int key_columns[2] = {kSuppliedId, kSuppliedTenant};
+			const bool isnull[kSuppliedIdColumns] = {};
+			Datum values[kSuppliedIdColumns];
+			values[kSuppliedTenant] = tenant_.text;
+			values[kSuppliedId] = UuidDatum(results_[i].id);
+			values[kSuppliedMonth] =
+			    DateADTGetDatum(Month::FromMicros(locked_[element.stream].created_at).StartDays());
+			values[kSuppliedPosition] = Int64GetDatum(results_[i].position);
+			const bool inserted = Call([&] { return InsertUnlessThere(ids_, ids_pkey_, key_columns, values, isnull); });
+			if (!inserted) {
+				ThrowIdReused(results_[i].id);
+			}
+		}
+	}
+
+	void
+	Write() {
+		EventWriter writer;
+		const int expected = static_cast<int>(plan_.new_events());
+		Call([&] { BeginWrite(&writer, events_, expected); });
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			const AppendPlan::Element &element = plan_.elements()[i];
+			if (element.fate != Fate::kNew) {
+				continue;
+			}
+			const AppendRequest::Datums &given = request_.datums[i];
+			Datum values[kEventColumns];
+			values[kEventId] = UuidDatum(results_[i].id);
+			values[kStreamId] = given.stream_id;
+			values[kStreamVersion] = Int64GetDatum(results_[i].version);
+			values[kEventType] = given.event_type;
+			values[kEventData] = given.data;
+			values[kMetadata] = given.metadata;
+			values[kCreatedAt] = TimestampTzGetDatum(locked_[element.stream].created_at);
+			values[kCreatedBy] = request_.created_by;
+			values[kTenantId] = tenant_.text;
+			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
+			Call([&] { WriteEvent(&writer, values); });
+		}
+		Call([&] { EndWrite(&writer); });
+	}
+
+	void
+	FillRepeats() {
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			if (plan_.elements()[i].fate == Fate::kRepeated) {
+				results_[i] = results_[plan_.elements()[i].original];
+			}
+		}
+	}
+
+	void
+	CloseStore() {
+		Call([this] {
+			if (ids_ != nullptr) {
+				index_close(ids_pkey_, NoLock);
+				table_close(ids_, NoLock);
+			}
+			Close(rows_);
+			table_close(events_, NoLock);
+		});
+	}
+
+	// a stream's id as the datum of one of its elements
+	Datum
+	DatumOfStream(const AppendPlan::Stream *stream) const {
+		return request_.datums[stream->element].stream_id;
+	}
+
+	const AppendRequest &request_;
+	AppendPlan plan_;
+	Tenant tenant_;
+	std::vector<AppendedEvent> results_;
+	std::vector<LockedStream> locked_;
+	int64 now_ = 0;
+	Relation events_ = nullptr;
+	StreamRows rows_ = {};
+	Relation ids_ = nullptr;
+	Relation ids_pkey_ = nullptr;
+};
+
+} // namespace
+
+std::vector<AppendedEvent>
+Append(const AppendRequest &request) {
+	// what the executor would have refused: a read-only transaction, a standby, a parallel worker
+	Call([] {
+		PreventCommandIfReadOnly("events.append_event()");
+		PreventCommandIfParallelMode("events.append_event()");
+	});
+	return Appending(request).Run();
+}
+
+} // namespace auren::pg

@@ -1,0 +1,72 @@
+#pragma once
+
+// The only file that knows the server's major version. Each entry has one shape for its callers; the comment says what
+// changed and since when.
+
+#include "pg/postgres.hpp"
+
+namespace auren::pg::compat {
+
+// index_beginscan
+//   18: + IndexScanInstrumentation before the number of keys
+inline IndexScanDesc
+BeginIndexScan(Relation heap, Relation index, Snapshot snapshot, int keys) {
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, nullptr, keys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, keys, 0);
+#endif
+}
+
+// index_insert_cleanup
+//   17: an access method may keep state for a series of inserts (BRIN does)
+inline void
+EndIndexInserts([[maybe_unused]] Relation index, [[maybe_unused]] IndexInfo *info) {
+#if PG_VERSION_NUM >= 170000
+	index_insert_cleanup(index, info);
+#endif
+}
+
+// Rights of the tables that a query names.
+//   15: in the range table; 16: in a list of their own
+inline void
+WaiveTableRights(Query *query, Oid relid) {
+#if PG_VERSION_NUM >= 160000
+	ListCell *cell;
+	foreach (cell, query->rteperminfos) {
+		auto *info = lfirst_node(RTEPermissionInfo, cell);
+		if (info->relid == relid) {
+			info->requiredPerms = 0;
+		}
+	}
+#else
+	ListCell *cell;
+	foreach (cell, query->rtable) {
+		auto *entry = lfirst_node(RangeTblEntry, cell);
+		if (entry->rtekind == RTE_RELATION && entry->relid == relid) {
+			entry->requiredPerms = 0;
+		}
+	}
+#endif
+}
+
+// _bt_mkscankey, _bt_search
+//   16: the heap relation instead of the snapshot; only a search for writing needs it
+inline BTStack
+SearchBtree(Relation index, BTScanInsert key, Buffer *leaf) {
+#if PG_VERSION_NUM >= 160000
+	return _bt_search(index, nullptr, key, leaf, BT_READ);
+#else
+	return _bt_search(index, key, leaf, BT_READ, nullptr);
+#endif
+}
+
+} // namespace auren::pg::compat
+
+// PG_MODULE_MAGIC
+//   18: the module tells its name and version
+#if PG_VERSION_NUM >= 180000
+#define AUREN_MODULE_MAGIC(module_version) PG_MODULE_MAGIC_EXT(.name = "auren_events", .version = module_version)
+#else
+#define AUREN_MODULE_MAGIC(module_version) PG_MODULE_MAGIC
+#endif

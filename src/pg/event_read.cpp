@@ -1,0 +1,297 @@
+#include "pg/event_read.hpp"
+
+#include <cstring>
+
+#include "core/month.hpp"
+#include "pg/btree.hpp"
+#include "pg/compat.hpp"
+#include "pg/stream_row.hpp"
+
+namespace auren::pg {
+
+const char *const kEventColumnList = "event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, "
+                                     "created_by, tenant_id, global_position";
+
+namespace {
+
+constexpr long kFetchRows = 256;
+
+void
+ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
+	slot_getallattrs(slot);
+	for (int column = 0; column < kEventColumns; column++) {
+		row->values[column] = slot->tts_values[attnum[column] - 1];
+	}
+}
+
+StoredEvent
+Find(Relation partition, const PartitionShape *shape, Oid index_oid, const Datum *keys, const Oid *equal, int key_count) {
+	StoredEvent event;
+	event.visible = false;
+	event.slot = table_slot_create(partition, nullptr);
+	Relation index = index_open(index_oid, AccessShareLock);
+	event.found = FindLast(partition, index, keys, equal, key_count, event.slot);
+	index_close(index, NoLock);
+	if (!event.found) {
+		return event;
+	}
+	ReadSlot(event.slot, shape->attnum, &event.row);
+	if (!IsolationUsesXactSnapshot()) {
+		event.visible = true;
+		return event;
+	}
+	// Our own earlier rows of the same statement are not visible to its snapshot, and no race.
+	bool isnull;
+	const TransactionId inserter = DatumGetTransactionId(slot_getsysattr(event.slot, MinTransactionIdAttributeNumber, &isnull));
+	event.visible = TransactionIdIsCurrentTransactionId(inserter) ||
+	                table_tuple_satisfies_snapshot(partition, event.slot, GetTransactionSnapshot());
+	return event;
+}
+
+void
+CloseMonth(StreamScan *scan) {
+	if (scan->scan != nullptr) {
+		index_endscan(scan->scan);
+		ExecDropSingleTupleTableSlot(scan->slot);
+		index_close(scan->index, NoLock);
+		table_close(scan->heap, NoLock);
+		scan->scan = nullptr;
+	}
+	if (scan->portal != nullptr) {
+		SPI_cursor_close(scan->portal);
+		scan->portal = nullptr;
+	}
+}
+
+void
+OpenPortal(StreamScan *scan, int64 lower, int64 upper) {
+	if (!scan->spi_connected) {
+		SPI_connect();
+		scan->spi_connected = true;
+		MemoryContextSwitchTo(scan->context);
+	}
+	StringInfoData sql;
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+	                 "SELECT %s FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND stream_id "
+	                 "OPERATOR(pg_catalog.=) $2 AND stream_version OPERATOR(pg_catalog.>=) $3 AND stream_version "
+	                 "OPERATOR(pg_catalog.<=) $4 AND created_at OPERATOR(pg_catalog.>=) $5 AND created_at "
+	                 "OPERATOR(pg_catalog.<) $6 ORDER BY stream_version %s",
+	                 kEventColumnList, scan->backward ? "DESC" : "ASC");
+	Oid types[6] = {TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum arguments[6] = {scan->tenant,
+	                      scan->stream,
+	                      Int64GetDatum(scan->from_version),
+	                      Int64GetDatum(scan->to_version),
+	                      TimestampTzGetDatum(lower < MIN_TIMESTAMP ? MIN_TIMESTAMP : lower),
+	                      TimestampTzGetDatum(upper >= END_TIMESTAMP ? END_TIMESTAMP - 1 : upper)};
+	SPIPlanPtr plan = PrepareWaived(sql.data, 6, types, 0);
+	scan->portal = SPI_cursor_open(nullptr, plan, arguments, nullptr, true);
+	SPI_freeplan(plan);
+	pfree(sql.data);
+	MemoryContextSwitchTo(scan->context);
+	scan->portal_rows = nullptr;
+	scan->portal_row_count = 0;
+	scan->portal_row = 0;
+}
+
+// Opens the next month that may hold events of the stream. False when there is none.
+bool
+OpenMonth(StreamScan *scan) {
+	if (scan->row_security) {
+		const bool first = scan->lower < scan->upper;
+		if (first) {
+			OpenPortal(scan, scan->lower, scan->upper);
+			scan->upper = scan->lower;
+		}
+		return first;
+	}
+	const PartitionRange range = FirstPartition(scan->events, scan->lower, scan->upper, scan->backward);
+	if (!OidIsValid(range.relid)) {
+		return false;
+	}
+	const int64 lower = Max(range.lower, scan->lower);
+	const int64 upper = Min(range.upper, scan->upper);
+	if (scan->backward) {
+		scan->upper = lower;
+	} else {
+		scan->lower = upper;
+	}
+	Relation heap = table_open(range.relid, AccessShareLock);
+	const PartitionShape *shape = ShapeOf(heap);
+	const bool direct = shape->direct_read;
+	const Oid index_oid = shape->stream_index;
+	if (direct) {
+		std::memcpy(scan->attnum, shape->attnum, sizeof scan->attnum);
+	}
+	if (!direct) {
+		table_close(heap, NoLock);
+		OpenPortal(scan, lower, upper);
+		return true;
+	}
+	scan->heap = heap;
+	scan->index = index_open(index_oid, AccessShareLock);
+	scan->slot = table_slot_create(heap, nullptr);
+	ScanKeyData keys[4];
+	int key_count = 0;
+	ScanKeyInit(&keys[key_count++], 1, BTEqualStrategyNumber, F_TEXTEQ, scan->tenant);
+	ScanKeyInit(&keys[key_count++], 2, BTEqualStrategyNumber, F_TEXTEQ, scan->stream);
+	if (scan->from_version > 1) {
+		ScanKeyInit(&keys[key_count++], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(scan->from_version));
+	}
+	if (scan->to_version < PG_INT64_MAX) {
+		ScanKeyInit(&keys[key_count++], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->to_version));
+	}
+	scan->scan = compat::BeginIndexScan(heap, scan->index, scan->snapshot, key_count);
+	index_rescan(scan->scan, keys, key_count, nullptr, 0);
+	return true;
+}
+
+bool
+NextOfPortal(StreamScan *scan, EventRow *row) {
+	if (scan->portal_row >= scan->portal_row_count) {
+		if (scan->portal_rows != nullptr) {
+			SPI_freetuptable(scan->portal_rows);
+		}
+		SPI_cursor_fetch(scan->portal, true, kFetchRows);
+		MemoryContextSwitchTo(scan->context);
+		scan->portal_rows = SPI_tuptable;
+		scan->portal_row_count = SPI_processed;
+		scan->portal_row = 0;
+		if (scan->portal_row_count == 0) {
+			return false;
+		}
+	}
+	HeapTuple tuple = scan->portal_rows->vals[scan->portal_row++];
+	for (int column = 0; column < kEventColumns; column++) {
+		bool isnull;
+		row->values[column] = heap_getattr(tuple, column + 1, scan->portal_rows->tupdesc, &isnull);
+	}
+	return true;
+}
+
+bool
+NextOfMonth(StreamScan *scan, EventRow *row) {
+	if (scan->portal != nullptr) {
+		return NextOfPortal(scan, row);
+	}
+	if (!index_getnext_slot(scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot)) {
+		return false;
+	}
+	ReadSlot(scan->slot, scan->attnum, row);
+	return true;
+}
+
+} // namespace
+
+void
+Release(StoredEvent *event) {
+	ExecDropSingleTupleTableSlot(event->slot);
+	event->slot = nullptr;
+}
+
+StoredEvent
+NewestEvent(Relation partition, const PartitionShape *shape, Datum tenant, Datum stream) {
+	const Datum keys[2] = {tenant, stream};
+	const Oid equal[2] = {F_TEXTEQ, F_TEXTEQ};
+	return Find(partition, shape, shape->stream_index, keys, equal, 2);
+}
+
+StoredEvent
+EventAtPosition(Relation partition, const PartitionShape *shape, int64 position) {
+	const Datum keys[1] = {Int64GetDatum(position)};
+	const Oid equal[1] = {F_INT8EQ};
+	return Find(partition, shape, shape->position_index, keys, equal, 1);
+}
+
+StoredEvent
+EventWithId(Relation partition, const PartitionShape *shape, Datum event_id, Datum tenant) {
+	const Datum keys[2] = {event_id, tenant};
+	const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
+	return Find(partition, shape, shape->event_id_index, keys, equal, 2);
+}
+
+SPIPlanPtr
+PrepareWaived(const char *sql, int argument_count, Oid *argument_types, int cursor_options) {
+	SPIPlanPtr plan = SPI_prepare_cursor(sql, argument_count, argument_types, cursor_options);
+	if (plan == nullptr) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+		                errmsg("could not prepare a statement: %s", SPI_result_code_string(SPI_result))));
+	}
+	// The plan is not saved, so that no invalidation analyses it anew before it is executed.
+	ListCell *source_cell;
+	foreach (source_cell, SPI_plan_get_plan_sources(plan)) {
+		auto *source = static_cast<CachedPlanSource *>(lfirst(source_cell));
+		ListCell *query_cell;
+		foreach (query_cell, source->query_list) {
+			compat::WaiveTableRights(lfirst_node(Query, query_cell), Oids().events);
+		}
+	}
+	return plan;
+}
+
+void
+BeginStreamScan(StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version, bool backward,
+                Snapshot snapshot) {
+	std::memset(scan, 0, sizeof *scan);
+	scan->tenant = tenant;
+	scan->stream = stream;
+	scan->from_version = from_version;
+	scan->to_version = to_version;
+	scan->backward = backward;
+	scan->snapshot = snapshot;
+	scan->context = CurrentMemoryContext;
+
+	StreamRows rows = OpenStreamRows(AccessShareLock);
+	const StreamRow row = ReadStreamRow(rows, tenant, stream, snapshot);
+	Close(rows);
+	if (!row.found || from_version > to_version) {
+		scan->finished = true;
+		return;
+	}
+	scan->events = table_open(Oids().events, AccessShareLock);
+	scan->row_security = RowSecurityApplies(scan->events);
+	scan->lower = Month::FromDays(row.first_month).StartMicros();
+	scan->upper = Month::FromDays(row.last_month).Next().StartMicros();
+}
+
+bool
+NextEvent(StreamScan *scan, EventRow *row) {
+	while (!scan->finished) {
+		CHECK_FOR_INTERRUPTS();
+		const bool open = scan->scan != nullptr || scan->portal != nullptr;
+		if (open && NextOfMonth(scan, row)) {
+			const int64 version = DatumGetInt64(row->values[kStreamVersion]);
+			// versions are dense: behind the last one asked for no month needs to be opened
+			scan->finished = scan->backward ? version <= scan->from_version : version >= scan->to_version;
+			return true;
+		}
+		CloseMonth(scan);
+		scan->finished = !OpenMonth(scan);
+	}
+	return false;
+}
+
+void
+EndStreamScan(StreamScan *scan) {
+	CloseMonth(scan);
+	if (scan->spi_connected) {
+		SPI_finish();
+		MemoryContextSwitchTo(scan->context);
+	}
+	if (scan->events != nullptr) {
+		table_close(scan->events, NoLock);
+	}
+}
+
+int64
+StreamVersion(Datum tenant, Datum stream, Snapshot snapshot) {
+	StreamScan scan;
+	EventRow row;
+	BeginStreamScan(&scan, tenant, stream, 1, PG_INT64_MAX, true, snapshot);
+	const int64 version = NextEvent(&scan, &row) ? DatumGetInt64(row.values[kStreamVersion]) : 0;
+	EndStreamScan(&scan);
+	return version;
+}
+
+} // namespace auren::pg

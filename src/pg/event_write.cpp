@@ -1,0 +1,232 @@
+#include "pg/event_write.hpp"
+
+#include <cstring>
+
+#include "pg/compat.hpp"
+#include "pg/event_read.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+constexpr int kChunkEvents = 1000;
+
+void
+InsertIndexEntry(const WritablePartition &partition, int i, const Datum *event, ItemPointer tid) {
+	IndexShape &index = partition.shape->indexes[i];
+	Datum values[INDEX_MAX_KEYS];
+	bool isnull[INDEX_MAX_KEYS];
+	for (int key = 0; key < index.keys; key++) {
+		values[key] = event[index.column[key]];
+		isnull[key] = false;
+	}
+	(void)index_insert(partition.indexes[i], values, isnull, tid, partition.heap,
+	                   index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, index.info);
+}
+
+/*
+ * All entries of a chunk for one GIN index go to its pending list at once, as one insert of many rows would: the list's
+ * tail page is locked and logged once instead of once an event.
+ */
+void
+InsertGinEntries(const EventWriter *writer, int i) {
+	Relation relation = writer->partition.indexes[i];
+	const IndexShape &index = writer->partition.shape->indexes[i];
+	GinState state;
+	initGinState(&state, relation);
+	GinTupleCollector collector;
+	std::memset(&collector, 0, sizeof collector);
+	for (int event = 0; event < writer->count; event++) {
+		for (int key = 0; key < index.keys; key++) {
+			ginHeapTupleFastCollect(&state, &collector, static_cast<OffsetNumber>(key + 1),
+			                        writer->values[event][index.column[key]], false, &writer->slots[event]->tts_tid);
+		}
+	}
+	ginHeapTupleFastInsert(&state, &collector);
+}
+
+TupleTableSlot *
+FillSlot(TupleTableSlot *slot, const Datum *values) {
+	ExecClearTuple(slot);
+	std::memcpy(slot->tts_values, values, sizeof(Datum) * kEventColumns);
+	std::memset(slot->tts_isnull, 0, sizeof(bool) * kEventColumns);
+	return ExecStoreVirtualTuple(slot);
+}
+
+void
+WriteOneDirectly(EventWriter *writer) {
+	const WritablePartition &partition = writer->partition;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(partition.heap), &TTSOpsVirtual);
+	FillSlot(slot, writer->values[0]);
+	table_tuple_insert(partition.heap, slot, GetCurrentCommandId(true), 0, nullptr);
+	for (int i = 0; i < partition.shape->index_count; i++) {
+		InsertIndexEntry(partition, i, writer->values[0], &slot->tts_tid);
+		compat::EndIndexInserts(partition.indexes[i], partition.shape->indexes[i].info);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+void
+WriteManyDirectly(EventWriter *writer) {
+	const WritablePartition &partition = writer->partition;
+	MemoryContextSwitchTo(writer->context);
+	while (writer->slot_count < writer->count) {
+		writer->slots[writer->slot_count++] = table_slot_create(partition.heap, nullptr);
+	}
+	MemoryContextSwitchTo(writer->chunk);
+	for (int event = 0; event < writer->count; event++) {
+		FillSlot(writer->slots[event], writer->values[event]);
+	}
+	table_multi_insert(partition.heap, writer->slots, writer->count, GetCurrentCommandId(true), 0, nullptr);
+	for (int i = 0; i < partition.shape->index_count; i++) {
+		const IndexShape &index = partition.shape->indexes[i];
+		CHECK_FOR_INTERRUPTS();
+		if (index.gin && GinGetUseFastUpdate(partition.indexes[i])) {
+			InsertGinEntries(writer, i);
+			continue;
+		}
+		for (int event = 0; event < writer->count; event++) {
+			InsertIndexEntry(partition, i, writer->values[event], &writer->slots[event]->tts_tid);
+		}
+		compat::EndIndexInserts(partition.indexes[i], index.info);
+	}
+	for (int event = 0; event < writer->count; event++) {
+		ExecClearTuple(writer->slots[event]);
+	}
+}
+
+// What a trigger made of the row must still be the event that was given its place in the stream.
+void
+CheckStored(EventWriter *writer, const Datum *values) {
+	Relation partition = table_open(writer->range.relid, RowExclusiveLock);
+	PartitionShape *shape = ShapeOf(partition);
+	bool stored = !shape->direct_read;
+	if (!stored) {
+		StoredEvent event = NewestEvent(partition, shape, values[kTenantId], values[kStreamId]);
+		stored = event.found &&
+		         DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
+		         DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
+		         std::memcmp(DatumGetUUIDP(event.row.values[kEventId]), DatumGetUUIDP(values[kEventId]), UUID_LEN) == 0;
+		Release(&event);
+	}
+	table_close(partition, NoLock);
+	if (!stored) {
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the event was not stored as appended"),
+		                errdetail("A trigger or a rule on events.event_store dropped its row or changed its id, stream, "
+		                          "version, position or tenant."),
+		                errhint("Triggers on events.event_store may add to an event, not move or drop it.")));
+	}
+}
+
+void
+WriteByInsert(EventWriter *writer) {
+	if (!writer->spi_connected) {
+		SPI_connect();
+		writer->spi_connected = true;
+		Oid types[kEventColumns] = {UUIDOID,  TEXTOID,        INT8OID, TEXTOID, JSONBOID,
+		                            JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
+		StringInfoData sql;
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "INSERT INTO events.event_store (%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		                 kEventColumnList);
+		writer->plan = PrepareWaived(sql.data, kEventColumns, types, 0);
+		pfree(sql.data);
+	}
+	for (int event = 0; event < writer->count; event++) {
+		CHECK_FOR_INTERRUPTS();
+		const int result = SPI_execute_plan(writer->plan, writer->values[event], nullptr, false, 0);
+		if (result < 0) {
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+			                errmsg("could not insert an event: %s", SPI_result_code_string(result))));
+		}
+		CheckStored(writer, writer->values[event]);
+	}
+}
+
+void
+ClosePartition(EventWriter *writer) {
+	if (!writer->partition_open) {
+		return;
+	}
+	for (int i = 0; i < writer->slot_count; i++) {
+		ExecDropSingleTupleTableSlot(writer->slots[i]);
+	}
+	writer->slot_count = 0;
+	Close(writer->partition);
+	writer->partition_open = false;
+}
+
+void
+Flush(EventWriter *writer) {
+	if (writer->count == 0) {
+		return;
+	}
+	MemoryContext outer = MemoryContextSwitchTo(writer->chunk);
+	if (!writer->partition_open && writer->direct_parent) {
+		MemoryContextSwitchTo(writer->context);
+		writer->partition = OpenForWrite(writer->range.relid);
+		writer->partition_open = writer->partition.shape->direct_write;
+		if (!writer->partition_open) {
+			Close(writer->partition);
+		}
+		MemoryContextSwitchTo(writer->chunk);
+	}
+	if (!writer->partition_open) {
+		WriteByInsert(writer);
+	} else if (writer->count == 1) {
+		WriteOneDirectly(writer);
+	} else {
+		WriteManyDirectly(writer);
+	}
+	writer->count = 0;
+	MemoryContextSwitchTo(outer);
+	MemoryContextReset(writer->chunk);
+}
+
+} // namespace
+
+void
+BeginWrite(EventWriter *writer, Relation events, int expected) {
+	std::memset(writer, 0, sizeof *writer);
+	writer->events = events;
+	writer->direct_parent = ParentAllowsDirectWrite(events);
+	writer->capacity = Min(expected, kChunkEvents);
+	writer->context = CurrentMemoryContext;
+	writer->chunk = AllocSetContextCreate(CurrentMemoryContext, "auren_events chunk", ALLOCSET_DEFAULT_SIZES);
+	writer->values = static_cast<Datum(*)[kEventColumns]>(
+	    palloc(sizeof(Datum[kEventColumns]) * static_cast<Size>(writer->capacity)));
+	writer->slots = static_cast<TupleTableSlot **>(palloc(sizeof(TupleTableSlot *) * static_cast<Size>(writer->capacity)));
+}
+
+void
+WriteEvent(EventWriter *writer, const Datum *values) {
+	const int64 created_at = DatumGetTimestampTz(values[kCreatedAt]);
+	const bool same_month =
+	    OidIsValid(writer->range.relid) && created_at >= writer->range.lower && created_at < writer->range.upper;
+	if (writer->count == writer->capacity || !same_month) {
+		Flush(writer);
+	}
+	if (!same_month) {
+		ClosePartition(writer);
+		writer->range = FindPartition(writer->events, created_at);
+		if (!OidIsValid(writer->range.relid)) {
+			ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("no partition of events.event_store holds the event's time"),
+			                errhint("Call events.create_monthly_partitions().")));
+		}
+	}
+	std::memcpy(writer->values[writer->count++], values, sizeof(Datum[kEventColumns]));
+}
+
+void
+EndWrite(EventWriter *writer) {
+	Flush(writer);
+	ClosePartition(writer);
+	if (writer->spi_connected) {
+		MemoryContext context = writer->context;
+		SPI_finish();
+		MemoryContextSwitchTo(context);
+	}
+	MemoryContextDelete(writer->chunk);
+}
+
+} // namespace auren::pg

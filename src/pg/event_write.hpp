@@ -1,0 +1,36 @@
+#pragma once
+
+#include "pg/postgres.hpp"
+#include "pg/store.hpp"
+
+namespace auren::pg {
+
+/*
+ * Writes events to the months of their created_at: through the table and index access methods where nothing on the
+ * table needs the executor, else by INSERT as the current user (policies, triggers and constraints see the caller).
+ * Events are gathered and written a chunk at a time. Server side, as all of this header.
+ */
+struct EventWriter {
+	Relation events;
+	bool direct_parent;
+	int capacity; // events a chunk may hold
+	int count;    // events gathered
+	Datum (*values)[kEventColumns];
+	TupleTableSlot **slots; // of partition `heap`, made as needed
+	int slot_count;
+	PartitionRange range; // where the gathered events go
+	WritablePartition partition;
+	bool partition_open;
+	SPIPlanPtr plan;
+	bool spi_connected;
+	MemoryContext context; // lives as long as the writer
+	MemoryContext chunk;   // reset after each chunk
+};
+
+// `expected`: how many events will be written, to size the chunk
+void BeginWrite(EventWriter *writer, Relation events, int expected);
+// The values are used until the chunk is written: keep them until EndWrite.
+void WriteEvent(EventWriter *writer, const Datum *values);
+void EndWrite(EventWriter *writer);
+
+} // namespace auren::pg

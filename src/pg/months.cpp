@@ -1,0 +1,129 @@
+#include "pg/months.hpp"
+
+#include <string>
+
+#include "core/error.hpp"
+#include "pg/guard.hpp"
+#include "pg/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// Our class of advisory lock tags; SQL's own functions use 1 and 2.
+constexpr uint16 kMonthLockClass = 0xA0E1;
+
+bool
+MonthExists(Month month) {
+	const int64 start = month.StartMicros();
+	return Call([&] {
+		Relation events = table_open(Oids().events, AccessShareLock);
+		const bool exists = OidIsValid(FindPartition(events, start).relid);
+		table_close(events, NoLock);
+		return exists;
+	});
+}
+
+/*
+ * The statements of one month. The partition is made complete before it is attached: CREATE TABLE ... PARTITION OF
+ * would take a lock on the parent that stops appends.
+ */
+std::string
+MonthScript(Month month) {
+	const std::string suffix = month.Suffix();
+	const std::string table = "events.event_store_" + suffix;
+	const auto index = [&](const char *unique, const char *name, const char *definition) {
+		return std::string("CREATE ") + unique + "INDEX idx_event_store_" + name + "_" + suffix + " ON " + table + " " +
+		       definition + ";";
+	};
+	return "CREATE TABLE " + table + " (LIKE events.event_store INCLUDING DEFAULTS INCLUDING STORAGE);" +
+	       index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") +
+	       index("UNIQUE ", "event_id", "(event_id, tenant_id)") +
+	       index("UNIQUE ", "position", "(global_position)") + index("", "created_at", "(created_at)") +
+	       index("", "type_time", "(event_type, created_at)") +
+	       index("", "event_data_gin", "USING gin (event_data pg_catalog.jsonb_path_ops)") +
+	       index("", "metadata_gin", "USING gin (metadata pg_catalog.jsonb_path_ops)") +
+	       "CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON " + table +
+	       " FOR EACH STATEMENT EXECUTE FUNCTION events.refuse_change();" + "ALTER TABLE " + table +
+	       " ENABLE ALWAYS TRIGGER refuse_truncate;" + "ALTER TABLE events.event_store ATTACH PARTITION " + table +
+	       " FOR VALUES FROM ('" + month.StartText() + "') TO ('" + month.Next().StartText() + "');";
+}
+
+// Server side: the table's owner runs the script, with a search path that holds nobody's objects.
+void
+RunAsOwner(const char *script, Oid owner) {
+	Oid user;
+	int security;
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	const int level = NewGUCNestLevel();
+	(void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+	                        false);
+	(void)set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
+	const int result = SPI_execute(script, false, 0);
+	if (result < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not make a month: %s", SPI_result_code_string(result))));
+	}
+	SPI_finish();
+	AtEOXact_GUC(true, level);
+	SetUserIdAndSecContext(user, security);
+}
+
+bool
+HeldOpenBySession() {
+	return Call([] {
+		Relation events = table_open(Oids().events, AccessShareLock);
+		const bool held = events->rd_refcnt != 1 || AfterTriggerPendingOnRel(RelationGetRelid(events));
+		table_close(events, NoLock);
+		return held;
+	});
+}
+
+void
+MakeMonth(Month month) {
+	if (HeldOpenBySession()) {
+		throw DomainError(sqlstate::kObjectInUse, "month " + month.Suffix() + " of events.event_store cannot be made now",
+		                  "It is missing, and a query of this session that is still running holds the table open.",
+		                  "Call events.create_monthly_partitions() in a statement of its own first.");
+	}
+	const std::string script = MonthScript(month);
+	const char *text = script.c_str();
+	Call([&] {
+		Relation events = table_open(Oids().events, AccessShareLock);
+		const Oid owner = events->rd_rel->relowner;
+		table_close(events, NoLock);
+		RunAsOwner(text, owner);
+	});
+}
+
+} // namespace
+
+int
+MakeMonths(Month first, int count) {
+	int made = 0;
+	bool locked = false;
+	for (Month month = first; month.index() < first.index() + count; month = month.Next()) {
+		if (MonthExists(month)) {
+			continue;
+		}
+		if (!locked) {
+			// One maker at a time: the others wait here for its transaction and then find the months made.
+			Call([] {
+				LOCKTAG tag;
+				SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kMonthLockClass);
+				(void)LockAcquire(&tag, ExclusiveLock, false, false);
+				AcceptInvalidationMessages();
+			});
+			locked = true;
+			if (MonthExists(month)) {
+				continue;
+			}
+		}
+		MakeMonth(month);
+		made++;
+	}
+	return made;
+}
+
+} // namespace auren::pg

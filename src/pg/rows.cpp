@@ -1,0 +1,17 @@
+#include "pg/rows.hpp"
+
+namespace auren::pg {
+
+Rows
+BeginRows(FunctionCallInfo fcinfo) {
+	InitMaterializedSRF(fcinfo, 0);
+	const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+	return {result->setResult, result->setDesc};
+}
+
+void
+PutRow(const Rows &rows, const Datum *values, const bool *isnull) {
+	tuplestore_putvalues(rows.store, rows.descriptor, const_cast<Datum *>(values), const_cast<bool *>(isnull));
+}
+
+} // namespace auren::pg

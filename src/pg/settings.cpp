@@ -1,0 +1,39 @@
+#include "pg/settings.hpp"
+
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+int naming = static_cast<int>(Naming::kOff);
+bool allow_drop = false;
+
+const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Naming::kOff), false},
+                                                  {"warn", static_cast<int>(Naming::kWarn), false},
+                                                  {"error", static_cast<int>(Naming::kError), false},
+                                                  {nullptr, 0, false}};
+
+} // namespace
+
+Naming
+NamingMode() {
+	return static_cast<Naming>(naming);
+}
+
+bool
+AllowDrop() {
+	return allow_drop;
+}
+
+void
+DefineSettings() {
+	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
+	                         "Event types in snake_case, stream ids with a prefix before a colon.", &naming,
+	                         static_cast<int>(Naming::kOff), kNamingValues, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("auren_events.allow_drop", "Lets DROP EXTENSION auren_events take the events with it.", nullptr,
+	                         &allow_drop, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	MarkGUCPrefixReserved("auren_events");
+}
+
+} // namespace auren::pg

@@ -1,0 +1,15 @@
+#pragma once
+
+namespace auren::pg {
+
+// How auren_events.naming treats event types and stream ids that do not follow the guide's naming practice.
+enum class Naming : int { kOff, kWarn, kError };
+
+Naming NamingMode();
+// auren_events.allow_drop
+bool AllowDrop();
+
+// Defines the settings; called once when the module is loaded.
+void DefineSettings();
+
+} // namespace auren::pg

@@ -1,0 +1,374 @@
+#include "pg/store.hpp"
+
+#include <cstring>
+
+namespace auren::pg {
+
+namespace {
+
+StoreOids oids;
+bool oids_valid = false;
+
+// The partitions by time, of `events_relid`.
+struct Ranges {
+	MemoryContext context;
+	PartitionRange *items;
+	int count;
+	bool valid;
+};
+Ranges ranges;
+
+HTAB *shapes = nullptr;
+
+const char *const kColumnNames[kEventColumns] = {"event_id", "stream_id",  "stream_version", "event_type", "event_data",
+                                                 "metadata", "created_at", "created_by",     "tenant_id",  "global_position"};
+const Oid kColumnTypes[kEventColumns] = {UUIDOID,  TEXTOID,        INT8OID, TEXTOID, JSONBOID,
+                                         JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
+
+Oid
+RelationNamed(Oid schema, const char *name) {
+	const Oid oid = get_relname_relid(name, schema);
+	if (!OidIsValid(oid)) {
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation events.%s does not exist", name),
+		                errhint("Install the extension with CREATE EXTENSION auren_events.")));
+	}
+	return oid;
+}
+
+// Relcache callback: flags only, nothing that can fail.
+void
+Invalidate(Datum, Oid relid) {
+	if (relid == InvalidOid || relid == oids.events) {
+		ranges.valid = false;
+	}
+	if (relid == InvalidOid || relid == oids.events || relid == oids.stream_rows || relid == oids.stream_rows_pkey ||
+	    relid == oids.supplied_ids || relid == oids.supplied_ids_pkey || relid == oids.positions ||
+	    relid == oids.bindings || relid == oids.bindings_pkey) {
+		oids_valid = false;
+	}
+	if (shapes == nullptr) {
+		return;
+	}
+	HASH_SEQ_STATUS status;
+	hash_seq_init(&status, shapes);
+	while (auto *shape = static_cast<PartitionShape *>(hash_seq_search(&status))) {
+		bool hit = relid == InvalidOid || relid == shape->relid;
+		for (int i = 0; !hit && i < shape->index_count; i++) {
+			hit = shape->indexes[i].oid == relid;
+		}
+		if (hit) {
+			shape->valid = false;
+		}
+	}
+}
+
+void
+LoadRanges(Relation events) {
+	PartitionDesc descriptor = RelationGetPartitionDesc(events, true);
+	MemoryContext context =
+	    AllocSetContextCreate(CacheMemoryContext, "auren_events partitions", ALLOCSET_SMALL_SIZES);
+	int count = 0;
+	PartitionRange *items = static_cast<PartitionRange *>(
+	    MemoryContextAlloc(context, sizeof(PartitionRange) * static_cast<Size>(descriptor->nparts + 1)));
+	if (descriptor->nparts > 0 && descriptor->boundinfo->strategy == PARTITION_STRATEGY_RANGE) {
+		PartitionBoundInfo bounds = descriptor->boundinfo;
+		// indexes[i] is the partition below datums[i], indexes[ndatums] the one above the last
+		for (int i = 0; i <= bounds->ndatums; i++) {
+			const int part = bounds->indexes[i];
+			if (part < 0) {
+				continue;
+			}
+			const bool from_value = i > 0 && bounds->kind[i - 1][0] == PARTITION_RANGE_DATUM_VALUE;
+			const bool to_value = i < bounds->ndatums && bounds->kind[i][0] == PARTITION_RANGE_DATUM_VALUE;
+			items[count].relid = descriptor->oids[part];
+			items[count].lower = from_value ? DatumGetTimestampTz(bounds->datums[i - 1][0]) : PG_INT64_MIN;
+			items[count].upper = to_value ? DatumGetTimestampTz(bounds->datums[i][0]) : PG_INT64_MAX;
+			count++;
+		}
+	}
+	if (ranges.context != nullptr) {
+		MemoryContextDelete(ranges.context);
+	}
+	ranges.context = context;
+	ranges.items = items;
+	ranges.count = count;
+	ranges.valid = true;
+}
+
+void
+EnsureRanges(Relation events) {
+	for (int i = 0; !ranges.valid && i < 10; i++) {
+		LoadRanges(events);
+	}
+}
+
+// The partitions are in time's order: the first whose upper bound lies above `micros`.
+int
+FirstAbove(int64 micros) {
+	int low = 0;
+	int high = ranges.count;
+	while (low < high) {
+		const int middle = (low + high) / 2;
+		if (ranges.items[middle].upper > micros) {
+			high = middle;
+		} else {
+			low = middle + 1;
+		}
+	}
+	return low;
+}
+
+constexpr PartitionRange kNoPartition = {InvalidOid, 0, 0};
+
+bool
+HasInsertTrigger(Relation relation) {
+	const TriggerDesc *triggers = relation->trigdesc;
+	return triggers != nullptr && (triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
+	                               triggers->trig_insert_instead_row || triggers->trig_insert_before_statement ||
+	                               triggers->trig_insert_after_statement);
+}
+
+int
+ColumnOfAttribute(const PartitionShape *shape, AttrNumber attnum) {
+	for (int column = 0; column < kEventColumns; column++) {
+		if (shape->attnum[column] == attnum) {
+			return column;
+		}
+	}
+	return -1;
+}
+
+bool
+IsBtreeOn(const IndexShape &index, Relation relation, std::initializer_list<int> columns) {
+	if (relation->rd_rel->relam != BTREE_AM_OID || !relation->rd_index->indisvalid ||
+	    index.keys != static_cast<int>(columns.size())) {
+		return false;
+	}
+	int i = 0;
+	for (const int column : columns) {
+		if (index.column[i++] != column) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * Adds one index to a shape under construction. Returns false when only the executor can serve it (an expression, a
+ * predicate, an exclusion or a deferrable constraint).
+ */
+bool
+AddIndex(PartitionShape *shape, Oid oid) {
+	Relation relation = index_open(oid, AccessShareLock);
+	IndexInfo *info = BuildIndexInfo(relation);
+	bool plain = true;
+	if (info->ii_ReadyForInserts) {
+		IndexShape &index = shape->indexes[shape->index_count];
+		index.oid = oid;
+		index.unique = relation->rd_index->indisunique;
+		index.gin = relation->rd_rel->relam == GIN_AM_OID;
+		index.keys = info->ii_NumIndexAttrs;
+		index.info = info;
+		index.built_for = relation;
+		plain = info->ii_Expressions == NIL && info->ii_Predicate == NIL && info->ii_ExclusionOps == nullptr &&
+		        relation->rd_index->indimmediate;
+		for (int i = 0; plain && i < index.keys; i++) {
+			index.column[i] = ColumnOfAttribute(shape, info->ii_IndexAttrNumbers[i]);
+			plain = index.column[i] >= 0;
+		}
+		if (plain) {
+			if (index.unique && IsBtreeOn(index, relation, {kTenantId, kStreamId, kStreamVersion})) {
+				shape->stream_index = oid;
+			} else if (IsBtreeOn(index, relation, {kEventId, kTenantId})) {
+				shape->event_id_index = oid;
+			} else if (IsBtreeOn(index, relation, {kGlobalPosition})) {
+				shape->position_index = oid;
+			}
+		}
+		shape->index_count++;
+	}
+	index_close(relation, NoLock);
+	return plain;
+}
+
+void
+BuildShape(PartitionShape *shape, Relation partition) {
+	TupleDesc descriptor = RelationGetDescr(partition);
+	shape->direct_read = partition->rd_rel->relkind == RELKIND_RELATION;
+	for (int column = 0; column < kEventColumns; column++) {
+		shape->attnum[column] = InvalidAttrNumber;
+		for (int i = 0; i < descriptor->natts; i++) {
+			const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+			if (!attribute->attisdropped && std::strcmp(NameStr(attribute->attname), kColumnNames[column]) == 0 &&
+			    attribute->atttypid == kColumnTypes[column]) {
+				shape->attnum[column] = attribute->attnum;
+			}
+		}
+		shape->direct_read &= shape->attnum[column] != InvalidAttrNumber;
+	}
+	const TupleConstr *constraints = descriptor->constr;
+	shape->direct_write =
+	    shape->direct_read && descriptor->natts == kEventColumns && !HasInsertTrigger(partition) &&
+	    partition->rd_rules == nullptr &&
+	    (constraints == nullptr || (constraints->num_check == 0 && !constraints->has_generated_stored));
+	for (int column = 0; column < kEventColumns; column++) {
+		shape->direct_write &= shape->attnum[column] == column + 1;
+	}
+
+	List *index_oids = RelationGetIndexList(partition);
+	shape->indexes =
+	    static_cast<IndexShape *>(palloc0(sizeof(IndexShape) * static_cast<Size>(list_length(index_oids) + 1)));
+	ListCell *cell;
+	foreach (cell, index_oids) {
+		shape->direct_write &= AddIndex(shape, lfirst_oid(cell));
+	}
+	// without the unique index a version could be given twice, without the others a repeat would not be found
+	shape->direct_read &= OidIsValid(shape->stream_index);
+	shape->direct_write &=
+	    shape->direct_read && OidIsValid(shape->event_id_index) && OidIsValid(shape->position_index);
+}
+
+} // namespace
+
+const StoreOids &
+Oids() {
+	if (!oids_valid) {
+		const Oid schema = get_namespace_oid("events", false);
+		StoreOids fresh;
+		fresh.events = RelationNamed(schema, "event_store");
+		fresh.stream_rows = RelationNamed(schema, "stream_rows");
+		fresh.stream_rows_pkey = RelationNamed(schema, "stream_rows_pkey");
+		fresh.supplied_ids = RelationNamed(schema, "supplied_ids");
+		fresh.supplied_ids_pkey = RelationNamed(schema, "supplied_ids_pkey");
+		fresh.positions = RelationNamed(schema, "global_position_seq");
+		fresh.bindings = RelationNamed(schema, "tenant_bindings");
+		fresh.bindings_pkey = RelationNamed(schema, "tenant_bindings_pkey");
+		if (fresh.events != oids.events) {
+			ranges.valid = false;
+		}
+		oids = fresh;
+		oids_valid = true;
+	}
+	return oids;
+}
+
+PartitionRange
+FindPartition(Relation events, int64 micros) {
+	EnsureRanges(events);
+	const int i = FirstAbove(micros);
+	return i < ranges.count && ranges.items[i].lower <= micros ? ranges.items[i] : kNoPartition;
+}
+
+PartitionRange
+FirstPartition(Relation events, int64 lower, int64 upper, bool backward) {
+	EnsureRanges(events);
+	if (lower >= upper) {
+		return kNoPartition;
+	}
+	int i = FirstAbove(backward ? upper - 1 : lower);
+	if (backward && (i == ranges.count || ranges.items[i].lower >= upper)) {
+		i--;
+	}
+	if (i < 0 || i >= ranges.count || ranges.items[i].lower >= upper || ranges.items[i].upper <= lower) {
+		return kNoPartition;
+	}
+	return ranges.items[i];
+}
+
+PartitionShape *
+ShapeOf(Relation partition) {
+	if (shapes == nullptr) {
+		HASHCTL control;
+		std::memset(&control, 0, sizeof control);
+		control.keysize = sizeof(Oid);
+		control.entrysize = sizeof(PartitionShape);
+		control.hcxt = CacheMemoryContext;
+		shapes = hash_create("auren_events partition shapes", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	const Oid relid = RelationGetRelid(partition);
+	bool found;
+	auto *shape = static_cast<PartitionShape *>(hash_search(shapes, &relid, HASH_ENTER, &found));
+	if (found && shape->valid) {
+		return shape;
+	}
+	if (found && shape->context != nullptr) {
+		MemoryContextDelete(shape->context);
+	}
+	std::memset(shape, 0, sizeof *shape);
+	shape->relid = relid;
+	// an error below leaves an entry that says it is not valid and owns its memory
+	shape->context = AllocSetContextCreate(CacheMemoryContext, "auren_events partition shape", ALLOCSET_SMALL_SIZES);
+	shape->valid = true; // unset by what arrives while the indexes are opened
+	MemoryContext outer = MemoryContextSwitchTo(shape->context);
+	PG_TRY();
+	{
+		BuildShape(shape, partition);
+	}
+	PG_CATCH();
+	{
+		shape->valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	return shape;
+}
+
+WritablePartition
+OpenForWrite(Oid relid) {
+	// Bounded: each turn means that somebody changed the partition's indexes meanwhile.
+	for (int turn = 0; turn < 100; turn++) {
+		WritablePartition open;
+		open.heap = table_open(relid, RowExclusiveLock);
+		open.shape = ShapeOf(open.heap);
+		const int count = open.shape->index_count;
+		open.indexes = static_cast<Relation *>(palloc(sizeof(Relation) * static_cast<Size>(count + 1)));
+		for (int i = 0; i < count; i++) {
+			open.indexes[i] = index_open(open.shape->indexes[i].oid, RowExclusiveLock);
+		}
+		if (open.shape->valid) {
+			for (int i = 0; i < count; i++) {
+				IndexShape &index = open.shape->indexes[i];
+				if (index.built_for != open.indexes[i]) {
+					// an access method's cache may hold the relation it was made for
+					index.info->ii_AmCache = nullptr;
+					index.built_for = open.indexes[i];
+				}
+			}
+			return open;
+		}
+		for (int i = 0; i < count; i++) {
+			index_close(open.indexes[i], NoLock);
+		}
+		table_close(open.heap, NoLock);
+	}
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the indexes of a partition of events.event_store keep changing"),
+	                errhint("Try again when the maintenance of its indexes is done.")));
+	pg_unreachable();
+}
+
+void
+Close(const WritablePartition &partition) {
+	for (int i = 0; i < partition.shape->index_count; i++) {
+		index_close(partition.indexes[i], NoLock);
+	}
+	table_close(partition.heap, NoLock);
+}
+
+bool
+RowSecurityApplies(Relation events) {
+	return events->rd_rel->relrowsecurity &&
+	       check_enable_rls(RelationGetRelid(events), InvalidOid, true) == RLS_ENABLED;
+}
+
+bool
+ParentAllowsDirectWrite(Relation events) {
+	return !HasInsertTrigger(events) && events->rd_rules == nullptr && !RowSecurityApplies(events);
+}
+
+void
+RegisterStoreCallbacks() {
+	CacheRegisterRelcacheCallback(Invalidate, 0);
+}
+
+} // namespace auren::pg

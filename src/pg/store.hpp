@@ -1,0 +1,115 @@
+#pragma once
+
+#include "core/month.hpp"
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+// Columns of events.event_store, in the table's order.
+enum EventColumn : int {
+	kEventId,
+	kStreamId,
+	kStreamVersion,
+	kEventType,
+	kEventData,
+	kMetadata,
+	kCreatedAt,
+	kCreatedBy,
+	kTenantId,
+	kGlobalPosition,
+	kEventColumns
+};
+
+struct StoreOids {
+	Oid events;
+	Oid stream_rows;
+	Oid stream_rows_pkey;
+	Oid supplied_ids;
+	Oid supplied_ids_pkey;
+	Oid positions;
+	Oid bindings;
+	Oid bindings_pkey;
+};
+
+/*
+ * The extension's relations in this database, looked up once and again after any of them changed.
+ *
+ * The functions of this header belong to the server's side: they are called inside a guard, hold plain data only and
+ * raise the server's errors.
+ */
+const StoreOids &Oids();
+
+// Months between the epochs of PostgreSQL and Unix, in microseconds.
+inline constexpr int64 kUnixEpochOffset = INT64CONST(946684800000000);
+
+struct PartitionRange {
+	Oid relid;   // InvalidOid: there is none
+	int64 lower; // created_at, included
+	int64 upper; // not included
+};
+
+// The partition that holds a time.
+PartitionRange FindPartition(Relation events, int64 micros);
+// The first partition, in time's order or against it, that overlaps [lower, upper).
+PartitionRange FirstPartition(Relation events, int64 lower, int64 upper, bool backward);
+
+/*
+ * One index of a month as an append needs it: what is kept across calls, so that an insert costs little more than the
+ * access method's own work.
+ */
+struct IndexShape {
+	Oid oid;
+	bool unique;
+	bool gin;
+	int keys;
+	int column[INDEX_MAX_KEYS]; // EventColumn of each key
+	IndexInfo *info;
+	Relation built_for; // never followed, only compared: info's cache holds this pointer
+};
+
+/*
+ * What is known of a partition until it or one of its indexes changes.
+ */
+struct PartitionShape {
+	Oid relid; // hash key
+	bool valid;
+	bool direct_read;  // a heap with the store's columns
+	bool direct_write; // and nothing on it that only the executor would honour
+	AttrNumber attnum[kEventColumns];
+	int index_count;
+	IndexShape *indexes;
+	Oid stream_index;   // unique (tenant, stream, version), valid
+	Oid event_id_index; // (event_id, tenant), valid
+	Oid position_index; // (global_position), valid
+	MemoryContext context;
+};
+
+/*
+ * The shape of an open partition. The pointer is good until the next lock is taken: read what is needed, or hold a
+ * WritablePartition.
+ */
+PartitionShape *ShapeOf(Relation partition);
+
+struct WritablePartition {
+	Relation heap;
+	PartitionShape *shape;
+	Relation *indexes; // as shape->indexes
+};
+
+/*
+ * Opens a partition with its indexes for writing (RowExclusiveLock on each, kept to the end of the transaction). The
+ * shape is looked at again once all locks are held.
+ */
+WritablePartition OpenForWrite(Oid relid);
+void Close(const WritablePartition &partition);
+
+/*
+ * Whether rows of the parent may be written and read without the executor, as far as the parent decides: no insert
+ * trigger, no rule, no row security that applies to the current user.
+ */
+bool ParentAllowsDirectWrite(Relation events);
+bool RowSecurityApplies(Relation events);
+
+void RegisterStoreCallbacks();
+
+} // namespace auren::pg

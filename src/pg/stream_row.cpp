@@ -1,0 +1,242 @@
+#include "pg/stream_row.hpp"
+
+#include <cstring>
+
+#include "pg/btree.hpp"
+#include "pg/compat.hpp"
+#include "pg/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+enum StreamRowColumn : int {
+	kRowTenant,
+	kRowStream,
+	kRowFirstMonth,
+	kRowLastMonth,
+	kRowDroppedVersion,
+	kRowClosedAt,
+	kRowClosedBy,
+	kRowClosedReason,
+	kStreamRowColumns
+};
+
+const Oid kTextKeys[2] = {F_TEXTEQ, F_TEXTEQ};
+
+StreamRow
+RowFrom(TupleTableSlot *slot) {
+	StreamRow row;
+	slot_getsomeattrs(slot, kRowClosedAt + 1);
+	row.found = true;
+	row.tid = slot->tts_tid;
+	row.first_month = DatumGetDateADT(slot->tts_values[kRowFirstMonth]);
+	row.last_month = DatumGetDateADT(slot->tts_values[kRowLastMonth]);
+	row.dropped_version = DatumGetInt64(slot->tts_values[kRowDroppedVersion]);
+	row.closed = !slot->tts_isnull[kRowClosedAt];
+	return row;
+}
+
+void
+Update(const StreamRows &rows, const StreamRow &row, const Datum *values, const bool *isnull, const bool *replace) {
+	// a row that this very command wrote could not be changed by it
+	CommandCounterIncrement();
+	HeapTupleData locked;
+	Buffer buffer;
+	locked.t_self = row.tid;
+	// The row is locked by this transaction, so that its newest version is where the lock found it.
+	if (!heap_fetch(rows.heap, SnapshotSelf, &locked, &buffer, false)) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("locked row of events.stream_rows has gone")));
+	}
+	HeapTuple changed = heap_modify_tuple(&locked, RelationGetDescr(rows.heap), const_cast<Datum *>(values),
+	                                      const_cast<bool *>(isnull), const_cast<bool *>(replace));
+	ReleaseBuffer(buffer);
+	CatalogTupleUpdate(rows.heap, &locked.t_self, changed);
+	heap_freetuple(changed);
+}
+
+/*
+ * Waits for a transaction that has inserted this key and not ended. True when a committed row (or one of this
+ * transaction) is there.
+ */
+bool
+CommittedRowExists(Relation heap, Relation pkey, ScanKey keys, int key_count) {
+	for (;;) {
+		CHECK_FOR_INTERRUPTS();
+		SnapshotData dirty;
+		InitDirtySnapshot(dirty);
+		TupleTableSlot *slot = table_slot_create(heap, nullptr);
+		IndexScanDesc scan = compat::BeginIndexScan(heap, pkey, &dirty, key_count);
+		index_rescan(scan, keys, key_count, nullptr, 0);
+		const bool found = index_getnext_slot(scan, ForwardScanDirection, slot);
+		const TransactionId inserter = dirty.xmin;
+		const uint32 token = dirty.speculativeToken;
+		ItemPointerData tid = slot->tts_tid;
+		index_endscan(scan);
+		ExecDropSingleTupleTableSlot(slot);
+		if (!found) {
+			return false;
+		}
+		if (!TransactionIdIsValid(inserter)) {
+			return true;
+		}
+		if (token != 0) {
+			SpeculativeInsertionWait(inserter, token);
+		} else {
+			XactLockTableWait(inserter, heap, &tid, XLTW_InsertIndex);
+		}
+	}
+}
+
+} // namespace
+
+StreamRows
+OpenStreamRows(LOCKMODE mode) {
+	StreamRows rows;
+	rows.heap = table_open(Oids().stream_rows, mode);
+	rows.pkey = index_open(Oids().stream_rows_pkey, mode);
+	return rows;
+}
+
+void
+Close(const StreamRows &rows) {
+	index_close(rows.pkey, NoLock);
+	table_close(rows.heap, NoLock);
+}
+
+StreamRow
+LockStreamRow(const StreamRows &rows, Datum tenant, Datum stream) {
+	const Datum keys[2] = {tenant, stream};
+	TupleTableSlot *slot = table_slot_create(rows.heap, nullptr);
+	StreamRow row;
+	row.found = false;
+	// Bounded: each turn means that the row was moved between the look and the lock.
+	for (int turn = 0; turn < 1000; turn++) {
+		CHECK_FOR_INTERRUPTS();
+		if (!FindLast(rows.heap, rows.pkey, keys, kTextKeys, 2, slot)) {
+			break;
+		}
+		ItemPointerData tid = slot->tts_tid;
+		TM_FailureData failure;
+		const TM_Result result =
+		    table_tuple_lock(rows.heap, &tid, SnapshotSelf, slot, GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+		                     LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+		// Invisible: a row that this very command wrote, which it also has locked.
+		if (result == TM_Ok || result == TM_Invisible || result == TM_SelfModified) {
+			row = RowFrom(slot);
+			if (IsolationIsSerializable()) {
+				CheckForSerializableConflictIn(rows.heap, &row.tid, ItemPointerGetBlockNumber(&row.tid));
+			}
+			break;
+		}
+		if (result != TM_Deleted && result != TM_Updated) {
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+			                errmsg("unexpected result %d of locking a stream's row", static_cast<int>(result))));
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return row;
+}
+
+bool
+InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull) {
+	ScanKeyData keys[INDEX_MAX_KEYS];
+	Datum key_values[INDEX_MAX_KEYS];
+	bool key_nulls[INDEX_MAX_KEYS];
+	const int key_count = IndexRelationGetNumberOfKeyAttributes(pkey);
+	for (int i = 0; i < key_count; i++) {
+		const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(heap), key_columns[i]);
+		key_values[i] = values[key_columns[i]];
+		key_nulls[i] = false;
+		ScanKeyInit(&keys[i], static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber,
+		            attribute->atttypid == UUIDOID ? F_UUID_EQ : F_TEXTEQ, key_values[i]);
+	}
+	IndexInfo *info = BuildIndexInfo(pkey);
+	for (int turn = 0; turn < 1000; turn++) {
+		CHECK_FOR_INTERRUPTS();
+		if (CommittedRowExists(heap, pkey, keys, key_count)) {
+			return false;
+		}
+		// As ON CONFLICT DO NOTHING does it: the row says that it may be taken back, the index says whether it was alone.
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), &TTSOpsVirtual);
+		const Size natts = static_cast<Size>(RelationGetDescr(heap)->natts);
+		std::memcpy(slot->tts_values, values, sizeof(Datum) * natts);
+		std::memcpy(slot->tts_isnull, isnull, sizeof(bool) * natts);
+		ExecStoreVirtualTuple(slot);
+		const uint32 token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(heap, slot, GetCurrentCommandId(true), 0, nullptr, token);
+		const bool alone = index_insert(pkey, key_values, key_nulls, &slot->tts_tid, heap, UNIQUE_CHECK_PARTIAL, false, info);
+		table_tuple_complete_speculative(heap, slot, token, alone);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		ExecDropSingleTupleTableSlot(slot);
+		if (alone) {
+			return true;
+		}
+	}
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+	                errmsg("could not insert a row into %s among its concurrent inserts", RelationGetRelationName(heap)),
+	                errhint("Try again.")));
+	pg_unreachable();
+}
+
+bool
+InsertStreamRow(const StreamRows &rows, Datum tenant, Datum stream, int32 month) {
+	static const int key_columns[2] = {kRowTenant, kRowStream};
+	Datum values[kStreamRowColumns];
+	bool isnull[kStreamRowColumns] = {};
+	std::memset(values, 0, sizeof values);
+	values[kRowTenant] = tenant;
+	values[kRowStream] = stream;
+	values[kRowFirstMonth] = DateADTGetDatum(month);
+	values[kRowLastMonth] = DateADTGetDatum(month);
+	values[kRowDroppedVersion] = Int64GetDatum(0);
+	isnull[kRowClosedAt] = isnull[kRowClosedBy] = isnull[kRowClosedReason] = true;
+	return InsertUnlessThere(rows.heap, rows.pkey, key_columns, values, isnull);
+}
+
+void
+SetLastMonth(const StreamRows &rows, const StreamRow &row, int32 month) {
+	Datum values[kStreamRowColumns];
+	bool isnull[kStreamRowColumns] = {};
+	bool replace[kStreamRowColumns] = {};
+	std::memset(values, 0, sizeof values);
+	values[kRowLastMonth] = DateADTGetDatum(month);
+	replace[kRowLastMonth] = true;
+	Update(rows, row, values, isnull, replace);
+}
+
+void
+SetClosed(const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason) {
+	Datum values[kStreamRowColumns];
+	bool isnull[kStreamRowColumns] = {};
+	bool replace[kStreamRowColumns] = {};
+	std::memset(values, 0, sizeof values);
+	values[kRowClosedAt] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[kRowClosedBy] = by;
+	values[kRowClosedReason] = reason;
+	for (const int column : {kRowClosedAt, kRowClosedBy, kRowClosedReason}) {
+		replace[column] = true;
+		isnull[column] = !closed;
+	}
+	Update(rows, row, values, isnull, replace);
+}
+
+StreamRow
+ReadStreamRow(const StreamRows &rows, Datum tenant, Datum stream, Snapshot snapshot) {
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
+	TupleTableSlot *slot = table_slot_create(rows.heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(rows.heap, rows.pkey, snapshot, 2);
+	index_rescan(scan, keys, 2, nullptr, 0);
+	StreamRow row;
+	row.found = false;
+	if (index_getnext_slot(scan, ForwardScanDirection, slot)) {
+		row = RowFrom(slot);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return row;
+}
+
+} // namespace auren::pg

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "core/month.hpp"
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * A row of events.stream_rows. Server side: use inside a guard.
+ */
+struct StreamRow {
+	bool found;
+	ItemPointerData tid;
+	int32 first_month; // days since 2000-01-01
+	int32 last_month;
+	int64 dropped_version;
+	bool closed;
+};
+
+// events.stream_rows with its key's index, open.
+struct StreamRows {
+	Relation heap;
+	Relation pkey;
+};
+StreamRows OpenStreamRows(LOCKMODE mode);
+void Close(const StreamRows &rows);
+
+/*
+ * Locks the row of a stream against other appends (FOR NO KEY UPDATE) until the end of the transaction, waiting for
+ * who holds it, and returns its newest state. Not found: there is none, or only one that another transaction has not
+ * committed. Registers the append with SERIALIZABLE readers of the stream.
+ */
+StreamRow LockStreamRow(const StreamRows &rows, Datum tenant, Datum stream);
+
+/*
+ * Inserts the row of a new stream. False when another transaction's row came first: it has committed, or it was waited
+ * for; look again.
+ */
+bool InsertStreamRow(const StreamRows &rows, Datum tenant, Datum stream, int32 month);
+
+// Changes a locked row.
+void SetLastMonth(const StreamRows &rows, const StreamRow &row, int32 month);
+void SetClosed(const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason);
+
+// The row as a snapshot sees it. Takes the predicate lock of a SERIALIZABLE reader.
+StreamRow ReadStreamRow(const StreamRows &rows, Datum tenant, Datum stream, Snapshot snapshot);
+
+/*
+ * Inserts a row into a table of ours with one plain unique index, unless its key is there. Returns false when another
+ * transaction's row with the same key is, after waiting for that transaction if it was still running.
+ */
+bool InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull);
+
+} // namespace auren::pg

@@ -1,0 +1,134 @@
+#include "pg/tenant.hpp"
+
+#include <cstring>
+#include <string>
+
+#include "core/error.hpp"
+#include "core/names.hpp"
+#include "pg/compat.hpp"
+#include "pg/guard.hpp"
+#include "pg/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+constexpr const char *kSetting = "app.tenant_id";
+constexpr const char *kDefaultTenant = "default";
+
+// The last answer and what it was given for.
+struct Kept {
+	bool valid = false;
+	Oid session_user = InvalidOid;
+	Oid current_user = InvalidOid;
+	std::string tenant;
+};
+Kept kept;
+Oid bindings_relid = InvalidOid;
+
+enum class Verdict : int { kUnbound, kAllowed, kRefused };
+
+/*
+ * Reads the bindings under the newest snapshot: a fixed one would let a session go on with what was taken from it.
+ * Server side.
+ */
+Verdict
+Judge(Oid role, const char *tenant) {
+	bindings_relid = Oids().bindings;
+	Relation bindings = table_open(bindings_relid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(bindings, InvalidOid, false, nullptr, 0, nullptr);
+	Verdict verdict = Verdict::kUnbound;
+	HeapTuple tuple;
+	while (verdict != Verdict::kAllowed && HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		bool isnull;
+		const Oid bound = DatumGetObjectId(heap_getattr(tuple, 1, RelationGetDescr(bindings), &isnull));
+		if (bound != role && !is_member_of_role_nosuper(role, bound)) {
+			continue;
+		}
+		const bool same = tenant != nullptr &&
+		                  std::strcmp(TextDatumGetCString(heap_getattr(tuple, 2, RelationGetDescr(bindings), &isnull)), tenant) == 0;
+		verdict = same ? Verdict::kAllowed : Verdict::kRefused;
+	}
+	systable_endscan(scan);
+	table_close(bindings, AccessShareLock);
+	return verdict;
+}
+
+void
+Require(Oid role, const char *tenant) {
+	const Verdict verdict = Call([&] { return Judge(role, tenant); });
+	if (verdict != Verdict::kRefused) {
+		return;
+	}
+	const char *name = Call([&] { return static_cast<const char *>(GetUserNameFromId(role, false)); });
+	throw DomainError(sqlstate::kInsufficientPrivilege, "role \"" + std::string(name) + "\" may not name this tenant",
+	                  "The role, or one that it is a member of, is bound to other tenants than app.tenant_id names.",
+	                  "Set app.tenant_id to a tenant of the role, or have the store's owner call events.bind_tenant.");
+}
+
+void
+ForgetOnRelation(Datum, Oid relid) {
+	if (relid == InvalidOid || relid == bindings_relid) {
+		kept.valid = false;
+	}
+}
+
+void
+ForgetOnRole(Datum, int, uint32) {
+	kept.valid = false;
+}
+
+} // namespace
+
+Tenant
+CurrentTenant() {
+	const char *setting = Call([] { return GetConfigOption(kSetting, true, false); });
+	if (setting == nullptr || setting[0] == '\0') {
+		setting = kDefaultTenant;
+	}
+	const Oid session_user = GetSessionUserId();
+	const Oid current_user = GetUserId();
+	if (!kept.valid || kept.session_user != session_user || kept.current_user != current_user ||
+	    kept.tenant != setting) {
+		const std::string tenant = setting;
+		const int characters = Call([&] { return pg_mbstrlen(setting); });
+		CheckTenantId({tenant, static_cast<std::size_t>(characters)});
+		// set first: a change that arrives while the bindings are read unsets it, and is not lost
+		kept.valid = true;
+		try {
+			Require(session_user, tenant.c_str());
+			if (current_user != session_user) {
+				Require(current_user, tenant.c_str());
+			}
+		} catch (...) {
+			kept.valid = false;
+			throw;
+		}
+		kept.tenant = tenant;
+		kept.session_user = session_user;
+		kept.current_user = current_user;
+	}
+	const char *bytes = kept.tenant.data();
+	const int length = static_cast<int>(kept.tenant.size());
+	const text *copy = Call([&] { return static_cast<const text *>(cstring_to_text_with_len(bytes, length)); });
+	return {{VARDATA_ANY(copy), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(copy))}, PointerGetDatum(copy)};
+}
+
+bool
+IsBound(Oid role) {
+	return Call([&] { return Judge(role, nullptr) != Verdict::kUnbound; });
+}
+
+void
+RegisterTenantCallbacks() {
+	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	CacheRegisterSyscacheCallback(AUTHOID, ForgetOnRole, 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, ForgetOnRole, 0);
+}
+
+void
+InvalidateBindings() {
+	Call([] { CacheInvalidateRelcacheByRelid(Oids().bindings); });
+}
+
+} // namespace auren::pg

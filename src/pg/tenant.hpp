@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string_view>
+
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+// In the caller's memory context.
+struct Tenant {
+	std::string_view id;
+	Datum text; // the same as a text datum
+};
+
+/*
+ * The tenant of this session: app.tenant_id, "default" where that is unset or empty. Throws 42501 when the session's
+ * user or the current user is bound to tenants and this is none of them, 22023 for a tenant that no row could have.
+ * C++ side: guards what it calls. What it found is kept until the setting, the users, the bindings or the roles
+ * change.
+ */
+Tenant CurrentTenant();
+
+// Whether a role, or a role that it is a member of, is bound to tenants.
+bool IsBound(Oid role);
+
+// The first set-up of this module in a session registers what makes CurrentTenant look again.
+void RegisterTenantCallbacks();
+// Makes every session look at the bindings again once this transaction has committed.
+void InvalidateBindings();
+
+} // namespace auren::pg

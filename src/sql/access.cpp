@@ -1,0 +1,218 @@
+// Who may do what: events.grant_access, revoke_access, bind_tenant, unbind_tenant, current_tenant, view_tenant.
+
+#include <string>
+
+#include "core/error.hpp"
+#include "core/names.hpp"
+#include "pg/arguments.hpp"
+#include "pg/entry.hpp"
+#include "pg/event_read.hpp"
+#include "pg/store.hpp"
+#include "pg/tenant.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+
+constexpr const char *kReaderFunctions =
+    "events.current_tenant(), events.view_tenant(), events.replay_stream(text, bigint, bigint), "
+    "events.replay_stream_backward(text, bigint, integer), events.last_event(text, text), "
+    "events.get_stream_state(text, bigint), events.stream_version(text), events.stream_exists(text), "
+    "events.events_by_time(timestamptz, timestamptz, text, integer, bigint), "
+    "events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint), events.stream_summary(text)";
+constexpr const char *kReaderViews = "events.streams, events.tenant_events";
+constexpr const char *kReaderTables = "events.event_store";
+constexpr const char *kWriterFunctions =
+    "events.current_tenant(), events.append_event(text, text, jsonb, text, jsonb, bigint, uuid), "
+    "events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]), events.notify_mode_switch(), "
+    "events.notify_memory_tier_change()";
+constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_monthly_partitions(integer), "
+                                        "events.close_stream(text, text), events.reopen_stream(text)";
+
+enum class Access { kReader, kWriter, kAdmin };
+
+Access
+AccessArgument(FunctionCallInfo fcinfo, int argument) {
+	const pg::Text access = pg::TextArgument(fcinfo, argument, "p_access");
+	if (access.name.bytes == "reader") {
+		return Access::kReader;
+	}
+	if (access.name.bytes == "writer") {
+		return Access::kWriter;
+	}
+	if (access.name.bytes == "admin") {
+		return Access::kAdmin;
+	}
+	throw DomainError(sqlstate::kInvalidParameter, "p_access must be reader, writer or admin",
+	                  "\"" + std::string(access.name.bytes) + "\" is none of them.",
+	                  "Each is granted by itself: a service that appends and reads gets 'writer' and 'reader'.");
+}
+
+struct Role {
+	Oid oid;
+	std::string name;   // as given
+	std::string quoted; // for a statement
+};
+
+Role
+RoleArgument(FunctionCallInfo fcinfo, int argument) {
+	const pg::Text text = pg::TextArgument(fcinfo, argument, "p_role");
+	Role role;
+	role.name = text.name.bytes;
+	const char *name = role.name.c_str();
+	role.oid = Call([&] { return get_role_oid(name, true); });
+	if (!OidIsValid(role.oid)) {
+		throw DomainError(sqlstate::kUndefinedObject, "role \"" + role.name + "\" does not exist",
+		                  "The name is taken as it stands, without folding its case.", "Make it with CREATE ROLE.");
+	}
+	role.quoted = Call([&] { return quote_identifier(name); });
+	return role;
+}
+
+// Runs statements of ours as the caller: the server asks for the caller's rights.
+void
+Run(const std::string &sql) {
+	const char *text = sql.c_str();
+	Call([&] {
+		SPI_connect();
+		const int result = SPI_execute(text, false, 0);
+		if (result < 0) {
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("statement failed: %s", SPI_result_code_string(result))));
+		}
+		SPI_finish();
+	});
+}
+
+// GRANT warns where it gave nothing; a function that says it gave access must not.
+void
+RequireOwner() {
+	const bool owner = Call([] {
+		Relation events = table_open(pg::Oids().events, AccessShareLock);
+		const Oid owner_oid = events->rd_rel->relowner;
+		table_close(events, AccessShareLock);
+		return has_privs_of_role(GetUserId(), owner_oid);
+	});
+	if (!owner) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of the store may give and take access",
+		                  "The owner of events.event_store is another role.", "Ask the role that created the extension.");
+	}
+}
+
+// Tables that show all tenants are for roles that may name all tenants.
+void
+Grant(const Role &role, const char *functions, const char *relations) {
+	std::string sql = "GRANT USAGE ON SCHEMA events TO " + role.quoted + ";GRANT EXECUTE ON FUNCTION " +
+	                  std::string(functions) + " TO " + role.quoted + ";";
+	if (relations != nullptr) {
+		sql += "GRANT SELECT ON " + std::string(relations) + " TO " + role.quoted + ";";
+	}
+	Run(sql);
+}
+
+bool
+HasSelectOnTable(Oid role) {
+	return Call([&] { return pg_class_aclcheck(pg::Oids().events, role, ACL_SELECT) == ACLCHECK_OK; });
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_grant_access) {
+	const Role role = RoleArgument(fcinfo, 0);
+	const Access access = AccessArgument(fcinfo, 1);
+	RequireOwner();
+	switch (access) {
+	case Access::kReader:
+		Grant(role, kReaderFunctions, kReaderViews);
+		if (!pg::IsBound(role.oid)) {
+			Run("GRANT SELECT ON " + std::string(kReaderTables) + " TO " + role.quoted);
+		}
+		break;
+	case Access::kWriter:
+		Grant(role, kWriterFunctions, nullptr);
+		break;
+	case Access::kAdmin:
+		Grant(role, kAdminFunctions, nullptr);
+		break;
+	}
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_revoke_access) {
+	const Role role = RoleArgument(fcinfo, 0);
+	const Access access = AccessArgument(fcinfo, 1);
+	RequireOwner();
+	// What another right of the role needs too stays with it: USAGE of the schema and current_tenant() open nothing.
+	const auto revoke = [&](const std::string &what) { Run("REVOKE ALL ON " + what + " FROM " + role.quoted); };
+	const auto without_shared = [](std::string functions) {
+		return functions.substr(std::string("events.current_tenant(), ").size());
+	};
+	switch (access) {
+	case Access::kReader:
+		revoke("FUNCTION " + without_shared(kReaderFunctions));
+		revoke(std::string(kReaderViews) + ", " + kReaderTables);
+		break;
+	case Access::kWriter:
+		revoke("FUNCTION " + without_shared(kWriterFunctions));
+		break;
+	case Access::kAdmin:
+		revoke("FUNCTION " + without_shared(kAdminFunctions));
+		break;
+	}
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_bind_tenant) {
+	const Role role = RoleArgument(fcinfo, 0);
+	const pg::Text tenant = pg::TextArgument(fcinfo, 1, "p_tenant");
+	CheckTenantId(tenant.name);
+	RequireOwner();
+	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
+	Run("INSERT INTO events.tenant_bindings (role, tenant_id) VALUES (" + std::to_string(role.oid) +
+	    "::pg_catalog.oid::pg_catalog.regrole, " + tenant_text + ") ON CONFLICT DO NOTHING");
+	Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + role.quoted);
+	if (HasSelectOnTable(role.oid)) {
+		throw DomainError(sqlstate::kNotInState, "role \"" + role.name + "\" can read events of all tenants and cannot be bound",
+		                  "It is a superuser, or has SELECT on events.event_store through a role that it is a member of, "
+		                  "or from PUBLIC.",
+		                  "Take that right or membership away first.");
+	}
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_unbind_tenant) {
+	const Role role = RoleArgument(fcinfo, 0);
+	const pg::Text tenant = pg::TextArgument(fcinfo, 1, "p_tenant");
+	RequireOwner();
+	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
+	Run("DELETE FROM events.tenant_bindings WHERE role OPERATOR(pg_catalog.=) " + std::to_string(role.oid) +
+	    "::pg_catalog.oid AND tenant_id OPERATOR(pg_catalog.=) " + tenant_text);
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_current_tenant) {
+	return pg::CurrentTenant().text;
+}
+
+/*
+ * A view reads events.event_store with its owner's rights, and a policy that a DBA put there for the caller would not be
+ * asked. The functions ask it; the views refuse.
+ */
+AUREN_FUNCTION(auren_view_tenant) {
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const bool policies = Call([] {
+		Relation events = table_open(pg::Oids().events, AccessShareLock);
+		const bool apply = pg::RowSecurityApplies(events);
+		table_close(events, AccessShareLock);
+		return apply;
+	});
+	if (policies) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "the views of events are closed to this role by row level security",
+		                  "A policy on events.event_store applies to the role, and a view would pass it by.",
+		                  "Read through events.replay_stream, events.events_by_time or events.find_events.");
+	}
+	return tenant.text;
+}
+
+} // namespace auren

@@ -1,0 +1,104 @@
+// Triggers and the event trigger that keep the store as it is: events.refuse_change, events.guard_drop.
+
+#include <string>
+
+#include "core/error.hpp"
+#include "pg/entry.hpp"
+#include "pg/settings.hpp"
+#include "pg/store.hpp"
+#include "pg/tenant.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+
+constexpr const char *kExtension = "auren_events";
+
+void
+RequireTrigger(FunctionCallInfo fcinfo, const char *function) {
+	if (!CALLED_AS_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, std::string(function) + " is a trigger function",
+		                  "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
+	}
+}
+
+// Server side. Whether a statement drops the extension: by its name, or with everything that its owner has.
+bool
+DropsExtension(const Node *statement) {
+	ListCell *cell;
+	if (IsA(statement, DropStmt)) {
+		const auto *drop = reinterpret_cast<const DropStmt *>(statement);
+		if (drop->removeType != OBJECT_EXTENSION) {
+			return false;
+		}
+		foreach (cell, drop->objects) {
+			if (strcmp(strVal(lfirst(cell)), kExtension) == 0) {
+				return true;
+			}
+		}
+		return false;
+	}
+	if (IsA(statement, DropOwnedStmt)) {
+		Relation events = table_open(pg::Oids().events, AccessShareLock);
+		const Oid owner = events->rd_rel->relowner;
+		table_close(events, AccessShareLock);
+		foreach (cell, reinterpret_cast<const DropOwnedStmt *>(statement)->roles) {
+			if (get_rolespec_oid(lfirst_node(RoleSpec, cell), true) == owner) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+// Server side. A stream's row is there exactly when an event is.
+bool
+HasEvents() {
+	Relation rows = table_open(pg::Oids().stream_rows, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rows, snapshot, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(rows, nullptr);
+	const bool any = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rows, AccessShareLock);
+	return any;
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_refuse_change) {
+	RequireTrigger(fcinfo, "events.refuse_change");
+	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
+	const char *what = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)   ? "UPDATE"
+	                   : TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE"
+	                                                                : "TRUNCATE";
+	throw DomainError(sqlstate::kImmutable, "events are immutable",
+	                  std::string(what) + " of \"" + RelationGetRelationName(trigger->tg_relation) + "\" is refused, for its owner too.",
+	                  "Append a compensating event.");
+}
+
+AUREN_FUNCTION(auren_forget_bindings) {
+	RequireTrigger(fcinfo, "events.forget_bindings");
+	pg::InvalidateBindings();
+	return PointerGetDatum(nullptr);
+}
+
+AUREN_FUNCTION(auren_guard_drop) {
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, "events.guard_drop is an event trigger function",
+		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
+	}
+	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
+	if (pg::AllowDrop() || !Call([&] { return DropsExtension(data->parsetree) && HasEvents(); })) {
+		PG_RETURN_NULL();
+	}
+	throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds events and would take them with it",
+	                  "Dropping the extension drops events.event_store with all its months.",
+	                  "Dump the database first; then SET auren_events.allow_drop = on and drop again.");
+}
+
+} // namespace auren

@@ -1,0 +1,19 @@
+// The module's magic, settings and callbacks.
+
+#include "pg/compat.hpp"
+#include "pg/settings.hpp"
+#include "pg/store.hpp"
+#include "pg/tenant.hpp"
+
+extern "C" {
+AUREN_MODULE_MAGIC("0.1.0");
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void) {
+	auren::pg::DefineSettings();
+	auren::pg::RegisterStoreCallbacks();
+	auren::pg::RegisterTenantCallbacks();
+}
+}
