@@ -9,7 +9,10 @@ namespace auren::pg {
 
 namespace {
 
+// Index entries are made for this many events at once,
 constexpr int kChunkEvents = 1000;
+// and their rows are put into the heap so many at a time: few enough that their memory stays in the processor's cache.
+constexpr int kHeapEvents = 100;
 
 void
 InsertIndexEntry(const WritablePartition &partition, int i, const Datum *event, ItemPointer tid) {
@@ -39,7 +42,7 @@ InsertGinEntries(const EventWriter *writer, int i) {
 	for (int event = 0; event < writer->count; event++) {
 		for (int key = 0; key < index.keys; key++) {
 			ginHeapTupleFastCollect(&state, &collector, static_cast<OffsetNumber>(key + 1),
-			                        writer->values[event][index.column[key]], false, &writer->slots[event]->tts_tid);
+			                        writer->values[event][index.column[key]], false, &writer->tids[event]);
 		}
 	}
 	ginHeapTupleFastInsert(&state, &collector);
@@ -66,18 +69,47 @@ WriteOneDirectly(EventWriter *writer) {
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/*
+ * Slots of the open partition. Their row type is a copy that nobody counts references to: a resource owner that has to
+ * remember it for each slot costs more than the slots do.
+ */
+void
+MakeSlots(EventWriter *writer) {
+	writer->slot_context = AllocSetContextCreate(writer->context, "auren_events slots", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext outer = MemoryContextSwitchTo(writer->slot_context);
+	TupleDesc descriptor = CreateTupleDescCopy(RelationGetDescr(writer->partition.heap));
+	const int count = Min(writer->capacity, kHeapEvents);
+	writer->slots = static_cast<TupleTableSlot **>(palloc(sizeof(TupleTableSlot *) * static_cast<Size>(count)));
+	for (int i = 0; i < count; i++) {
+		writer->slots[i] = MakeSingleTupleTableSlot(descriptor, table_slot_callbacks(writer->partition.heap));
+		writer->slots[i]->tts_tableOid = RelationGetRelid(writer->partition.heap);
+	}
+	MemoryContextSwitchTo(outer);
+}
+
+void
+PutRows(EventWriter *writer) {
+	for (int first = 0; first < writer->count; first += kHeapEvents) {
+		CHECK_FOR_INTERRUPTS();
+		const int count = Min(kHeapEvents, writer->count - first);
+		for (int i = 0; i < count; i++) {
+			FillSlot(writer->slots[i], writer->values[first + i]);
+		}
+		table_multi_insert(writer->partition.heap, writer->slots, count, GetCurrentCommandId(true), 0, nullptr);
+		for (int i = 0; i < count; i++) {
+			writer->tids[first + i] = writer->slots[i]->tts_tid;
+			ExecClearTuple(writer->slots[i]);
+		}
+	}
+}
+
 void
 WriteManyDirectly(EventWriter *writer) {
 	const WritablePartition &partition = writer->partition;
-	MemoryContextSwitchTo(writer->context);
-	while (writer->slot_count < writer->count) {
-		writer->slots[writer->slot_count++] = table_slot_create(partition.heap, nullptr);
+	if (writer->slot_context == nullptr) {
+		MakeSlots(writer);
 	}
-	MemoryContextSwitchTo(writer->chunk);
-	for (int event = 0; event < writer->count; event++) {
-		FillSlot(writer->slots[event], writer->values[event]);
-	}
-	table_multi_insert(partition.heap, writer->slots, writer->count, GetCurrentCommandId(true), 0, nullptr);
+	PutRows(writer);
 	for (int i = 0; i < partition.shape->index_count; i++) {
 		const IndexShape &index = partition.shape->indexes[i];
 		CHECK_FOR_INTERRUPTS();
@@ -86,12 +118,9 @@ WriteManyDirectly(EventWriter *writer) {
 			continue;
 		}
 		for (int event = 0; event < writer->count; event++) {
-			InsertIndexEntry(partition, i, writer->values[event], &writer->slots[event]->tts_tid);
+			InsertIndexEntry(partition, i, writer->values[event], &writer->tids[event]);
 		}
 		compat::EndIndexInserts(partition.indexes[i], index.info);
-	}
-	for (int event = 0; event < writer->count; event++) {
-		ExecClearTuple(writer->slots[event]);
 	}
 }
 
@@ -148,10 +177,10 @@ ClosePartition(EventWriter *writer) {
 	if (!writer->partition_open) {
 		return;
 	}
-	for (int i = 0; i < writer->slot_count; i++) {
-		ExecDropSingleTupleTableSlot(writer->slots[i]);
+	if (writer->slot_context != nullptr) {
+		MemoryContextDelete(writer->slot_context);
+		writer->slot_context = nullptr;
 	}
-	writer->slot_count = 0;
 	Close(writer->partition);
 	writer->partition_open = false;
 }
@@ -195,7 +224,7 @@ BeginWrite(EventWriter *writer, Relation events, int expected) {
 	writer->chunk = AllocSetContextCreate(CurrentMemoryContext, "auren_events chunk", ALLOCSET_DEFAULT_SIZES);
 	writer->values = static_cast<Datum(*)[kEventColumns]>(
 	    palloc(sizeof(Datum[kEventColumns]) * static_cast<Size>(writer->capacity)));
-	writer->slots = static_cast<TupleTableSlot **>(palloc(sizeof(TupleTableSlot *) * static_cast<Size>(writer->capacity)));
+	writer->tids = static_cast<ItemPointerData *>(palloc(sizeof(ItemPointerData) * static_cast<Size>(writer->capacity)));
 }
 
 void

@@ -16,8 +16,9 @@ struct EventWriter {
 	int capacity; // events a chunk may hold
 	int count;    // events gathered
 	Datum (*values)[kEventColumns];
-	TupleTableSlot **slots; // of partition `heap`, made as needed
-	int slot_count;
+	ItemPointerData *tids;  // where the gathered events were put
+	TupleTableSlot **slots; // of the open partition, used again and again
+	MemoryContext slot_context;
 	PartitionRange range; // where the gathered events go
 	WritablePartition partition;
 	bool partition_open;
