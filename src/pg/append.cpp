@@ -83,6 +83,14 @@ class Appending {
 		OpenEvents();
 		EnsureMonth(GetCurrentTimestamp());
 		Call([this] { rows_ = OpenStreamRows(RowExclusiveLock); });
+		OpenWriter();
+	}
+
+	// The writer holds the month of now open from the start: that is where most streams' newest events are read too.
+	void
+	OpenWriter() {
+		const int expected = static_cast<int>(request_.elements.size());
+		Call([&] { BeginWrite(&writer_, events_, expected); });
 	}
 
 	void
@@ -100,6 +108,7 @@ class Appending {
 		Call([this] { table_close(events_, NoLock); });
 		MakeMonths(Month::FromMicros(micros), 1 + kMonthsAhead);
 		OpenEvents();
+		writer_.events = events_;
 	}
 
 	void
@@ -158,28 +167,27 @@ class Appending {
 	Newest
 	ReadNewest(Month month, Datum stream_id) {
 		Newest newest = {};
-		const PartitionRange range = FindPartition(events_, month.StartMicros());
-		newest.month_exists = OidIsValid(range.relid);
+		OpenMonth(&writer_, month.StartMicros());
+		newest.month_exists = writer_.partition_open;
 		if (!newest.month_exists) {
 			return newest;
 		}
-		Relation partition = table_open(range.relid, RowExclusiveLock);
-		const PartitionShape *shape = ShapeOf(partition);
-		if (!OidIsValid(shape->stream_index) || !shape->direct_read) {
+		const WritablePartition &partition = writer_.partition;
+		if (partition.stream_index == nullptr) {
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			                errmsg("partition \"%s\" lacks its unique index on tenant_id, stream_id, stream_version",
-			                       RelationGetRelationName(partition)),
+			                       RelationGetRelationName(partition.heap)),
 			                errhint("Make it again as in the other partitions; appends need it to find a stream's version.")));
 		}
-		StoredEvent event = NewestEvent(partition, shape, tenant_.text, stream_id);
+		const StoredEvent event = NewestEvent(partition.heap, partition.stream_index, partition.attnum, partition.slot,
+		                                      tenant_.text, stream_id);
 		newest.found = event.found;
 		if (event.found) {
 			newest.visible = event.visible;
 			newest.version = DatumGetInt64(event.row.values[kStreamVersion]);
 			newest.created_at = DatumGetTimestampTz(event.row.values[kCreatedAt]);
 		}
-		Release(&event);
-		table_close(partition, NoLock);
+		ExecClearTuple(partition.slot);
 		return newest;
 	}
 
@@ -243,8 +251,9 @@ class Appending {
 			                       RelationGetRelationName(partition)),
 			                errhint("Make it again as in the other partitions; supplied ids are looked up by them.")));
 		}
-		StoredEvent event = stored.found ? EventAtPosition(partition, shape, position)
-		                                 : EventWithId(partition, shape, keys[0], keys[1]);
+		TupleTableSlot *slot = table_slot_create(partition, nullptr);
+		const StoredEvent event = stored.found ? EventAtPosition(partition, shape, slot, position)
+		                                       : EventWithId(partition, shape, slot, keys[0], keys[1]);
 		if (event.found) {
 			stored.found = true;
 			stored.visible = event.visible;
@@ -252,7 +261,7 @@ class Appending {
 			stored.version = DatumGetInt64(event.row.values[kStreamVersion]);
 			stored.position = DatumGetInt64(event.row.values[kGlobalPosition]);
 		}
-		Release(&event);
+		ExecDropSingleTupleTableSlot(slot);
 		table_close(partition, NoLock);
 		return stored;
 	}
@@ -368,9 +377,6 @@ class Appending {
 
 	void
 	Write() {
-		EventWriter writer;
-		const int expected = static_cast<int>(plan_.new_events());
-		Call([&] { BeginWrite(&writer, events_, expected); });
 		for (std::size_t i = 0; i < results_.size(); i++) {
 			const AppendPlan::Element &element = plan_.elements()[i];
 			if (element.fate != Fate::kNew) {
@@ -388,9 +394,8 @@ class Appending {
 			values[kCreatedBy] = request_.created_by;
 			values[kTenantId] = tenant_.text;
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
-			Call([&] { WriteEvent(&writer, values); });
+			Call([&] { WriteEvent(&writer_, values); });
 		}
-		Call([&] { EndWrite(&writer); });
 	}
 
 	void
@@ -405,6 +410,7 @@ class Appending {
 	void
 	CloseStore() {
 		Call([this] {
+			EndWrite(&writer_);
 			if (ids_ != nullptr) {
 				index_close(ids_pkey_, NoLock);
 				table_close(ids_, NoLock);
@@ -428,6 +434,7 @@ class Appending {
 	int64 now_ = 0;
 	Relation events_ = nullptr;
 	StreamRows rows_ = {};
+	EventWriter writer_ = {};
 	Relation ids_ = nullptr;
 	Relation ids_pkey_ = nullptr;
 };

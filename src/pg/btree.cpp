@@ -1,5 +1,7 @@
 #include "pg/btree.hpp"
 
+#include <cstring>
+
 #include "pg/compat.hpp"
 
 namespace auren::pg {
@@ -20,60 +22,187 @@ ScanLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int
 	return found;
 }
 
-// First item of the leaf behind every entry that equals the key's prefix (key->nextkey is set).
-OffsetNumber
-FirstBehind(Relation index, BTScanInsert key, Page page) {
+/*
+ * The keys of a descent as plain bytes. Under the "C" collation the order of text is the order of its bytes, and so is
+ * that of uuid; a comparison then costs a few dozen instructions instead of several hundred through the index's
+ * comparison functions.
+ */
+struct Prefix {
+	int count;
+	const char *bytes[2];
+	Size length[2];
+	bool fixed[2]; // uuid: its bytes alone; else text
+};
+
+bool
+MakePrefix(Prefix *prefix, Relation index, const Datum *keys, const Oid *equal, int key_count) {
+	prefix->count = key_count;
+	if (key_count > 2) {
+		return false;
+	}
+	for (int i = 0; i < key_count; i++) {
+		if ((index->rd_indoption[i] & INDOPTION_DESC) != 0) {
+			return false;
+		}
+		const char *datum = DatumGetPointer(keys[i]);
+		prefix->fixed[i] = equal[i] == F_UUID_EQ;
+		if (prefix->fixed[i]) {
+			prefix->bytes[i] = datum;
+			prefix->length[i] = UUID_LEN;
+		} else if (equal[i] == F_TEXTEQ && index->rd_indcollation[i] == C_COLLATION_OID) {
+			prefix->bytes[i] = VARDATA_ANY(datum);
+			prefix->length[i] = VARSIZE_ANY_EXHDR(datum);
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+enum class Order { kBefore, kEqual, kBehind, kUnknown };
+
+/*
+ * Where the prefix lies against an entry: before it, equal to its leading columns, or behind it. Columns cut off from a
+ * pivot are below every value. Unknown for an entry with NULLs or a compressed text, which ours have none of.
+ */
+Order
+Compare(Relation index, const Prefix &prefix, Page page, OffsetNumber offset) {
 	BTPageOpaque opaque = BTPageGetOpaque(page);
-	OffsetNumber low = P_FIRSTDATAKEY(opaque);
+	if (!P_ISLEAF(opaque) && offset == P_FIRSTDATAKEY(opaque)) {
+		return Order::kBehind; // the leftmost downlink stands for minus infinity
+	}
+	IndexTuple entry = reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, offset)));
+	if (IndexTupleHasNulls(entry)) {
+		return Order::kUnknown;
+	}
+	const int columns = BTreeTupleGetNAtts(entry, index);
+	const char *at = reinterpret_cast<const char *>(entry) + IndexInfoFindDataOffset(entry->t_info);
+	for (int i = 0; i < prefix.count; i++) {
+		if (i >= columns) {
+			return Order::kBehind;
+		}
+		const char *bytes = at;
+		Size length = UUID_LEN;
+		if (!prefix.fixed[i]) {
+			at = reinterpret_cast<const char *>(att_align_pointer(reinterpret_cast<uintptr_t>(at), TYPALIGN_INT, -1, at));
+			if (VARATT_IS_COMPRESSED(at) || VARATT_IS_EXTERNAL(at)) {
+				return Order::kUnknown;
+			}
+			bytes = VARDATA_ANY(at);
+			length = VARSIZE_ANY_EXHDR(at);
+		}
+		const int by_bytes = std::memcmp(prefix.bytes[i], bytes, Min(prefix.length[i], length));
+		if (by_bytes != 0) {
+			return by_bytes < 0 ? Order::kBefore : Order::kBehind;
+		}
+		if (prefix.length[i] != length) {
+			return prefix.length[i] < length ? Order::kBefore : Order::kBehind;
+		}
+		at = bytes + length;
+	}
+	return Order::kEqual;
+}
+
+// First item of a page behind every entry that the prefix equals or lies behind. False when an entry cannot be compared.
+bool
+FirstBehind(Relation index, const Prefix &prefix, Page page, OffsetNumber *first) {
+	OffsetNumber low = P_FIRSTDATAKEY(BTPageGetOpaque(page));
 	OffsetNumber high = OffsetNumberNext(PageGetMaxOffsetNumber(page));
 	while (low < high) {
 		const OffsetNumber middle = static_cast<OffsetNumber>(low + (high - low) / 2);
-		if (_bt_compare(index, key, page, middle) >= 0) {
-			low = OffsetNumberNext(middle);
-		} else {
+		switch (Compare(index, prefix, page, middle)) {
+		case Order::kUnknown:
+			return false;
+		case Order::kBefore:
 			high = middle;
+			break;
+		default:
+			low = OffsetNumberNext(middle);
+			break;
 		}
 	}
-	return low;
+	*first = low;
+	return true;
+}
+
+/*
+ * Descends to the leaf that holds the last entry of the prefix, or where it would be, and returns it locked for
+ * reading. Follows the algorithm of Lehman and Yao as the server's own search does: a page that was split meanwhile is
+ * left to the right. Invalid buffer: the index is empty, or an entry cannot be compared (*known is then false).
+ */
+Buffer
+Descend(Relation index, const Prefix &prefix, bool *known) {
+	*known = true;
+	Buffer buffer = compat::BtreeRoot(index);
+	while (BufferIsValid(buffer)) {
+		Page page = BufferGetPage(buffer);
+		BTPageOpaque opaque = BTPageGetOpaque(page);
+		if (!P_RIGHTMOST(opaque)) {
+			const Order order = P_IGNORE(opaque) ? Order::kBehind : Compare(index, prefix, page, P_HIKEY);
+			if (order == Order::kUnknown) {
+				break;
+			}
+			if (order != Order::kBefore) {
+				buffer = _bt_relandgetbuf(index, buffer, opaque->btpo_next, BT_READ);
+				continue;
+			}
+		}
+		if (P_ISLEAF(opaque)) {
+			return buffer;
+		}
+		OffsetNumber behind;
+		if (!FirstBehind(index, prefix, page, &behind)) {
+			break;
+		}
+		IndexTuple downlink =
+		    reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, OffsetNumberPrev(behind))));
+		buffer = _bt_relandgetbuf(index, buffer, BTreeTupleGetDownLink(downlink), BT_READ);
+	}
+	if (BufferIsValid(buffer)) {
+		_bt_relbuf(index, buffer);
+		*known = false;
+	}
+	return InvalidBuffer;
 }
 
 enum class Probe { kFound, kAbsent, kUnknown };
 
 /*
- * Looks at the one entry before FirstBehind. Found when it leads to a live row; unknown whenever the plain scan has to
- * decide: a dead entry, a posting list, the left end of the page.
+ * Looks at the one entry that the descent leads to. Found when it leads to a live row; unknown whenever the plain scan
+ * has to decide: a dead entry, a posting list, the left end of the page.
  */
 Probe
-ProbeLast(Relation heap, Relation index, BTScanInsert key, TupleTableSlot *slot) {
-	Buffer leaf;
-	BTStack stack = compat::SearchBtree(index, key, &leaf);
-	if (stack != nullptr) {
-		_bt_freestack(stack);
-	}
+ProbeLast(Relation heap, Relation index, const Prefix &prefix, TupleTableSlot *slot) {
+	bool known;
+	Buffer leaf = Descend(index, prefix, &known);
 	if (!BufferIsValid(leaf)) {
-		return Probe::kAbsent; // the index has no entry at all
+		return known ? Probe::kAbsent : Probe::kUnknown;
 	}
 	Page page = BufferGetPage(leaf);
 	BTPageOpaque opaque = BTPageGetOpaque(page);
-	const OffsetNumber behind = FirstBehind(index, key, page);
-	if (behind <= P_FIRSTDATAKEY(opaque)) {
-		const bool leftmost = P_LEFTMOST(opaque);
-		_bt_relbuf(index, leaf);
-		return leftmost ? Probe::kAbsent : Probe::kUnknown;
+	OffsetNumber behind;
+	Probe probe = Probe::kUnknown;
+	ItemPointerData tid;
+	if (FirstBehind(index, prefix, page, &behind)) {
+		if (behind <= P_FIRSTDATAKEY(opaque)) {
+			probe = P_LEFTMOST(opaque) ? Probe::kAbsent : Probe::kUnknown;
+		} else {
+			const OffsetNumber last = OffsetNumberPrev(behind);
+			ItemId item = PageGetItemId(page, last);
+			IndexTuple entry = reinterpret_cast<IndexTuple>(PageGetItem(page, item));
+			const Order order = Compare(index, prefix, page, last);
+			if (order == Order::kBehind) {
+				probe = Probe::kAbsent;
+			} else if (order == Order::kEqual && !ItemIdIsDead(item) && !BTreeTupleIsPosting(entry)) {
+				probe = Probe::kFound;
+				tid = entry->t_tid;
+			}
+		}
 	}
-	const OffsetNumber last = OffsetNumberPrev(behind);
-	ItemId item = PageGetItemId(page, last);
-	// with nextkey an entry before the border compares equal or the key is greater
-	if (_bt_compare(index, key, page, last) != 0) {
+	if (probe != Probe::kFound) {
 		_bt_relbuf(index, leaf);
-		return Probe::kAbsent;
+		return probe;
 	}
-	IndexTuple entry = reinterpret_cast<IndexTuple>(PageGetItem(page, item));
-	if (ItemIdIsDead(item) || BTreeTupleIsPosting(entry)) {
-		_bt_relbuf(index, leaf);
-		return Probe::kUnknown;
-	}
-	ItemPointerData tid = entry->t_tid;
 	// The pin on the leaf keeps vacuum from giving the row's place to another until the row is pinned itself.
 	_bt_unlockbuf(index, leaf);
 	IndexFetchTableData *fetch = table_index_fetch_begin(heap);
@@ -89,18 +218,12 @@ ProbeLast(Relation heap, Relation index, BTScanInsert key, TupleTableSlot *slot)
 
 bool
 FindLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot) {
-	BTScanInsert key = _bt_mkscankey(index, nullptr);
-	key->keysz = key_count;
-	key->nextkey = true;
-	key->anynullkeys = false;
-	for (int i = 0; i < key_count; i++) {
-		key->scankeys[i].sk_argument = keys[i];
-		key->scankeys[i].sk_flags &= ~SK_ISNULL;
-	}
-	const Probe probe = ProbeLast(heap, index, key, slot);
-	pfree(key);
-	if (probe != Probe::kUnknown) {
-		return probe == Probe::kFound;
+	Prefix prefix;
+	if (MakePrefix(&prefix, index, keys, equal, key_count)) {
+		const Probe probe = ProbeLast(heap, index, prefix, slot);
+		if (probe != Probe::kUnknown) {
+			return probe == Probe::kFound;
+		}
 	}
 	return ScanLast(heap, index, keys, equal, key_count, slot);
 }

@@ -50,14 +50,14 @@ WaiveTableRights(Query *query, Oid relid) {
 #endif
 }
 
-// _bt_mkscankey, _bt_search
-//   16: the heap relation instead of the snapshot; only a search for writing needs it
-inline BTStack
-SearchBtree(Relation index, BTScanInsert key, Buffer *leaf) {
+// _bt_getroot
+//   16: + the heap relation, which only an access for writing needs
+inline Buffer
+BtreeRoot(Relation index) {
 #if PG_VERSION_NUM >= 160000
-	return _bt_search(index, nullptr, key, leaf, BT_READ);
+	return _bt_getroot(index, nullptr, BT_READ);
 #else
-	return _bt_search(index, key, leaf, BT_READ, nullptr);
+	return _bt_getroot(index, BT_READ);
 #endif
 }
 

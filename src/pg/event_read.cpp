@@ -25,26 +25,24 @@ ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
 }
 
 StoredEvent
-Find(Relation partition, const PartitionShape *shape, Oid index_oid, const Datum *keys, const Oid *equal, int key_count) {
+Find(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, const Datum *keys, const Oid *equal,
+     int key_count) {
 	StoredEvent event;
 	event.visible = false;
-	event.slot = table_slot_create(partition, nullptr);
-	Relation index = index_open(index_oid, AccessShareLock);
-	event.found = FindLast(partition, index, keys, equal, key_count, event.slot);
-	index_close(index, NoLock);
+	event.found = FindLast(partition, index, keys, equal, key_count, slot);
 	if (!event.found) {
 		return event;
 	}
-	ReadSlot(event.slot, shape->attnum, &event.row);
+	ReadSlot(slot, attnum, &event.row);
 	if (!IsolationUsesXactSnapshot()) {
 		event.visible = true;
 		return event;
 	}
 	// Our own earlier rows of the same statement are not visible to its snapshot, and no race.
 	bool isnull;
-	const TransactionId inserter = DatumGetTransactionId(slot_getsysattr(event.slot, MinTransactionIdAttributeNumber, &isnull));
+	const TransactionId inserter = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 	event.visible = TransactionIdIsCurrentTransactionId(inserter) ||
-	                table_tuple_satisfies_snapshot(partition, event.slot, GetTransactionSnapshot());
+	                table_tuple_satisfies_snapshot(partition, slot, GetTransactionSnapshot());
 	return event;
 }
 
@@ -184,31 +182,31 @@ NextOfMonth(StreamScan *scan, EventRow *row) {
 
 } // namespace
 
-void
-Release(StoredEvent *event) {
-	ExecDropSingleTupleTableSlot(event->slot);
-	event->slot = nullptr;
-}
-
 StoredEvent
-NewestEvent(Relation partition, const PartitionShape *shape, Datum tenant, Datum stream) {
+NewestEvent(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant, Datum stream) {
 	const Datum keys[2] = {tenant, stream};
 	const Oid equal[2] = {F_TEXTEQ, F_TEXTEQ};
-	return Find(partition, shape, shape->stream_index, keys, equal, 2);
+	return Find(partition, index, attnum, slot, keys, equal, 2);
 }
 
 StoredEvent
-EventAtPosition(Relation partition, const PartitionShape *shape, int64 position) {
+EventAtPosition(Relation partition, const PartitionShape *shape, TupleTableSlot *slot, int64 position) {
 	const Datum keys[1] = {Int64GetDatum(position)};
 	const Oid equal[1] = {F_INT8EQ};
-	return Find(partition, shape, shape->position_index, keys, equal, 1);
+	Relation index = index_open(shape->position_index, AccessShareLock);
+	const StoredEvent event = Find(partition, index, shape->attnum, slot, keys, equal, 1);
+	index_close(index, NoLock);
+	return event;
 }
 
 StoredEvent
-EventWithId(Relation partition, const PartitionShape *shape, Datum event_id, Datum tenant) {
+EventWithId(Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id, Datum tenant) {
 	const Datum keys[2] = {event_id, tenant};
 	const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
-	return Find(partition, shape, shape->event_id_index, keys, equal, 2);
+	Relation index = index_open(shape->event_id_index, AccessShareLock);
+	const StoredEvent event = Find(partition, index, shape->attnum, slot, keys, equal, 2);
+	index_close(index, NoLock);
+	return event;
 }
 
 SPIPlanPtr

@@ -16,18 +16,17 @@ struct EventRow {
 struct StoredEvent {
 	bool found;
 	bool visible; // to this transaction's snapshot where it is fixed (REPEATABLE READ and above), or our own
-	EventRow row;
-	TupleTableSlot *slot; // holds the row; free with Release()
+	EventRow row; // lives as long as the slot holds it
 };
-void Release(StoredEvent *event);
 
 /*
- * Newest event of a stream in one partition, as the holder of the stream's row finds it. Server side, as all of this
- * header.
+ * An event of a partition as the holder of the stream's row finds it: the newest of a stream, by `index` on (tenant,
+ * stream, version), the one at a position, or the one with an id. Server side, as all of this header.
  */
-StoredEvent NewestEvent(Relation partition, const PartitionShape *shape, Datum tenant, Datum stream);
-StoredEvent EventAtPosition(Relation partition, const PartitionShape *shape, int64 position);
-StoredEvent EventWithId(Relation partition, const PartitionShape *shape, Datum event_id, Datum tenant);
+StoredEvent NewestEvent(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant,
+                        Datum stream);
+StoredEvent EventAtPosition(Relation partition, const PartitionShape *shape, TupleTableSlot *slot, int64 position);
+StoredEvent EventWithId(Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id, Datum tenant);
 
 /*
  * Reads the events of a stream in order of version, or against it, from the months that hold some of them. Where row

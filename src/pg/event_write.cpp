@@ -16,7 +16,7 @@ constexpr int kHeapEvents = 100;
 
 void
 InsertIndexEntry(const WritablePartition &partition, int i, const Datum *event, ItemPointer tid) {
-	IndexShape &index = partition.shape->indexes[i];
+	IndexShape &index = partition.shapes[i];
 	Datum values[INDEX_MAX_KEYS];
 	bool isnull[INDEX_MAX_KEYS];
 	for (int key = 0; key < index.keys; key++) {
@@ -34,7 +34,7 @@ InsertIndexEntry(const WritablePartition &partition, int i, const Datum *event, 
 void
 InsertGinEntries(const EventWriter *writer, int i) {
 	Relation relation = writer->partition.indexes[i];
-	const IndexShape &index = writer->partition.shape->indexes[i];
+	const IndexShape &index = writer->partition.shapes[i];
 	GinState state;
 	initGinState(&state, relation);
 	GinTupleCollector collector;
@@ -62,9 +62,9 @@ WriteOneDirectly(EventWriter *writer) {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(partition.heap), &TTSOpsVirtual);
 	FillSlot(slot, writer->values[0]);
 	table_tuple_insert(partition.heap, slot, GetCurrentCommandId(true), 0, nullptr);
-	for (int i = 0; i < partition.shape->index_count; i++) {
+	for (int i = 0; i < partition.index_count; i++) {
 		InsertIndexEntry(partition, i, writer->values[0], &slot->tts_tid);
-		compat::EndIndexInserts(partition.indexes[i], partition.shape->indexes[i].info);
+		compat::EndIndexInserts(partition.indexes[i], partition.shapes[i].info);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 }
@@ -110,8 +110,8 @@ WriteManyDirectly(EventWriter *writer) {
 		MakeSlots(writer);
 	}
 	PutRows(writer);
-	for (int i = 0; i < partition.shape->index_count; i++) {
-		const IndexShape &index = partition.shape->indexes[i];
+	for (int i = 0; i < partition.index_count; i++) {
+		const IndexShape &index = partition.shapes[i];
 		CHECK_FOR_INTERRUPTS();
 		if (index.gin && GinGetUseFastUpdate(partition.indexes[i])) {
 			InsertGinEntries(writer, i);
@@ -127,18 +127,14 @@ WriteManyDirectly(EventWriter *writer) {
 // What a trigger made of the row must still be the event that was given its place in the stream.
 void
 CheckStored(EventWriter *writer, const Datum *values) {
-	Relation partition = table_open(writer->range.relid, RowExclusiveLock);
-	PartitionShape *shape = ShapeOf(partition);
-	bool stored = !shape->direct_read;
-	if (!stored) {
-		StoredEvent event = NewestEvent(partition, shape, values[kTenantId], values[kStreamId]);
-		stored = event.found &&
-		         DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
-		         DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
-		         std::memcmp(DatumGetUUIDP(event.row.values[kEventId]), DatumGetUUIDP(values[kEventId]), UUID_LEN) == 0;
-		Release(&event);
-	}
-	table_close(partition, NoLock);
+	const WritablePartition &partition = writer->partition;
+	const StoredEvent event = NewestEvent(partition.heap, partition.stream_index, partition.attnum, partition.slot,
+	                                      values[kTenantId], values[kStreamId]);
+	const bool stored =
+	    event.found && DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
+	    DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
+	    std::memcmp(DatumGetUUIDP(event.row.values[kEventId]), DatumGetUUIDP(values[kEventId]), UUID_LEN) == 0;
+	ExecClearTuple(partition.slot);
 	if (!stored) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the event was not stored as appended"),
 		                errdetail("A trigger or a rule on events.event_store dropped its row or changed its id, stream, "
@@ -190,17 +186,8 @@ Flush(EventWriter *writer) {
 	if (writer->count == 0) {
 		return;
 	}
-	MemoryContext outer = MemoryContextSwitchTo(writer->chunk);
-	if (!writer->partition_open && writer->direct_parent) {
-		MemoryContextSwitchTo(writer->context);
-		writer->partition = OpenForWrite(writer->range.relid);
-		writer->partition_open = writer->partition.shape->direct_write;
-		if (!writer->partition_open) {
-			Close(writer->partition);
-		}
-		MemoryContextSwitchTo(writer->chunk);
-	}
-	if (!writer->partition_open) {
+	MemoryContext outer = writer->chunk != nullptr ? MemoryContextSwitchTo(writer->chunk) : CurrentMemoryContext;
+	if (!writer->direct_parent || !writer->partition.direct_write) {
 		WriteByInsert(writer);
 	} else if (writer->count == 1) {
 		WriteOneDirectly(writer);
@@ -209,7 +196,9 @@ Flush(EventWriter *writer) {
 	}
 	writer->count = 0;
 	MemoryContextSwitchTo(outer);
-	MemoryContextReset(writer->chunk);
+	if (writer->chunk != nullptr) {
+		MemoryContextReset(writer->chunk);
+	}
 }
 
 } // namespace
@@ -221,27 +210,39 @@ BeginWrite(EventWriter *writer, Relation events, int expected) {
 	writer->direct_parent = ParentAllowsDirectWrite(events);
 	writer->capacity = Min(expected, kChunkEvents);
 	writer->context = CurrentMemoryContext;
-	writer->chunk = AllocSetContextCreate(CurrentMemoryContext, "auren_events chunk", ALLOCSET_DEFAULT_SIZES);
+	if (expected > 1) {
+		writer->chunk = AllocSetContextCreate(CurrentMemoryContext, "auren_events chunk", ALLOCSET_DEFAULT_SIZES);
+	}
 	writer->values = static_cast<Datum(*)[kEventColumns]>(
 	    palloc(sizeof(Datum[kEventColumns]) * static_cast<Size>(writer->capacity)));
 	writer->tids = static_cast<ItemPointerData *>(palloc(sizeof(ItemPointerData) * static_cast<Size>(writer->capacity)));
 }
 
 void
+OpenMonth(EventWriter *writer, int64 micros) {
+	if (writer->partition_open && micros >= writer->range.lower && micros < writer->range.upper) {
+		return;
+	}
+	Flush(writer);
+	ClosePartition(writer);
+	writer->range = FindPartition(writer->events, micros);
+	if (OidIsValid(writer->range.relid)) {
+		MemoryContext outer = MemoryContextSwitchTo(writer->context);
+		writer->partition = OpenForWrite(writer->range.relid);
+		writer->partition_open = true;
+		MemoryContextSwitchTo(outer);
+	}
+}
+
+void
 WriteEvent(EventWriter *writer, const Datum *values) {
-	const int64 created_at = DatumGetTimestampTz(values[kCreatedAt]);
-	const bool same_month =
-	    OidIsValid(writer->range.relid) && created_at >= writer->range.lower && created_at < writer->range.upper;
-	if (writer->count == writer->capacity || !same_month) {
+	if (writer->count == writer->capacity) {
 		Flush(writer);
 	}
-	if (!same_month) {
-		ClosePartition(writer);
-		writer->range = FindPartition(writer->events, created_at);
-		if (!OidIsValid(writer->range.relid)) {
-			ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("no partition of events.event_store holds the event's time"),
-			                errhint("Call events.create_monthly_partitions().")));
-		}
+	OpenMonth(writer, DatumGetTimestampTz(values[kCreatedAt]));
+	if (!writer->partition_open) {
+		ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("no partition of events.event_store holds the event's time"),
+		                errhint("Call events.create_monthly_partitions().")));
 	}
 	std::memcpy(writer->values[writer->count++], values, sizeof(Datum[kEventColumns]));
 }
@@ -255,7 +256,9 @@ EndWrite(EventWriter *writer) {
 		SPI_finish();
 		MemoryContextSwitchTo(context);
 	}
-	MemoryContextDelete(writer->chunk);
+	if (writer->chunk != nullptr) {
+		MemoryContextDelete(writer->chunk);
+	}
 }
 
 } // namespace auren::pg

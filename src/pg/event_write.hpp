@@ -19,17 +19,22 @@ struct EventWriter {
 	ItemPointerData *tids;  // where the gathered events were put
 	TupleTableSlot **slots; // of the open partition, used again and again
 	MemoryContext slot_context;
-	PartitionRange range; // where the gathered events go
+	PartitionRange range; // of the open partition, where the gathered events go
 	WritablePartition partition;
 	bool partition_open;
 	SPIPlanPtr plan;
 	bool spi_connected;
 	MemoryContext context; // lives as long as the writer
-	MemoryContext chunk;   // reset after each chunk
+	MemoryContext chunk;   // reset after each chunk; nullptr where a single event needs none
 };
 
 // `expected`: how many events will be written, to size the chunk
 void BeginWrite(EventWriter *writer, Relation events, int expected);
+/*
+ * Opens the partition of a time, if another is open. Where there is none the range says so and nothing is open. Gathered
+ * events are written first.
+ */
+void OpenMonth(EventWriter *writer, int64 micros);
 // The values are used until the chunk is written: keep them until EndWrite.
 void WriteEvent(EventWriter *writer, const Datum *values);
 void EndWrite(EventWriter *writer);

@@ -292,7 +292,8 @@ ShapeOf(Relation partition) {
 		return shape;
 	}
 	if (found && shape->context != nullptr) {
-		MemoryContextDelete(shape->context);
+		// an append of this transaction may still go by the old one
+		MemoryContextSetParent(shape->context, TopTransactionContext);
 	}
 	std::memset(shape, 0, sizeof *shape);
 	shape->relid = relid;
@@ -320,24 +321,33 @@ OpenForWrite(Oid relid) {
 	for (int turn = 0; turn < 100; turn++) {
 		WritablePartition open;
 		open.heap = table_open(relid, RowExclusiveLock);
-		open.shape = ShapeOf(open.heap);
-		const int count = open.shape->index_count;
-		open.indexes = static_cast<Relation *>(palloc(sizeof(Relation) * static_cast<Size>(count + 1)));
-		for (int i = 0; i < count; i++) {
-			open.indexes[i] = index_open(open.shape->indexes[i].oid, RowExclusiveLock);
+		PartitionShape *shape = ShapeOf(open.heap);
+		open.direct_write = shape->direct_write;
+		open.shapes = shape->indexes;
+		open.index_count = shape->index_count;
+		open.stream_index = nullptr;
+		std::memcpy(open.attnum, shape->attnum, sizeof open.attnum);
+		const bool readable = shape->direct_read;
+		open.indexes = static_cast<Relation *>(palloc(sizeof(Relation) * static_cast<Size>(open.index_count + 1)));
+		for (int i = 0; i < open.index_count; i++) {
+			open.indexes[i] = index_open(open.shapes[i].oid, RowExclusiveLock);
+			if (readable && open.shapes[i].oid == shape->stream_index) {
+				open.stream_index = open.indexes[i];
+			}
 		}
-		if (open.shape->valid) {
-			for (int i = 0; i < count; i++) {
-				IndexShape &index = open.shape->indexes[i];
+		if (shape->valid) {
+			for (int i = 0; i < open.index_count; i++) {
+				IndexShape &index = open.shapes[i];
 				if (index.built_for != open.indexes[i]) {
 					// an access method's cache may hold the relation it was made for
 					index.info->ii_AmCache = nullptr;
 					index.built_for = open.indexes[i];
 				}
 			}
+			open.slot = MakeSingleTupleTableSlot(RelationGetDescr(open.heap), table_slot_callbacks(open.heap));
 			return open;
 		}
-		for (int i = 0; i < count; i++) {
+		for (int i = 0; i < open.index_count; i++) {
 			index_close(open.indexes[i], NoLock);
 		}
 		table_close(open.heap, NoLock);
@@ -349,7 +359,8 @@ OpenForWrite(Oid relid) {
 
 void
 Close(const WritablePartition &partition) {
-	for (int i = 0; i < partition.shape->index_count; i++) {
+	ExecDropSingleTupleTableSlot(partition.slot);
+	for (int i = 0; i < partition.index_count; i++) {
 		index_close(partition.indexes[i], NoLock);
 	}
 	table_close(partition.heap, NoLock);

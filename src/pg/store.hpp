@@ -85,15 +85,23 @@ struct PartitionShape {
 };
 
 /*
- * The shape of an open partition. The pointer is good until the next lock is taken: read what is needed, or hold a
- * WritablePartition.
+ * The shape of an open partition. The structure may be made anew when the next lock is taken; what its pointers lead to
+ * lives to the end of the transaction at least.
  */
 PartitionShape *ShapeOf(Relation partition);
 
+/*
+ * A partition that an append holds open: its heap, its indexes and what is kept of them.
+ */
 struct WritablePartition {
 	Relation heap;
-	PartitionShape *shape;
-	Relation *indexes; // as shape->indexes
+	bool direct_write;
+	AttrNumber attnum[kEventColumns];
+	int index_count;
+	IndexShape *shapes;    // of the indexes
+	Relation *indexes;     // likewise, open
+	Relation stream_index; // one of them, or nullptr where the partition has none
+	TupleTableSlot *slot;  // for rows read from it
 };
 
 /*
