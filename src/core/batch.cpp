@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <string>
 
 #include "core/error.hpp"
 #include "core/no_postgres.hpp"
@@ -10,6 +9,13 @@
 namespace auren {
 
 namespace {
+
+bool
+SameContent(const BatchElement &a, const BatchElement &b) {
+	return a.stream_id == b.stream_id && a.event_type == b.event_type && a.data == b.data && a.metadata == b.metadata;
+}
+
+} // namespace
 
 std::string
 IdText(const EventId &id) {
@@ -24,13 +30,6 @@ IdText(const EventId &id) {
 	}
 	return text;
 }
-
-bool
-SameContent(const BatchElement &a, const BatchElement &b) {
-	return a.stream_id == b.stream_id && a.event_type == b.event_type && a.data == b.data && a.metadata == b.metadata;
-}
-
-} // namespace
 
 void
 ThrowIdReused(const EventId &id) {

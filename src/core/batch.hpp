@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -95,6 +96,9 @@ class AppendPlan {
 	std::vector<std::uint32_t> supplied_;
 	std::size_t new_events_ = 0;
 };
+
+// an id as PostgreSQL prints it
+std::string IdText(const EventId &id);
 
 // ZE002: the same id with other content
 [[noreturn]] void ThrowIdReused(const EventId &id);

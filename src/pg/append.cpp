@@ -173,13 +173,7 @@ class Appending {
 			return newest;
 		}
 		const WritablePartition &partition = writer_.partition;
-		if (partition.stream_index == nullptr) {
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			                errmsg("partition \"%s\" lacks its unique index on tenant_id, stream_id, stream_version",
-			                       RelationGetRelationName(partition.heap)),
-			                errhint("Make it again as in the other partitions; appends need it to find a stream's version.")));
-		}
-		const StoredEvent event = NewestEvent(partition.heap, partition.stream_index, partition.attnum, partition.slot,
+		const StoredEvent event = NewestEvent(partition.heap, StreamIndex(&writer_), partition.attnum, partition.slot,
 		                                      tenant_.text, stream_id);
 		newest.found = event.found;
 		if (event.found) {
@@ -207,6 +201,10 @@ class Appending {
 			if (!stored.found) {
 				continue;
 			}
+			if (stored.month_gone) {
+				throw DomainError(sqlstate::kIdReused, "event id " + IdText(id) + " was used in a month that has been dropped",
+				                  "What it was used for can no longer be compared.", "Give a new event a new id.");
+			}
 			if (!stored.same_content) {
 				ThrowIdReused(id);
 			}
@@ -222,6 +220,7 @@ class Appending {
 		bool found;
 		bool visible;
 		bool same_content;
+		bool month_gone;
 		int64 version;
 		int64 position;
 	};
@@ -241,7 +240,8 @@ class Appending {
 		}
 		const PartitionRange range = FindPartition(events_, micros);
 		if (!OidIsValid(range.relid)) {
-			return stored; // a supplied id whose month was dropped: found, and nothing left that could be the same
+			stored.month_gone = stored.found;
+			return stored;
 		}
 		Relation partition = table_open(range.relid, RowExclusiveLock);
 		const PartitionShape *shape = ShapeOf(partition);

@@ -27,9 +27,15 @@ InsertIndexEntry(const WritablePartition &partition, int i, const Datum *event, 
 	                   index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, index.info);
 }
 
+Size
+PendingSize(const GinTupleCollector &collector) {
+	return collector.sumsize + collector.ntuples * sizeof(ItemIdData);
+}
+
 /*
- * All entries of a chunk for one GIN index go to its pending list at once, as one insert of many rows would: the list's
- * tail page is locked and logged once instead of once an event.
+ * The entries of a chunk for one GIN index go to its pending list a page at a time, instead of once an event: the list's
+ * tail is locked and logged that much less often. A page holds whole rows or a part of one row, nothing else: readers
+ * of the list depend on it, so that several rows are never handed over as more than a page.
  */
 void
 InsertGinEntries(const EventWriter *writer, int i) {
@@ -40,9 +46,19 @@ InsertGinEntries(const EventWriter *writer, int i) {
 	GinTupleCollector collector;
 	std::memset(&collector, 0, sizeof collector);
 	for (int event = 0; event < writer->count; event++) {
+		const GinTupleCollector before = collector;
 		for (int key = 0; key < index.keys; key++) {
 			ginHeapTupleFastCollect(&state, &collector, static_cast<OffsetNumber>(key + 1),
 			                        writer->values[event][index.column[key]], false, &writer->tids[event]);
+		}
+		if (before.ntuples > 0 && PendingSize(collector) > static_cast<Size>(GinListPageSize)) {
+			GinTupleCollector page = collector;
+			page.ntuples = before.ntuples;
+			page.sumsize = before.sumsize;
+			ginHeapTupleFastInsert(&state, &page);
+			collector.ntuples -= before.ntuples;
+			collector.sumsize -= before.sumsize;
+			std::memmove(collector.tuples, collector.tuples + before.ntuples, sizeof(IndexTuple) * collector.ntuples);
 		}
 	}
 	ginHeapTupleFastInsert(&state, &collector);
@@ -128,7 +144,7 @@ WriteManyDirectly(EventWriter *writer) {
 void
 CheckStored(EventWriter *writer, const Datum *values) {
 	const WritablePartition &partition = writer->partition;
-	const StoredEvent event = NewestEvent(partition.heap, partition.stream_index, partition.attnum, partition.slot,
+	const StoredEvent event = NewestEvent(partition.heap, StreamIndex(writer), partition.attnum, partition.slot,
 	                                      values[kTenantId], values[kStreamId]);
 	const bool stored =
 	    event.found && DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
@@ -232,6 +248,17 @@ OpenMonth(EventWriter *writer, int64 micros) {
 		writer->partition_open = true;
 		MemoryContextSwitchTo(outer);
 	}
+}
+
+Relation
+StreamIndex(const EventWriter *writer) {
+	if (writer->partition.stream_index == nullptr) {
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("partition \"%s\" lacks its unique index on tenant_id, stream_id, stream_version",
+		                       RelationGetRelationName(writer->partition.heap)),
+		                errhint("Make it again as in the other partitions; appends need it to find a stream's version.")));
+	}
+	return writer->partition.stream_index;
 }
 
 void

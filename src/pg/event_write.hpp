@@ -35,6 +35,8 @@ void BeginWrite(EventWriter *writer, Relation events, int expected);
  * events are written first.
  */
 void OpenMonth(EventWriter *writer, int64 micros);
+// The open partition's index on (tenant, stream, version); raises 55000 where somebody has dropped it.
+Relation StreamIndex(const EventWriter *writer);
 // The values are used until the chunk is written: keep them until EndWrite.
 void WriteEvent(EventWriter *writer, const Datum *values);
 void EndWrite(EventWriter *writer);

@@ -1,0 +1,35 @@
+-- What callers rely on: names, parameters, columns, indexes, flags.
+\pset format unaligned
+SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid) AS function,
+       provolatile AS volatile, proparallel AS parallel, proisstrict AS strict
+FROM pg_proc p WHERE pronamespace = 'events'::regnamespace ORDER BY proname COLLATE "C";
+-- no function has two forms
+SELECT proname FROM pg_proc WHERE pronamespace = 'events'::regnamespace GROUP BY 1 HAVING count(*) > 1;
+-- all are C++
+SELECT proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE pronamespace = 'events'::regnamespace AND lanname <> 'c';
+SELECT attname, format_type(atttypid, atttypmod), attnotnull,
+       (SELECT collname FROM pg_collation c WHERE c.oid = attcollation AND collname = 'C') AS collation
+FROM pg_attribute WHERE attrelid = 'events.event_store'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pg_get_partkeydef('events.event_store'::regclass);
+SELECT count(*) AS indexes_on_parent FROM pg_index WHERE indrelid = 'events.event_store'::regclass;
+SELECT events.create_monthly_partitions(1) BETWEEN 0 AND 2 AS made;
+SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
+SELECT replace(replace(indexdef, :'month', 'YYYY_MM'), 'INDEX ', '') FROM pg_indexes
+WHERE schemaname = 'events' AND tablename = 'event_store_' || :'month' ORDER BY indexname COLLATE "C";
+SELECT replace(tgname, :'month', 'YYYY_MM'), tgenabled, tgtype FROM pg_trigger
+WHERE tgrelid = ('events.event_store_' || :'month')::regclass ORDER BY 1;
+-- months are no members of the extension, so that dumps hold them
+SELECT count(*) FROM pg_depend WHERE objid = ('events.event_store_' || :'month')::regclass AND deptype = 'e';
+-- everything that is a member says what it is
+SELECT pg_describe_object(classid, objid, 0) FROM pg_depend
+WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+  AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'auren_events')
+  AND coalesce(obj_description(objid, classid::regclass::name), '') = ''
+  AND classid IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass, 'pg_event_trigger'::regclass);
+SELECT attrelid::regclass, attname FROM pg_attribute
+WHERE attrelid IN ('events.event_store'::regclass, 'events.stream_rows'::regclass, 'events.supplied_ids'::regclass,
+                   'events.tenant_bindings'::regclass)
+  AND attnum > 0 AND col_description(attrelid, attnum) IS NULL;
+-- what a dump holds
+SELECT c::regclass FROM pg_extension, unnest(extconfig) c WHERE extname = 'auren_events' ORDER BY 1;
