@@ -249,6 +249,7 @@ BeginStreamScan(StreamScan *scan, Datum tenant, Datum stream, int64 from_version
 	}
 	scan->events = table_open(Oids().events, AccessShareLock);
 	scan->row_security = RowSecurityApplies(scan->events);
+	scan->dropped_version = row.dropped_version;
 	scan->lower = Month::FromDays(row.first_month).StartMicros();
 	scan->upper = Month::FromDays(row.last_month).Next().StartMicros();
 }
@@ -287,7 +288,9 @@ StreamVersion(Datum tenant, Datum stream, Snapshot snapshot) {
 	StreamScan scan;
 	EventRow row;
 	BeginStreamScan(&scan, tenant, stream, 1, PG_INT64_MAX, true, snapshot);
-	const int64 version = NextEvent(&scan, &row) ? DatumGetInt64(row.values[kStreamVersion]) : 0;
+	const int64 version = NextEvent(&scan, &row) ? DatumGetInt64(row.values[kStreamVersion])
+	                      : scan.row_security   ? 0
+	                                            : scan.dropped_version;
 	EndStreamScan(&scan);
 	return version;
 }

@@ -44,6 +44,7 @@ struct StreamScan {
 	Relation events;
 	int64 lower; // created_at still to be read: [lower, upper)
 	int64 upper;
+	int64 dropped_version; // the stream's newest version whose month was dropped
 	bool row_security;
 	bool finished;
 	Relation heap;
@@ -64,7 +65,7 @@ void BeginStreamScan(StreamScan *scan, Datum tenant, Datum stream, int64 from_ve
 bool NextEvent(StreamScan *scan, EventRow *row);
 void EndStreamScan(StreamScan *scan);
 
-// Version of a stream for a reader, 0 when it has no event.
+// Version of a stream for a reader, 0 when it has no event. A stream whose months were all dropped keeps its version.
 int64 StreamVersion(Datum tenant, Datum stream, Snapshot snapshot);
 
 /*

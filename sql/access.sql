@@ -1,0 +1,73 @@
+-- Rights: three, each by itself; PUBLIC has none.
+SET client_min_messages = warning;
+CREATE ROLE regress_reader;
+CREATE ROLE regress_writer;
+CREATE ROLE "regress Admin";
+CREATE ROLE regress_none;
+SELECT events.append_event('access:a', 'x', '1') IS NOT NULL;
+SELECT events.grant_access('regress_reader', 'reader'), events.grant_access('regress_writer', 'writer'), events.grant_access('regress Admin', 'admin');
+CREATE FUNCTION t.may() RETURNS TABLE (what text, result text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOREACH what IN ARRAY ARRAY[
+		$q$SELECT events.append_event('access:a', 'x', '1')$q$,
+		$q$SELECT * FROM events.append_events('{access:a}', '{x}', '{1}')$q$,
+		$q$SELECT * FROM events.replay_stream('access:a')$q$,
+		$q$SELECT * FROM events.replay_stream_backward('access:a')$q$,
+		$q$SELECT * FROM events.last_event('access:a')$q$,
+		$q$SELECT events.get_stream_state('access:a')$q$,
+		$q$SELECT events.stream_version('access:a')$q$,
+		$q$SELECT events.stream_exists('access:a')$q$,
+		$q$SELECT * FROM events.events_by_time('-infinity', 'infinity')$q$,
+		$q$SELECT * FROM events.find_events('{"a": 1}')$q$,
+		$q$SELECT * FROM events.streams$q$,
+		$q$SELECT * FROM events.tenant_events LIMIT 1$q$,
+		$q$SELECT * FROM events.event_store LIMIT 1$q$,
+		$q$SELECT events.current_tenant()$q$,
+		$q$SELECT events.close_stream('access:a', 'r'), events.reopen_stream('access:a')$q$,
+		$q$SELECT events.create_monthly_partitions(0)$q$,
+		$q$SELECT events.grant_access('regress_none', 'reader')$q$,
+		$q$SELECT events.revoke_access('regress_none', 'reader')$q$,
+		$q$SELECT events.bind_tenant('regress_none', 'a')$q$,
+		$q$SELECT events.unbind_tenant('regress_none', 'a')$q$,
+		$q$SELECT * FROM events.stream_rows$q$,
+		$q$SELECT * FROM events.supplied_ids$q$,
+		$q$SELECT * FROM events.tenant_bindings$q$,
+		$q$INSERT INTO events.event_store SELECT * FROM events.event_store LIMIT 0$q$,
+		$q$DELETE FROM events.stream_rows$q$,
+		$q$SELECT nextval('events.global_position_seq')$q$,
+		$q$CREATE TABLE events.mine ()$q$] LOOP
+		result := t.state(what);
+		RETURN NEXT;
+	END LOOP;
+END $$;
+\pset format unaligned
+SET ROLE regress_none;
+SELECT count(*), count(*) FILTER (WHERE result = '42501') AS refused FROM t.may();
+SET ROLE regress_reader;
+SELECT * FROM t.may() WHERE result = 'ok';
+SELECT count(*) AS refused FROM t.may() WHERE result = '42501';
+SET ROLE regress_writer;
+SELECT * FROM t.may() WHERE result = 'ok';
+SELECT count(*) AS refused FROM t.may() WHERE result = '42501';
+SET ROLE "regress Admin";
+SELECT * FROM t.may() WHERE result = 'ok';
+SELECT count(*) AS refused FROM t.may() WHERE result = '42501';
+RESET ROLE;
+\pset format aligned
+-- a service that appends and reads has both; what one right needs stays when the other is taken back
+SELECT events.grant_access('regress_writer', 'reader');
+SELECT events.revoke_access('regress_writer', 'writer');
+SET ROLE regress_writer;
+SELECT count(*) FILTER (WHERE result = 'ok') AS reads FROM t.may();
+RESET ROLE;
+SELECT events.revoke_access('regress_writer', 'reader'), events.revoke_access('regress_reader', 'reader'), events.revoke_access('regress Admin', 'admin');
+SET ROLE regress_reader;
+SELECT what FROM t.may() WHERE result = 'ok';
+RESET ROLE;
+SELECT * FROM t.try($$SELECT events.grant_access('regress_none', 'owner')$$);
+SELECT * FROM t.try($$SELECT events.grant_access('regress_nobody', 'reader')$$);
+-- the months that an admin made belong to the store's owner
+SELECT count(DISTINCT relowner) FROM pg_class WHERE relname LIKE 'event\_store%' AND relnamespace = 'events'::regnamespace;
+REVOKE ALL ON SCHEMA events FROM regress_reader, regress_writer, "regress Admin";
+REVOKE ALL ON FUNCTION events.current_tenant() FROM regress_reader, regress_writer, "regress Admin";
+DROP ROLE regress_reader, regress_writer, "regress Admin", regress_none;

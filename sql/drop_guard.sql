@@ -1,0 +1,19 @@
+-- DROP EXTENSION with events in it is refused unless asked for.
+SET client_min_messages = warning;
+SELECT * FROM t.try('DROP EXTENSION auren_events');
+SELECT * FROM t.try('DROP EXTENSION auren_events CASCADE') LIMIT 1;
+SELECT t.state('DROP EXTENSION IF EXISTS auren_events'), t.state('DROP SCHEMA events CASCADE'), t.state('DROP TABLE events.event_store');
+SELECT t.state('DROP EVENT TRIGGER auren_events_guard_drop');
+SELECT t.state(format('DROP OWNED BY %I', rolname)) FROM pg_roles WHERE oid = 10;
+-- others may be dropped
+SELECT t.state('CREATE EXTENSION pg_trgm'), t.state('DROP EXTENSION pg_trgm');
+CREATE ROLE regress_dropped;
+SELECT t.state('DROP OWNED BY regress_dropped');
+DROP ROLE regress_dropped;
+-- asked for
+BEGIN;
+SET LOCAL auren_events.allow_drop = on;
+SELECT t.state('DROP EXTENSION auren_events');
+SELECT count(*) FROM pg_namespace WHERE nspname = 'events';
+ROLLBACK;
+SELECT count(*) > 0 AS still_there FROM events.event_store;

@@ -1,0 +1,45 @@
+-- Policies that a DBA puts on events.event_store are honoured, though our code reads and writes the heap itself.
+SET client_min_messages = warning;
+CREATE ROLE regress_rls;
+GRANT regress_rls TO CURRENT_USER;
+SELECT events.grant_access('regress_rls', 'reader'), events.grant_access('regress_rls', 'writer');
+SELECT count(*) FROM events.append_events('{rls:a,rls:a,rls:a,rls:b}', '{open,secret,open,secret}', '{1,2,3,4}');
+ALTER TABLE events.event_store ENABLE ROW LEVEL SECURITY;
+ALTER TABLE events.event_store FORCE ROW LEVEL SECURITY;
+CREATE POLICY seen ON events.event_store FOR SELECT TO regress_rls USING (event_type <> 'secret' AND current_user = 'regress_rls');
+CREATE POLICY written ON events.event_store FOR INSERT TO regress_rls WITH CHECK (event_type <> 'forbidden' AND current_user = 'regress_rls');
+SET ROLE regress_rls;
+SELECT stream_version, event_type FROM events.replay_stream('rls:a');
+SELECT stream_version, event_type FROM events.replay_stream('rls:a', 2, 3);
+SELECT stream_version, event_type FROM events.replay_stream_backward('rls:a', NULL, 1);
+SELECT event_type FROM events.last_event('rls:a', 'secret');
+SELECT events.get_stream_state('rls:a'), events.get_stream_state('rls:a', 2), events.stream_version('rls:a'), events.stream_exists('rls:b');
+SELECT event_type, count(*) FROM events.events_by_time('-infinity', 'infinity', p_limit := 10000000) WHERE stream_id LIKE 'rls:%' GROUP BY 1;
+SELECT stream_id FROM events.find_events('2') WHERE stream_id LIKE 'rls:%';
+SELECT stream_version FROM events.find_events('3') WHERE stream_id LIKE 'rls:%';
+SELECT * FROM t.try('SELECT * FROM events.streams');
+SELECT t.state('SELECT * FROM events.tenant_events');
+SELECT t.state($$SELECT events.append_event('rls:a', 'open', '5')$$);
+SELECT * FROM t.try($$SELECT events.append_event('rls:a', 'forbidden', '6')$$);
+SELECT t.state($$SELECT events.append_events('{rls:a,rls:c}', '{open,forbidden}', '{7,8}')$$), events.stream_exists('rls:c');
+-- versions go on behind what the role cannot see
+SELECT t.state($$SELECT events.append_event('rls:b', 'open', '9', p_expected_version := 1)$$);
+SELECT stream_version, event_type FROM events.replay_stream('rls:b');
+SET row_security = off;
+SELECT t.state($$SELECT * FROM events.replay_stream('rls:a')$$), t.state($$SELECT events.append_event('rls:a', 'open', '5')$$);
+RESET row_security;
+RESET ROLE;
+-- who bypasses row security sees all
+SELECT t.show('rls:a'), t.show('rls:b');
+DROP POLICY seen ON events.event_store;
+DROP POLICY written ON events.event_store;
+ALTER TABLE events.event_store NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE events.event_store DISABLE ROW LEVEL SECURITY;
+SET ROLE regress_rls;
+SELECT count(*) FROM events.replay_stream('rls:a');
+RESET ROLE;
+SELECT t.dense();
+SELECT events.revoke_access('regress_rls', 'reader'), events.revoke_access('regress_rls', 'writer');
+REVOKE ALL ON SCHEMA events FROM regress_rls;
+REVOKE ALL ON FUNCTION events.current_tenant() FROM regress_rls;
+DROP ROLE regress_rls;
