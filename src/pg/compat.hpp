@@ -27,12 +27,12 @@ EndIndexInserts([[maybe_unused]] Relation index, [[maybe_unused]] IndexInfo *inf
 #endif
 }
 
-// Rights of the tables that a query names.
+// Rights of the tables that a query names, not those of its subqueries.
 //   15: in the range table; 16: in a list of their own
 inline void
 WaiveTableRights(Query *query, Oid relid) {
-#if PG_VERSION_NUM >= 160000
 	ListCell *cell;
+#if PG_VERSION_NUM >= 160000
 	foreach (cell, query->rteperminfos) {
 		auto *info = lfirst_node(RTEPermissionInfo, cell);
 		if (info->relid == relid) {
@@ -40,7 +40,6 @@ WaiveTableRights(Query *query, Oid relid) {
 		}
 	}
 #else
-	ListCell *cell;
 	foreach (cell, query->rtable) {
 		auto *entry = lfirst_node(RangeTblEntry, cell);
 		if (entry->rtekind == RTE_RELATION && entry->relid == relid) {

@@ -82,7 +82,11 @@ ForgetOnRole(Datum, int, uint32) {
 
 Tenant
 CurrentTenant() {
-	const char *setting = Call([] { return GetConfigOption(kSetting, true, false); });
+	const char *setting = Call([] {
+		// in an open transaction nothing else may have asked for news of a binding that was committed meanwhile
+		AcceptInvalidationMessages();
+		return GetConfigOption(kSetting, true, false);
+	});
 	if (setting == nullptr || setting[0] == '\0') {
 		setting = kDefaultTenant;
 	}

@@ -6,7 +6,7 @@
 #include "pg/tenant.hpp"
 
 extern "C" {
-AUREN_MODULE_MAGIC("0.1.0");
+AUREN_MODULE_MAGIC(AUREN_VERSION);
 
 PGDLLEXPORT void _PG_init(void);
 
