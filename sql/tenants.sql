@@ -41,7 +41,7 @@ SELECT has_table_privilege('regress_acme', 'events.event_store', 'SELECT') AS bo
 SELECT events.grant_access('regress_acme', 'reader');
 SELECT has_table_privilege('regress_acme', 'events.event_store', 'SELECT') AS bound;
 CREATE FUNCTION t.as_definer(p_sql text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN t.state(p_sql); END $$;
-CREATE FUNCTION t.matrix() RETURNS TABLE (tenant text, version text, append text, streams text, events text, definer text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION t.matrix() RETURNS TABLE (tenant text, version text, append text, streams text, events text, search text, definer text) LANGUAGE plpgsql AS $$
 BEGIN
 	FOREACH tenant IN ARRAY ARRAY['acme', 'globex', ''] LOOP
 		PERFORM set_config('app.tenant_id', tenant, true);
@@ -49,6 +49,7 @@ BEGIN
 		append := t.state($q$SELECT events.append_event('shared:2', 'a', '1')$q$);
 		streams := t.state($q$SELECT count(*) FROM events.streams$q$);
 		events := t.state($q$SELECT count(*) FROM events.tenant_events$q$);
+		search := t.state($q$SELECT * FROM events.find_events('1')$q$);
 		definer := t.as_definer($q$SELECT events.stream_version('shared:1')$q$);
 		RETURN NEXT;
 	END LOOP;
@@ -87,6 +88,10 @@ RESET ROLE;
 ALTER ROLE regress_renamed RENAME TO regress_acme;
 -- a member of a bound role is bound
 CREATE ROLE regress_member IN ROLE regress_acme;
+SELECT events.unbind_tenant('regress_acme', 'acme'), events.grant_access('regress_member', 'reader');
+SELECT has_table_privilege('regress_member', 'events.event_store', 'SELECT') AS before;
+SELECT events.bind_tenant('regress_acme', 'acme');
+SELECT has_table_privilege('regress_member', 'events.event_store', 'SELECT') AS member;
 SET SESSION AUTHORIZATION regress_member;
 SELECT * FROM t.matrix();
 RESET SESSION AUTHORIZATION;
@@ -114,5 +119,6 @@ SELECT t.state($$SELECT events.bind_tenant('regress_nobody', 'acme')$$), t.state
 SELECT events.revoke_access('regress_acme', 'reader'), events.revoke_access('regress_acme', 'writer'), events.revoke_access('regress_free', 'reader');
 REVOKE ALL ON SCHEMA events FROM regress_acme, regress_free;
 REVOKE ALL ON FUNCTION events.current_tenant() FROM regress_acme, regress_free;
+DROP OWNED BY regress_member;
 DROP ROLE regress_member, regress_acme, regress_free;
 SELECT count(*) FROM events.tenant_bindings;

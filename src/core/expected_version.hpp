@@ -24,7 +24,7 @@ class ExpectedVersion {
 		return any_;
 	}
 	bool Matches(std::int64_t actual) const;
-	// "any", "an existing stream", "a new stream (0)" or the number
+	// "any", "-1 (an existing stream)", "0 (a new stream)" or the number
 	std::string Text() const;
 
 	friend constexpr bool

@@ -1,7 +1,5 @@
 #include "core/notification.hpp"
 
-#include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 #include "core/no_postgres.hpp"
@@ -91,13 +89,39 @@ ComposePayload(const std::vector<PayloadField> &fields, std::size_t limit) {
 
 bool
 IsJsonNumber(const std::string &text) {
-	if (text.empty() || !(text.front() == '-' || (text.front() >= '0' && text.front() <= '9'))) {
+	// by hand: a parser that makes a double of it refuses 1e400, which JSON allows
+	const char *at = text.c_str();
+	const auto digits = [&at] {
+		const char *first = at;
+		while (*at >= '0' && *at <= '9') {
+			at++;
+		}
+		return at - first;
+	};
+	if (*at == '-') {
+		at++;
+	}
+	const bool leading_zero = *at == '0';
+	const auto whole = digits();
+	if (whole == 0 || (leading_zero && whole > 1)) {
 		return false;
 	}
-	if (text.back() < '0' || text.back() > '9') {
-		return false; // the parser below would take white space behind it
+	if (*at == '.') {
+		at++;
+		if (digits() == 0) {
+			return false;
+		}
 	}
-	return json::accept(text) && text.find_first_not_of("0123456789+-.eE") == std::string::npos;
+	if (*at == 'e' || *at == 'E') {
+		at++;
+		if (*at == '+' || *at == '-') {
+			at++;
+		}
+		if (digits() == 0) {
+			return false;
+		}
+	}
+	return at == text.c_str() + text.size();
 }
 
 } // namespace auren

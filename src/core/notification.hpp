@@ -22,7 +22,8 @@ struct PayloadField {
 
 /*
  * One JSON object of the fields, in their order, of at most `limit` bytes. When it would be longer: the identifying
- * fields alone plus "truncated": true; when even these are too long, their texts are cut at a character's border.
+ * fields alone plus "truncated": true; when even these are too long, their texts are cut at a character's border. The
+ * limit must leave room for the names of the identifying fields, which are never cut.
  */
 std::string ComposePayload(const std::vector<PayloadField> &fields, std::size_t limit = kMaxPayloadBytes);
 

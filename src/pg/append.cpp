@@ -142,10 +142,10 @@ class Appending {
 		stream->closed = locked->row.closed;
 		const Month last = Month::FromDays(locked->row.last_month);
 		const Newest newest = Call([&] { return ReadNewest(last, stream_id); });
-		if (!newest.month_exists && locked->row.dropped_version == 0) {
+		if (!newest.found && locked->row.dropped_version == 0) {
 			throw DomainError(sqlstate::kNotInState,
-			                  "the month that holds the newest events of stream \"" + std::string(stream->id) + "\" is missing",
-			                  "Partition event_store_" + last.Suffix() + " was detached or dropped.",
+			                  "the newest events of stream \"" + std::string(stream->id) + "\" are missing",
+			                  "They were in partition event_store_" + last.Suffix() + ", which was detached or dropped.",
 			                  "Attach it again: without it the stream's next version is not known.");
 		}
 		if (newest.found && !newest.visible) {
@@ -156,7 +156,6 @@ class Appending {
 	}
 
 	struct Newest {
-		bool month_exists;
 		bool found;
 		bool visible;
 		int64 version;
@@ -168,8 +167,7 @@ class Appending {
 	ReadNewest(Month month, Datum stream_id) {
 		Newest newest = {};
 		OpenMonth(&writer_, month.StartMicros());
-		newest.month_exists = writer_.partition_open;
-		if (!newest.month_exists) {
+		if (!writer_.partition_open) {
 			return newest;
 		}
 		const WritablePartition &partition = writer_.partition;

@@ -87,6 +87,13 @@ MakeMonth(Month month) {
 		                  "It is missing, and a query of this session that is still running holds the table open.",
 		                  "Call events.create_monthly_partitions() in a statement of its own first.");
 	}
+	const std::string table = "event_store_" + month.Suffix();
+	const char *name = table.c_str();
+	if (Call([&] { return OidIsValid(get_relname_relid(name, get_namespace_oid("events", false))); })) {
+		throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " of events.event_store cannot be made",
+		                  "A relation events." + table + " exists and is no partition of events.event_store.",
+		                  "Attach it again if it was detached, else rename it.");
+	}
 	const std::string script = MonthScript(month);
 	const char *text = script.c_str();
 	Call([&] {

@@ -20,6 +20,7 @@ constexpr const char *kDefaultTenant = "default";
 struct Kept {
 	bool valid = false;
 	Oid session_user = InvalidOid;
+	Oid outer_user = InvalidOid;
 	Oid current_user = InvalidOid;
 	std::string tenant;
 };
@@ -34,6 +35,9 @@ enum class Verdict : int { kUnbound, kAllowed, kRefused };
  */
 Verdict
 Judge(Oid role, const char *tenant) {
+	if (superuser_arg(role)) {
+		return Verdict::kUnbound; // nothing could hold it
+	}
 	bindings_relid = Oids().bindings;
 	Relation bindings = table_open(bindings_relid, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(bindings, InvalidOid, false, nullptr, 0, nullptr);
@@ -91,9 +95,10 @@ CurrentTenant() {
 		setting = kDefaultTenant;
 	}
 	const Oid session_user = GetSessionUserId();
+	const Oid outer_user = GetOuterUserId(); // of SET ROLE, whoever's function runs now
 	const Oid current_user = GetUserId();
-	if (!kept.valid || kept.session_user != session_user || kept.current_user != current_user ||
-	    kept.tenant != setting) {
+	if (!kept.valid || kept.session_user != session_user || kept.outer_user != outer_user ||
+	    kept.current_user != current_user || kept.tenant != setting) {
 		const std::string tenant = setting;
 		const int characters = Call([&] { return pg_mbstrlen(setting); });
 		CheckTenantId({tenant, static_cast<std::size_t>(characters)});
@@ -101,7 +106,10 @@ CurrentTenant() {
 		kept.valid = true;
 		try {
 			Require(session_user, tenant.c_str());
-			if (current_user != session_user) {
+			if (outer_user != session_user) {
+				Require(outer_user, tenant.c_str());
+			}
+			if (current_user != outer_user) {
 				Require(current_user, tenant.c_str());
 			}
 		} catch (...) {
@@ -110,6 +118,7 @@ CurrentTenant() {
 		}
 		kept.tenant = tenant;
 		kept.session_user = session_user;
+		kept.outer_user = outer_user;
 		kept.current_user = current_user;
 	}
 	const char *bytes = kept.tenant.data();

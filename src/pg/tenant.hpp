@@ -14,7 +14,7 @@ struct Tenant {
 
 /*
  * The tenant of this session: app.tenant_id, "default" where that is unset or empty. Throws 42501 when the session's
- * user or the current user is bound to tenants and this is none of them, 22023 for a tenant that no row could have.
+ * user, the user of SET ROLE or the current user is bound to tenants and this is none of them, 22023 for a tenant that no row could have.
  * C++ side: guards what it calls. What it found is kept until the setting, the users, the bindings or the roles
  * change.
  */

@@ -116,6 +116,37 @@ HasSelectOnTable(Oid role) {
 	return Call([&] { return pg_class_aclcheck(pg::Oids().events, role, ACL_SELECT) == ACLCHECK_OK; });
 }
 
+// Server side. The names of a role and of all its members, superusers among the members left out: nothing binds them.
+List *
+NamesOfMembers(Oid role) {
+	List *names = NIL;
+	Relation authid = table_open(AuthIdRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(authid, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		const auto *member = reinterpret_cast<const FormData_pg_authid *>(GETSTRUCT(tuple));
+		if (member->oid == role || (!member->rolsuper && is_member_of_role_nosuper(member->oid, role))) {
+			names = lappend(names, pstrdup(NameStr(member->rolname)));
+		}
+	}
+	systable_endscan(scan);
+	table_close(authid, AccessShareLock);
+	return names;
+}
+
+// SELECT on a table that shows all tenants is not for who is bound to some.
+void
+TakeTableFrom(const char *role) {
+	Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + Call([&] { return quote_identifier(role); }));
+	const Oid oid = Call([&] { return get_role_oid(role, false); });
+	if (HasSelectOnTable(oid)) {
+		throw DomainError(sqlstate::kNotInState, "role \"" + std::string(role) + "\" can read events of all tenants and cannot be bound",
+		                  "It is a superuser, or has SELECT on events.event_store through a role that it is a member of, "
+		                  "or from PUBLIC.",
+		                  "Take that right or membership away first.");
+	}
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_grant_access) {
@@ -171,12 +202,9 @@ AUREN_FUNCTION(auren_bind_tenant) {
 	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
 	Run("INSERT INTO events.tenant_bindings (role, tenant_id) VALUES (" + std::to_string(role.oid) +
 	    "::pg_catalog.oid::pg_catalog.regrole, " + tenant_text + ") ON CONFLICT DO NOTHING");
-	Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + role.quoted);
-	if (HasSelectOnTable(role.oid)) {
-		throw DomainError(sqlstate::kNotInState, "role \"" + role.name + "\" can read events of all tenants and cannot be bound",
-		                  "It is a superuser, or has SELECT on events.event_store through a role that it is a member of, "
-		                  "or from PUBLIC.",
-		                  "Take that right or membership away first.");
+	const List *members = Call([&] { return static_cast<const List *>(NamesOfMembers(role.oid)); });
+	for (int i = 0; i < list_length(members); i++) {
+		TakeTableFrom(static_cast<const char *>(list_nth(members, i)));
 	}
 	PG_RETURN_VOID();
 }
