@@ -40,9 +40,12 @@ include $(PGXS)
 $(EXTENSION)--$(EXTVERSION).sql: $(INSTALL_PIECES) $(srcdir)/$(EXTENSION).control
 	cat $(INSTALL_PIECES) > $@
 
-# TAP: PostgreSQL::Test makes and ends its own servers.
+# TAP: PostgreSQL::Test makes and ends its own servers, from what is installed. Run it as a user that may start servers.
+TAP_DIR = $(CURDIR)/build/tap
 prove_check:
+	@rm -rf '$(TAP_DIR)/tmp_check' && mkdir -p '$(TAP_DIR)'
 	@cd $(srcdir) && PG_CONFIG='$(PG_CONFIG)' PATH="$(bindir):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
-		PERL5LIB='$(pgxsdir)/src/test/perl:'"$$PERL5LIB" TESTDIR='$(CURDIR)/build/tap' TESTLOGDIR='$(CURDIR)/build/tap/log' \
+		PERL5LIB="$(CURDIR)/test/perl:$(pgxsdir)/src/test/perl:$$PERL5LIB" TESTDIR='$(TAP_DIR)' \
+		TESTDATADIR='$(TAP_DIR)' TESTLOGDIR='$(TAP_DIR)/log' \
 		prove -v $(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),test/t/*.pl)
 .PHONY: prove_check

@@ -88,6 +88,43 @@ CommittedRowExists(Relation heap, Relation pkey, ScanKey keys, int key_count) {
 	}
 }
 
+bool
+InsertIndexEntry(Relation heap, Relation index, TupleTableSlot *slot, IndexUniqueCheck check) {
+	IndexInfo *info = BuildIndexInfo(index);
+	if (!info->ii_ReadyForInserts) {
+		return true;
+	}
+	if (info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != nullptr) {
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		                errmsg("index \"%s\" of \"%s\" is no plain index", RelationGetRelationName(index),
+		                       RelationGetRelationName(heap)),
+		                errhint("Indexes on expressions, partial ones and exclusions are for events.event_store only.")));
+	}
+	Datum values[INDEX_MAX_KEYS];
+	bool isnull[INDEX_MAX_KEYS];
+	FormIndexDatum(info, slot, nullptr, values, isnull);
+	const bool alone = index_insert(index, values, isnull, &slot->tts_tid, heap, check, false, info);
+	compat::EndIndexInserts(index, info);
+	return alone;
+}
+
+// There is more than the key's index while REINDEX CONCURRENTLY makes another: from when it is ready it must have every
+// row, or the one that takes the old one's place would lack some.
+void
+InsertOtherIndexEntries(Relation heap, Relation pkey, TupleTableSlot *slot) {
+	List *index_oids = RelationGetIndexList(heap);
+	ListCell *cell;
+	foreach (cell, index_oids) {
+		if (lfirst_oid(cell) == RelationGetRelid(pkey)) {
+			continue;
+		}
+		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
+		(void)InsertIndexEntry(heap, index, slot, index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO);
+		index_close(index, NoLock);
+	}
+	list_free(index_oids);
+}
+
 } // namespace
 
 StreamRows
@@ -141,23 +178,19 @@ LockStreamRow(const StreamRows &rows, Datum tenant, Datum stream) {
 bool
 InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull) {
 	ScanKeyData keys[INDEX_MAX_KEYS];
-	Datum key_values[INDEX_MAX_KEYS];
-	bool key_nulls[INDEX_MAX_KEYS];
 	const int key_count = IndexRelationGetNumberOfKeyAttributes(pkey);
 	for (int i = 0; i < key_count; i++) {
 		const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(heap), key_columns[i]);
-		key_values[i] = values[key_columns[i]];
-		key_nulls[i] = false;
 		ScanKeyInit(&keys[i], static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber,
-		            attribute->atttypid == UUIDOID ? F_UUID_EQ : F_TEXTEQ, key_values[i]);
+		            attribute->atttypid == UUIDOID ? F_UUID_EQ : F_TEXTEQ, values[key_columns[i]]);
 	}
-	IndexInfo *info = BuildIndexInfo(pkey);
 	for (int turn = 0; turn < 1000; turn++) {
 		CHECK_FOR_INTERRUPTS();
 		if (CommittedRowExists(heap, pkey, keys, key_count)) {
 			return false;
 		}
-		// As ON CONFLICT DO NOTHING does it: the row says that it may be taken back, the index says whether it was alone.
+		// As ON CONFLICT DO NOTHING does it: the row says that it may be taken back, the key's index says whether it was
+		// alone.
 		TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), &TTSOpsVirtual);
 		const Size natts = static_cast<Size>(RelationGetDescr(heap)->natts);
 		std::memcpy(slot->tts_values, values, sizeof(Datum) * natts);
@@ -165,9 +198,12 @@ InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Da
 		ExecStoreVirtualTuple(slot);
 		const uint32 token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		table_tuple_insert_speculative(heap, slot, GetCurrentCommandId(true), 0, nullptr, token);
-		const bool alone = index_insert(pkey, key_values, key_nulls, &slot->tts_tid, heap, UNIQUE_CHECK_PARTIAL, false, info);
+		const bool alone = InsertIndexEntry(heap, pkey, slot, UNIQUE_CHECK_PARTIAL);
 		table_tuple_complete_speculative(heap, slot, token, alone);
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		if (alone) {
+			InsertOtherIndexEntries(heap, pkey, slot);
+		}
 		ExecDropSingleTupleTableSlot(slot);
 		if (alone) {
 			return true;

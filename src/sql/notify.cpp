@@ -56,8 +56,13 @@ struct Value {
 	}
 };
 
+// A database without an encoding may hold any bytes: what is no UTF-8 among them is replaced when the payload is put
+// together.
 std::string
 ToUtf8(const char *text) {
+	if (GetDatabaseEncoding() == PG_SQL_ASCII) {
+		return text;
+	}
 	const char *converted = Call([&] {
 		return static_cast<const char *>(pg_server_to_any(text, static_cast<int>(strlen(text)), PG_UTF8));
 	});
