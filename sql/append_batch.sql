@@ -18,6 +18,9 @@ SELECT * FROM t.try($$SELECT events.append_events(ARRAY['batch:e', 'batch:e'], A
 SELECT * FROM t.try($$SELECT events.append_events(ARRAY['batch:f', 'batch:a', 'batch:g'], ARRAY['x', 'x', 'x'],
                                                   ARRAY['1', '2', '3']::jsonb[], p_expected_versions := ARRAY[0, 7, 0])$$);
 SELECT events.stream_exists('batch:f'), events.stream_exists('batch:g'), events.stream_version('batch:a');
+-- arrays need not begin at 1
+SELECT stream_id, stream_version FROM events.append_events('[0:1]={batch:h,batch:i}', '[5:6]={x,y}', '{1,2}', p_event_ids := '[-3:-2]={NULL,00000000-0000-0000-0000-00000000b001}');
+SELECT t.show('batch:h'), t.show('batch:i');
 -- empty
 SELECT count(*) FROM events.append_events('{}', '{}', '{}');
 SELECT count(*) FROM events.append_events('{}', '{}', '{}', p_metadata := '{}', p_expected_versions := '{}', p_event_ids := '{}');

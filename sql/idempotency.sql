@@ -11,7 +11,7 @@ DECLARE
 	v_positions bigint[];
 BEGIN
 	FOR v_label, v_expected IN VALUES ('any', NULL), ('0', 0), ('n: 2', 2), ('-1', -1) LOOP
-		v_base := (SELECT count(*) * 100 FROM events.supplied_ids);
+		v_base := (SELECT 1000 + count(*) * 100 FROM events.supplied_ids);
 		v_stream := 'idem:' || v_base;
 		SELECT array_agg(global_position ORDER BY stream_version) INTO v_positions FROM events.append_events(ARRAY[v_stream, v_stream], ARRAY['a', 'b'], ARRAY['1', '2']::jsonb[],
 			p_event_ids := ARRAY[t.id(v_base + 1), t.id(v_base + 2)]);
@@ -57,6 +57,20 @@ SELECT t.state($$SELECT events.append_event('idem:one', 'b', '{"v": 0.10}', p_ev
        t.state($$SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', 'other', p_event_id := t.id(901))$$) AS created_by,
        t.state($$SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', p_metadata := '{"m": 1}', p_event_id := t.id(901))$$) AS metadata;
 SELECT t.show('idem:one'), events.stream_exists('idem:two');
+
+-- content that is stored out of line, compressed and not
+CREATE TABLE t.documents AS
+	SELECT 921 AS k, (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 3000) i) AS d
+	UNION ALL SELECT 922, jsonb_build_object('a', repeat('y', 200000), 'n', 0.10);
+SELECT count(events.append_event('idem:big', 'doc', d, p_metadata := d, p_event_id := t.id(k))) FROM t.documents;
+SELECT count(events.append_event('idem:big', 'doc', d, p_metadata := d, p_event_id := t.id(k))) FROM t.documents;
+SELECT stream_version FROM events.append_events('{idem:big,idem:big}', '{doc,doc}', (SELECT array_agg(d ORDER BY k) FROM t.documents),
+	p_metadata := (SELECT array_agg(d ORDER BY k) FROM t.documents), p_event_ids := (SELECT array_agg(t.id(k) ORDER BY k) FROM t.documents));
+SELECT k, t.state(format('SELECT events.append_event(''idem:big'', ''doc'', d || ''{"n": 0.1}'', p_metadata := d, p_event_id := t.id(k)) FROM t.documents WHERE k = %s', k)) AS data,
+       t.state(format('SELECT events.append_event(''idem:big'', ''doc'', d, p_metadata := d || ''{"n": 0.1}'', p_event_id := t.id(k)) FROM t.documents WHERE k = %s', k)) AS metadata
+FROM t.documents ORDER BY k;
+SELECT events.stream_version('idem:big');
+DROP TABLE t.documents;
 
 -- an id that the store itself had made, sent back
 SELECT events.append_event('idem:made', 'a', '1') AS made \gset

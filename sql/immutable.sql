@@ -11,7 +11,10 @@ CREATE FUNCTION t.attempts() RETURNS TABLE (attempt text, state text) LANGUAGE s
 		unnest(ARRAY['events.event_store', 'events.event_store_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')]) o
 		UNION ALL
 		SELECT 'INSERT INTO events.event_store_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')
-			|| ' SELECT * FROM events.event_store WHERE stream_id = ''fixed:a'' ON CONFLICT (tenant_id, stream_id, stream_version) DO UPDATE SET event_data = ''3''') s
+			|| ' SELECT * FROM events.event_store WHERE stream_id = ''fixed:a'' ON CONFLICT (tenant_id, stream_id, stream_version) DO UPDATE SET event_data = ''3'''
+		UNION ALL
+		SELECT 'MERGE INTO events.event_store e USING (SELECT ''fixed:a'') f (id) ON e.stream_id = f.id WHEN MATCHED THEN ' || what
+		FROM unnest('{DELETE,UPDATE SET stream_version = 7}'::text[]) what) s
 $$;
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
 SELECT * FROM t.attempts();

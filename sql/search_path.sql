@@ -14,6 +14,14 @@ BEGIN
 		EXECUTE format('CREATE OPERATOR evil.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = evil.called)', r.op, r.ty, r.ty);
 	END LOOP;
 END $$;
+DO $$
+DECLARE
+	v_type text;
+BEGIN
+	FOREACH v_type IN ARRAY '{text,jsonb,uuid,timestamptz,oid,regrole,regclass}'::text[] LOOP
+		EXECUTE format('CREATE DOMAIN evil.%I AS pg_catalog.%I', v_type, v_type);
+	END LOOP;
+END $$;
 CREATE FUNCTION evil.split_part(text, text, integer) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil function was called'; END $$;
 CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil function was called'; END $$;
 CREATE ROLE regress_evil;

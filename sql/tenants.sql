@@ -78,6 +78,10 @@ SELECT t.state($$SELECT events.stream_version('shared:1')$$);
 RESET app.tenant_id;
 RESET SESSION AUTHORIZATION;
 REVOKE regress_free FROM regress_acme;
+-- bound, and a member that inherits nothing of an unbound reader: SET ROLE would show it the table
+CREATE ROLE regress_switches NOINHERIT IN ROLE regress_free;
+SELECT t.state($$SELECT events.bind_tenant('regress_switches', 'acme')$$);
+DROP ROLE regress_switches;
 -- renamed
 ALTER ROLE regress_acme RENAME TO regress_renamed;
 SET ROLE regress_renamed;

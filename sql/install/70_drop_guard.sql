@@ -6,4 +6,6 @@ COMMENT ON FUNCTION events.guard_drop() IS 'event trigger: refuses to drop auren
 
 CREATE EVENT TRIGGER auren_events_guard_drop ON ddl_command_start
 	WHEN TAG IN ('DROP EXTENSION', 'DROP OWNED') EXECUTE FUNCTION events.guard_drop();
+-- under session_replication_role = replica too
+ALTER EVENT TRIGGER auren_events_guard_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER auren_events_guard_drop IS 'keeps DROP EXTENSION auren_events from taking events with it';

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "pg/guard.hpp"
+#include "pg/run_sql.hpp"
 #include "pg/store.hpp"
 
 namespace auren::pg {
@@ -49,24 +50,14 @@ MonthScript(Month month) {
 	       " FOR VALUES FROM ('" + month.StartText() + "') TO ('" + month.Next().StartText() + "');";
 }
 
-// Server side: the table's owner runs the script, with a search path that holds nobody's objects.
+// Server side: the table's owner runs the script.
 void
 RunAsOwner(const char *script, Oid owner) {
 	Oid user;
 	int security;
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	const int level = NewGUCNestLevel();
-	(void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-	                        false);
-	(void)set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	SPI_connect();
-	const int result = SPI_execute(script, false, 0);
-	if (result < 0) {
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not make a month: %s", SPI_result_code_string(result))));
-	}
-	SPI_finish();
-	AtEOXact_GUC(true, level);
+	RunSql(script);
 	SetUserIdAndSecContext(user, security);
 }
 

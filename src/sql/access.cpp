@@ -6,7 +6,7 @@
 #include "core/names.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
-#include "pg/event_read.hpp"
+#include "pg/run_sql.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
 
@@ -71,18 +71,11 @@ RoleArgument(FunctionCallInfo fcinfo, int argument) {
 	return role;
 }
 
-// Runs statements of ours as the caller: the server asks for the caller's rights.
+// As the caller: the server asks for the caller's rights.
 void
 Run(const std::string &sql) {
 	const char *text = sql.c_str();
-	Call([&] {
-		SPI_connect();
-		const int result = SPI_execute(text, false, 0);
-		if (result < 0) {
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("statement failed: %s", SPI_result_code_string(result))));
-		}
-		SPI_finish();
-	});
+	Call([&] { pg::RunSql(text); });
 }
 
 // GRANT warns where it gave nothing; a function that says it gave access must not.
@@ -111,9 +104,21 @@ Grant(const Role &role, const char *functions, const char *relations) {
 	Run(sql);
 }
 
+// Server side. Whether a role can read the table: itself, or as a role that it may become by SET ROLE.
 bool
-HasSelectOnTable(Oid role) {
-	return Call([&] { return pg_class_aclcheck(pg::Oids().events, role, ACL_SELECT) == ACLCHECK_OK; });
+CanReadTable(Oid role) {
+	Relation authid = table_open(AuthIdRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(authid, InvalidOid, false, nullptr, 0, nullptr);
+	bool can = false;
+	HeapTuple tuple;
+	while (!can && HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		const Oid other = reinterpret_cast<const FormData_pg_authid *>(GETSTRUCT(tuple))->oid;
+		can = (other == role || is_member_of_role_nosuper(role, other)) &&
+		      pg_class_aclcheck(pg::Oids().events, other, ACL_SELECT) == ACLCHECK_OK;
+	}
+	systable_endscan(scan);
+	table_close(authid, AccessShareLock);
+	return can;
 }
 
 // Server side. The names of a role and of all its members, superusers among the members left out: nothing binds them.
@@ -139,7 +144,7 @@ void
 TakeTableFrom(const char *role) {
 	Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + Call([&] { return quote_identifier(role); }));
 	const Oid oid = Call([&] { return get_role_oid(role, false); });
-	if (HasSelectOnTable(oid)) {
+	if (Call([&] { return CanReadTable(oid); })) {
 		throw DomainError(sqlstate::kNotInState, "role \"" + std::string(role) + "\" can read events of all tenants and cannot be bound",
 		                  "It is a superuser, or has SELECT on events.event_store through a role that it is a member of, "
 		                  "or from PUBLIC.",
