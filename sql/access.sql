@@ -62,12 +62,10 @@ SELECT count(*) FILTER (WHERE result = 'ok') AS reads FROM t.may();
 RESET ROLE;
 SELECT events.revoke_access('regress_writer', 'reader'), events.revoke_access('regress_reader', 'reader'), events.revoke_access('regress Admin', 'admin');
 SET ROLE regress_reader;
-SELECT what FROM t.may() WHERE result = 'ok';
+SELECT count(*) FILTER (WHERE result = 'ok') AS may FROM t.may();
 RESET ROLE;
 SELECT * FROM t.try($$SELECT events.grant_access('regress_none', 'owner')$$);
 SELECT * FROM t.try($$SELECT events.grant_access('regress_nobody', 'reader')$$);
 -- the months that an admin made belong to the store's owner
 SELECT count(DISTINCT relowner) FROM pg_class WHERE relname LIKE 'event\_store%' AND relnamespace = 'events'::regnamespace;
-REVOKE ALL ON SCHEMA events FROM regress_reader, regress_writer, "regress Admin";
-REVOKE ALL ON FUNCTION events.current_tenant() FROM regress_reader, regress_writer, "regress Admin";
 DROP ROLE regress_reader, regress_writer, "regress Admin", regress_none;

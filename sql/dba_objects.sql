@@ -87,7 +87,5 @@ ALTER TABLE events.event_store DROP COLUMN dba_region;
 SELECT events.append_event('dba:c', 'z', '3') IS NOT NULL, t.show('dba:c');
 SELECT t.dense();
 SELECT events.revoke_access('regress_caller', 'writer');
-REVOKE ALL ON SCHEMA events FROM regress_caller;
-REVOKE ALL ON FUNCTION events.current_tenant() FROM regress_caller;
 DROP OWNED BY regress_caller;
 DROP ROLE regress_caller;

@@ -40,6 +40,4 @@ SELECT count(*) FROM events.replay_stream('rls:a');
 RESET ROLE;
 SELECT t.dense();
 SELECT events.revoke_access('regress_rls', 'reader'), events.revoke_access('regress_rls', 'writer');
-REVOKE ALL ON SCHEMA events FROM regress_rls;
-REVOKE ALL ON FUNCTION events.current_tenant() FROM regress_rls;
 DROP ROLE regress_rls;

@@ -121,8 +121,14 @@ RESET SESSION AUTHORIZATION;
 SELECT * FROM t.try(format('SELECT events.bind_tenant(%L, ''acme'')', current_user)) WHERE try NOT LIKE '55000%';
 SELECT t.state($$SELECT events.bind_tenant('regress_nobody', 'acme')$$), t.state($$SELECT events.bind_tenant('regress_acme', '')$$);
 SELECT events.revoke_access('regress_acme', 'reader'), events.revoke_access('regress_acme', 'writer'), events.revoke_access('regress_free', 'reader');
-REVOKE ALL ON SCHEMA events FROM regress_acme, regress_free;
-REVOKE ALL ON FUNCTION events.current_tenant() FROM regress_acme, regress_free;
 DROP OWNED BY regress_member;
 DROP ROLE regress_member, regress_acme, regress_free;
+SELECT count(*) FROM events.tenant_bindings;
+-- a role that was dropped leaves its binding as a number, by which it is taken back
+CREATE ROLE regress_gone;
+SELECT events.bind_tenant('regress_gone', 'acme');
+SELECT oid AS gone FROM pg_roles WHERE rolname = 'regress_gone' \gset
+DROP ROLE regress_gone;
+SELECT role::text = :'gone' AS number FROM events.tenant_bindings;
+SELECT events.unbind_tenant(:'gone', 'acme');
 SELECT count(*) FROM events.tenant_bindings;

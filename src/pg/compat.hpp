@@ -49,6 +49,17 @@ WaiveTableRights(Query *query, Oid relid) {
 #endif
 }
 
+// pg_proc_aclcheck
+//   16: object_aclcheck for every kind of object
+inline bool
+MayExecute(Oid role, Oid function) {
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
 // _bt_getroot
 //   16: + the heap relation, which only an access for writing needs
 inline Buffer

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/names.hpp"
 #include "pg/arguments.hpp"
+#include "pg/compat.hpp"
 #include "pg/entry.hpp"
 #include "pg/run_sql.hpp"
 #include "pg/store.hpp"
@@ -22,6 +23,8 @@ constexpr const char *kReaderFunctions =
     "events.get_stream_state(text, bigint), events.stream_version(text), events.stream_exists(text), "
     "events.events_by_time(timestamptz, timestamptz, text, integer, bigint), "
     "events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint), events.stream_summary(text)";
+// The first of each list.
+constexpr const char *kSharedFunction = "events.current_tenant()";
 constexpr const char *kReaderViews = "events.streams, events.tenant_events";
 constexpr const char *kReaderTables = "events.event_store";
 constexpr const char *kWriterFunctions =
@@ -57,8 +60,7 @@ struct Role {
 };
 
 Role
-RoleArgument(FunctionCallInfo fcinfo, int argument) {
-	const pg::Text text = pg::TextArgument(fcinfo, argument, "p_role");
+FindRole(const pg::Text &text) {
 	Role role;
 	role.name = text.name.bytes;
 	const char *name = role.name.c_str();
@@ -69,6 +71,24 @@ RoleArgument(FunctionCallInfo fcinfo, int argument) {
 	}
 	role.quoted = Call([&] { return quote_identifier(name); });
 	return role;
+}
+
+Role
+RoleArgument(FunctionCallInfo fcinfo, int argument) {
+	return FindRole(pg::TextArgument(fcinfo, argument, "p_role"));
+}
+
+// The role of a binding: a name, or the number that a dropped role leaves in its bindings.
+Oid
+BoundRoleArgument(FunctionCallInfo fcinfo, int argument) {
+	const pg::Text text = pg::TextArgument(fcinfo, argument, "p_role");
+	const std::string name(text.name.bytes);
+	const char *role = name.c_str();
+	const bool number = !name.empty() && name.size() < 10 && name.find_first_not_of("0123456789") == std::string::npos;
+	if (number && !OidIsValid(Call([&] { return get_role_oid(role, true); }))) {
+		return static_cast<Oid>(std::stoul(name));
+	}
+	return FindRole(text).oid;
 }
 
 // As the caller: the server asks for the caller's rights.
@@ -102,6 +122,24 @@ Grant(const Role &role, const char *functions, const char *relations) {
 		sql += "GRANT SELECT ON " + std::string(relations) + " TO " + role.quoted + ";";
 	}
 	Run(sql);
+}
+
+// Whether a role may still read, append or administer.
+bool
+HasSomeAccess(Oid role) {
+	return Call([&] {
+		const Oid schema = get_namespace_oid("events", false);
+		bool some = false;
+		for (const char *name : {"get_stream_state", "append_event", "close_stream"}) {
+			CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+			for (int i = 0; i < functions->n_members; i++) {
+				const auto *function = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(&functions->members[i]->tuple));
+				some |= function->pronamespace == schema && pg::compat::MayExecute(role, function->oid);
+			}
+			ReleaseSysCacheList(functions);
+		}
+		return some;
+	});
 }
 
 // Server side. Whether a role can read the table: itself, or as a role that it may become by SET ROLE.
@@ -179,10 +217,9 @@ AUREN_FUNCTION(auren_revoke_access) {
 	const Role role = RoleArgument(fcinfo, 0);
 	const Access access = AccessArgument(fcinfo, 1);
 	RequireOwner();
-	// What another right of the role needs too stays with it: USAGE of the schema and current_tenant() open nothing.
 	const auto revoke = [&](const std::string &what) { Run("REVOKE ALL ON " + what + " FROM " + role.quoted); };
 	const auto without_shared = [](std::string functions) {
-		return functions.substr(std::string("events.current_tenant(), ").size());
+		return functions.substr(std::string(kSharedFunction).size() + 2);
 	};
 	switch (access) {
 	case Access::kReader:
@@ -195,6 +232,11 @@ AUREN_FUNCTION(auren_revoke_access) {
 	case Access::kAdmin:
 		revoke("FUNCTION " + without_shared(kAdminFunctions));
 		break;
+	}
+	// What the other rights need too goes with the last of them.
+	if (!HasSomeAccess(role.oid)) {
+		revoke(std::string("FUNCTION ") + kSharedFunction);
+		revoke("SCHEMA events");
 	}
 	PG_RETURN_VOID();
 }
@@ -215,11 +257,11 @@ AUREN_FUNCTION(auren_bind_tenant) {
 }
 
 AUREN_FUNCTION(auren_unbind_tenant) {
-	const Role role = RoleArgument(fcinfo, 0);
+	const Oid role = BoundRoleArgument(fcinfo, 0);
 	const pg::Text tenant = pg::TextArgument(fcinfo, 1, "p_tenant");
 	RequireOwner();
 	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
-	Run("DELETE FROM events.tenant_bindings WHERE role OPERATOR(pg_catalog.=) " + std::to_string(role.oid) +
+	Run("DELETE FROM events.tenant_bindings WHERE role OPERATOR(pg_catalog.=) " + std::to_string(role) +
 	    "::pg_catalog.oid AND tenant_id OPERATOR(pg_catalog.=) " + tenant_text);
 	PG_RETURN_VOID();
 }

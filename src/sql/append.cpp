@@ -117,8 +117,13 @@ ReadBatch(FunctionCallInfo fcinfo) {
 		if (ids.values != nullptr && !ids.isnull[i]) {
 			id = pg::EventIdOf(ids.values[i]);
 		}
-		AddElement(&request, pg::TextOf(streams.values[i]), pg::TextOf(types.values[i]), data.values[i],
-		           metadata.values == nullptr ? empty : metadata.values[i], id);
+		try {
+			AddElement(&request, pg::TextOf(streams.values[i]), pg::TextOf(types.values[i]), data.values[i],
+			           metadata.values == nullptr ? empty : metadata.values[i], id);
+		} catch (const DomainError &error) {
+			throw DomainError(error.sqlstate().c_str(), error.message(),
+			                  error.detail() + " It is element " + std::to_string(i + 1) + " of the batch.", error.hint());
+		}
 	}
 	if (!PG_ARGISNULL(kExpectedVersions)) {
 		const pg::Elements expected = pg::ArrayArgument(fcinfo, kExpectedVersions, "p_expected_versions", INT8OID);
