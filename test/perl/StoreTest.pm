@@ -110,7 +110,7 @@ sub bench
 	}
 	push @command, @{ $options{args} // [] }, $options{database} // 'postgres';
 	my ($out, $err) = ('', '');
-	my $done = IPC::Run::run(\@command, '>', \$out, '2>', \$err);
+	my $done = IPC::Run::run(\@command, '>', \$out, '2>', \$err, IPC::Run::timeout(2 * $PostgreSQL::Test::Utils::timeout_default));
 	ok($done, "$title: every client ends well") or diag($out, $err);
 	like($out, qr/number of failed transactions: 0 /, "$title: no transaction failed") or diag($err);
 	return $out;

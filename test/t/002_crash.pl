@@ -23,6 +23,9 @@ max_wal_size = 64MB
 autovacuum_naptime = 1s
 });
 
+# an append that makes a month is waited for by all others: here the first one is prepared and stays so
+$node->safe_psql('postgres', 'SELECT events.create_monthly_partitions()');
+
 # What each client sends. psql prints a result when the server has confirmed the command, so behind the commit.
 
 sub single

@@ -1,121 +1,125 @@
-# A physical standby replays what the direct path logged, page by page as the primary has it; it serves reads, refuses
-# writes, and goes on with versions and positions once promoted.
+# A physical standby follows every page that appends write (wal_consistency_checking = all compares them), reads there
+# give what the primary gives, appends there are refused, and a promoted standby goes on.
 
 use strict;
-use warnings FATAL => 'all';
+use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use EventStore;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use StoreTest;
 use Test::More;
 
-my $primary = new_store('primary', streaming => 1, conf => q{
-	wal_consistency_checking = 'all'
-	max_prepared_transactions = 20
-	gin_pending_list_limit = 64kB
-});
-$primary->safe_psql('postgres', 'CREATE EXTENSION amcheck');
+my $primary = new_store('primary', init => { allows_streaming => 1 }, conf => "wal_consistency_checking = 'all'\nmax_wal_size = 256MB\n");
+$primary->safe_psql('postgres', q{CREATE ROLE app_reader LOGIN; SELECT events.grant_access('app_reader', 'reader')});
 $primary->backup('base');
+
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "max_standby_streaming_delay = -1\n");
 $standby->start;
 
-sub same
-{
-	my ($title) = @_;
-	$primary->wait_for_catchup($standby);
-	is(store_digest($standby), store_digest($primary), "$title: the standby has the same store");
-	check_indexes($standby, "$title: standby", 'postgres', standby => 1);
-	return;
+# The standby sees the months made, single appends, batches, long values, rollbacks, a closed stream, a vacuum.
+
+$primary->safe_psql('postgres', q{SELECT events.append_event('user:0', 'first', '{"n": 0}')});
+$primary->pgbench(
+	'--no-vacuum -c 6 -j 2 -t 60 -M prepared --max-tries=1 postgres',
+	0, [ qr{actually processed: 360/360}, qr{failed transactions: 0 } ], [qr{^$}],
+	'single and batch appends on the primary',
+	{
+		'004_single@3' => q{
+\set stream random(1, 20)
+SELECT events.append_event('user:' || :stream, 'single', jsonb_build_object('n', :stream::int), p_metadata := '{"source": "pgbench"}');
+SELECT events.append_event('user:' || :stream, 'supplied', '{}', p_event_id := gen_random_uuid());
+BEGIN;
+SAVEPOINT a;
+SELECT events.append_event('user:' || :stream, 'undone', '{}');
+ROLLBACK TO SAVEPOINT a;
+SELECT events.append_event('user:' || :stream, 'kept', '{"after": "a savepoint"}');
+COMMIT;
+},
+		'004_batch@1' => q{
+\set size random(1, 300)
+SELECT count(*) FROM events.append_events(
+	ARRAY(SELECT 'user:' || n % 30 FROM generate_series(1, :size::int) n), array_fill('batch'::text, ARRAY[:size::int]),
+	ARRAY(SELECT jsonb_build_object('n', n, 'text', repeat(md5(n::text), n)) FROM generate_series(1, :size::int) n),
+	p_event_ids := ARRAY(SELECT CASE WHEN n % 3 = 0 THEN gen_random_uuid() END FROM generate_series(1, :size::int) n));
 }
+	});
+$primary->safe_psql(
+	'postgres', q{
+	SELECT events.close_stream('user:30', 'over') FROM events.append_event('user:30', 'last', '{}');
+	SELECT events.create_monthly_partitions(6);
+	VACUUM events.event_store, events.stream_rows, events.supplied_ids;
+	SET app.tenant_id = 'other'; SELECT events.append_event('user:1', 'of_other', '{}');});
+$primary->wait_for_catchup($standby);
 
-# A session that was there before the first month
-my $reader = $standby->background_psql('postgres');
-is($reader->query_safe("SELECT events.stream_version('s:1'), events.stream_exists('s:1'), events.get_stream_state('s:1')"), '|f|{}',
-	'an empty store is read on the standby');
-
-bench($primary, 'single appends', [
-	"\\set s random(1, 20)\nSELECT events.append_event('s:' || :s, 'e', '{\"n\": 1}');\n",
-	"\\set s random(1, 20)\nSELECT events.append_event('s:' || :s, 'e', '{\"n\": 2}', p_event_id => gen_random_uuid());\n",
-	"BEGIN;\nSELECT events.append_event('s:1', 'e', '{}');\nROLLBACK;\n"
-	], clients => 4, count => 400);
-same('single appends');
-cmp_ok($reader->query_safe("SELECT events.stream_version('s:1')"), '>', 1, 'the session on the standby sees the new month');
-
-bench($primary, 'batches', [
-	"\\set n random(1, 400)\nSELECT count(*) FROM events.append_events((SELECT array_agg('b:' || i % 20) FROM generate_series(1, :n) i),
-		(SELECT array_agg('t' || i % 5) FROM generate_series(1, :n) i), (SELECT array_agg(jsonb_build_object('i', i, 'p', repeat('y', i))) FROM generate_series(1, :n) i));\n"
-	], clients => 4, count => 20, mode => 'simple');
-fill($primary, 'large:1', 5000, pad => 300);
-$primary->safe_psql('postgres', q{SELECT events.append_event('toast:1', 'e', jsonb_build_object('t', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 5000) i)))});
-same('batches');
-
-# what happens to a stream, to its months and to the indexes
-my $month = $primary->safe_psql('postgres', q{SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')});
-$primary->safe_psql('postgres', qq{
-	SELECT events.close_stream('s:2', 'done'); SELECT events.create_monthly_partitions(6);
-	SELECT events.append_event('prepared:1', 'e', '{}');
-	BEGIN; SELECT events.append_event('prepared:1', 'e', '{}'); PREPARE TRANSACTION 'p';
-	COMMIT PREPARED 'p';
-	DO \$\$ BEGIN
-		FOR i IN 1 .. 20 LOOP
-			BEGIN
-				PERFORM events.append_event('sub:1', 'e', '{}');
-				IF i % 2 = 0 THEN RAISE EXCEPTION 'back'; END IF;
-			EXCEPTION WHEN raise_exception THEN NULL;
-			END;
-		END LOOP;
-	END \$\$;
-});
-$primary->safe_psql('postgres', "REINDEX TABLE CONCURRENTLY events.event_store_$month");
-$primary->safe_psql('postgres', "VACUUM events.event_store_$month");
-$primary->safe_psql('postgres', q{SELECT events.append_event('s:1', 'e', '{"after": "vacuum"}')});
-same('maintenance');
-
-# reads on the standby give what they give on the primary
-my @reads = (
-	q{SELECT count(*), md5(string_agg(r::text, '')) FROM events.replay_stream('s:1') r},
-	q{SELECT count(*), md5(string_agg(r::text, '')) FROM events.replay_stream_backward('large:1', 3000, 100) r},
-	q{SELECT md5(events.get_stream_state('b:1')::text), md5(events.get_stream_state('b:1', 100)::text)},
-	q{SELECT events.stream_version('s:1'), events.stream_exists('s:1'), events.stream_exists('none')},
-	q{SELECT event_type FROM events.last_event('b:3')},
-	q{SELECT stream_id, version, closed FROM events.streams ORDER BY 1},
-	q{SELECT count(*), md5(string_agg(r::text, '')) FROM events.events_by_time('-infinity', 'infinity', p_limit => 100) r},
-	q{SELECT count(*), md5(string_agg(r::text, '')) FROM events.find_events('{"n": 2}') r},
-	q{SELECT count(*) FROM events.tenant_events},
-	q{SELECT events.current_tenant()});
-is($standby->safe_psql('postgres', $_), $primary->safe_psql('postgres', $_), "on the standby: $_") for @reads;
-is($standby->safe_psql('postgres', q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events.replay_stream('large:1'); COMMIT}), 5000,
-	'on the standby at REPEATABLE READ');
-
-# writes are refused as the server refuses them
-for my $write (
-	"events.append_event('s:1', 'e', '{}')",
-	"events.append_event('never:1', 'e', '{}', p_event_id => gen_random_uuid())",
-	"(events.append_events(ARRAY['s:1'], ARRAY['e'], ARRAY['{}']::jsonb[])).event_id",
-	"events.close_stream('s:1', 'no')", "events.reopen_stream('s:2')", 'events.create_monthly_partitions(20)',
-	"events.bind_tenant('postgres', 'x')")
+foreach my $read (
+	q{SELECT r::text FROM events.replay_stream('user:1') r},
+	q{SELECT r::text FROM events.replay_stream('user:1', 5, 9) r},
+	q{SELECT r::text FROM events.replay_stream_backward('user:2', NULL, 7) r},
+	q{SELECT events.get_stream_state('user:3'), events.get_stream_state('user:3', 4)},
+	q{SELECT r::text FROM events.last_event('user:4') r UNION ALL SELECT r::text FROM events.last_event('user:4', 'single') r},
+	q{SELECT events.stream_version('user:5'), events.stream_exists('user:5'), events.stream_exists('user:none')},
+	q{SELECT s::text FROM events.streams s ORDER BY stream_id},
+	q{SELECT r::text FROM events.events_by_time(now() - interval '1 hour', now() + interval '1 hour', p_limit := 50) r},
+	q{SELECT r::text FROM events.find_events('{"after": "a savepoint"}', p_limit := 20) r},
+	q{SELECT count(*), max(global_position) FROM events.tenant_events},
+	q{SET app.tenant_id = 'other'; SELECT r::text FROM events.replay_stream('user:1') r})
 {
-	my ($code, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT $write");
-	like($err, qr/ERROR:  25006/, "on the standby $write is refused with 25006");
-	($code, $out, $err) = $primary->psql('postgres', "\\set VERBOSITY sqlstate\nBEGIN READ ONLY;\nSELECT $write");
-	like($err, qr/ERROR:  25006/, "in a read-only transaction of the primary too");
+	my $expected = $primary->safe_psql('postgres', $read);
+	isnt($expected, '', "the primary answers $read");
+	is($standby->safe_psql('postgres', $read), $expected, "the standby answers $read");
 }
-$reader->quit;
-unlike(slurp_file($standby->logfile), qr/inconsistent page|PANIC|FATAL:  terminating/, 'no page differed');
+is($standby->safe_psql('postgres', q{SELECT events.stream_version('user:0') >= 1}, extra_params => [ '-U', 'app_reader' ]), 't', 'a reader reads there');
 
-# promoted, the standby goes on
-my ($version, $position) = split /\|/, $primary->safe_psql('postgres',
-	q{SELECT events.stream_version('s:1'), (SELECT max(global_position) FROM events.event_store)});
+# What writes is refused.
+
+my $before = $standby->safe_psql('postgres', 'SELECT count(*) FROM events.event_store');
+foreach my $write (
+	q{SELECT events.append_event('user:1', 'refused', '{}')},
+	q{SELECT events.append_event('user:1', 'refused', '{}', p_event_id := gen_random_uuid())},
+	q{SELECT * FROM events.append_events('{user:1}', '{refused}', ARRAY['{}']::jsonb[])},
+	q{SELECT events.close_stream('user:1', 'refused')},
+	q{SELECT events.reopen_stream('user:30')},
+	q{SELECT events.create_monthly_partitions(12)})
+{
+	fails_with($standby, 'postgres', $write, '25006', "on the standby: $write");
+}
+foreach my $write (
+	q{SELECT events.append_event('user:1', 'refused', '{}')},
+	q{SELECT events.close_stream('user:1', 'refused')},
+	q{SELECT events.create_monthly_partitions(12)})
+{
+	fails_with($primary, 'postgres', "SET default_transaction_read_only = on; $write", '25006', "in a read-only transaction: $write");
+}
+is($primary->safe_psql('postgres', q{SELECT closed FROM events.streams WHERE stream_id = 'user:1'}), 'f', 'nothing was closed');
+
+# Promotion.
+
+my $version = $primary->safe_psql('postgres', q{SELECT events.stream_version('user:1')});
+my $position = $primary->safe_psql('postgres', 'SELECT max(global_position) FROM events.event_store');
+my $supplied = $primary->safe_psql('postgres', q{SELECT event_id FROM events.event_store WHERE event_type = 'supplied' AND stream_id = 'user:1' ORDER BY stream_version LIMIT 1});
+my $content = $primary->safe_psql('postgres', q{SELECT count(*), md5(string_agg(e::text, ' ' ORDER BY global_position)) FROM events.event_store e});
 $primary->wait_for_catchup($standby);
 $primary->stop('immediate');
 $standby->promote;
-is($standby->safe_psql('postgres', "SELECT stream_version, global_position > $position FROM events.append_events(ARRAY['s:1', 'promoted:1'], ARRAY['e', 'e'], ARRAY['{}', '{}']::jsonb[])"),
-	($version + 1) . "|t\n1|t", 'versions and positions go on');
-bench($standby, 'the promoted standby', [ "\\set s random(3, 20)\nSELECT events.append_event('s:' || :s, 'e', '{\"n\": 3}');\n" ], clients => 4, count => 100);
-check_store($standby, 'promoted');
 
+is($standby->safe_psql('postgres', q{SELECT count(*), md5(string_agg(e::text, ' ' ORDER BY global_position)) FROM events.event_store e}), $content,
+	'promoted: the same events');
+my ($next_version, $next_position) = split /\|/,
+  $standby->safe_psql('postgres', q{SELECT stream_version, global_position FROM events.append_events('{user:1}', '{promoted}', ARRAY['{}']::jsonb[])});
+is($next_version, $version + 1, 'promoted: versions go on');
+cmp_ok($next_position, '>', $position, 'promoted: positions go on');
+is($standby->safe_psql('postgres', qq{SELECT events.append_event('user:1', 'supplied', '{}', p_event_id := '$supplied')}), $supplied,
+	'promoted: an id sent again is known');
+fails_with($standby, 'postgres', q{SELECT events.append_event('user:1', 'stale', '{}', p_expected_version := } . $version . ')', 'ZE001', 'promoted: a stale version');
+fails_with($standby, 'postgres', q{SELECT events.append_event('user:30', 'closed', '{}')}, 'ZE004', 'promoted: a closed stream');
+is($standby->safe_psql('postgres', q{SELECT events.stream_version('user:1')}), $next_version, 'promoted: nothing else was written');
+unlike(slurp_file($standby->logfile), qr/inconsistent page|FATAL:|PANIC:/, 'replay found no page that differs');
+store_is_sound($standby, 'postgres', 'promoted');
+
+$standby->stop;
 done_testing();

@@ -1,132 +1,113 @@
-# pg_cancel_backend and pg_terminate_backend are answered at once: within a replay, a state, a batch, and while waiting
-# for another's lock. The contract says a second; the test asserts three, and prints what it measured.
+# pg_cancel_backend and pg_terminate_backend are answered at once: in a replay, in a state, in a large append, and while
+# waiting for a stream that another transaction holds.
 
 use strict;
-use warnings FATAL => 'all';
+use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use EventStore;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use StoreTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $node = new_store('cancel', conf => 'work_mem = 4MB');
-fill($node, 'long:1', 300_000, types => 1000, pad => 50);
-$node->safe_psql('postgres', q{
-	VACUUM ANALYZE events.event_store;
-	SELECT events.append_event('held:1', 'e', '{}');
-	-- a batch that is there as arrays, so that the call itself is what is cancelled
-	CREATE TABLE batch AS
-		SELECT array_agg('batch:' || i % 1000) AS streams, array_agg('e' || i % 10) AS types,
-		       array_agg(jsonb_build_object('i', i, 'pad', repeat('x', 100))) AS data, array_agg(md5(i::text)::uuid) AS ids
-		FROM generate_series(1, 400000) i;
-});
+# what an answer may take, a loaded machine included
+my $limit = 3;
 
-my $month = $node->safe_psql('postgres', q{SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')});
-my $pages = "SELECT pg_relation_size('events.event_store_$month')";
+my $node = new_store('cancel');
+$node->safe_psql(
+	'postgres', q{
+	SELECT count(*) FROM generate_series(1, 6) AS part, LATERAL (
+		SELECT count(*) FROM events.append_events(array_fill('long:1'::text, ARRAY[50000]),
+			ARRAY(SELECT 'type_' || n % 10 FROM generate_series(1, 50000) n),
+			ARRAY(SELECT jsonb_build_object('part', part, 'n', n) FROM generate_series(1, 50000) n))) s;
+	CREATE TABLE large AS SELECT array_fill('large:1'::text, ARRAY[100000]) AS streams, array_fill('part'::text, ARRAY[100000]) AS types,
+		ARRAY(SELECT jsonb_build_object('n', n, 'text', md5(n::text)) FROM generate_series(1, 100000) n) AS data});
+is($node->safe_psql('postgres', q{SELECT events.stream_version('long:1')}), 300000, 'a long stream');
+my $control = $node->background_psql('postgres', on_error_stop => 1);
 
-# Runs a statement in a session of its own; when $ready says so, sends the signal and measures until the statement has
-# ended. Returns the seconds and what psql printed as errors.
+# Starts a statement, waits until it does what is to be interrupted, and gives what became of it and how long that took.
 sub interrupt
 {
-	my ($how, $sql, $ready, $database) = @_;
-	my ($in, $out, $err) = ('', '', '');
-	my $tag = 'interrupt-' . int(rand(1e9));
-	my $run = IPC::Run::start(
-		[ 'env', "PGAPPNAME=$tag", $node->installed_command('psql'), '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr($database // 'postgres'), '-c', $sql ],
-		'<', \$in, '>', \$out, '2>', \$err);
+	my ($how, $statement, $ready, $pause) = @_;
+	my $session = start_psql($node, 'postgres', q{SET application_name = 'interrupted'}, $statement);
 	my $pid;
-	wait_until('the statement runs', sub {
-		$pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE application_name = '$tag' AND state = 'active' AND backend_type = 'client backend'");
-	});
-	wait_until('the statement is where it is to be met', sub { $ready->($pid) });
+	foreach my $attempt (1 .. 2000)
+	{
+		$pid = $control->query_safe("SELECT pid FROM pg_stat_activity WHERE application_name = 'interrupted' AND state = 'active' AND query NOT LIKE 'SET%' AND $ready");
+		last if $pid ne '';
+		$session->{handle}->pump_nb;
+		last if !$session->{handle}->pumpable;
+		usleep(2_000);
+	}
+	if ($pid eq '')
+	{
+		finish_psql($session);
+		die "never ready: $statement: $session->{stderr}" if $session->{rc} != 0;
+		return $session;
+	}
+	usleep($pause * 1e6);
 	my $start = time;
-	$node->safe_psql('postgres', "SELECT pg_${how}_backend($pid)");
-	$run->finish;
-	return (time - $start, $err);
+	$control->query_safe("SELECT $how(pid) FROM pg_stat_activity WHERE pid = $pid AND state = 'active'");
+	finish_psql($session);
+	$session->{seconds} = time - $start;
+	return $session;
 }
 
-my %expected = (cancel => qr/57014: .*canceling statement due to user request/, terminate => qr/57P01: .*terminating connection due to administrator command/);
-sub check_interrupt
+# Interrupts a statement until it was caught at work: a machine may be fast enough to end it before.
+sub answers
 {
-	my ($title, $sql, $ready, $database) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	for my $how ('cancel', 'terminate')
+	my ($statement, $ready, $name) = @_;
+	foreach my $case ([ 'pg_cancel_backend', '57014' ], [ 'pg_terminate_backend', '57P01' ])
 	{
-		my ($seconds, $err) = interrupt($how, $sql, $ready, $database);
-		like($err, $expected{$how}, "$title: $how ends it");
-		cmp_ok($seconds, '<', 3, sprintf('%s: %s was answered in %.3f s', $title, $how, $seconds));
+		my ($how, $sqlstate) = @$case;
+		my $session;
+		foreach my $attempt (1 .. 20)
+		{
+			# the first attempts leave the statement time to get into its work
+			$session = interrupt($how, $statement, $ready, $attempt < 10 ? 0.1 / $attempt : 0);
+			last if $session->{rc} != 0;
+		}
+		like($session->{stderr}, qr/(ERROR|FATAL):  $sqlstate: /, "$name: $how: $sqlstate");
+		cmp_ok($session->{seconds}, '<', $limit, "$name: $how: within $limit s");
+		note(sprintf('%s: %s answered in %.3f s', $name, $how, $session->{seconds}));
+		wait_until($node, 'postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'interrupted'}, 'the session is gone');
 	}
 	return;
 }
 
-my $shortly = sub { usleep(300_000); return 1 };
-my $at_once = sub { return 1 };
-my $waits = sub { return $node->safe_psql('postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $_[0]") eq 't' };
+answers(q{SELECT count(*) FROM events.replay_stream('long:1')}, 'true', 'one replay');
+answers(q{SELECT events.replay_stream('long:1')}, 'true', 'one replay in the target list');
+answers(q{SELECT count(*) FROM events.replay_stream_backward('long:1')}, 'true', 'one replay backwards');
+answers(q{SELECT events.get_stream_state('long:1')}, 'true', 'one state');
+answers(q{SELECT count(events.get_stream_state('long:1', n)) FROM generate_series(1, 300000) n}, 'true', 'many states');
+answers(q{SELECT count(*) FROM generate_series(1, 1000000) n, LATERAL events.last_event('long:1', 'type_' || n % 20) e}, 'true', 'many last events');
+answers(q{SELECT count(*) FROM events.find_events('{"n": 49999, "part": 7}', p_limit := 1000000) e, generate_series(1, 100) UNION ALL SELECT count(*) FROM generate_series(1, 1000) n, LATERAL events.find_events(jsonb_build_object('part', 1 + n % 6), p_limit := 100000)},
+	'true', 'searches');
+answers(q{SELECT count(*) FROM events.events_by_time(now() - interval '1 day', now() + interval '1 day', p_limit := 1000000)}, 'true', 'events by time');
+answers(q{SELECT count(*) FROM large, events.append_events(streams, types, data)}, 'true', 'a large append');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM events.event_store WHERE stream_id = 'large:1'}), 0, 'a large append that was interrupted wrote nothing');
+answers(q{SELECT count(events.append_event('single:' || n, 'part', '{}')) FROM generate_series(1, 1000000) n}, 'true', 'many appends');
 
-# Reading: many times over, so that it is met within the call
-check_interrupt('replay', q{SELECT count(*) FROM generate_series(1, 1000) i, LATERAL events.replay_stream('long:1', 1, 1000000 + i)}, $shortly);
-check_interrupt('replay in the target list', q{SELECT count(*) FROM (SELECT events.replay_stream('long:1', i % 2) FROM generate_series(1, 1000) i) r}, $shortly);
-check_interrupt('replay backward', q{SELECT count(*) FROM generate_series(1, 1000) i, LATERAL events.replay_stream_backward('long:1', 300000 + i)}, $shortly);
-check_interrupt('state', q{SELECT count(events.get_stream_state('long:1', 300000 + i)) FROM generate_series(1, 1000) i}, $shortly);
-check_interrupt('last event of a type', q{SELECT count(*) FROM generate_series(1, 1000) i, LATERAL events.last_event('long:1', 'none_' || i)}, $shortly);
-check_interrupt('events by time', q{SELECT count(*) FROM generate_series(1, 1000) i, LATERAL events.events_by_time('-infinity', 'infinity', NULL, 1000000 + i)}, $shortly);
-check_interrupt('find events', q{SELECT count(*) FROM generate_series(1, 1000) i, LATERAL events.find_events('{}', NULL, NULL, NULL, 1000000 + i)}, $shortly);
-
-# Within one call: the statement's own time limit ends it in its course
-for my $call ('count(*) FROM events.replay_stream(\'long:1\')', 'events.get_stream_state(\'long:1\')')
-{
-	my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nSET statement_timeout = '20ms';\nSELECT $call");
-	like($err, qr/57014/, "$call: ended within the call");
-}
-
-# A batch: as it starts, and while it writes
-my $batch = 'SELECT count(*) FROM batch, LATERAL events.append_events(streams, types, data)';
-my $with_ids = 'SELECT count(*) FROM batch, LATERAL events.append_events(streams, types, data, p_event_ids => ids)';
-my $written;
-my $writes = sub { return $node->safe_psql('postgres', $pages) > $written + 1_000_000 };
-$written = $node->safe_psql('postgres', $pages);
-check_interrupt('batch at its start', $batch, $at_once);
-check_interrupt('batch', $batch, $shortly);
-for my $how ('cancel', 'terminate')
-{
-	$written = $node->safe_psql('postgres', $pages);
-	my ($seconds, $err) = interrupt($how, $batch, $writes);
-	like($err, $expected{$how}, "batch that writes: $how ends it");
-	cmp_ok($seconds, '<', 3, sprintf('batch that writes: %s was answered in %.3f s', $how, $seconds));
-}
-check_interrupt('batch with ids', $with_ids, sub { usleep(1_000_000); return 1 });
-is($node->safe_psql('postgres', q{SELECT count(*) FROM events.streams WHERE category = 'batch'}), 0, 'of the batches nothing is stored');
-
-# Waiting for another's transaction: for a stream, for one that it has begun, for an id, for a closed stream's row
-my $holder = $node->background_psql('postgres');
-my $id = '00000000-0000-4000-8000-000000000001';
+# waiting for another's transaction: on a stream, on a new stream, on an id
+my $holder = $node->background_psql('postgres', on_error_stop => 1);
 $holder->query_safe('BEGIN');
-$holder->query_safe("SELECT events.append_event('held:1', 'e', '{}'), events.append_event('begun:1', 'e', '{}', p_event_id => '$id')");
-check_interrupt('waiting for a stream', q{SELECT events.append_event('held:1', 'e', '{}')}, $waits);
-check_interrupt('waiting for a stream that is begun', q{SELECT events.append_event('begun:1', 'e', '{}')}, $waits);
-check_interrupt('waiting for an id', qq{SELECT events.append_event('free:1', 'e', '{}', p_event_id => '$id')}, $waits);
-check_interrupt('a batch waiting for a stream', q{SELECT count(*) FROM events.append_events(ARRAY['free:1', 'held:1'], ARRAY['e', 'e'], ARRAY['{}', '{}']::jsonb[])}, $waits);
-check_interrupt('closing a stream that is held', q{SELECT events.close_stream('held:1', 'no')}, $waits);
-# a time limit for locks is heeded as well
-my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nSET lock_timeout = '50ms';\nSELECT events.append_event('held:1', 'e', '{}')");
-like($err, qr/55P03/, 'lock_timeout ends the wait');
-$holder->query_safe('COMMIT');
-# waiting for the month that another makes
-$node->safe_psql('postgres', 'CREATE DATABASE empty');
-create_store($node, 'empty');
-$holder->query_safe("\\connect empty\nBEGIN");
-$holder->query_safe("SELECT events.append_event('s:1', 'e', '{}')");
-check_interrupt('waiting for a month', q{SELECT events.append_event('s:2', 'e', '{}')}, $waits, 'empty');
+$holder->query_safe(q{SELECT events.append_event('long:1', 'held', '{}')});
+$holder->query_safe(q{SELECT events.append_event('new:1', 'held', '{}', p_event_id := '11111111-1111-4111-8111-111111111111')});
+my $waits = q{wait_event_type = 'Lock'};
+answers(q{SELECT events.append_event('long:1', 'waits', '{}')}, $waits, 'waiting for a stream');
+answers(q{SELECT events.append_event('new:1', 'waits', '{}')}, $waits, 'waiting for a new stream');
+answers(q{SELECT events.append_event('new:2', 'waits', '{}', p_event_id := '11111111-1111-4111-8111-111111111111')}, $waits, 'waiting for an id');
+answers(q{SELECT count(*) FROM events.append_events('{a:1,long:1,z:1}', '{a,b,c}', ARRAY['{}', '{}', '{}']::jsonb[])}, $waits, 'a batch waiting for a stream');
+answers(q{SELECT events.close_stream('long:1', 'waits')}, $waits, 'closing, waiting for a stream');
 $holder->query_safe('ROLLBACK');
 $holder->quit;
+$control->quit;
 
-is($node->safe_psql('postgres', q{SELECT stream_id, version FROM events.streams WHERE category IN ('held', 'begun', 'free') ORDER BY 1}),
-	"begun:1|1\nheld:1|2", 'of those that waited nothing is stored');
-is($node->safe_psql('postgres', q{SELECT events.append_event('held:1', 'e', '{}') IS NOT NULL}), 't', 'appends go on');
-check_store($node, 'after interrupts');
+is($node->safe_psql('postgres', q{SELECT stream_version FROM events.append_events('{long:1}', '{after}', ARRAY['{}']::jsonb[])}), 300001, 'the stream goes on');
+store_is_sound($node, 'postgres', 'interrupted');
 
+$node->stop;
 done_testing();

@@ -141,25 +141,63 @@ is($ask->($months), join(' ', map { "event_store_2031_$_" } qw(01 02 03 05 06 07
 
 # a month that cannot be made now: the session's own query holds the table open
 set_clock('2032-01-15 12:00:00');
-($code, $out, $err) = $timed->psql('postgres', "\\set VERBOSITY verbose\nSELECT events.append_event('held:1', 'e', '{}') FROM events.event_store LIMIT 1");
+($code, $out, $err) = $timed->psql('postgres', "\\set VERBOSITY verbose\nSELECT events.append_event('held:1', 'e', '{}') FROM events.event_store WHERE created_at < now() LIMIT 1");
 like($err, qr/55006: .*month 2032_01.*cannot be made now.*HINT:  Call events\.create_monthly_partitions/s, 'a month that cannot be made is a clear error');
 is($ask->(q{SELECT events.stream_exists('held:1')}), 'f', 'and nothing is appended');
-is($ask->('SELECT events.create_monthly_partitions(0)'), 1, 'create_monthly_partitions makes it');
-is($ask->(q{SELECT count(*) FROM (SELECT events.append_event('held:1', 'e', '{}') FROM events.event_store LIMIT 2) a}), 2, 'and the same statement appends');
+is($ask->('SELECT events.create_monthly_partitions(0)'), 1, 'create_monthly_partitions makes it, and with 0 it alone');
+is($ask->(q{SELECT count(*) FROM (SELECT events.append_event('held:1', 'e', '{}') FROM events.event_store WHERE created_at < now() LIMIT 2) a}), 2, 'and the same statement appends');
 
-# many sessions while the clock goes over the border and back
-set_clock('2032-01-31 23:59:58');
+# Over the border to a month that nobody has made yet: one waits for a stream since before it, one comes behind it. No
+# append fails, whoever makes the month.
+set_clock('2032-01-31 23:59:55');
+$late->query_safe('BEGIN');
+$late->query_safe("SELECT events.append_event('hot:1', 'e', '{}', 'holds')");
+my @waiting;
+sub append_behind
+{
+	my ($who) = @_;
+	my $told = { out => '', err => '' };
+	$told->{run} = IPC::Run::start(
+		[ $timed->installed_command('psql'), '-XAtq', '-d', $timed->connstr('postgres'), '-c', "SELECT events.append_event('hot:1', 'e', '{}', '$who') IS NOT NULL" ],
+		'>', \$told->{out}, '2>', \$told->{err});
+	push @waiting, $told;
+	wait_until("$who waits", sub { sessions_waiting($timed) == @waiting });
+	return;
+}
+append_behind('before');
+set_clock('2032-02-01 00:00:05');
+append_behind('behind');
+append_behind('last');
+$late->query_safe('COMMIT');
+$_->{run}->finish for @waiting;
+is(join('', map { $_->{out} . $_->{err} } @waiting), "t\nt\nt\n", 'no append over the border fails');
+is($ask->(q{SELECT string_agg(stream_version || ' ' || created_by, ', ' ORDER BY stream_version) FILTER (WHERE stream_version < 3), count(*) FROM events.replay_stream('hot:1')}),
+	'1 holds, 2 before|4', 'in the order in which they waited');
+
+# many sessions while the clock goes over borders, on to a month that is not there, and back
+set_clock('2032-06-30 23:59:58');
+$ask->('SELECT events.create_monthly_partitions(1)');
 my $file = "$directory/border.sql";
 append_to_file($file, "\\set s random(1, 10)\nSELECT events.append_event('load:' || :s, 'e', '{}');\n");
 my ($bench_out, $bench_err) = ('', '');
 my $load = IPC::Run::start([ $timed->installed_command('pgbench'), '-n', '-M', 'prepared', '-c', 8, '-j', 2, '-T', 4, '-h', $timed->host, '-p', $timed->port, '-f', $file, 'postgres' ],
-	'>', \$bench_out, '2>', \$bench_err);
-for my $time ('2032-02-01 00:00:00', '2032-01-31 23:59:00', '2032-02-29 23:59:59', '2032-03-01 00:00:00', '2032-01-01 00:00:00', '2032-12-31 23:59:59', '2033-01-01 00:00:00')
+	'>', \$bench_out, '2>', \$bench_err, my $limit = IPC::Run::timer(60));
+for my $time ('2032-07-01 00:00:00', '2032-06-30 23:59:00', '2032-07-31 23:59:59', '2032-08-01 00:00:00', '2032-07-01 00:00:00', '2032-08-31 23:59:59', '2032-09-01 00:00:00')
 {
 	Time::HiRes::usleep(450_000);
 	set_clock($time);
 }
-ok($load->finish, 'the load ended well') or diag($bench_out, $bench_err);
+$load->pump_nb, Time::HiRes::usleep(100_000) while $load->pumpable && !$limit->is_expired;
+if ($limit->is_expired)
+{
+	fail('the load ends');
+	diag($timed->safe_psql('postgres', q{SELECT pid, wait_event, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE wait_event_type = 'Lock'}));
+	$load->kill_kill;
+}
+else
+{
+	ok($load->finish, 'the load ends well') or diag($bench_out, $bench_err);
+}
 like($bench_out, qr/number of failed transactions: 0 /, 'no append failed');
 cmp_ok($ask->(q{SELECT count(DISTINCT tableoid) FROM events.event_store WHERE stream_id LIKE 'load:%'}), '>=', 4, 'it was over several months');
 $session->quit;
