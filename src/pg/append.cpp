@@ -81,7 +81,8 @@ class Appending {
 	void
 	OpenStore() {
 		OpenEvents();
-		EnsureMonth(GetCurrentTimestamp());
+		now_ = GetCurrentTimestamp();
+		EnsureMonth(now_);
 		Call([this] { rows_ = OpenStreamRows(RowExclusiveLock); });
 		OpenWriter();
 	}
@@ -108,7 +109,6 @@ class Appending {
 		Call([this] { table_close(events_, NoLock); });
 		MakeMonths(Month::FromMicros(micros), 1 + kMonthsAhead);
 		OpenEvents();
-		writer_.events = events_;
 	}
 
 	void
@@ -310,8 +310,12 @@ class Appending {
 	// Taken behind the locks and never before a stream's last event: a late transaction cannot append to an older month.
 	void
 	GiveTimes() {
-		now_ = GetCurrentTimestamp();
-		EnsureMonth(now_);
+		const int64 now = GetCurrentTimestamp();
+		// No month is made behind the locks, where its maker may be waiting for this stream: an append that waited over a
+		// month's border keeps the time at which it began.
+		if (Call([&] { return OidIsValid(FindPartition(events_, now).relid); })) {
+			now_ = now;
+		}
 		const auto &streams = plan_.streams();
 		for (std::size_t i = 0; i < streams.size(); i++) {
 			if (streams[i].new_events == 0) {

@@ -1,208 +1,156 @@
-# created_at never goes backwards within a stream, even when the clock does, and the months follow it: an event goes to
-# the month of its own time, and versions go on over a month's border in both directions.
+# The time of an event never goes backwards within a stream: not when the clock was set back, not over a month's border.
+# The store is put by a superuser into the state that such a clock leaves: the server's own clock stays as it is.
 
 use strict;
-use warnings FATAL => 'all';
+use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use EventStore;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use StoreTest;
 use Test::More;
 
-# Where the clock cannot be set: a stream whose newest event lies in the future, put there past the functions.
-my $node = new_store('future');
-$node->safe_psql('postgres', 'SELECT events.create_monthly_partitions(3)');
-for my $case ([ 'days', '3 days' ], [ 'months', '2 months' ])
+my $node = new_store('clock');
+$node->safe_psql('postgres', 'SELECT events.create_monthly_partitions(4)');
+
+# An event written at another time than now, as an append of that time would have left it.
+sub write_at
 {
-	my ($stream, $ahead) = @$case;
-	$node->safe_psql('postgres', qq{
-		SELECT events.append_event('$stream:1', 'e', '{}');
+	my ($database, $stream, $time) = @_;
+	$node->safe_psql(
+		$database, qq{
+		BEGIN;
 		INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, created_at, global_position)
-			VALUES (gen_random_uuid(), '$stream:1', 2, 'e', '{}', now() + interval '$ahead', nextval('events.global_position_seq'));
-		UPDATE events.stream_rows SET last_month = date_trunc('month', (now() + interval '$ahead') AT TIME ZONE 'UTC') WHERE stream_id = '$stream:1';
+		SELECT gen_random_uuid(), '$stream', coalesce(max(stream_version), 0) + 1, 'moved', '{"at": "another time"}', $time, nextval('events.global_position_seq')
+		FROM events.event_store WHERE stream_id = '$stream';
+		INSERT INTO events.stream_rows (tenant_id, stream_id, first_month, last_month)
+		SELECT tenant_id, stream_id, date_trunc('month', min(created_at) AT TIME ZONE 'UTC'), date_trunc('month', max(created_at) AT TIME ZONE 'UTC')
+		FROM events.event_store WHERE stream_id = '$stream' GROUP BY 1, 2
+		ON CONFLICT (tenant_id, stream_id) DO UPDATE SET first_month = excluded.first_month, last_month = excluded.last_month;
+		COMMIT});
+	return;
+}
+
+# Appends in every way to a stream, and compares what the readers say with the table.
+sub goes_on
+{
+	my ($database, $stream, $version, $name) = @_;
+	my $batch = qq{SELECT string_agg(stream_version::text, ' ') FROM events.append_events(ARRAY['$stream', 'other:1', '$stream'], '{b,b,b}', ARRAY['{}', '{}', '{}']::jsonb[])};
+	my $id = $node->safe_psql($database, qq{SELECT events.append_event('$stream', 'single', '{"n": 1}', p_expected_version := $version)});
+	like($node->safe_psql($database, $batch), qr/^@{[ $version + 2 ]} \d+ @{[ $version + 3 ]}$/, "$name: versions go on in a batch");
+	my $supplied = $node->safe_psql($database, qq{SELECT events.append_event('$stream', 'supplied', '{}', p_event_id := gen_random_uuid(), p_expected_version := $version + 3)});
+
+	is($node->safe_psql($database, qq{SELECT events.append_event('$stream', 'single', '{"n": 1}', p_event_id := '$id')}), $id, "$name: an id of the store is known");
+	is($node->safe_psql($database, qq{SELECT events.append_event('$stream', 'supplied', '{}', p_event_id := '$supplied')}), $supplied, "$name: a supplied id is known");
+	fails_with($node, $database, qq{SELECT events.append_event('$stream', 'stale', '{}', p_expected_version := $version)}, 'ZE001', "$name: a stale version",
+		like => qr/actual version @{[ $version + 4 ]}\./);
+
+	is($node->safe_psql($database, qq{SELECT events.stream_version('$stream')}), $version + 4, "$name: stream_version");
+	is( $node->safe_psql($database, qq{SELECT event_id, stream_version, created_at FROM events.replay_stream('$stream')}),
+		$node->safe_psql($database, qq{SELECT event_id, stream_version, created_at FROM events.event_store WHERE stream_id = '$stream' ORDER BY stream_version}),
+		"$name: replay_stream");
+	is( $node->safe_psql($database, qq{SELECT stream_version FROM events.replay_stream_backward('$stream', NULL, 3)}),
+		join("\n", $version + 4, $version + 3, $version + 2), "$name: replay_stream_backward");
+	is( $node->safe_psql($database, qq{SELECT events.get_stream_state('$stream', $version + 1)}),
+		'{"moved": {"at": "another time"}, "single": {"n": 1}}', "$name: state at a version") if $version > 0;
+	is( $node->safe_psql($database, qq{SELECT version, first_event_at, last_event_at FROM events.streams WHERE stream_id = '$stream'}),
+		$node->safe_psql($database, qq{SELECT count(*), min(created_at), max(created_at) FROM events.event_store WHERE stream_id = '$stream'}),
+		"$name: events.streams");
+	return;
+}
+
+# The last event lies in the future: by an hour, in the next month, three months ahead.
+
+write_at('postgres', 'ahead:hour', q{now() + interval '1 hour'});
+goes_on('postgres', 'ahead:hour', 1, 'an hour ahead');
+
+foreach my $months (1, 3)
+{
+	my $future = "date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '$months months 3 days'";
+	my $stream = "ahead:$months";
+	$node->safe_psql('postgres', "SELECT events.append_event('$stream', 'moved', '{}')");
+	write_at('postgres', $stream, $future);
+	goes_on('postgres', $stream, 2, "$months month(s) ahead");
+	is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT tableoid) FROM events.event_store WHERE stream_id = '$stream' AND created_at = $future"),
+		'5|1', "$months month(s) ahead: what follows has the time of the last event");
+}
+is($node->safe_psql('postgres', q{SELECT bool_and(created_at BETWEEN now() - interval '1 minute' AND now()) FROM events.event_store WHERE stream_id = 'other:1'}),
+	't', 'another stream has the time of the clock');
+is($node->safe_psql('postgres', q{SELECT bool_and(stream_version = n) FROM (SELECT stream_version, row_number() OVER (ORDER BY created_at, global_position) AS n FROM events.event_store WHERE stream_id = 'ahead:3') s}),
+	't', 'order of time is order of version');
+
+# an aborted append leaves the stream where it was
+$node->safe_psql('postgres', q{BEGIN; SELECT events.append_event('ahead:3', 'undone', '{}'); ROLLBACK});
+is($node->safe_psql('postgres', q{SELECT events.stream_version('ahead:3')}), 6, 'an append that was rolled back');
+
+# A month's border: the last event lies in the month before, or years ago.
+
+foreach my $ago (1, 13, 30)
+{
+	$node->safe_psql(
+		'postgres', qq{
+		DO \$\$
+		DECLARE
+			first timestamp := date_trunc('month', now() AT TIME ZONE 'UTC') - interval '$ago months';
+			name text := 'event_store_' || to_char(first, 'YYYY_MM');
+			model regclass := (SELECT tableoid::regclass FROM events.event_store WHERE created_at <= now() LIMIT 1);
+			suffix text := right(model::text, 7);
+			definition text;
+		BEGIN
+			EXECUTE format('CREATE TABLE events.%I (LIKE events.event_store INCLUDING DEFAULTS INCLUDING STORAGE)', name);
+			FOR definition IN SELECT indexdef FROM pg_indexes WHERE schemaname = 'events' AND 'events.' || tablename = model::text LOOP
+				EXECUTE replace(definition, suffix, right(name, 7));
+			END LOOP;
+			EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events.%I FOR EACH STATEMENT EXECUTE FUNCTION events.refuse_change()', name);
+			EXECUTE format('ALTER TABLE events.%I ENABLE ALWAYS TRIGGER refuse_truncate', name);
+			EXECUTE format('ALTER TABLE events.event_store ATTACH PARTITION events.%I FOR VALUES FROM (%L) TO (%L)', name,
+				first AT TIME ZONE 'UTC', (first + interval '1 month') AT TIME ZONE 'UTC');
+		END \$\$});
+	my $stream = "ago:$ago";
+	# the last moment of that month
+	write_at('postgres', $stream, "date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '@{[ $ago - 1 ]} months 1 microsecond'");
+	goes_on('postgres', $stream, 1, "$ago month(s) ago");
+	is($node->safe_psql('postgres', "SELECT count(DISTINCT tableoid) FROM events.event_store WHERE stream_id = '$stream'"), 2, "$ago month(s) ago: two months");
+}
+
+# Many append at once to a stream whose month is over: each wants to note the new one.
+
+write_at('postgres', 'border:1', q{date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '1 second'});
+$node->pgbench(
+	'--no-vacuum -c 8 -j 2 -t 20 -M prepared --max-tries=1 postgres',
+	0, [ qr{actually processed: 160/160}, qr{failed transactions: 0 } ], [qr{^$}],
+	'8 clients over a month border',
+	{
+		'008_border' => q{
+BEGIN;
+SAVEPOINT a;
+SELECT events.append_event('border:1', 'undone', '{}');
+ROLLBACK TO SAVEPOINT a;
+SELECT events.append_event('border:1', 'kept', '{}');
+COMMIT;
+}
 	});
-	$node->safe_psql('postgres', qq{
-		SELECT events.append_event('$stream:1', 'e', '{}', p_expected_version => 2);
-		SELECT count(*) FROM events.append_events(ARRAY['$stream:1', '$stream:other', '$stream:1'], ARRAY['e', 'e', 'e'], ARRAY['{}', '{}', '{}']::jsonb[],
-			p_event_ids => ARRAY[md5('$stream 1'), md5('$stream 2'), md5('$stream 3')]::uuid[])});
-	is($node->safe_psql('postgres', qq{
-		SELECT count(*), max(stream_version), count(DISTINCT created_at) FILTER (WHERE stream_version >= 2), bool_and(created_at > now() + interval '1 day') FILTER (WHERE stream_version >= 2)
-		FROM events.replay_stream('$stream:1')}), '5|5|1|t', "$ahead ahead: the events behind it have its time");
-	is($node->safe_psql('postgres', qq{SELECT created_at <= now() FROM events.replay_stream('$stream:other')}), 't', "$ahead ahead: other streams keep to the clock");
-	is($node->safe_psql('postgres', qq{SELECT events.append_event('$stream:1', 'e', '{}', p_event_id => md5('$stream 1')::uuid) = md5('$stream 1')::uuid}), 't',
-		"$ahead ahead: a repeat is known");
-	# the time in a made id is that of its event: the id leads to the month
-	is($node->safe_psql('postgres', qq{SELECT events.append_event('$stream:1', 'e', '{}', p_event_id => (SELECT event_id FROM events.replay_stream('$stream:1', 3, 3))) = (SELECT event_id FROM events.replay_stream('$stream:1', 3, 3))}),
-		't', "$ahead ahead: an id that the store made is known as well");
-	is($node->safe_psql('postgres', qq{SELECT events.stream_version('$stream:1')}), 5, "$ahead ahead: and nothing was appended");
-}
-check_store($node, 'a future event');
+is($node->safe_psql('postgres', q{SELECT events.stream_version('border:1')}), 161, 'all came over the border');
+
+# A stream that crosses it in an aborted transaction alone is back in its month.
+
+write_at('postgres', 'border:2', q{date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '1 second'});
+$node->safe_psql('postgres', q{BEGIN; SELECT events.append_event('border:2', 'undone', '{}'); ROLLBACK});
+is($node->safe_psql('postgres', q{SELECT events.stream_version('border:2'), count(*) FROM events.replay_stream('border:2')}), '1|1', 'back in its month');
+store_is_sound($node, 'postgres', 'times');
+
+# A store whose months end before now: the append makes what is missing, in order, and no stream loses its past.
+
+create_store($node, 'late');
+$node->safe_psql(
+	'late', q{
+	DO $$ BEGIN
+		EXECUTE format('CREATE TABLE events.event_store_2020_01 PARTITION OF events.event_store FOR VALUES FROM (%L) TO (%L)', '2020-01-01 00:00+00', '2020-02-01 00:00+00');
+	END $$});
+is($node->safe_psql('late', q{SELECT stream_version FROM events.append_events('{a:1,a:1}', '{a,b}', ARRAY['{}', '{}']::jsonb[])}), "1\n2", 'a store that slept for years');
+is($node->safe_psql('late', q{SELECT events.stream_version('a:1')}), 2, 'a store that slept for years: version');
+
 $node->stop;
-
-# Where it can: the server runs on a clock of ours.
-my ($library) = grep { -e $_ } glob('/usr/lib/*/faketime/libfaketime.so.1 /usr/lib/faketime/libfaketime.so.1 /usr/lib64/faketime/libfaketime.so.1');
-if (!defined $library)
-{
-	done_testing();
-	diag('libfaketime is not installed: the clock was not set');
-	exit;
-}
-
-my $directory = PostgreSQL::Test::Utils::tempdir();
-my $clock = "$directory/clock";
-
-sub set_clock
-{
-	my ($time) = @_;
-	# replaced at once: a server that reads it meanwhile sees the old or the new
-	append_to_file("$clock.new", "\@$time\n");
-	rename "$clock.new", $clock or die $!;
-	return;
-}
-
-my $timed = PostgreSQL::Test::Cluster->new('timed');
-$timed->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
-set_clock('2031-01-31 23:59:50');
-{
-	local %ENV = (%ENV, LD_PRELOAD => $library, FAKETIME_TIMESTAMP_FILE => $clock, FAKETIME_NO_CACHE => 1, TZ => 'UTC', FAKETIME_DONT_FAKE_MONOTONIC => 1);
-	start_store($timed, "autovacuum = off\nmax_prepared_transactions = 20");
-}
-create_store($timed);
-my $ask = sub { return $timed->safe_psql('postgres', $_[0]) };
-like($ask->('SELECT now()'), qr/^2031-01-31 23:59:/, 'the server runs on our clock');
-my $months = q{SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relispartition AND relnamespace = 'events'::regnamespace AND relkind = 'r'};
-my $where = q{SELECT stream_version, e.tableoid::regclass FROM events.event_store e WHERE stream_id = '%s' ORDER BY 1};
-sub where_is { my ($stream) = @_; return $ask->($where =~ s/%s/$stream/r) }
-
-# sessions that are there over the border, one of them with an open transaction
-my $session = $timed->background_psql('postgres');
-my $late = $timed->background_psql('postgres');
-$session->query_safe("SELECT events.append_event('s:1', 'e', '{}')");
-is($ask->($months), 'event_store_2031_01 event_store_2031_02 event_store_2031_03', 'the month and two ahead are made');
-$late->query_safe('BEGIN');
-$late->query_safe("SELECT events.append_event('late:1', 'e', '{}')");
-my $repeatable = $timed->background_psql('postgres');
-$repeatable->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
-$repeatable->query_safe("SELECT events.stream_version('s:1')");
-
-set_clock('2031-02-01 00:00:01');
-$session->query_safe("SELECT events.append_event('s:1', 'e', '{}')");
-$session->query_safe("SELECT events.append_event('border:1', 'e', '{}')");
-is(where_is('s:1'), "1|events.event_store_2031_01\n2|events.event_store_2031_02", 'a stream goes on in the next month');
-# the transaction that began in January takes the time when it has the stream, not its own
-$late->query_safe("SELECT events.append_event('late:1', 'e', '{}'), events.append_event('s:1', 'e', '{}', p_expected_version => 2)");
-$late->query_safe('COMMIT');
-is(where_is('late:1'), "1|events.event_store_2031_01\n2|events.event_store_2031_02", 'a late transaction does not append to an older month');
-is(where_is('s:1'), "1|events.event_store_2031_01\n2|events.event_store_2031_02\n3|events.event_store_2031_02", 'nor to a stream that went on meanwhile');
-is($repeatable->query_safe("SELECT count(*), max(stream_version), events.stream_version('s:1') FROM events.replay_stream('s:1')"), '1|1|1', 'an old snapshot reads the old month alone');
-$repeatable->query_safe('ROLLBACK');
-
-# backwards over the border
-set_clock('2031-01-31 23:59:30');
-$session->query_safe("SELECT events.append_event('s:1', 'e', '{}', p_expected_version => 3)");
-$session->query_safe("SELECT events.append_event('back:1', 'e', '{}')");
-is(where_is('s:1'), "1|events.event_store_2031_01\n2|events.event_store_2031_02\n3|events.event_store_2031_02\n4|events.event_store_2031_02",
-	'the clock went back: the stream stays in its month');
-is($ask->(q{SELECT created_at = (SELECT created_at FROM events.replay_stream('s:1', 3, 3)) FROM events.replay_stream('s:1', 4, 4)}), 't', 'with the time of its last event');
-is(where_is('back:1'), '1|events.event_store_2031_01', 'a new stream has the time of the clock');
-is($ask->(q{SELECT count(*) FROM events.append_events(ARRAY['s:1', 'back:1', 'new:1', 's:1'], ARRAY['e', 'e', 'e', 'e'], ARRAY['{}', '{}', '{}', '{}']::jsonb[])}), 4,
-	'a batch whose streams are in two months');
-is(where_is('back:1'), "1|events.event_store_2031_01\n2|events.event_store_2031_01", 'each stream of it in its own month');
-is($ask->(q{SELECT events.stream_version('s:1'), count(*), string_agg(stream_version::text, ' ') FROM events.replay_stream('s:1')}), '6|6|1 2 3 4 5 6', 'a replay goes over the border');
-is($ask->(q{SELECT string_agg(stream_version::text, ' ') FROM events.replay_stream_backward('s:1')}), '6 5 4 3 2 1', 'backward too');
-is($ask->(q{SELECT string_agg(stream_version::text, ' ') FROM events.replay_stream('s:1', 2, 3)}), '2 3', 'and in part');
-check_store($timed, 'the clock went back');
-
-# ids over a border: one that was supplied in January, and one that the store made
-set_clock('2031-01-31 23:59:59');
-my $id = '00000000-0000-4000-8000-000000000001';
-$ask->(qq{SELECT events.append_event('id:1', 'e', '{}', p_event_id => '$id')});
-my $made = $ask->(q{SELECT events.append_event('id:1', 'e', '{"made": 1}')});
-set_clock('2031-03-01 00:00:00');
-is($ask->(qq{SELECT events.append_event('id:1', 'e', '{}', p_event_id => '$id')}), $id, 'a supplied id is known a month later');
-is($ask->(qq{SELECT events.append_event('id:1', 'e', '{"made": 1}', p_event_id => '$made')}), $made, 'an id that the store made as well');
-my ($code, $out, $err) = $timed->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT events.append_event('id:1', 'e', '{\"other\": 1}', p_event_id => '$id')");
-like($err, qr/ZE002/, 'with other content it is refused a month later');
-is($ask->(q{SELECT events.stream_version('id:1')}), 2, 'nothing was appended');
-
-# a stream that rests for months, and a month that is not there
-set_clock('2031-07-15 12:00:00');
-is($ask->(q{SELECT events.append_event('s:1', 'e', '{}', p_expected_version => 6) IS NOT NULL}), 't', 'a stream that rested for months goes on');
-is($ask->($months), join(' ', map { "event_store_2031_$_" } qw(01 02 03 07 08 09)), 'the append made its month and two ahead');
-is($ask->(q{SELECT string_agg(stream_version::text, ' ') FROM events.replay_stream('s:1')}), '1 2 3 4 5 6 7', 'its replay goes over the months that are not there');
-is($ask->(q{SELECT string_agg(stream_version::text, ' ') FROM events.replay_stream_backward('s:1')}), '7 6 5 4 3 2 1', 'backward too');
-# a missing month between: the clock goes back to it
-set_clock('2031-05-15 12:00:00');
-is($ask->(q{SELECT events.append_event('may:1', 'e', '{}') IS NOT NULL}), 't', 'a month between is made');
-is($ask->($months), join(' ', map { "event_store_2031_$_" } qw(01 02 03 05 06 07 08 09)), 'with the one that was missing ahead');
-
-# a month that cannot be made now: the session's own query holds the table open
-set_clock('2032-01-15 12:00:00');
-($code, $out, $err) = $timed->psql('postgres', "\\set VERBOSITY verbose\nSELECT events.append_event('held:1', 'e', '{}') FROM events.event_store WHERE created_at < now() LIMIT 1");
-like($err, qr/55006: .*month 2032_01.*cannot be made now.*HINT:  Call events\.create_monthly_partitions/s, 'a month that cannot be made is a clear error');
-is($ask->(q{SELECT events.stream_exists('held:1')}), 'f', 'and nothing is appended');
-is($ask->('SELECT events.create_monthly_partitions(0)'), 1, 'create_monthly_partitions makes it, and with 0 it alone');
-is($ask->(q{SELECT count(*) FROM (SELECT events.append_event('held:1', 'e', '{}') FROM events.event_store WHERE created_at < now() LIMIT 2) a}), 2, 'and the same statement appends');
-
-# Over the border to a month that nobody has made yet: one waits for a stream since before it, one comes behind it. No
-# append fails, whoever makes the month.
-set_clock('2032-01-31 23:59:55');
-$late->query_safe('BEGIN');
-$late->query_safe("SELECT events.append_event('hot:1', 'e', '{}', 'holds')");
-my @waiting;
-sub append_behind
-{
-	my ($who) = @_;
-	my $told = { out => '', err => '' };
-	$told->{run} = IPC::Run::start(
-		[ $timed->installed_command('psql'), '-XAtq', '-d', $timed->connstr('postgres'), '-c', "SELECT events.append_event('hot:1', 'e', '{}', '$who') IS NOT NULL" ],
-		'>', \$told->{out}, '2>', \$told->{err});
-	push @waiting, $told;
-	wait_until("$who waits", sub { sessions_waiting($timed) == @waiting });
-	return;
-}
-append_behind('before');
-set_clock('2032-02-01 00:00:05');
-append_behind('behind');
-append_behind('last');
-$late->query_safe('COMMIT');
-$_->{run}->finish for @waiting;
-is(join('', map { $_->{out} . $_->{err} } @waiting), "t\nt\nt\n", 'no append over the border fails');
-is($ask->(q{SELECT string_agg(stream_version || ' ' || created_by, ', ' ORDER BY stream_version) FILTER (WHERE stream_version < 3), count(*) FROM events.replay_stream('hot:1')}),
-	'1 holds, 2 before|4', 'in the order in which they waited');
-
-# many sessions while the clock goes over borders, on to a month that is not there, and back
-set_clock('2032-06-30 23:59:58');
-$ask->('SELECT events.create_monthly_partitions(1)');
-my $file = "$directory/border.sql";
-append_to_file($file, "\\set s random(1, 10)\nSELECT events.append_event('load:' || :s, 'e', '{}');\n");
-my ($bench_out, $bench_err) = ('', '');
-my $load = IPC::Run::start([ $timed->installed_command('pgbench'), '-n', '-M', 'prepared', '-c', 8, '-j', 2, '-T', 4, '-h', $timed->host, '-p', $timed->port, '-f', $file, 'postgres' ],
-	'>', \$bench_out, '2>', \$bench_err, my $limit = IPC::Run::timer(60));
-for my $time ('2032-07-01 00:00:00', '2032-06-30 23:59:00', '2032-07-31 23:59:59', '2032-08-01 00:00:00', '2032-07-01 00:00:00', '2032-08-31 23:59:59', '2032-09-01 00:00:00')
-{
-	Time::HiRes::usleep(450_000);
-	set_clock($time);
-}
-$load->pump_nb, Time::HiRes::usleep(100_000) while $load->pumpable && !$limit->is_expired;
-if ($limit->is_expired)
-{
-	fail('the load ends');
-	diag($timed->safe_psql('postgres', q{SELECT pid, wait_event, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE wait_event_type = 'Lock'}));
-	$load->kill_kill;
-}
-else
-{
-	ok($load->finish, 'the load ends well') or diag($bench_out, $bench_err);
-}
-like($bench_out, qr/number of failed transactions: 0 /, 'no append failed');
-cmp_ok($ask->(q{SELECT count(DISTINCT tableoid) FROM events.event_store WHERE stream_id LIKE 'load:%'}), '>=', 4, 'it was over several months');
-$session->quit;
-$late->quit;
-$repeatable->quit;
-check_store($timed, 'the clock went over borders and back');
-
 done_testing();

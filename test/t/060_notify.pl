@@ -1,293 +1,301 @@
-# What listeners of mode_switch and memory_tier_change are told: the payloads, to the letter where the contract says so.
+# What a listening session hears of mode switches and memory moves: both shapes of table, columns renamed, only real
+# changes, exact values, payloads over the limit.
 
 use strict;
-use warnings FATAL => 'all';
+use warnings;
+use utf8;
 
+use Encode ();
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
-use JSON::PP;
+use EventStore;
+use JSON::PP ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use StoreTest;
 use Test::More;
 
 my $node = new_store('notify');
-my $limit = 7999;
+my $listener = $node->background_psql('postgres', on_error_stop => 1);
+$listener->query_safe('LISTEN mode_switch');
+$listener->query_safe('LISTEN memory_tier_change');
 
-# Runs statements in a session that listens to both channels. Returns what it was told, as [channel, payload].
-sub told
+# What was told since the last call, as 'channel payload'.
+sub heard
 {
-	my ($sql, %options) = @_;
-	my ($out, $err) = ('', '');
-	my $status = $node->psql($options{database} // 'postgres',
-		"LISTEN mode_switch; LISTEN memory_tier_change;\n$sql\n;SELECT 1",
-		stdout => \$out, stderr => \$err, extra_params => [ '-v', 'ON_ERROR_STOP=1' ]);
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	is($status, 0, 'statements run') or diag($sql, $err);
+	my ($session) = @_;
+	$session //= $listener;
+	my $output = $session->query('SELECT 1');
 	my @told;
-	while ($out =~ /^Asynchronous notification "(\w+)" with payload "(.*?)" received from server process with PID \d+\.$/msg)
+	while ($output =~ /^Asynchronous notification "(\w+)" with payload "(.*)" received from server process with PID \d+\.$/mg)
 	{
-		push @told, [ $1, $2 ];
+		push @told, "$1 $2";
 	}
 	return @told;
 }
 
-# The one payload of statements that tell once, decoded; dies unless it is JSON.
-sub payload
+# Runs statements; exactly these payloads are told.
+sub tells
 {
-	my ($channel, $sql, %options) = @_;
-	my @told = told($sql, %options);
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	is(scalar @told, 1, 'told once') or diag($sql);
-	is($told[0][0], $channel, "on $channel");
-	return JSON::PP->new->allow_nonref->decode($told[0][1]);
+	my ($sql, $expected, $name) = @_;
+	$node->safe_psql('postgres', Encode::encode('UTF-8', $sql));
+	my @told = map { Encode::decode('UTF-8', $_) } heard();
+	is_deeply(\@told, $expected, $name);
+	foreach my $told (@told)
+	{
+		ok(eval { JSON::PP->new->decode($told =~ s/^\w+ //r) }, "$name: valid JSON") or diag($@);
+	}
+	return @told;
 }
 
-sub keys_of
+# History rows, as the guide's tables have them.
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE mode_switch_history (
+		id bigserial, gone text, user_id text, from_mode text, to_mode text, confidence_score numeric, switch_timestamp timestamptz);
+	ALTER TABLE mode_switch_history DROP COLUMN gone;
+	CREATE TRIGGER tell AFTER INSERT OR UPDATE ON mode_switch_history FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch();
+	CREATE TABLE memory_operations (
+		user_id text, memory_key text, from_tier text, to_tier text, operation_timestamp timestamptz);
+	CREATE TRIGGER tell AFTER INSERT ON memory_operations FOR EACH ROW EXECUTE FUNCTION events.notify_memory_tier_change();
+	ALTER DATABASE postgres SET timezone = 'UTC'});
+
+tells(
+	q{INSERT INTO mode_switch_history (user_id, from_mode, to_mode, confidence_score, switch_timestamp) VALUES ('demo123', 'baseline', 'reflex', 0.10, '2025-01-29 10:00:00.123456+00')},
+	['mode_switch {"user_id": "demo123", "from_mode": "baseline", "to_mode": "reflex", "confidence": 0.10, "timestamp": "2025-01-29T10:00:00.123456+00:00"}'],
+	'a mode switch, history');
+tells(
+	q{INSERT INTO memory_operations VALUES ('demo123', 'sleep:pattern', 'hot', 'warm', '2025-01-29 10:00:00+00')},
+	['memory_tier_change {"user_id": "demo123", "memory_key": "sleep:pattern", "from_tier": "hot", "to_tier": "warm", "timestamp": "2025-01-29T10:00:00+00:00"}'],
+	'a memory move, history');
+tells(
+	q{INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('u', NULL, 'reflex')},
+	['mode_switch {"user_id": "u", "from_mode": null, "to_mode": "reflex", "confidence": null, "timestamp": null}'],
+	'the first mode comes from none');
+tells(q{UPDATE mode_switch_history SET to_mode = 'other' WHERE user_id = 'u'}, [], 'a corrected history row is no switch');
+tells(
+	q{INSERT INTO mode_switch_history (user_id, from_mode, to_mode) SELECT 'u' || n, 'a', 'b' FROM generate_series(1, 3) n},
+	[ map { qq{mode_switch {"user_id": "u$_", "from_mode": "a", "to_mode": "b", "confidence": null, "timestamp": null}} } 1 .. 3 ],
+	'a row, a payload, in order');
+tells(q{BEGIN; INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('u', 'a', 'b'); ROLLBACK}, [], 'what is rolled back is not told');
+tells(
+	q{BEGIN; SAVEPOINT a; INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('undone', 'a', 'b'); ROLLBACK TO a;
+	  INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('kept', 'a', 'b'); COMMIT},
+	['mode_switch {"user_id": "kept", "from_mode": "a", "to_mode": "b", "confidence": null, "timestamp": null}'],
+	'a savepoint rolled back');
+tells(
+	q{SET DateStyle = 'German'; SET timezone = 'Asia/Kolkata'; INSERT INTO memory_operations VALUES ('u', 'k', 'hot', 'warm', '2025-01-29 10:00:00+00')},
+	['memory_tier_change {"user_id": "u", "memory_key": "k", "from_tier": "hot", "to_tier": "warm", "timestamp": "2025-01-29T15:30:00+05:30"}'],
+	'ISO 8601 whatever DateStyle is');
+tells(
+	qq{INSERT INTO memory_operations VALUES ('ü€😀', E'a"b\\\\c\\n\\t\\x01', 'hot', '', 'infinity')},
+	['memory_tier_change {"user_id": "ü€😀", "memory_key": "a\"b\\\\c\n\t\u0001", "from_tier": "hot", "to_tier": "", "timestamp": "infinity"}'],
+	'text of every kind');
+foreach my $case (
+	[ '12345678901234567890.1234567890', '12345678901234567890.1234567890' ], [ '0', '0' ], [ '-0.00', '0.00' ], [ '1e30', '1' . '0' x 30 ],
+	[ "'NaN'", '"NaN"' ], [ "'-Infinity'", '"-Infinity"' ])
 {
-	my ($object) = @_;
-	return join ',', sort keys %$object;
+	tells(
+		qq{INSERT INTO mode_switch_history (user_id, from_mode, to_mode, confidence_score) VALUES ('u', 'a', 'b', $case->[0])},
+		[qq{mode_switch {"user_id": "u", "from_mode": "a", "to_mode": "b", "confidence": $case->[1], "timestamp": null}}],
+		"confidence $case->[0]");
 }
 
-my $mode_keys = 'confidence,from_mode,timestamp,to_mode,user_id';
-my $tier_keys = 'from_tier,memory_key,timestamp,to_tier,user_id';
+# Current-state rows: a change is told, nothing else.
 
-# History rows of mode switches, whatever DateStyle and TimeZone say.
-$node->safe_psql('postgres', q{
-	CREATE TABLE switches (id serial, user_id text, from_mode text, to_mode text, confidence_score numeric(4, 2),
-	                       switch_timestamp timestamptz);
-	CREATE TRIGGER tell AFTER INSERT OR UPDATE ON switches
-		FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
-my @told = told(q{
-	SET datestyle = 'German, DMY'; SET timezone = 'UTC';
-	INSERT INTO switches (user_id, from_mode, to_mode, confidence_score, switch_timestamp)
-	VALUES ('demo123', 'rest', 'run', 0.90, '2025-01-29 10:00:00.5+00')});
-is_deeply(
-	\@told,
-	[
-		[
-			'mode_switch',
-			'{"user_id": "demo123", "from_mode": "rest", "to_mode": "run", "confidence": 0.90, '
-			  . '"timestamp": "2025-01-29T10:00:00.5+00:00"}'
-		]
-	],
-	'a history row, to the letter');
-is_deeply([ told(q{UPDATE switches SET to_mode = 'walk'}) ], [], 'a corrected history row is no switch');
-my $told = payload('mode_switch', q{INSERT INTO switches (user_id, to_mode) VALUES ('u', 'rest')});
-is(keys_of($told), $mode_keys, 'all keys are there where columns are NULL');
-ok(!defined $told->{from_mode} && !defined $told->{confidence}, 'the first mode of somebody comes from null');
-is_deeply(
-	[ map { JSON::PP->new->decode($_->[1])->{user_id} } told(q{INSERT INTO switches (user_id, to_mode)
-		SELECT 'u' || i, 'rest' FROM generate_series(1, 5) i}) ],
-	[qw(u1 u2 u3 u4 u5)], 'each row is told, in order');
-is_deeply([ told(q{BEGIN; INSERT INTO switches (user_id, to_mode) VALUES ('u', 'a'); ROLLBACK;}) ], [],
-	'what is rolled back is not told');
-is_deeply(
-	[ map { JSON::PP->new->decode($_->[1])->{to_mode} } told(q{BEGIN;
-		INSERT INTO switches (user_id, to_mode) VALUES ('u', 'kept');
-		SAVEPOINT s; INSERT INTO switches (user_id, to_mode) VALUES ('u', 'gone'); ROLLBACK TO s; COMMIT;}) ],
-	['kept'], 'nor what a savepoint took back');
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE user_state (user_id bigint PRIMARY KEY, current_mode text, note text, updated_at timestamptz);
+	CREATE TRIGGER tell AFTER INSERT OR UPDATE ON user_state FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch();
+	CREATE TABLE memory_state (user_id uuid, memory_key text, current_tier text, updated_at timestamp);
+	CREATE TRIGGER tell AFTER INSERT OR UPDATE ON memory_state FOR EACH ROW EXECUTE FUNCTION events.notify_memory_tier_change();
+	CREATE TABLE tier_state (user_id int, memory_key int, tier int);
+	CREATE TRIGGER tell AFTER UPDATE ON tier_state FOR EACH ROW EXECUTE FUNCTION events.notify_memory_tier_change()});
+tells(q{INSERT INTO user_state VALUES (9007199254740993, 'baseline', 'a', '2025-01-29 10:00:00+00')}, [], 'the first state is no switch');
+tells(
+	q{UPDATE user_state SET current_mode = 'reflex', updated_at = '2025-01-29 11:00:00+00'},
+	['mode_switch {"user_id": 9007199254740993, "from_mode": "baseline", "to_mode": "reflex", "confidence": null, "timestamp": "2025-01-29T11:00:00+00:00"}'],
+	'a mode switch, current state');
+tells(q{UPDATE user_state SET note = 'b', updated_at = '2025-01-29 12:00:00+00'}, [], 'another column changed');
+tells(q{UPDATE user_state SET current_mode = 'reflex'}, [], 'the same mode again');
+tells(
+	q{INSERT INTO user_state VALUES (9007199254740993, 'focus', 'c', NULL) ON CONFLICT (user_id) DO UPDATE SET current_mode = excluded.current_mode},
+	['mode_switch {"user_id": 9007199254740993, "from_mode": "reflex", "to_mode": "focus", "confidence": null, "timestamp": "2025-01-29T12:00:00+00:00"}'],
+	'an upsert that changes the mode');
+tells(
+	q{INSERT INTO memory_state VALUES ('11111111-1111-4111-8111-111111111111', 'k', 'hot', '2025-01-29 10:00');
+	  UPDATE memory_state SET current_tier = 'cold'; UPDATE memory_state SET current_tier = 'cold'},
+	['memory_tier_change {"user_id": "11111111-1111-4111-8111-111111111111", "memory_key": "k", "from_tier": "hot", "to_tier": "cold", "timestamp": "2025-01-29T10:00:00"}'],
+	'a memory move, current state');
+$node->safe_psql('postgres', q{INSERT INTO tier_state VALUES (1, 2, 1)});
+my $told = $node->safe_psql('postgres', q{BEGIN; UPDATE tier_state SET tier = 2; SELECT to_json(now()); COMMIT});
+is_deeply([ heard() ], [qq{memory_tier_change {"user_id": 1, "memory_key": 2, "from_tier": 1, "to_tier": 2, "timestamp": $told}}],
+	'without a time column: the time of the transaction');
+$node->safe_psql('postgres', q{TRUNCATE user_state; INSERT INTO user_state VALUES (1, NULL)});
+tells(
+	q{UPDATE user_state SET current_mode = 'a'},
+	['mode_switch {"user_id": 1, "from_mode": null, "to_mode": "a", "confidence": null, "timestamp": null}'],
+	'a mode where there was none');
+fails_with($node, 'postgres', q{UPDATE user_state SET current_mode = NULL}, '23502', 'a mode that becomes NULL', like => qr/column "current_mode".*DETAIL: .*HINT: /s);
 
-# Text of every kind survives.
-for my $text ('quote " and \\ backslash', "line\nend\ttab", 'ünïcode ☃ 😀', "\x{1}", '', '{"json": [1]}', "it''s")
+# Columns renamed.
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE renamed (person int, old_state text, new_state text, score float8, happened date);
+	CREATE TRIGGER tell AFTER INSERT ON renamed FOR EACH ROW
+		EXECUTE FUNCTION events.notify_mode_switch('user_id=person', 'from_mode=old_state', 'to_mode=new_state', 'confidence_score=score', 'switch_timestamp=happened');
+	CREATE TABLE renamed_state ("Who = Me" text, k text, "Level" text, at timestamptz);
+	CREATE TRIGGER tell AFTER UPDATE ON renamed_state FOR EACH ROW
+		EXECUTE FUNCTION events.notify_memory_tier_change('user_id=Who = Me', 'memory_key=k', 'current_tier=Level', 'operation_timestamp=at')});
+tells(
+	q{INSERT INTO renamed VALUES (1, 'a', 'b', 0.1, '2025-01-29')},
+	['mode_switch {"user_id": 1, "from_mode": "a", "to_mode": "b", "confidence": 0.1, "timestamp": "2025-01-29"}'],
+	'a history with other names');
+tells(
+	q{INSERT INTO renamed_state VALUES ('me', 'k', 'hot', '2025-01-29 10:00+00'); UPDATE renamed_state SET "Level" = 'warm'},
+	['memory_tier_change {"user_id": "me", "memory_key": "k", "from_tier": "hot", "to_tier": "warm", "timestamp": "2025-01-29T10:00:00+00:00"}'],
+	'a state with other names');
+
+# A partitioned table whose partition has another order of columns; a domain, an enum, a generated column.
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE DOMAIN score AS numeric CHECK (VALUE BETWEEN 0 AND 1);
+	CREATE TYPE mode AS ENUM ('baseline', 'reflex');
+	CREATE TABLE parted (user_id text, from_mode mode, to_mode mode, confidence_score score, stamp timestamptz, switch_timestamp timestamp GENERATED ALWAYS AS (stamp AT TIME ZONE 'UTC') STORED) PARTITION BY LIST (user_id);
+	CREATE TABLE parted_a (confidence_score score, to_mode mode, extra int, stamp timestamptz, switch_timestamp timestamp GENERATED ALWAYS AS (stamp AT TIME ZONE 'UTC') STORED, user_id text, from_mode mode);
+	ALTER TABLE parted_a DROP COLUMN extra;
+	ALTER TABLE parted ATTACH PARTITION parted_a FOR VALUES IN ('a');
+	CREATE TRIGGER tell AFTER INSERT ON parted FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
+tells(
+	q{INSERT INTO parted VALUES ('a', 'baseline', 'reflex', 0.50, '2025-01-29 10:00+00')},
+	['mode_switch {"user_id": "a", "from_mode": "baseline", "to_mode": "reflex", "confidence": 0.50, "timestamp": "2025-01-29T10:00:00"}'],
+	'a partition, a domain, an enum, a generated column');
+
+# Payloads at and over the limit of 7,999 bytes.
+
+my $fixed = length q{{"user_id": "u", "memory_key": "k", "from_tier": "", "to_tier": "x", "timestamp": null}};
+my $fits = 7999 - $fixed;
+tells(
+	"INSERT INTO memory_operations VALUES ('u', 'k', repeat('f', $fits), 'x')",
+	['memory_tier_change {"user_id": "u", "memory_key": "k", "from_tier": "' . 'f' x $fits . '", "to_tier": "x", "timestamp": null}'],
+	'the longest payload that is told whole');
+tells(
+	"INSERT INTO memory_operations VALUES ('u', 'k', repeat('f', @{[ $fits + 1 ]}), 'x')",
+	['memory_tier_change {"user_id": "u", "memory_key": "k", "truncated": true}'],
+	'a byte more: the identifying keys');
+tells(
+	q{INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('u', repeat('€', 3000), 'b')},
+	['mode_switch {"user_id": "u", "truncated": true}'],
+	'the limit is in bytes');
+tells(
+	q{INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('u', repeat(E'\x01', 1400), 'b')},
+	['mode_switch {"user_id": "u", "truncated": true}'],
+	'the limit counts what escapes add');
+foreach my $long ("repeat('€', 100000)", "repeat('😀', 3000)", "repeat(E'\\x01', 8000)", "repeat(E'\"', 8000)")
 {
-	my $sql = "INSERT INTO switches (user_id, from_mode, to_mode) VALUES (E'"
-	  . ($text =~ s/\\/\\\\/gr) . "', E'" . ($text =~ s/\\/\\\\/gr) . "', 'x')";
-	$told = payload('mode_switch', $sql);
-	my $expected = $text =~ s/''/'/gr;
-	is($told->{user_id}, $expected, 'text of a user is exact');
-	is($told->{from_mode}, $expected, 'text of a mode is exact');
+	$node->safe_psql('postgres', Encode::encode('UTF-8', "INSERT INTO memory_operations VALUES ($long, 'k', 'a', 'b')"));
+	my @long = heard();
+	is(scalar @long, 1, "a user id of $long is told");
+	my ($payload) = $long[0] =~ /^memory_tier_change (.*)$/;
+	cmp_ok(length $payload, '<', 8000, "a user id of $long: under the limit");
+	my $decoded = eval { JSON::PP->new->utf8->decode($payload) };
+	is($@, '', "a user id of $long: valid JSON");
+	is(join(' ', sort keys %$decoded), 'memory_key truncated user_id', "a user id of $long: keys");
+	ok($decoded->{truncated}, "a user id of $long: truncated");
+	is($decoded->{memory_key}, 'k', "a user id of $long: the other key");
 }
+is($node->safe_psql('postgres', 'SELECT count(*) FROM memory_operations WHERE length(user_id) >= 3000'), 4, 'the rows are there');
 
-# Numbers keep their digits, and what JSON has no number for is text.
-$node->safe_psql('postgres', q{
-	CREATE TABLE numbered (user_id bigint, from_mode integer, to_mode boolean, confidence_score float8,
-	                       switch_timestamp timestamp);
-	CREATE TRIGGER tell AFTER INSERT ON numbered FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch();
-	CREATE TABLE precise (user_id uuid, from_mode numeric, to_mode numeric, confidence_score numeric, updated_at date);
-	CREATE TRIGGER tell AFTER INSERT ON precise FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
-is((told(q{INSERT INTO numbered VALUES (9007199254740993, -7, true, 0.1, '2025-01-29 10:00:00')}))[0][1],
-	'{"user_id": 9007199254740993, "from_mode": -7, "to_mode": true, "confidence": 0.1, "timestamp": "2025-01-29T10:00:00"}',
-	'numbers, truth and a timestamp without time zone');
-is((told(q{INSERT INTO numbered VALUES (1, NULL, false, 'NaN', 'infinity')}))[0][1],
-	'{"user_id": 1, "from_mode": null, "to_mode": false, "confidence": "NaN", "timestamp": "infinity"}',
-	'what JSON has no number for is text');
-is((told(q{INSERT INTO precise VALUES ('00000000-0000-0000-0000-000000000001', 0.10, 12345678901234567890.5, 1e30,
-	'2025-01-29')}))[0][1],
-	'{"user_id": "00000000-0000-0000-0000-000000000001", "from_mode": 0.10, "to_mode": 12345678901234567890.5, '
-	  . '"confidence": 1000000000000000000000000000000, "timestamp": "2025-01-29"}',
-	'numbers keep all their digits');
+# Errors at the first firing.
 
-# Current-state rows: only a real change is told.
-$node->safe_psql('postgres', q{
-	CREATE TABLE users (user_id text, current_mode text, other integer, updated_at timestamptz DEFAULT '2025-01-29 10:00+00');
-	CREATE TRIGGER tell AFTER INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
-is_deeply([ told(q{INSERT INTO users VALUES ('u1', 'rest'), ('u2', NULL)}) ], [], 'a new row is no switch');
-is_deeply([ told(q{UPDATE users SET other = 1; UPDATE users SET current_mode = current_mode}) ], [],
-	'an update that changes no mode is none');
-is_deeply(
-	[ told(q{SET timezone = 'UTC'; UPDATE users SET current_mode = 'run'}) ],
-	[
-		map {
-			[
-				'mode_switch',
-				qq({"user_id": "$_->[0]", "from_mode": $_->[1], "to_mode": "run", "confidence": null, )
-				  . '"timestamp": "2025-01-29T10:00:00+00:00"}'
-			]
-		} ([ 'u1', '"rest"' ], [ 'u2', 'null' ])
-	],
-	'a real change is');
-
-# A table without a time column is told with the transaction's time.
-$node->safe_psql('postgres', q{
-	CREATE TABLE timeless (user_id text, memory_key text, tier text);
-	CREATE TRIGGER tell AFTER UPDATE ON timeless FOR EACH ROW EXECUTE FUNCTION events.notify_memory_tier_change();
-	INSERT INTO timeless VALUES ('u', 'k', 'hot')});
-$told = payload('memory_tier_change', q{SET timezone = 'UTC'; UPDATE timeless SET tier = 'cold'});
-is(keys_of($told), $tier_keys, 'a change of tier has its keys');
-is(join(',', @$told{qw(user_id memory_key from_tier to_tier)}), 'u,k,hot,cold', 'and their values');
-like($told->{timestamp}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$/, 'and a time');
-
-# The other columns that tell a tier, and history rows of memory moves.
-for my $column (qw(current_tier memory_tier))
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE no_user (from_mode text, to_mode text);
+	CREATE TRIGGER tell AFTER INSERT ON no_user FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch();
+	CREATE TABLE no_key (user_id text, from_tier text, to_tier text);
+	CREATE TRIGGER tell AFTER INSERT ON no_key FOR EACH ROW EXECUTE FUNCTION events.notify_memory_tier_change();
+	CREATE TABLE no_shape (user_id text, from_mode text);
+	CREATE TRIGGER tell AFTER INSERT ON no_shape FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch();
+	CREATE TABLE bad_column (user_id text, from_mode text, to_mode text);
+	CREATE TRIGGER tell AFTER INSERT ON bad_column FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch('user_id=person');
+	CREATE TABLE bad_key (user_id text, from_mode text, to_mode text);
+	CREATE TRIGGER tell AFTER INSERT ON bad_key FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch('mode=from_mode');
+	CREATE TABLE bad_argument (user_id text, from_mode text, to_mode text);
+	CREATE TRIGGER tell AFTER INSERT ON bad_argument FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch('user_id');
+	CREATE TABLE fires_before (user_id text, from_mode text, to_mode text);
+	CREATE TRIGGER tell BEFORE INSERT ON fires_before FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch();
+	CREATE TABLE fires_statement (user_id text, from_mode text, to_mode text);
+	CREATE TRIGGER tell AFTER INSERT ON fires_statement FOR EACH STATEMENT EXECUTE FUNCTION events.notify_mode_switch();
+	CREATE TABLE fires_delete (user_id text, from_mode text, to_mode text);
+	INSERT INTO fires_delete VALUES ('a', 'b', 'c');
+	CREATE TRIGGER tell AFTER DELETE ON fires_delete FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
+foreach my $case (
+	[ q{INSERT INTO no_user VALUES ('a', 'b')}, '42703', qr/column "user_id"/ ],
+	[ q{INSERT INTO no_key VALUES ('a', 'b', 'c')}, '42703', qr/column "memory_key"/ ],
+	[ q{INSERT INTO no_shape VALUES ('a', 'b')}, '42703', qr/neither history nor state columns/ ],
+	[ q{INSERT INTO bad_column VALUES ('a', 'b', 'c')}, '42703', qr/column "person"/ ],
+	[ q{INSERT INTO bad_key VALUES ('a', 'b', 'c')}, '22023', qr/"mode=from_mode"/ ],
+	[ q{INSERT INTO bad_argument VALUES ('a', 'b', 'c')}, '22023', qr/"user_id"/ ],
+	[ q{INSERT INTO fires_before VALUES ('a', 'b', 'c')}, '39P01', qr/events\.notify_mode_switch/ ],
+	[ q{INSERT INTO fires_statement VALUES ('a', 'b', 'c')}, '39P01', qr/events\.notify_mode_switch/ ],
+	[ q{DELETE FROM fires_delete}, '39P01', qr/events\.notify_mode_switch/ ],
+	[ q{INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES (NULL, 'a', 'b')}, '23502', qr/column "user_id"/ ],
+	[ q{INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('u', 'a', NULL)}, '23502', qr/column "to_mode"/ ],
+	[ q{INSERT INTO memory_operations VALUES ('u', NULL, 'a', 'b')}, '23502', qr/column "memory_key"/ ],
+	[ q{INSERT INTO renamed VALUES (NULL, 'a', 'b')}, '23502', qr/column "person"/ ])
 {
-	$node->safe_psql('postgres', qq{
-		CREATE TABLE by_$column (user_id text, memory_key text, $column text);
-		CREATE TRIGGER tell AFTER UPDATE ON by_$column FOR EACH ROW EXECUTE FUNCTION events.notify_memory_tier_change();
-		INSERT INTO by_$column VALUES ('u', 'k', 'hot')});
-	$told = payload('memory_tier_change', "UPDATE by_$column SET $column = 'warm'");
-	is("$told->{from_tier},$told->{to_tier}", 'hot,warm', "$column tells the tier");
+	my ($statement, $sqlstate, $text) = @$case;
+	fails_with($node, 'postgres', $statement, $sqlstate, $statement, like => qr/$text.*\nDETAIL:  .*\nHINT:  /s);
 }
-$node->safe_psql('postgres', q{
-	CREATE TABLE moves (user_id text, memory_key text, from_tier text, to_tier text, operation_timestamp timestamptz);
-	CREATE TRIGGER tell AFTER INSERT OR UPDATE ON moves FOR EACH ROW EXECUTE FUNCTION events.notify_memory_tier_change()});
-is_deeply(
-	[ told(q{SET timezone = 'Asia/Kolkata';
-		INSERT INTO moves VALUES ('u', 'k', 'hot', 'cold', '2025-01-29 10:00:00+00'); UPDATE moves SET to_tier = 'x'}) ],
-	[
-		[
-			'memory_tier_change',
-			'{"user_id": "u", "memory_key": "k", "from_tier": "hot", "to_tier": "cold", '
-			  . '"timestamp": "2025-01-29T15:30:00+05:30"}'
-		]
-	],
-	'a history row of a memory move, to the letter');
+is_deeply([ heard() ], [], 'what fails is not told');
 
-# Trigger arguments rename columns.
-$node->safe_psql('postgres', q{
-	CREATE TABLE renamed (dropped integer, person text, was text, "is now" text, sure real, "when" timestamptz);
-	ALTER TABLE renamed DROP COLUMN dropped;
-	CREATE TRIGGER tell AFTER INSERT ON renamed FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch(
-		'user_id=person', 'from_mode=was', 'to_mode=is now', 'confidence_score=sure', 'switch_timestamp=when');
-	CREATE TABLE renamed_state (person text, state text, seen timestamptz);
-	CREATE TRIGGER tell AFTER UPDATE ON renamed_state FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch(
-		'user_id=person', 'current_mode=state', 'switch_timestamp=seen');
-	INSERT INTO renamed_state VALUES ('u', 'a', '2025-01-29 10:00+00');
-	CREATE TABLE renamed_tier (owner text, key text, level text);
-	CREATE TRIGGER tell AFTER UPDATE ON renamed_tier FOR EACH ROW EXECUTE FUNCTION events.notify_memory_tier_change(
-		'user_id=owner', 'memory_key=key', 'current_tier=level');
-	INSERT INTO renamed_tier VALUES ('u', 'k', 'hot')});
-is((told(q{SET timezone = 'UTC'; INSERT INTO renamed VALUES ('u', 'a', 'b', 0.5, '2025-01-29 10:00+00')}))[0][1],
-	'{"user_id": "u", "from_mode": "a", "to_mode": "b", "confidence": 0.5, "timestamp": "2025-01-29T10:00:00+00:00"}',
-	'renamed history columns');
-is((told(q{SET timezone = 'UTC'; UPDATE renamed_state SET state = 'b'}))[0][1],
-	'{"user_id": "u", "from_mode": "a", "to_mode": "b", "confidence": null, "timestamp": "2025-01-29T10:00:00+00:00"}',
-	'renamed state columns');
-$told = payload('memory_tier_change', q{UPDATE renamed_tier SET level = 'cold'});
-is(join(',', @$told{qw(user_id memory_key from_tier to_tier)}), 'u,k,hot,cold', 'renamed tier columns');
+# A role that may write the table needs nothing of ours for its triggers, and its search path turns nothing.
 
-# Months of a history table, and a WHEN condition.
-$node->safe_psql('postgres', q{
-	CREATE TABLE parted (user_id text, from_mode text, to_mode text, switch_timestamp timestamptz) PARTITION BY LIST (to_mode);
-	CREATE TABLE parted_a (note text, to_mode text, from_mode text, switch_timestamp timestamptz, user_id text);
-	ALTER TABLE parted_a DROP COLUMN note;
-	ALTER TABLE parted ATTACH PARTITION parted_a FOR VALUES IN ('a', 'b');
-	CREATE TRIGGER tell AFTER INSERT ON parted FOR EACH ROW
-		WHEN (NEW.from_mode IS DISTINCT FROM NEW.to_mode) EXECUTE FUNCTION events.notify_mode_switch()});
-$told = payload('mode_switch', q{INSERT INTO parted VALUES ('u', 'a', 'b', NULL), ('u', 'b', 'b', NULL)});
-is("$told->{user_id},$told->{from_mode},$told->{to_mode}", 'u,a,b', 'a partition with columns in another order');
+$node->safe_psql(
+	'postgres', q{
+	CREATE ROLE app LOGIN; GRANT INSERT, UPDATE, SELECT ON mode_switch_history, user_state TO app;
+	GRANT USAGE ON SEQUENCE mode_switch_history_id_seq TO app; CREATE SCHEMA app AUTHORIZATION app});
+$node->safe_psql(
+	'postgres', q{
+	CREATE FUNCTION app.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT 1/0';
+	SET search_path = app, pg_catalog, public;
+	INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('u', 'a', 'b')},
+	extra_params => [ '-U', 'app' ]);
+is_deeply([ heard() ], ['mode_switch {"user_id": "u", "from_mode": "a", "to_mode": "b", "confidence": null, "timestamp": null}'], 'as a role without rights in the store');
 
-# A payload over the limit is cut to what identifies, and never costs the row.
-@told = told(q{INSERT INTO switches (user_id, from_mode, to_mode)
-	SELECT 'u', repeat('a', n), 'b' || n FROM generate_series(7850, 8050) n});
-my @lengths = sort { $a <=> $b } map { length($_->[1]) } @told;
-is($lengths[-1], $limit, 'a payload of the greatest length is told whole');
-my @objects = map { JSON::PP->new->decode($_->[1]) } @told;
-is(scalar(grep { keys_of($_) ne $mode_keys && keys_of($_) ne 'truncated,user_id' } @objects), 0,
-	'each is told whole or cut to its identifying key');
-my ($cut) = grep { exists $_->{truncated} } @objects;
-ok($cut->{truncated} && JSON::PP::is_bool($cut->{truncated}), 'and says so');
-$told = payload('memory_tier_change', q{INSERT INTO moves VALUES ('u', 'k', repeat('ü', 9000), 'x', NULL)});
-is(keys_of($told), 'memory_key,truncated,user_id', 'a memory move keeps both identifying keys');
-for my $big (q{repeat('ü', 9000)}, q{repeat('"', 9000)}, q{repeat(E'\x01', 20000)}, q{repeat('😀', 100000)})
+# An appended event and what its transaction tells go together.
+
+tells(
+	q{BEGIN; SELECT events.append_event('user:u', 'mode_switched', '{}');
+	  INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('u', 'a', repeat('x', 10000)); COMMIT},
+	['mode_switch {"user_id": "u", "truncated": true}'], 'beside an append');
+is($node->safe_psql('postgres', q{SELECT events.stream_version('user:u')}), 1, 'the event is there');
+
+# A database that is not in UTF-8: payloads are, when the listener asks for it.
+
+$node->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'});
+$node->safe_psql(
+	'latin', q{
+	CREATE EXTENSION auren_events;
+	CREATE TABLE mode_switch_history (user_id text, from_mode text, to_mode text);
+	CREATE TRIGGER tell AFTER INSERT ON mode_switch_history FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
+my $latin = $node->background_psql('latin', on_error_stop => 1);
+$latin->query_safe(q{SET client_encoding = 'UTF8'});
+$latin->query_safe('LISTEN mode_switch');
+foreach my $repeat (1, 10000)
 {
-	my @big = told(qq{INSERT INTO moves VALUES ($big, $big, 'a', 'b', NULL)});
-	is(scalar @big, 1, 'a name over the limit is told');
-	cmp_ok(length($big[0][1]), '<=', $limit, 'within the limit');
-	my $object = JSON::PP->new->utf8->decode($big[0][1]);
-	is(keys_of($object), 'memory_key,truncated,user_id', 'with its keys');
-	ok(length($object->{user_id}) > 0, 'and what fits of the name');
+	$node->safe_psql('latin', Encode::encode('UTF-8', "SET client_encoding = 'UTF8'; INSERT INTO mode_switch_history VALUES ('é', repeat('ü', $repeat), 'b')"));
+	is_deeply(
+		[ map { Encode::decode('UTF-8', $_) =~ s/"timestamp": "[^"]*"/"timestamp": TIME/r } heard($latin) ],
+		[ $repeat == 1 ? 'mode_switch {"user_id": "é", "from_mode": "ü", "to_mode": "b", "confidence": null, "timestamp": TIME}' : 'mode_switch {"user_id": "é", "truncated": true}' ],
+		"a LATIN1 database, $repeat character(s)");
 }
-is($node->safe_psql('postgres', 'SELECT count(*) FROM moves'), 6, 'every row was stored');
-
-# Another session hears of it after the commit.
-my $listener = $node->background_psql('postgres');
-$listener->query_safe('LISTEN mode_switch');
-$node->safe_psql('postgres', q{INSERT INTO switches (user_id, to_mode) VALUES ('heard', 'x')});
-my $heard = '';
-wait_until('the listener hears', sub { $heard .= $listener->query('SELECT 1'); return $heard =~ /heard/; });
-like($heard, qr/"mode_switch" with payload "\{"user_id": "heard", /, 'another session hears of a switch');
+$latin->quit;
 $listener->quit;
-
-# Whoever writes needs no right of ours: the trigger's maker had it.
-$node->safe_psql('postgres', q{CREATE ROLE app LOGIN; GRANT INSERT ON switches TO app; GRANT USAGE ON SEQUENCE switches_id_seq TO app});
-@told = told(q{SET ROLE app; INSERT INTO switches (user_id, to_mode) VALUES ('by app', 'x')});
-is(scalar @told, 1, 'a role with INSERT alone is told of');
-
-# A listening prepared transaction is the server's to refuse; a database in another encoding is ours to serve.
-$node->safe_psql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0});
-create_store($node, 'latin');
-$node->safe_psql('latin', q{
-	CREATE TABLE switches (user_id text, from_mode text, to_mode text);
-	CREATE TRIGGER tell AFTER INSERT ON switches FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
-$told = payload('mode_switch', q{SET client_encoding = 'UTF8'; INSERT INTO switches VALUES ('jürgen', 'a', 'b')}, database => 'latin');
-is($told->{user_id}, 'jürgen', 'LATIN1 text is told');
-$told = payload('mode_switch', q{INSERT INTO switches SELECT repeat(chr(252), 9000), 'a', 'b'}, database => 'latin');
-is(keys_of($told), 'truncated,user_id', 'and cut');
-$node->safe_psql('postgres', q{CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0});
-create_store($node, 'bytes');
-$node->safe_psql('bytes', q{
-	CREATE TABLE switches (user_id text, from_mode text, to_mode text);
-	CREATE TRIGGER tell AFTER INSERT ON switches FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
-@told = told(q{INSERT INTO switches VALUES (E'\xff\xfe', 'a', 'b')}, database => 'bytes');
-is(scalar @told, 1, 'bytes that are no text of any encoding cost no row');
-
-# A queue that a sleeping listener lets run full costs no row. (Before 17 the queue holds 8 GB: too much for a test.)
-SKIP:
-{
-	skip 'the size of the queue cannot be set', 3 if $node->pg_version < 17;
-	$node->append_conf('postgresql.conf', 'max_notify_queue_pages = 64');
-	$node->restart;
-	my $sleeper = $node->background_psql('postgres');
-	$sleeper->query_safe('LISTEN something');
-	$sleeper->query_safe('BEGIN; SELECT 1');
-	$node->safe_psql('postgres', q{DO $$
-		BEGIN
-			FOR i IN 1 .. 80 LOOP
-				EXIT WHEN pg_notification_queue_usage() > 0.95;
-				PERFORM pg_notify('something', i || repeat('x', 7900));
-				COMMIT;
-			END LOOP;
-		END $$});
-	cmp_ok($node->safe_psql('postgres', 'SELECT pg_notification_queue_usage()'), '>', 0.95, 'the queue is nearly full');
-	my ($out, $err) = ('', '');
-	$node->psql('postgres', q{INSERT INTO switches (user_id, to_mode) VALUES ('in silence', 'x')}, stdout => \$out, stderr => \$err);
-	like($err, qr/WARNING:  channel mode_switch was not told: the notification queue is nearly full/, 'a warning says so');
-	is($node->safe_psql('postgres', q{SELECT count(*) FROM switches WHERE user_id = 'in silence'}), 1, 'and the row is stored');
-	$sleeper->query_safe('COMMIT');
-	$sleeper->quit;
-}
+store_is_sound($node, 'postgres', 'notify');
 
 $node->stop;
 done_testing();
