@@ -118,29 +118,49 @@ is($ask->(q{SELECT count(*) FROM (SELECT events.append_event('held:1', 'e', '{}'
 
 # Over the border to a month that nobody has made: one waits for a stream since before it, two come behind it. None
 # fails, whoever makes the month.
-set_clock('2022-01-31 23:59:55');
-$late->query_safe('BEGIN');
-$late->query_safe("SELECT events.append_event('hot:1', 'e', '{}', 'holds')");
 my @waiting;
 sub append_behind
 {
-	my ($who) = @_;
+	my ($who, @streams) = @_;
 	my $told = { out => '', err => '' };
+	my $array = join ', ', map { "'$_'" } @streams;
 	$told->{run} = IPC::Run::start(
-		[ $timed->installed_command('psql'), '-XAtq', '-d', $timed->connstr('postgres'), '-c', "SELECT events.append_event('hot:1', 'e', '{}', '$who') IS NOT NULL" ],
+		[ $timed->installed_command('psql'), '-XAtq', '-d', $timed->connstr('postgres'), '-c',
+			"SELECT string_agg(stream_id || ' ' || stream_version, ' ') FROM events.append_events(ARRAY[$array], array_fill('e'::text, ARRAY[" . @streams . "]), array_fill('{}'::jsonb, ARRAY[" . @streams . "]), '$who')" ],
 		'>', \$told->{out}, '2>', \$told->{err});
 	push @waiting, $told;
 	wait_until("$who waits", sub { sessions_waiting($timed) == @waiting });
 	return;
 }
-append_behind('before');
+sub what_they_got
+{
+	$_->{run}->finish for @waiting;
+	my $got = join '', map { $_->{out} . $_->{err} } @waiting;
+	@waiting = ();
+	return $got;
+}
+set_clock('2022-01-31 23:59:55');
+$ask->(q{SELECT events.append_event('hot:1', 'e', '{}')});
+$late->query_safe('BEGIN');
+$late->query_safe(q{SELECT events.append_event('hot:1', 'e', '{}')});
+append_behind('before', 'hot:1');
 set_clock('2022-02-01 00:00:05');
-append_behind('behind');
-append_behind('last');
+append_behind('behind', 'hot:1');
+append_behind('last', 'hot:1');
 $late->query_safe('COMMIT');
-$_->{run}->finish for @waiting;
-is(join('', map { $_->{out} . $_->{err} } @waiting), "t\nt\nt\n", 'no append over the border fails');
-is($ask->(q{SELECT count(*) FROM events.replay_stream('hot:1')}), 4, 'all of them are stored');
+is(what_they_got(), "hot:1 3\nhot:1 4\nhot:1 5\n", 'one who waits since before the border and those behind it all append');
+
+# One who waits since before the border comes to a stream that has gone on to the new month meanwhile.
+set_clock('2022-04-30 23:59:55');
+$ask->(q{SELECT events.append_event('hot:2', 'e', '{}'), events.append_event('hot:3', 'e', '{}')});
+$late->query_safe('BEGIN');
+$late->query_safe(q{SELECT events.append_event('hot:2', 'e', '{}')});
+append_behind('before', 'hot:2', 'hot:3');
+set_clock('2022-05-01 00:00:05');
+$ask->(q{SELECT events.append_event('hot:3', 'e', '{}')});
+$late->query_safe('COMMIT');
+is(what_they_got(), "hot:2 3 hot:3 3\n", 'one who waits since before the border appends to a stream that went on behind it');
+check_store($timed, 'the border below waiting appends');
 
 # Many sessions on a few streams while the clock goes over borders, on to a month that is not there, and back
 set_clock('2022-06-30 23:59:58');
