@@ -40,10 +40,13 @@ SELECT count(*), count(DISTINCT g), bool_and(g < before) AS in_order FROM (
 -- the indexes are used: scans of each within this transaction
 SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
 ANALYZE events.event_store;
-CREATE FUNCTION t.scans(p_index text) RETURNS bigint LANGUAGE sql AS $$ SELECT pg_stat_get_xact_numscans(('events.' || p_index)::regclass) $$;
+CREATE FUNCTION t.scans(p_index text) RETURNS bigint LANGUAGE sql AS $$ SELECT coalesce(pg_stat_get_xact_numscans(('events.' || p_index)::regclass), 0) $$;
 BEGIN;
+-- what a statement before has counted may not have been handed to the collector yet: differences
+SELECT t.scans('idx_event_store_event_data_gin_' || :'month') AS gin, t.scans('idx_event_store_position_' || :'month') AS position,
+       t.scans('idx_event_store_created_at_' || :'month') + t.scans('idx_event_store_type_time_' || :'month') AS time \gset
 SELECT count(*) FROM events.find_events('{"kind": "rare"}');
-SELECT t.scans('idx_event_store_event_data_gin_' || :'month') > 0 AS gin, t.scans('idx_event_store_position_' || :'month') > 0 AS position;
+SELECT t.scans('idx_event_store_event_data_gin_' || :'month') > :gin AS gin, t.scans('idx_event_store_position_' || :'month') > :position AS position;
 SELECT count(*) FROM events.events_by_time(:'a', :'b'::timestamptz + interval '1 microsecond', p_limit := 10);
-SELECT t.scans('idx_event_store_created_at_' || :'month') > 0 OR t.scans('idx_event_store_type_time_' || :'month') > 0 AS time;
+SELECT t.scans('idx_event_store_created_at_' || :'month') + t.scans('idx_event_store_type_time_' || :'month') > :time AS time;
 ROLLBACK;

@@ -22,6 +22,19 @@ namespace {
 
 EventIdMaker id_maker;
 
+// The time of the last append of a transaction: who has one holds streams.
+struct LastAppend {
+	FullTransactionId transaction = InvalidFullTransactionId;
+	int64 time = 0;
+};
+LastAppend last_append;
+
+bool
+HoldsStreams() {
+	const FullTransactionId current = GetTopFullTransactionIdIfAny();
+	return FullTransactionIdIsValid(current) && FullTransactionIdEquals(current, last_append.transaction);
+}
+
 // What the lock on a stream's row showed.
 struct LockedStream {
 	StreamRow row;
@@ -77,12 +90,13 @@ class Appending {
 	}
 
   private:
-	// The month of now is made before any stream is locked: months, then streams, then ids is the order of every append.
+	// The month of now is made before any stream is locked: months, then streams, then ids is the order of every append;
+	// a transaction that holds streams from earlier waits for no month.
 	void
 	OpenStore() {
 		OpenEvents();
 		now_ = GetCurrentTimestamp();
-		EnsureMonth(now_);
+		EnsureMonthOfNow();
 		Call([this] { rows_ = OpenStreamRows(RowExclusiveLock); });
 		OpenWriter();
 	}
@@ -100,14 +114,20 @@ class Appending {
 	}
 
 	void
-	EnsureMonth(int64 micros) {
-		const bool exists = Call([&] { return OidIsValid(FindPartition(events_, micros).relid); });
+	EnsureMonthOfNow() {
+		const bool exists = Call([this] { return OidIsValid(FindPartition(events_, now_).relid); });
 		if (exists) {
 			return;
 		}
 		// the maker refuses while anybody in this session has the table open, us included
 		Call([this] { table_close(events_, NoLock); });
-		MakeMonths(Month::FromMicros(micros), 1 + kMonthsAhead);
+		const Month month = Month::FromMicros(now_);
+		if (!HoldsStreams()) {
+			MakeMonths(month, 1 + kMonthsAhead);
+		} else if (!MakeMonthsUnlessBusy(month, 1 + kMonthsAhead)) {
+			// who makes the month may wait for a stream of ours: this append keeps the time of the last one
+			now_ = last_append.time;
+		}
 		OpenEvents();
 	}
 
@@ -118,6 +138,7 @@ class Appending {
 		for (std::size_t i = 0; i < streams.size(); i++) {
 			LockStream(&streams[i], &locked_[i]);
 		}
+		last_append = {Call([] { return GetTopFullTransactionId(); }), now_};
 	}
 
 	void
@@ -128,7 +149,8 @@ class Appending {
 			if (locked->row.found) {
 				break;
 			}
-			const int32 month = Month::FromMicros(GetCurrentTimestamp()).StartDays();
+			// not behind the month of its first event, which is that of now or a later one
+			const int32 month = Month::FromMicros(now_).StartDays();
 			const bool inserted = Call([&] { return InsertStreamRow(rows_, tenant_.text, stream_id, month); });
 			if (inserted) {
 				// version 0: nobody else can see the stream before this transaction ends

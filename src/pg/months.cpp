@@ -95,33 +95,50 @@ MakeMonth(Month month) {
 	});
 }
 
+bool
+MissingMonths(Month first, int count) {
+	for (int i = 0; i < count; i++) {
+		if (!MonthExists(Month::FromIndex(first.index() + i))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+// One maker at a time: the others wait here for its transaction and then find the months made. Returns how many were
+// made, -1 where it may not wait and another is at it.
+int
+MakeLocked(Month first, int count, bool wait) {
+	const bool locked = Call([wait] {
+		LOCKTAG tag;
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kMonthLockClass);
+		const LockAcquireResult result = LockAcquire(&tag, ExclusiveLock, false, !wait);
+		AcceptInvalidationMessages();
+		return result != LOCKACQUIRE_NOT_AVAIL;
+	});
+	if (!locked) {
+		return -1;
+	}
+	int made = 0;
+	for (Month month = first; month.index() < first.index() + count; month = month.Next()) {
+		if (!MonthExists(month)) {
+			MakeMonth(month);
+			made++;
+		}
+	}
+	return made;
+}
+
 } // namespace
 
 int
 MakeMonths(Month first, int count) {
-	int made = 0;
-	bool locked = false;
-	for (Month month = first; month.index() < first.index() + count; month = month.Next()) {
-		if (MonthExists(month)) {
-			continue;
-		}
-		if (!locked) {
-			// One maker at a time: the others wait here for its transaction and then find the months made.
-			Call([] {
-				LOCKTAG tag;
-				SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kMonthLockClass);
-				(void)LockAcquire(&tag, ExclusiveLock, false, false);
-				AcceptInvalidationMessages();
-			});
-			locked = true;
-			if (MonthExists(month)) {
-				continue;
-			}
-		}
-		MakeMonth(month);
-		made++;
-	}
-	return made;
+	return MissingMonths(first, count) ? MakeLocked(first, count, /*wait=*/true) : 0;
+}
+
+bool
+MakeMonthsUnlessBusy(Month first, int count) {
+	return MakeLocked(first, count, /*wait=*/false) >= 0;
 }
 
 } // namespace auren::pg

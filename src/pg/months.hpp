@@ -13,6 +13,12 @@ namespace auren::pg {
  */
 int MakeMonths(Month first, int count);
 
+/*
+ * The same, but waits for nobody: false, and nothing made, while another transaction is making months. For one that holds
+ * streams already: the maker may be waiting for one of them.
+ */
+bool MakeMonthsUnlessBusy(Month first, int count);
+
 // What an append that needs a month makes beyond it, so that the appends of the next months wait for nobody.
 inline constexpr int kMonthsAhead = 2;
 

@@ -162,6 +162,21 @@ $late->query_safe('COMMIT');
 is(what_they_got(), "hot:2 3 hot:3 3\n", 'one who waits since before the border appends to a stream that went on behind it');
 check_store($timed, 'the border below waiting appends');
 
+# A transaction that holds a stream since before the border appends again, while who makes the new month waits for it.
+set_clock('2023-01-31 23:59:55');
+$ask->('SELECT events.create_monthly_partitions(0)');
+$late->query_safe('BEGIN');
+$late->query_safe(q{SELECT events.append_event('hot:4', 'e', '{}')});
+set_clock('2023-02-01 00:00:05');
+append_behind('maker', 'hot:4');
+$late->query_safe(q{SELECT events.append_event('hot:4', 'e', '{}')});
+$late->query_safe(q{SELECT count(*) FROM events.append_events('{hot:4,hot:5}', '{e,e}', ARRAY['{}', '{}']::jsonb[])});
+$late->query_safe('COMMIT');
+is(what_they_got(), "hot:4 4\n", 'neither waits for the other for ever');
+is(where_is('hot:4'), "1|events.event_store_2023_01\n2|events.event_store_2023_01\n3|events.event_store_2023_01\n4|events.event_store_2023_02",
+	'the transaction stays in the month in which it holds the stream');
+check_store($timed, 'a stream held over the border');
+
 # Many sessions on a few streams while the clock goes over borders, on to a month that is not there, and back
 set_clock('2022-06-30 23:59:58');
 $ask->('SELECT events.create_monthly_partitions(1)');
