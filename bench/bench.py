@@ -29,7 +29,7 @@ NEEDS_EXTENSION = {"months"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15
-ATTEMPTS = 6
+ATTEMPTS = 5
 
 
 class Bench:
