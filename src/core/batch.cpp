@@ -139,7 +139,9 @@ AppendPlan::AssignVersions() {
 		}
 		CheckExpectedVersion(stream.id, stream.expected, stream.version);
 		if (stream.version > std::numeric_limits<std::int64_t>::max() - static_cast<std::int64_t>(stream.new_events)) {
-			throw DomainError("22003", "stream \"" + std::string(stream.id) + "\" is full", "Its version is the largest bigint.");
+			throw DomainError("22003", "stream \"" + std::string(stream.id) + "\" is full",
+			                  "It is at version " + std::to_string(stream.version) + "; the largest version is that of a bigint.",
+			                  "Append to another stream.");
 		}
 	}
 	for (Element &element : elements_) {

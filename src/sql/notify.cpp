@@ -131,7 +131,7 @@ class Firing {
 		}
 		const int time = FirstOf(channel_.time_columns);
 		Add(&fields, "timestamp", time > 0 ? Read(row, time) : Now(), false);
-		Send(ComposePayload(fields));
+		Send(InServerEncoding(fields).c_str());
 	}
 
   private:
@@ -309,10 +309,22 @@ class Firing {
 		fields->push_back({name, value.kind, value.text, identifying});
 	}
 
+	// The limit is one of bytes as the server keeps them: in some encodings a text has more of them than in UTF-8.
+	static std::string
+	InServerEncoding(const std::vector<PayloadField> &fields) {
+		for (std::size_t limit = kMaxPayloadBytes;; limit /= 2) {
+			const std::string payload = ComposePayload(fields, limit);
+			const char *utf8 = payload.c_str();
+			const int length = static_cast<int>(payload.size());
+			const std::string converted = Call([&] { return static_cast<const char *>(pg_any_to_server(utf8, length, PG_UTF8)); });
+			if (converted.size() <= kMaxPayloadBytes) {
+				return converted;
+			}
+		}
+	}
+
 	void
-	Send(const std::string &payload) const {
-		const char *utf8 = payload.c_str();
-		const int length = static_cast<int>(payload.size());
+	Send(const char *payload) const {
 		const char *channel = channel_.name;
 		Call([&] {
 			// a queue that a sleeping listener lets run full would fail the commit: what is told then is not worth a row
@@ -323,7 +335,7 @@ class Firing {
 				                  errhint("pg_stat_activity shows the listener that sleeps in a transaction.")));
 				return;
 			}
-			Async_Notify(channel, pg_any_to_server(utf8, length, PG_UTF8));
+			Async_Notify(channel, payload);
 		});
 	}
 

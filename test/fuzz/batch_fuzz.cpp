@@ -1,4 +1,5 @@
-// A batch does what the plain model does: the same fates and versions, or the same refusal.
+// A batch does what the plain model does: the same fates and versions, or the same refusal. PlanAppend throws for what
+// an outcome does not show: versions that are not dense, a refused batch that gave some, streams or ids out of order.
 
 #include <cstdio>
 #include <cstdlib>
@@ -13,10 +14,13 @@ extern "C" int
 LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
 	Bytes bytes(data, size);
 	ModelStore store;
-	for (const char *name : {"a", "b", "c"}) {
+	// one the beginning of another, one above 7 bits
+	static const char *const names[] = {"a", "ab", "\xC3\xBC"};
+	for (const char *name : names) {
 		const std::uint8_t what = bytes.Byte();
 		if (what % 2 == 1) {
-			store.streams[name] = {1 + what / 8 % 4, what / 64 == 3};
+			const std::int64_t version = 1 + what / 8 % 4;
+			store.streams[name] = {what % 8 == 7 ? INT64_MAX - version : version, what / 64 == 3};
 		}
 	}
 	for (std::uint8_t id = 0; id < 4; id++) {
@@ -28,7 +32,7 @@ LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
 	std::vector<ModelElement> batch;
 	while (!bytes.empty() && batch.size() < 40) {
 		const std::uint8_t what = bytes.Byte();
-		ModelElement element{std::string(1, static_cast<char>('a' + what % 3)), "t", std::to_string(what / 4 % 2), "m", {}, {}};
+		ModelElement element{names[what % 3], "t", std::to_string(what / 4 % 2), "m", {}, {}};
 		if (what & 64) {
 			element.id = bytes.Byte() % 6;
 		}

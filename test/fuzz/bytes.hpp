@@ -31,6 +31,24 @@ class Bytes {
 		}
 		return text;
 	}
+	// a text that follows a form is seldom met with bytes at random: each is one of these characters
+	std::string
+	TextOf(const std::string &characters, std::size_t most) {
+		std::string text;
+		for (std::size_t n = Byte() % (most + 1); n > 0 && left_ > 0; n--) {
+			text += characters[Byte() % characters.size()];
+		}
+		return text;
+	}
+	// makes a long text of a short one with few bytes of input
+	std::string
+	Repeated(const std::string &text, std::size_t most) {
+		std::string all;
+		for (std::size_t n = Byte() % (most + 1); n > 0; n--) {
+			all += text;
+		}
+		return all;
+	}
 
   private:
 	const std::uint8_t *data_;

@@ -294,6 +294,16 @@ foreach my $repeat (1, 10000)
 		"a LATIN1 database, $repeat character(s)");
 }
 $latin->quit;
+
+# An encoding in which a text has more bytes than in UTF-8: the limit is that of the server.
+$node->safe_psql('postgres', q{CREATE DATABASE japan TEMPLATE template0 ENCODING 'EUC_JP' LC_COLLATE 'C' LC_CTYPE 'C'});
+$node->safe_psql(
+	'japan', q{
+	CREATE EXTENSION auren_events;
+	CREATE TABLE mode_switch_history (user_id text, from_mode text, to_mode text);
+	CREATE TRIGGER tell AFTER INSERT ON mode_switch_history FOR EACH ROW EXECUTE FUNCTION events.notify_mode_switch()});
+$node->safe_psql('japan', Encode::encode('UTF-8', "SET client_encoding = 'UTF8'; INSERT INTO mode_switch_history VALUES (repeat('é', 3900), 'a', 'b'), ('u', repeat('é', 3900), 'b')"));
+is($node->safe_psql('japan', 'SELECT count(*) FROM mode_switch_history'), 2, 'rows whose texts are over the limit in EUC_JP alone are stored');
 $listener->quit;
 store_is_sound($node, 'postgres', 'notify');
 

@@ -37,7 +37,7 @@ CheckMonth(int year, int month, std::int32_t first_day) {
 		const std::int64_t micros = days * kMicrosPerDay;
 		ASSERT_EQ(Month::FromMicros(micros).index(), expected.index()) << "first microsecond of day " << day + 1;
 		ASSERT_EQ(Month::FromMicros(micros + kMicrosPerDay - 1).index(), expected.index())
-		    << "last microsecond of day " << day + 1;
+			<< "last microsecond of day " << day + 1;
 	}
 }
 
@@ -63,8 +63,12 @@ TEST(Month, AgreesWithACalendarBackward) {
 }
 
 TEST(Month, KnowsTheLeapYearsOfCenturies) {
-	const auto days_of = [](Month month) { return month.Next().StartDays() - month.StartDays(); };
-	const auto february = [](int year) { return Month::FromIndex((year - 2000) * 12 + 1); };
+	const auto days_of = [](Month month) {
+		return month.Next().StartDays() - month.StartDays();
+	};
+	const auto february = [](int year) {
+		return Month::FromIndex((year - 2000) * 12 + 1);
+	};
 	EXPECT_EQ(days_of(february(1600)), 29);
 	EXPECT_EQ(days_of(february(1900)), 28);
 	EXPECT_EQ(days_of(february(2000)), 29);
@@ -158,13 +162,16 @@ TEST(Month, HoldsTheRangeOfTheServersTimes) {
 
 // 'infinity' and '-infinity' are the ends of the integers; the sanitizers watch the arithmetic.
 TEST(Month, TakesInfiniteTimes) {
-	EXPECT_TRUE(Month::FromMicros(9'223'371'331'200'000'000 - 1) < Month::FromMicros(std::numeric_limits<std::int64_t>::max()));
-	EXPECT_TRUE(Month::FromMicros(std::numeric_limits<std::int64_t>::min()) < Month::FromMicros(-211'813'488'000'000'000));
+	EXPECT_TRUE(Month::FromMicros(9'223'371'331'200'000'000 - 1) <
+				Month::FromMicros(std::numeric_limits<std::int64_t>::max()));
+	EXPECT_TRUE(Month::FromMicros(std::numeric_limits<std::int64_t>::min()) <
+				Month::FromMicros(-211'813'488'000'000'000));
 	EXPECT_TRUE(Month() < Month::FromDays(std::numeric_limits<std::int32_t>::max()));
 	EXPECT_TRUE(Month::FromDays(std::numeric_limits<std::int32_t>::min()) < Month());
-	EXPECT_LE(Month::FromDays(std::numeric_limits<std::int32_t>::max()).StartDays(), std::numeric_limits<std::int32_t>::max());
+	EXPECT_LE(Month::FromDays(std::numeric_limits<std::int32_t>::max()).StartDays(),
+			  std::numeric_limits<std::int32_t>::max());
 	EXPECT_GT(Month::FromDays(std::numeric_limits<std::int32_t>::max()).StartDays(),
-	          std::numeric_limits<std::int32_t>::max() - 31);
+			  std::numeric_limits<std::int32_t>::max() - 31);
 }
 
 } // namespace
