@@ -145,13 +145,13 @@ class Appending {
 	LockStream(AppendPlan::Stream *stream, LockedStream *locked) {
 		const Datum stream_id = DatumOfStream(stream);
 		for (int turn = 0;; turn++) {
-			locked->row = Call([&] { return LockStreamRow(rows_, tenant_.text, stream_id); });
+			locked->row = Call([&] { return LockStreamRow(&rows_, tenant_.text, stream_id); });
 			if (locked->row.found) {
 				break;
 			}
 			// not behind the month of its first event, which is that of now or a later one
 			const int32 month = Month::FromMicros(now_).StartDays();
-			const bool inserted = Call([&] { return InsertStreamRow(rows_, tenant_.text, stream_id, month); });
+			const bool inserted = Call([&] { return InsertStreamRow(&rows_, tenant_.text, stream_id, month); });
 			if (inserted) {
 				// version 0: nobody else can see the stream before this transaction ends
 				locked->row.last_month = month;
@@ -352,7 +352,7 @@ class Appending {
 			if (!locked.row.found) {
 				// inserted by this call, a moment before the month ended
 				const Datum stream_id = DatumOfStream(&streams[i]);
-				locked.row = Call([&] { return LockStreamRow(rows_, tenant_.text, stream_id); });
+				locked.row = Call([&] { return LockStreamRow(&rows_, tenant_.text, stream_id); });
 			}
 			Call([&] { SetLastMonth(rows_, locked.row, month); });
 		}

@@ -60,6 +60,17 @@ MayExecute(Oid role, Oid function) {
 #endif
 }
 
+// ReadRecentBuffer
+//   16: RelFileNode became RelFileLocator, and the relation's field with it
+inline bool
+PinRecentBuffer(Relation relation, BlockNumber block, Buffer buffer) {
+#if PG_VERSION_NUM >= 160000
+	return ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, buffer);
+#else
+	return ReadRecentBuffer(relation->rd_node, MAIN_FORKNUM, block, buffer);
+#endif
+}
+
 // _bt_getroot
 //   16: + the heap relation, which only an access for writing needs
 inline Buffer

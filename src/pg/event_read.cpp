@@ -251,7 +251,7 @@ BeginStreamScan(StreamScan *scan, Datum tenant, Datum stream, int64 from_version
 	scan->context = CurrentMemoryContext;
 
 	StreamRows rows = OpenStreamRows(AccessShareLock);
-	const StreamRow row = ReadStreamRow(rows, tenant, stream, snapshot);
+	const StreamRow row = ReadStreamRow(&rows, tenant, stream, snapshot);
 	Close(rows);
 	if (!row.found || from_version > to_version) {
 		scan->finished = true;

@@ -88,6 +88,77 @@ CommittedRowExists(Relation heap, Relation pkey, ScanKey keys, int key_count) {
 	}
 }
 
+Relation
+Pkey(StreamRows *rows) {
+	if (rows->pkey == nullptr) {
+		rows->pkey = index_open(Oids().stream_rows_pkey, rows->mode);
+	}
+	return rows->pkey;
+}
+
+/*
+ * Where this session found the rows that it locked last: a session appends to the same streams again and again, and
+ * their rows move once a month at most. What is remembered is a hint: the page must still be in the buffer that it was
+ * in, and the row must be live and of the stream that is asked for, else the index is asked.
+ */
+struct RememberedRow {
+	uint64 hash;
+	ItemPointerData tid;
+	Buffer buffer; // InvalidBuffer: nothing is remembered here
+};
+constexpr int kRememberedRows = 4096; // a power of two; 96 kB
+RememberedRow remembered_rows[kRememberedRows];
+
+uint64
+HashOf(Datum text, uint64 seed) {
+	const char *datum = DatumGetPointer(text);
+	return hash_bytes_extended(reinterpret_cast<const unsigned char *>(VARDATA_ANY(datum)),
+	                           static_cast<int>(VARSIZE_ANY_EXHDR(datum)), seed);
+}
+
+// The place of a stream, emptied if another one's row is remembered there.
+RememberedRow *
+RememberedFor(Datum tenant, Datum stream) {
+	const uint64 hash = HashOf(stream, HashOf(tenant, 0));
+	RememberedRow *remembered = &remembered_rows[hash % kRememberedRows];
+	if (remembered->hash != hash) {
+		remembered->hash = hash;
+		remembered->buffer = InvalidBuffer;
+	}
+	return remembered;
+}
+
+bool
+SameText(Datum a, Datum b) {
+	const char *x = DatumGetPointer(a);
+	const char *y = DatumGetPointer(b);
+	return !VARATT_IS_COMPRESSED(x) && !VARATT_IS_EXTERNAL(x) && VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) &&
+	       std::memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(y)) == 0;
+}
+
+bool
+FetchRemembered(Relation heap, const RememberedRow *remembered, Datum tenant, Datum stream, TupleTableSlot *slot) {
+	// the page may have gone from the file meanwhile: it is only read while it is pinned where it was
+	if (!BufferIsValid(remembered->buffer) ||
+	    !compat::PinRecentBuffer(heap, ItemPointerGetBlockNumber(&remembered->tid), remembered->buffer)) {
+		return false;
+	}
+	ItemPointerData tid = remembered->tid;
+	bool live = table_tuple_fetch_row_version(heap, &tid, SnapshotSelf, slot);
+	ReleaseBuffer(remembered->buffer);
+	if (live) {
+		slot_getsomeattrs(slot, kRowStream + 1);
+		live = SameText(slot->tts_values[kRowTenant], tenant) && SameText(slot->tts_values[kRowStream], stream);
+	}
+	return live;
+}
+
+void
+Remember(RememberedRow *remembered, TupleTableSlot *slot) {
+	remembered->tid = slot->tts_tid;
+	remembered->buffer = reinterpret_cast<BufferHeapTupleTableSlot *>(slot)->buffer;
+}
+
 bool
 InsertIndexEntry(Relation heap, Relation index, TupleTableSlot *slot, IndexUniqueCheck check) {
 	IndexInfo *info = BuildIndexInfo(index);
@@ -129,40 +200,43 @@ InsertOtherIndexEntries(Relation heap, Relation pkey, TupleTableSlot *slot) {
 
 StreamRows
 OpenStreamRows(LOCKMODE mode) {
-	StreamRows rows;
-	rows.heap = table_open(Oids().stream_rows, mode);
-	rows.pkey = index_open(Oids().stream_rows_pkey, mode);
-	return rows;
+	return {table_open(Oids().stream_rows, mode), nullptr, mode};
 }
 
 void
 Close(const StreamRows &rows) {
-	index_close(rows.pkey, NoLock);
+	if (rows.pkey != nullptr) {
+		index_close(rows.pkey, NoLock);
+	}
 	table_close(rows.heap, NoLock);
 }
 
 StreamRow
-LockStreamRow(const StreamRows &rows, Datum tenant, Datum stream) {
-	const Datum keys[2] = {tenant, stream};
-	TupleTableSlot *slot = table_slot_create(rows.heap, nullptr);
+LockStreamRow(StreamRows *rows, Datum tenant, Datum stream) {
+	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
+	RememberedRow *remembered = RememberedFor(tenant, stream);
 	StreamRow row;
 	row.found = false;
 	// Bounded: each turn means that the row was moved between the look and the lock.
 	for (int turn = 0; turn < 1000; turn++) {
 		CHECK_FOR_INTERRUPTS();
-		if (!FindLast(rows.heap, rows.pkey, keys, kTextKeys, 2, slot)) {
-			break;
+		if (turn > 0 || !FetchRemembered(rows->heap, remembered, tenant, stream, slot)) {
+			const Datum keys[2] = {tenant, stream};
+			if (!FindLast(rows->heap, Pkey(rows), keys, kTextKeys, 2, slot)) {
+				break;
+			}
 		}
 		ItemPointerData tid = slot->tts_tid;
 		TM_FailureData failure;
 		const TM_Result result =
-		    table_tuple_lock(rows.heap, &tid, SnapshotSelf, slot, GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+		    table_tuple_lock(rows->heap, &tid, SnapshotSelf, slot, GetCurrentCommandId(false), LockTupleNoKeyExclusive,
 		                     LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 		// Invisible: a row that this very command wrote, which it also has locked.
 		if (result == TM_Ok || result == TM_Invisible || result == TM_SelfModified) {
 			row = RowFrom(slot);
+			Remember(remembered, slot);
 			if (IsolationIsSerializable()) {
-				CheckForSerializableConflictIn(rows.heap, &row.tid, ItemPointerGetBlockNumber(&row.tid));
+				CheckForSerializableConflictIn(rows->heap, &row.tid, ItemPointerGetBlockNumber(&row.tid));
 			}
 			break;
 		}
@@ -216,7 +290,7 @@ InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Da
 }
 
 bool
-InsertStreamRow(const StreamRows &rows, Datum tenant, Datum stream, int32 month) {
+InsertStreamRow(StreamRows *rows, Datum tenant, Datum stream, int32 month) {
 	static const int key_columns[2] = {kRowTenant, kRowStream};
 	Datum values[kStreamRowColumns];
 	bool isnull[kStreamRowColumns] = {};
@@ -227,7 +301,7 @@ InsertStreamRow(const StreamRows &rows, Datum tenant, Datum stream, int32 month)
 	values[kRowLastMonth] = DateADTGetDatum(month);
 	values[kRowDroppedVersion] = Int64GetDatum(0);
 	isnull[kRowClosedAt] = isnull[kRowClosedBy] = isnull[kRowClosedReason] = true;
-	return InsertUnlessThere(rows.heap, rows.pkey, key_columns, values, isnull);
+	return InsertUnlessThere(rows->heap, Pkey(rows), key_columns, values, isnull);
 }
 
 void
@@ -258,12 +332,12 @@ SetClosed(const StreamRows &rows, const StreamRow &row, bool closed, Datum by, D
 }
 
 StreamRow
-ReadStreamRow(const StreamRows &rows, Datum tenant, Datum stream, Snapshot snapshot) {
+ReadStreamRow(StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot) {
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
-	TupleTableSlot *slot = table_slot_create(rows.heap, nullptr);
-	IndexScanDesc scan = compat::BeginIndexScan(rows.heap, rows.pkey, snapshot, 2);
+	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, Pkey(rows), snapshot, 2);
 	index_rescan(scan, keys, 2, nullptr, 0);
 	StreamRow row;
 	row.found = false;

@@ -17,10 +17,11 @@ struct StreamRow {
 	bool closed;
 };
 
-// events.stream_rows with its key's index, open.
+// events.stream_rows, open; its key's index is opened by the first function that needs it.
 struct StreamRows {
 	Relation heap;
 	Relation pkey;
+	LOCKMODE mode;
 };
 StreamRows OpenStreamRows(LOCKMODE mode);
 void Close(const StreamRows &rows);
@@ -30,20 +31,20 @@ void Close(const StreamRows &rows);
  * who holds it, and returns its newest state. Not found: there is none, or only one that another transaction has not
  * committed. Registers the append with SERIALIZABLE readers of the stream.
  */
-StreamRow LockStreamRow(const StreamRows &rows, Datum tenant, Datum stream);
+StreamRow LockStreamRow(StreamRows *rows, Datum tenant, Datum stream);
 
 /*
  * Inserts the row of a new stream. False when another transaction's row came first: it has committed, or it was waited
  * for; look again.
  */
-bool InsertStreamRow(const StreamRows &rows, Datum tenant, Datum stream, int32 month);
+bool InsertStreamRow(StreamRows *rows, Datum tenant, Datum stream, int32 month);
 
 // Changes a locked row.
 void SetLastMonth(const StreamRows &rows, const StreamRow &row, int32 month);
 void SetClosed(const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason);
 
 // The row as a snapshot sees it. Takes the predicate lock of a SERIALIZABLE reader.
-StreamRow ReadStreamRow(const StreamRows &rows, Datum tenant, Datum stream, Snapshot snapshot);
+StreamRow ReadStreamRow(StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot);
 
 /*
  * Inserts a row into a table of ours with one plain unique index, unless its key is there. Returns false when another

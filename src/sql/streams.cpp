@@ -27,7 +27,7 @@ SetStreamClosed(const pg::Text &stream, bool closed, Datum reason) {
 	const Locked locked = Call([&] {
 		Locked found;
 		found.rows = pg::OpenStreamRows(RowExclusiveLock);
-		found.row = pg::LockStreamRow(found.rows, tenant.text, stream.datum);
+		found.row = pg::LockStreamRow(&found.rows, tenant.text, stream.datum);
 		return found;
 	});
 	if (!locked.row.found) {
