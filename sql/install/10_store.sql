@@ -76,9 +76,9 @@ CREATE FUNCTION events.refuse_change() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_refuse_change';
 COMMENT ON FUNCTION events.refuse_change() IS 'trigger: refuses UPDATE, DELETE and TRUNCATE of events with ZE003';
 
-CREATE FUNCTION events.forget_bindings() RETURNS trigger
-	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_forget_bindings';
-COMMENT ON FUNCTION events.forget_bindings() IS 'trigger: makes all sessions read events.tenant_bindings anew';
+CREATE FUNCTION events.tell_sessions() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_tell_sessions';
+COMMENT ON FUNCTION events.tell_sessions() IS 'trigger: makes all sessions read a table of settings anew, events.tenant_bindings for one';
 
 -- ALWAYS: fires under session_replication_role = replica too. The row trigger is cloned to every month,
 -- the TRUNCATE trigger is not: the maker of a month gives it its own.
@@ -88,9 +88,9 @@ ALTER TABLE events.event_store ENABLE ALWAYS TRIGGER refuse_change;
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events.event_store
 	FOR EACH STATEMENT EXECUTE FUNCTION events.refuse_change();
 ALTER TABLE events.event_store ENABLE ALWAYS TRIGGER refuse_truncate;
-CREATE TRIGGER forget_bindings AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON events.tenant_bindings
-	FOR EACH STATEMENT EXECUTE FUNCTION events.forget_bindings();
-ALTER TABLE events.tenant_bindings ENABLE ALWAYS TRIGGER forget_bindings;
+CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON events.tenant_bindings
+	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
+ALTER TABLE events.tenant_bindings ENABLE ALWAYS TRIGGER tell_sessions;
 
 CREATE FUNCTION events.create_monthly_partitions(p_months_ahead integer DEFAULT 3) RETURNS integer
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_create_monthly_partitions';

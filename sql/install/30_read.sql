@@ -8,13 +8,19 @@ CREATE FUNCTION events.view_tenant() RETURNS text
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_view_tenant';
 COMMENT ON FUNCTION events.view_tenant() IS 'tenant whose rows the views show; 42501 while a policy on events.event_store applies to the caller, since a view would pass it by';
 
+-- Loads the module while a statement is planned, so that its functions in FROM give their rows one by one.
+CREATE FUNCTION events.stream_support(internal) RETURNS internal
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'auren_stream_support';
+COMMENT ON FUNCTION events.stream_support(internal) IS 'planner support of the functions that give events: rows expected, and streaming in FROM';
+
 CREATE FUNCTION events.replay_stream(
 	p_stream_id    text,
 	p_from_version bigint DEFAULT 1,
 	p_to_version   bigint DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
                  metadata jsonb, created_by text, global_position bigint)
-	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_replay_stream';
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT events.stream_support
+	AS 'MODULE_PATHNAME', 'auren_replay_stream';
 COMMENT ON FUNCTION events.replay_stream(text, bigint, bigint) IS 'events of a stream in order of version, from and to included';
 
 CREATE FUNCTION events.replay_stream_backward(
@@ -23,7 +29,8 @@ CREATE FUNCTION events.replay_stream_backward(
 	p_limit        integer DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
                  metadata jsonb, created_by text, global_position bigint)
-	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_replay_stream_backward';
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT events.stream_support
+	AS 'MODULE_PATHNAME', 'auren_replay_stream_backward';
 COMMENT ON FUNCTION events.replay_stream_backward(text, bigint, integer) IS 'events of a stream, newest first, from a version (included; NULL: the newest) and at most p_limit';
 
 CREATE FUNCTION events.last_event(p_stream_id text, p_event_type text DEFAULT NULL)
@@ -31,10 +38,6 @@ CREATE FUNCTION events.last_event(p_stream_id text, p_event_type text DEFAULT NU
 	               metadata jsonb, created_by text, global_position bigint)
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_last_event';
 COMMENT ON FUNCTION events.last_event(text, text) IS 'newest event of a stream, or its newest event of a type; no row when there is none';
-
-CREATE FUNCTION events.get_stream_state(p_stream_id text, p_to_version bigint DEFAULT NULL) RETURNS jsonb
-	LANGUAGE C STABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'auren_get_stream_state';
-COMMENT ON FUNCTION events.get_stream_state(text, bigint) IS 'state of a stream, now or at a version: each event type with the data of its latest event; {} for a stream without events';
 
 CREATE FUNCTION events.stream_version(p_stream_id text) RETURNS bigint
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_stream_version';
@@ -52,7 +55,8 @@ CREATE FUNCTION events.events_by_time(
 	p_after_position bigint  DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, event_type text, event_data jsonb,
                  created_at timestamptz, metadata jsonb, created_by text, global_position bigint)
-	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_events_by_time';
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT events.stream_support
+	AS 'MODULE_PATHNAME', 'auren_events_by_time';
 COMMENT ON FUNCTION events.events_by_time(timestamptz, timestamptz, text, integer, bigint) IS
 'events of a time range (from included, to not) in order of time and position; for the next page give the last row''s created_at as p_from and its global_position as p_after_position';
 

@@ -6,6 +6,7 @@ SELECT pg_catalog.pg_extension_config_dump('events.event_store', '');
 SELECT pg_catalog.pg_extension_config_dump('events.stream_rows', '');
 SELECT pg_catalog.pg_extension_config_dump('events.supplied_ids', '');
 SELECT pg_catalog.pg_extension_config_dump('events.tenant_bindings', '');
+SELECT pg_catalog.pg_extension_config_dump('events.declared_reducers', '');
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA events FROM PUBLIC;

@@ -14,6 +14,7 @@
 #include "pg/random.hpp"
 #include "pg/store.hpp"
 #include "pg/stream_row.hpp"
+#include "pg/table_row.hpp"
 #include "pg/tenant.hpp"
 
 namespace auren::pg {

@@ -82,6 +82,39 @@ BtreeRoot(Relation index) {
 #endif
 }
 
+// ExecutorRun for a query that is asked for one row at a time
+//   18: - execute_once
+inline void
+RunForOneRow(QueryDesc *desc) {
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(desc, ForwardScanDirection, 1);
+#else
+	ExecutorRun(desc, ForwardScanDirection, 1, false);
+#endif
+}
+
+// build_expression_pathkey: the pathkey of an order, NIL when the query has no use for it
+//   16: - the relations below an outer join
+inline List *
+PathkeysOf(PlannerInfo *root, Expr *expression, Oid op, Relids relids) {
+#if PG_VERSION_NUM >= 160000
+	return build_expression_pathkey(root, expression, op, relids, false);
+#else
+	return build_expression_pathkey(root, expression, nullptr, op, relids, false);
+#endif
+}
+
+// stringToQualifiedNameList
+//   16: + an error context
+inline List *
+QualifiedName(const char *text) {
+#if PG_VERSION_NUM >= 160000
+	return stringToQualifiedNameList(text, nullptr);
+#else
+	return stringToQualifiedNameList(text);
+#endif
+}
+
 } // namespace auren::pg::compat
 
 // PG_MODULE_MAGIC

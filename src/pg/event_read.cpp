@@ -14,8 +14,6 @@ const char *const kEventColumnList = "event_id, stream_id, stream_version, event
 
 namespace {
 
-constexpr long kFetchRows = 256;
-
 void
 ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
 	slot_getallattrs(slot);
@@ -46,16 +44,6 @@ Find(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlo
 	return event;
 }
 
-// The statements that are prepared here name the table at the top or in a WITH query; what a policy adds keeps its rights.
-void
-WaiveRights(Query *query) {
-	compat::WaiveTableRights(query, Oids().events);
-	ListCell *cell;
-	foreach (cell, query->cteList) {
-		WaiveRights(castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery));
-	}
-}
-
 void
 CloseMonth(StreamScan *scan) {
 	if (scan->scan != nullptr) {
@@ -64,20 +52,19 @@ CloseMonth(StreamScan *scan) {
 		index_close(scan->index, NoLock);
 		table_close(scan->heap, NoLock);
 		scan->scan = nullptr;
-	}
-	if (scan->portal != nullptr) {
-		SPI_cursor_close(scan->portal);
-		scan->portal = nullptr;
+		scan->month = InvalidOid;
 	}
 }
 
 void
-OpenPortal(StreamScan *scan, int64 lower, int64 upper) {
-	if (!scan->spi_connected) {
-		SPI_connect();
-		scan->spi_connected = true;
-		MemoryContextSwitchTo(scan->context);
+CloseQuery(StreamScan *scan) {
+	if (scan->query.desc != nullptr) {
+		EndQuery(&scan->query);
 	}
+}
+
+void
+OpenQuery(StreamScan *scan, int64 lower, int64 upper) {
 	StringInfoData sql;
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
@@ -87,20 +74,14 @@ OpenPortal(StreamScan *scan, int64 lower, int64 upper) {
 	                 "OPERATOR(pg_catalog.<) $6 ORDER BY stream_version %s",
 	                 kEventColumnList, scan->backward ? "DESC" : "ASC");
 	Oid types[6] = {TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum arguments[6] = {scan->tenant,
-	                      scan->stream,
-	                      Int64GetDatum(scan->from_version),
-	                      Int64GetDatum(scan->to_version),
-	                      TimestampTzGetDatum(lower < MIN_TIMESTAMP ? MIN_TIMESTAMP : lower),
-	                      TimestampTzGetDatum(upper >= END_TIMESTAMP ? END_TIMESTAMP - 1 : upper)};
-	SPIPlanPtr plan = PrepareWaived(sql.data, 6, types, 0);
-	scan->portal = SPI_cursor_open(nullptr, plan, arguments, nullptr, true);
-	SPI_freeplan(plan);
+	const Datum arguments[6] = {scan->tenant,
+	                            scan->stream,
+	                            Int64GetDatum(scan->from_version),
+	                            Int64GetDatum(scan->to_version),
+	                            TimestampTzGetDatum(lower < MIN_TIMESTAMP ? MIN_TIMESTAMP : lower),
+	                            TimestampTzGetDatum(upper >= END_TIMESTAMP ? END_TIMESTAMP - 1 : upper)};
+	StartQuery(&scan->query, sql.data, 6, types, arguments, scan->snapshot);
 	pfree(sql.data);
-	MemoryContextSwitchTo(scan->context);
-	scan->portal_rows = nullptr;
-	scan->portal_row_count = 0;
-	scan->portal_row = 0;
 }
 
 // Opens the next month that may hold events of the stream. False when there is none.
@@ -109,7 +90,7 @@ OpenMonth(StreamScan *scan) {
 	if (scan->row_security) {
 		const bool first = scan->lower < scan->upper;
 		if (first) {
-			OpenPortal(scan, scan->lower, scan->upper);
+			OpenQuery(scan, scan->lower, scan->upper);
 			scan->upper = scan->lower;
 		}
 		return first;
@@ -125,21 +106,6 @@ OpenMonth(StreamScan *scan) {
 	} else {
 		scan->lower = upper;
 	}
-	Relation heap = table_open(range.relid, AccessShareLock);
-	const PartitionShape *shape = ShapeOf(heap);
-	const bool direct = shape->direct_read;
-	const Oid index_oid = shape->stream_index;
-	if (direct) {
-		std::memcpy(scan->attnum, shape->attnum, sizeof scan->attnum);
-	}
-	if (!direct) {
-		table_close(heap, NoLock);
-		OpenPortal(scan, lower, upper);
-		return true;
-	}
-	scan->heap = heap;
-	scan->index = index_open(index_oid, AccessShareLock);
-	scan->slot = table_slot_create(heap, nullptr);
 	ScanKeyData keys[4];
 	int key_count = 0;
 	ScanKeyInit(&keys[key_count++], 1, BTEqualStrategyNumber, F_TEXTEQ, scan->tenant);
@@ -150,38 +116,41 @@ OpenMonth(StreamScan *scan) {
 	if (scan->to_version < PG_INT64_MAX) {
 		ScanKeyInit(&keys[key_count++], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->to_version));
 	}
-	scan->scan = compat::BeginIndexScan(heap, scan->index, scan->snapshot, key_count);
+	if (scan->month != range.relid || scan->key_count != key_count) {
+		CloseMonth(scan);
+		Relation heap = table_open(range.relid, AccessShareLock);
+		const PartitionShape *shape = ShapeOf(heap);
+		if (!shape->direct_read) {
+			table_close(heap, NoLock);
+			OpenQuery(scan, lower, upper);
+			return true;
+		}
+		// kept from stream to stream, whatever memory the caller gives back in between
+		MemoryContext old = MemoryContextSwitchTo(scan->context);
+		const Oid index_oid = shape->stream_index;
+		std::memcpy(scan->attnum, shape->attnum, sizeof scan->attnum);
+		scan->heap = heap;
+		scan->index = index_open(index_oid, AccessShareLock);
+		scan->slot = table_slot_create(heap, nullptr);
+		scan->scan = compat::BeginIndexScan(heap, scan->index, scan->snapshot, key_count);
+		scan->key_count = key_count;
+		scan->month = range.relid;
+		MemoryContextSwitchTo(old);
+	}
 	index_rescan(scan->scan, keys, key_count, nullptr, 0);
 	return true;
 }
 
 bool
-NextOfPortal(StreamScan *scan, EventRow *row) {
-	if (scan->portal_row >= scan->portal_row_count) {
-		if (scan->portal_rows != nullptr) {
-			SPI_freetuptable(scan->portal_rows);
-		}
-		SPI_cursor_fetch(scan->portal, true, kFetchRows);
-		MemoryContextSwitchTo(scan->context);
-		scan->portal_rows = SPI_tuptable;
-		scan->portal_row_count = SPI_processed;
-		scan->portal_row = 0;
-		if (scan->portal_row_count == 0) {
+NextOfMonth(StreamScan *scan, EventRow *row) {
+	if (scan->query.desc != nullptr) {
+		const Datum *values;
+		const bool *isnull;
+		if (!NextRow(&scan->query, &values, &isnull)) {
 			return false;
 		}
-	}
-	HeapTuple tuple = scan->portal_rows->vals[scan->portal_row++];
-	for (int column = 0; column < kEventColumns; column++) {
-		bool isnull;
-		row->values[column] = heap_getattr(tuple, column + 1, scan->portal_rows->tupdesc, &isnull);
-	}
-	return true;
-}
-
-bool
-NextOfMonth(StreamScan *scan, EventRow *row) {
-	if (scan->portal != nullptr) {
-		return NextOfPortal(scan, row);
+		std::memcpy(row->values, values, sizeof row->values);
+		return true;
 	}
 	if (!index_getnext_slot(scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot)) {
 		return false;
@@ -219,85 +188,67 @@ EventWithId(Relation partition, const PartitionShape *shape, TupleTableSlot *slo
 	return event;
 }
 
-SPIPlanPtr
-PrepareWaived(const char *sql, int argument_count, Oid *argument_types, int cursor_options) {
-	SPIPlanPtr plan = SPI_prepare_cursor(sql, argument_count, argument_types, cursor_options);
-	if (plan == nullptr) {
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-		                errmsg("could not prepare a statement: %s", SPI_result_code_string(SPI_result))));
-	}
-	// The plan is not saved, so that no invalidation analyses it anew before it is executed.
-	ListCell *source_cell;
-	foreach (source_cell, SPI_plan_get_plan_sources(plan)) {
-		auto *source = static_cast<CachedPlanSource *>(lfirst(source_cell));
-		ListCell *query_cell;
-		foreach (query_cell, source->query_list) {
-			WaiveRights(lfirst_node(Query, query_cell));
-		}
-	}
-	return plan;
+void
+BeginStreamScan(StreamScan *scan, Snapshot snapshot) {
+	std::memset(scan, 0, sizeof *scan);
+	scan->snapshot = snapshot;
+	scan->context = CurrentMemoryContext;
+	scan->rows = OpenStreamRows(AccessShareLock);
+	scan->events = table_open(Oids().events, AccessShareLock);
+	scan->row_security = RowSecurityApplies(scan->events);
+	scan->finished = true;
 }
 
 void
-BeginStreamScan(StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version, bool backward,
-                Snapshot snapshot) {
-	std::memset(scan, 0, sizeof *scan);
+StartStream(StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version, bool backward,
+            int64 not_before) {
+	CloseQuery(scan);
 	scan->tenant = tenant;
 	scan->stream = stream;
 	scan->from_version = from_version;
 	scan->to_version = to_version;
 	scan->backward = backward;
-	scan->snapshot = snapshot;
-	scan->context = CurrentMemoryContext;
-
-	StreamRows rows = OpenStreamRows(AccessShareLock);
-	const StreamRow row = ReadStreamRow(&rows, tenant, stream, snapshot);
-	Close(rows);
-	if (!row.found || from_version > to_version) {
-		scan->finished = true;
-		return;
+	scan->reading = false;
+	const StreamRow row = ReadStreamRow(&scan->rows, tenant, stream, scan->snapshot);
+	scan->finished = !row.found || from_version > to_version;
+	scan->dropped_version = row.found ? row.dropped_version : 0;
+	if (!scan->finished) {
+		scan->lower = Max(Month::FromDays(row.first_month).StartMicros(), not_before);
+		scan->upper = Month::FromDays(row.last_month).Next().StartMicros();
 	}
-	scan->events = table_open(Oids().events, AccessShareLock);
-	scan->row_security = RowSecurityApplies(scan->events);
-	scan->dropped_version = row.dropped_version;
-	scan->lower = Month::FromDays(row.first_month).StartMicros();
-	scan->upper = Month::FromDays(row.last_month).Next().StartMicros();
 }
 
 bool
 NextEvent(StreamScan *scan, EventRow *row) {
 	while (!scan->finished) {
 		CHECK_FOR_INTERRUPTS();
-		const bool open = scan->scan != nullptr || scan->portal != nullptr;
-		if (open && NextOfMonth(scan, row)) {
+		if (scan->reading && NextOfMonth(scan, row)) {
 			const int64 version = DatumGetInt64(row->values[kStreamVersion]);
 			// versions are dense: behind the last one asked for no month needs to be opened
 			scan->finished = scan->backward ? version <= scan->from_version : version >= scan->to_version;
 			return true;
 		}
-		CloseMonth(scan);
-		scan->finished = !OpenMonth(scan);
+		CloseQuery(scan);
+		scan->reading = OpenMonth(scan);
+		scan->finished = !scan->reading;
 	}
 	return false;
 }
 
 void
 EndStreamScan(StreamScan *scan) {
+	CloseQuery(scan);
 	CloseMonth(scan);
-	if (scan->spi_connected) {
-		SPI_finish();
-		MemoryContextSwitchTo(scan->context);
-	}
-	if (scan->events != nullptr) {
-		table_close(scan->events, NoLock);
-	}
+	Close(scan->rows);
+	table_close(scan->events, NoLock);
 }
 
 int64
 StreamVersion(Datum tenant, Datum stream, Snapshot snapshot) {
 	StreamScan scan;
 	EventRow row;
-	BeginStreamScan(&scan, tenant, stream, 1, PG_INT64_MAX, true, snapshot);
+	BeginStreamScan(&scan, snapshot);
+	StartStream(&scan, tenant, stream, 1, PG_INT64_MAX, true);
 	const int64 version = NextEvent(&scan, &row) ? DatumGetInt64(row.values[kStreamVersion])
 	                      : scan.row_security   ? 0
 	                                            : scan.dropped_version;

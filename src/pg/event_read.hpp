@@ -1,7 +1,9 @@
 #pragma once
 
 #include "pg/postgres.hpp"
+#include "pg/query.hpp"
 #include "pg/store.hpp"
+#include "pg/stream_row.hpp"
 
 namespace auren::pg {
 
@@ -30,50 +32,50 @@ StoredEvent EventWithId(Relation partition, const PartitionShape *shape, TupleTa
 
 /*
  * Reads the events of a stream in order of version, or against it, from the months that hold some of them. Where row
- * security applies, or a partition is not of our make, the events come through the executor.
+ * security applies, or a partition is not of our make, the events come through the executor. One scan reads stream after
+ * stream, and keeps the month that it has open.
  */
 struct StreamScan {
-	// what to read; set by BeginStreamScan
+	// what it reads in
+	Snapshot snapshot;
+	MemoryContext context;
+	Relation events;
+	StreamRows rows;
+	bool row_security;
+	// what it reads; set by StartStream
 	Datum tenant;
 	Datum stream;
 	int64 from_version;
 	int64 to_version;
 	bool backward;
-	Snapshot snapshot;
 	// where it stands
-	Relation events;
 	int64 lower; // created_at still to be read: [lower, upper)
 	int64 upper;
 	int64 dropped_version; // the stream's newest version whose month was dropped
-	bool row_security;
 	bool finished;
+	bool reading; // the open month, or the query, may have further events of the stream
+	// the month that is open
+	Oid month;
 	Relation heap;
 	Relation index;
 	IndexScanDesc scan;
+	int key_count;
 	TupleTableSlot *slot;
 	AttrNumber attnum[kEventColumns];
-	Portal portal;
-	bool spi_connected;
-	MemoryContext context;
-	SPITupleTable *portal_rows;
-	uint64 portal_row_count;
-	uint64 portal_row;
+	// the way through the executor: desc is nullptr while it is not taken
+	RunningQuery query;
 };
-void BeginStreamScan(StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version, bool backward,
-                     Snapshot snapshot);
+// Opens what every stream needs; the snapshot must be registered or active until the scan is ended.
+void BeginStreamScan(StreamScan *scan, Snapshot snapshot);
+// Goes to a stream, whose versions from and to are included. No event of it is older than `not_before` (created_at).
+void StartStream(StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version, bool backward,
+                 int64 not_before = PG_INT64_MIN);
 // False when there is no further event.
 bool NextEvent(StreamScan *scan, EventRow *row);
 void EndStreamScan(StreamScan *scan);
 
 // Version of a stream for a reader, 0 when it has no event. A stream whose months were all dropped keeps its version.
 int64 StreamVersion(Datum tenant, Datum stream, Snapshot snapshot);
-
-/*
- * Prepares a statement on events.event_store that runs as the current user with the table's rights waived: the right to
- * call our function is enough, while policies and triggers see the caller. For one execution; inside an SPI connection
- * and with the table locked.
- */
-SPIPlanPtr PrepareWaived(const char *sql, int argument_count, Oid *argument_types, int cursor_options);
 
 // Columns of events.event_store in the order of EventColumn, for a select list.
 extern const char *const kEventColumnList;

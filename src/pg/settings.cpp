@@ -8,6 +8,7 @@ namespace {
 
 int naming = static_cast<int>(Naming::kOff);
 bool allow_drop = false;
+int snapshot_after = 1000;
 
 const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Naming::kOff), false},
                                                   {"warn", static_cast<int>(Naming::kWarn), false},
@@ -26,6 +27,11 @@ AllowDrop() {
 	return allow_drop;
 }
 
+int
+SnapshotAfter() {
+	return snapshot_after;
+}
+
 void
 DefineSettings() {
 	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
@@ -33,6 +39,8 @@ DefineSettings() {
 	                         static_cast<int>(Naming::kOff), kNamingValues, PGC_SUSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomBoolVariable("auren_events.allow_drop", "Lets DROP EXTENSION auren_events take the events with it.", nullptr,
 	                         &allow_drop, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("auren_events.snapshot_after", "Events after which reading a stream's state leaves a snapshot of it.",
+	                        "0 takes none.", &snapshot_after, 1000, 0, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

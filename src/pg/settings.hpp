@@ -8,6 +8,8 @@ enum class Naming : int { kOff, kWarn, kError };
 Naming NamingMode();
 // auren_events.allow_drop
 bool AllowDrop();
+// auren_events.snapshot_after: events that a fold to now must have read before it leaves a snapshot; 0: none does.
+int SnapshotAfter();
 
 // Defines the settings; called once when the module is loaded.
 void DefineSettings();

@@ -1,44 +1,102 @@
 #include "pg/state.hpp"
 
+#include <string>
+
+#include "core/error.hpp"
+#include "core/fold.hpp"
 #include "pg/guard.hpp"
+#include "pg/jsonb_writer.hpp"
+#include "pg/settings.hpp"
 
 namespace auren::pg {
 
 namespace {
 
-// Server side.
+std::string_view
+BytesOf(Datum text) {
+	const auto *bytes = DatumGetPointer(text);
+	return {VARDATA_ANY(bytes), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(bytes))};
+}
+
+std::string
+Named(const EventRow &row, const Text &stream) {
+	const char *id = Call([&] { return DatumGetCString(DirectFunctionCall1(uuid_out, row.values[kEventId])); });
+	return "event " + std::string(id) + " (version " + std::to_string(DatumGetInt64(row.values[kStreamVersion])) + ") of stream \"" +
+	       std::string(stream.name.bytes) + "\" cannot be applied to the state: ";
+}
+
 void
-PushValue(JsonbParseState **state, Datum datum) {
-	Jsonb *jsonb = DatumGetJsonbP(datum);
-	JsonbValue value;
-	if (JB_ROOT_IS_SCALAR(jsonb)) {
-		(void)JsonbExtractScalar(&jsonb->root, &value);
-	} else {
-		value.type = jbvBinary;
-		value.val.binary.data = &jsonb->root;
-		value.val.binary.len = static_cast<int>(VARSIZE_ANY_EXHDR(jsonb));
+Apply(Fold *fold, const EventRow &row, const Text &stream) {
+	try {
+		fold->Apply(BytesOf(row.values[kEventType]), EventData(row.values[kEventData]));
+	} catch (const DomainError &error) {
+		throw DomainError(error.sqlstate().c_str(), Named(row, stream) + error.message(), error.detail(), error.hint());
+	} catch (const Error &error) {
+		// raised by a reducer's function; a cancel stays what it is
+		if (ERRCODE_TO_CATEGORY(error.report->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION) {
+			const std::string message = Named(row, stream) + error.report->message;
+			const char *text = message.c_str();
+			ErrorData *report = error.report;
+			Call([&] { report->message = pstrdup(text); });
+		}
+		throw;
 	}
-	(void)pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 } // namespace
 
-Datum
-ObjectOf(const std::vector<StateEntry> &entries) {
-	const StateEntry *first = entries.data();
-	const std::size_t count = entries.size();
-	return Call([&] {
-		JsonbParseState *state = nullptr;
-		(void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-		for (std::size_t i = 0; i < count; i++) {
-			JsonbValue key;
-			key.type = jbvString;
-			key.val.string.val = VARDATA_ANY(DatumGetPointer(first[i].key));
-			key.val.string.len = static_cast<int>(VARSIZE_ANY_EXHDR(DatumGetPointer(first[i].key)));
-			(void)pushJsonbValue(&state, WJB_KEY, &key);
-			PushValue(&state, first[i].value);
+StateReader::StateReader(const Tenant &tenant, Snapshot snapshot) : tenant_(tenant), reducers_(DeclaredReducers()) {
+	Call([&] { BeginStreamScan(&scan_, snapshot); });
+	use_snapshots_ = !scan_.row_security;
+	if (use_snapshots_) {
+		snapshots_ = Call([&] { return OpenSnapshots(snapshot); });
+	}
+}
+
+State
+StateReader::Read(const Text &stream, int64 to_version) {
+	const std::string_view id = stream.name.bytes;
+	Fold fold(reducers_->set, id.substr(0, id.find(':')), &json_);
+	State result = {0, PG_INT64_MIN, 0};
+	if (use_snapshots_) {
+		const StoredState stored = Call(
+		    [&] { return ReadSnapshot(&snapshots_, tenant_.text, stream.datum, to_version, &reducers_->version); });
+		if (stored.version > 0) {
+			fold.Start(JsonOf(stored.state));
+			result.version = stored.version;
+			result.event_time = stored.event_time;
+			pfree(DatumGetPointer(stored.state));
 		}
-		return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)));
+	}
+	Call([&] {
+		StartStream(&scan_, tenant_.text, stream.datum, result.version + 1, to_version, false, result.event_time);
+	});
+	EventRow row;
+	int64 folded = 0;
+	while (Call([&] { return NextEvent(&scan_, &row); })) {
+		Apply(&fold, row, stream);
+		result.version = DatumGetInt64(row.values[kStreamVersion]);
+		result.event_time = DatumGetTimestampTz(row.values[kCreatedAt]);
+		folded++;
+	}
+	result.state = WriteJsonb(fold.state());
+	const bool keep = use_snapshots_ && to_version == PG_INT64_MAX && SnapshotAfter() > 0 && folded >= SnapshotAfter();
+	if (keep) {
+		Call([&] {
+			(void)(MayTakeSnapshot() && TryWriteSnapshot(tenant_.text, stream.datum, result.version, result.event_time,
+			                                             &reducers_->version, result.state));
+		});
+	}
+	return result;
+}
+
+void
+StateReader::End() {
+	Call([this] {
+		if (use_snapshots_) {
+			Close(snapshots_);
+		}
+		EndStreamScan(&scan_);
 	});
 }
 

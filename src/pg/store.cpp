@@ -243,6 +243,9 @@ Oids() {
 		fresh.positions = RelationNamed(schema, "global_position_seq");
 		fresh.bindings = RelationNamed(schema, "tenant_bindings");
 		fresh.bindings_pkey = RelationNamed(schema, "tenant_bindings_pkey");
+		fresh.reducers = RelationNamed(schema, "declared_reducers");
+		fresh.snapshots = RelationNamed(schema, "stream_snapshots");
+		fresh.snapshots_index = RelationNamed(schema, "stream_snapshots_stream");
 		if (fresh.events != oids.events) {
 			ranges.valid = false;
 		}

@@ -29,6 +29,9 @@ struct StoreOids {
 	Oid positions;
 	Oid bindings;
 	Oid bindings_pkey;
+	Oid reducers;
+	Oid snapshots;
+	Oid snapshots_index;
 };
 
 /*

@@ -46,10 +46,8 @@ void SetClosed(const StreamRows &rows, const StreamRow &row, bool closed, Datum 
 // The row as a snapshot sees it. Takes the predicate lock of a SERIALIZABLE reader.
 StreamRow ReadStreamRow(StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot);
 
-/*
- * Inserts a row into a table of ours with one plain unique index, unless its key is there. Returns false when another
- * transaction's row with the same key is, after waiting for that transaction if it was still running.
- */
-bool InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull);
+// Ids of a category's streams in order of their bytes, behind `after` (0: from the first), `limit` at most, in the
+// caller's memory context. Returns how many there are.
+int ListStreams(StreamRows *rows, Datum tenant, Datum category, Datum after, int limit, Datum *ids, Snapshot snapshot);
 
 } // namespace auren::pg

@@ -139,9 +139,4 @@ RegisterTenantCallbacks() {
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, ForgetOnRole, 0);
 }
 
-void
-InvalidateBindings() {
-	Call([] { CacheInvalidateRelcacheByRelid(Oids().bindings); });
-}
-
 } // namespace auren::pg

@@ -25,7 +25,5 @@ bool IsBound(Oid role);
 
 // The first set-up of this module in a session registers what makes CurrentTenant look again.
 void RegisterTenantCallbacks();
-// Makes every session look at the bindings again once this transaction has committed.
-void InvalidateBindings();
 
 } // namespace auren::pg

@@ -18,21 +18,27 @@ namespace {
 using pg::Call;
 
 constexpr const char *kReaderFunctions =
-    "events.current_tenant(), events.view_tenant(), events.replay_stream(text, bigint, bigint), "
+    "events.current_tenant(), events.replay_stream(text, bigint, bigint), "
     "events.replay_stream_backward(text, bigint, integer), events.last_event(text, text), "
-    "events.get_stream_state(text, bigint), events.stream_version(text), events.stream_exists(text), "
+    "events.get_stream_state(text, bigint), events.get_stream_states(text[]), "
+    "events.get_category_states(text, text, integer), events.state_diff(text, bigint, bigint), events.stream_version(text), events.stream_exists(text), "
     "events.events_by_time(timestamptz, timestamptz, text, integer, bigint), "
     "events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint), events.stream_summary(text)";
 // The first of each list.
 constexpr const char *kSharedFunction = "events.current_tenant()";
 constexpr const char *kReaderViews = "events.streams, events.tenant_events";
 constexpr const char *kReaderTables = "events.event_store";
+// What readers and admins both need.
+constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version()";
+constexpr const char *kSharedViews = "events.reducers, events.snapshots";
 constexpr const char *kWriterFunctions =
     "events.current_tenant(), events.append_event(text, text, jsonb, text, jsonb, bigint, uuid), "
     "events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]), events.notify_mode_switch(), "
     "events.notify_memory_tier_change()";
 constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_monthly_partitions(integer), "
-                                        "events.close_stream(text, text), events.reopen_stream(text)";
+                                        "events.close_stream(text, text), events.reopen_stream(text), "
+                                        "events.set_reducer(text, text, jsonb), events.drop_reducer(text, text), "
+                                        "events.take_snapshot(text), events.drop_snapshots(text)";
 
 enum class Access { kReader, kWriter, kAdmin };
 
@@ -124,21 +130,33 @@ Grant(const Role &role, const char *functions, const char *relations) {
 	Run(sql);
 }
 
-// Whether a role may still read, append or administer.
+// A function that only those have who were given an access, themselves or through another role.
+const char *
+SignOf(Access access) {
+	switch (access) {
+	case Access::kReader:
+		return "get_stream_state";
+	case Access::kWriter:
+		return "append_event";
+	case Access::kAdmin:
+		return "close_stream";
+	}
+	return "";
+}
+
 bool
-HasSomeAccess(Oid role) {
+HasAccess(Oid role, Access access) {
+	const char *name = SignOf(access);
 	return Call([&] {
 		const Oid schema = get_namespace_oid("events", false);
-		bool some = false;
-		for (const char *name : {"get_stream_state", "append_event", "close_stream"}) {
-			CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
-			for (int i = 0; i < functions->n_members; i++) {
-				const auto *function = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(&functions->members[i]->tuple));
-				some |= function->pronamespace == schema && pg::compat::MayExecute(role, function->oid);
-			}
-			ReleaseSysCacheList(functions);
+		bool has = false;
+		CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+		for (int i = 0; i < functions->n_members; i++) {
+			const auto *function = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(&functions->members[i]->tuple));
+			has |= function->pronamespace == schema && pg::compat::MayExecute(role, function->oid);
 		}
-		return some;
+		ReleaseSysCacheList(functions);
+		return has;
 	});
 }
 
@@ -199,6 +217,7 @@ AUREN_FUNCTION(auren_grant_access) {
 	switch (access) {
 	case Access::kReader:
 		Grant(role, kReaderFunctions, kReaderViews);
+		Grant(role, kViewFunctions, kSharedViews);
 		if (!pg::IsBound(role.oid)) {
 			Run("GRANT SELECT ON " + std::string(kReaderTables) + " TO " + role.quoted);
 		}
@@ -208,6 +227,7 @@ AUREN_FUNCTION(auren_grant_access) {
 		break;
 	case Access::kAdmin:
 		Grant(role, kAdminFunctions, nullptr);
+		Grant(role, kViewFunctions, kSharedViews);
 		break;
 	}
 	PG_RETURN_VOID();
@@ -233,8 +253,14 @@ AUREN_FUNCTION(auren_revoke_access) {
 		revoke("FUNCTION " + without_shared(kAdminFunctions));
 		break;
 	}
-	// What the other rights need too goes with the last of them.
-	if (!HasSomeAccess(role.oid)) {
+	// What several rights need goes with the last of them.
+	const bool reads = HasAccess(role.oid, Access::kReader);
+	const bool administers = HasAccess(role.oid, Access::kAdmin);
+	if (!reads && !administers) {
+		revoke(std::string("FUNCTION ") + kViewFunctions);
+		revoke(kSharedViews);
+	}
+	if (!reads && !administers && !HasAccess(role.oid, Access::kWriter)) {
 		revoke(std::string("FUNCTION ") + kSharedFunction);
 		revoke("SCHEMA events");
 	}

@@ -6,7 +6,6 @@
 #include "pg/entry.hpp"
 #include "pg/settings.hpp"
 #include "pg/store.hpp"
-#include "pg/tenant.hpp"
 
 namespace auren {
 
@@ -81,9 +80,10 @@ AUREN_FUNCTION(auren_refuse_change) {
 	                  "Append a compensating event.");
 }
 
-AUREN_FUNCTION(auren_forget_bindings) {
-	RequireTrigger(fcinfo, "events.forget_bindings");
-	pg::InvalidateBindings();
+AUREN_FUNCTION(auren_tell_sessions) {
+	RequireTrigger(fcinfo, "events.tell_sessions");
+	const Relation changed = reinterpret_cast<const TriggerData *>(fcinfo->context)->tg_relation;
+	Call([&] { CacheInvalidateRelcache(changed); });
 	return PointerGetDatum(nullptr);
 }
 

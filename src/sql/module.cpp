@@ -1,9 +1,11 @@
 // The module's magic, settings and callbacks.
 
 #include "pg/compat.hpp"
+#include "pg/reducers.hpp"
 #include "pg/settings.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
+#include "sql/streaming.hpp"
 
 extern "C" {
 AUREN_MODULE_MAGIC(AUREN_VERSION);
@@ -15,5 +17,7 @@ _PG_init(void) {
 	auren::pg::DefineSettings();
 	auren::pg::RegisterStoreCallbacks();
 	auren::pg::RegisterTenantCallbacks();
+	auren::pg::RegisterReducerCallbacks();
+	auren::RegisterStreamingFunctions();
 }
 }

@@ -1,19 +1,39 @@
-// Functions that read one stream: replay, state, version.
+// Functions that read one stream: replay, last event, version.
 
+#include <cstring>
 #include <string>
-#include <unordered_set>
 
 #include "core/error.hpp"
 #include "core/names.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
 #include "pg/event_read.hpp"
+#include "pg/event_source.hpp"
 #include "pg/rows.hpp"
-#include "pg/state.hpp"
-#include "pg/stream_row.hpp"
 #include "pg/tenant.hpp"
+#include "sql/read.hpp"
 
 namespace auren {
+
+pg::Text
+StreamArgument(FunctionCallInfo fcinfo) {
+	const pg::Text stream = pg::TextArgument(fcinfo, 0, "p_stream_id");
+	CheckStreamId(stream.name);
+	return stream;
+}
+
+int64
+VersionArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, int64 otherwise) {
+	if (PG_ARGISNULL(argument)) {
+		return otherwise;
+	}
+	const int64 version = PG_GETARG_INT64(argument);
+	if (version < 0) {
+		throw DomainError(sqlstate::kInvalidParameter, std::string(parameter) + " must not be negative",
+		                  "The version given is " + std::to_string(version) + ".", "Versions of a stream are 1, 2, 3 and so on.");
+	}
+	return version;
+}
 
 namespace {
 
@@ -24,8 +44,11 @@ using pg::Call;
  */
 class Stream {
   public:
-	Stream(const pg::Tenant &tenant, const pg::Text &stream, int64 from, int64 to, bool backward) {
-		Call([&] { pg::BeginStreamScan(&scan_, tenant.text, stream.datum, from, to, backward, GetActiveSnapshot()); });
+	Stream(const pg::Tenant &tenant, const pg::Text &stream, bool backward) {
+		Call([&] {
+			pg::BeginStreamScan(&scan_, GetActiveSnapshot());
+			pg::StartStream(&scan_, tenant.text, stream.datum, 1, PG_INT64_MAX, backward);
+		});
 	}
 	bool
 	Next() {
@@ -50,72 +73,89 @@ class Stream {
 	pg::EventRow row_;
 };
 
-pg::Text
-StreamArgument(FunctionCallInfo fcinfo) {
-	const pg::Text stream = pg::TextArgument(fcinfo, 0, "p_stream_id");
-	CheckStreamId(stream.name);
-	return stream;
-}
-
-int64
-VersionArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, int64 otherwise) {
-	if (PG_ARGISNULL(argument)) {
-		return otherwise;
-	}
-	const int64 version = PG_GETARG_INT64(argument);
-	if (version < 0) {
-		throw DomainError(sqlstate::kInvalidParameter, std::string(parameter) + " must not be negative",
-		                  "The version given is " + std::to_string(version) + ".", "Versions of a stream are 1, 2, 3 and so on.");
-	}
-	return version;
-}
-
-// Columns of replay_stream and its kin.
+// Columns of replay_stream and its kin. Server side.
 void
-PutEvent(const pg::Rows &rows, const pg::EventRow &row) {
-	static const bool isnull[8] = {};
-	const Datum values[8] = {row.values[pg::kEventId],   row.values[pg::kStreamVersion], row.values[pg::kEventType],
-	                         row.values[pg::kEventData], row.values[pg::kCreatedAt],     row.values[pg::kMetadata],
-	                         row.values[pg::kCreatedBy], row.values[pg::kGlobalPosition]};
-	Call([&] { pg::PutRow(rows, values, isnull); });
+FillColumns(const pg::EventRow &row, Datum *values) {
+	values[0] = row.values[pg::kEventId];
+	values[1] = row.values[pg::kStreamVersion];
+	values[2] = row.values[pg::kEventType];
+	values[3] = row.values[pg::kEventData];
+	values[4] = row.values[pg::kCreatedAt];
+	values[5] = row.values[pg::kMetadata];
+	values[6] = row.values[pg::kCreatedBy];
+	values[7] = row.values[pg::kGlobalPosition];
+}
+
+// The events of a stream as the rows of a function.
+struct StreamSource {
+	pg::EventSource base;
+	pg::StreamScan scan;
+	int64 left; // rows that may still be given
+};
+
+bool
+NextOfStream(pg::EventSource *base, Datum *values, bool *isnull) {
+	auto *source = reinterpret_cast<StreamSource *>(base);
+	pg::EventRow row;
+	if (source->left <= 0 || !pg::NextEvent(&source->scan, &row)) {
+		return false;
+	}
+	source->left--;
+	FillColumns(row, values);
+	std::memset(isnull, 0, 8);
+	return true;
+}
+
+void
+EndOfStream(pg::EventSource *base) {
+	pg::EndStreamScan(&reinterpret_cast<StreamSource *>(base)->scan);
+}
+
+pg::EventSource *
+OpenStream(const pg::Text &stream, int64 from, int64 to, int64 limit, bool backward, Snapshot snapshot) {
+	const pg::Tenant tenant = pg::CurrentTenant();
+	return Call([&] {
+		auto *source = static_cast<StreamSource *>(palloc(sizeof(StreamSource)));
+		source->base = {NextOfStream, EndOfStream};
+		source->left = limit;
+		pg::BeginStreamScan(&source->scan, snapshot);
+		pg::StartStream(&source->scan, tenant.text, stream.datum, from, to, backward);
+		return &source->base;
+	});
 }
 
 } // namespace
 
-AUREN_FUNCTION(auren_replay_stream) {
+pg::EventSource *
+OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	pg::RequireNotNull(fcinfo, 1, "p_from_version");
 	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", 1);
 	const int64 to = VersionArgument(fcinfo, 2, "p_to_version", PG_INT64_MAX);
-	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
-	Stream events(tenant, stream, from, to, false);
-	while (events.Next()) {
-		PutEvent(rows, events.row());
+	return OpenStream(stream, from, to, PG_INT64_MAX, reverse, snapshot);
+}
+
+pg::EventSource *
+OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", PG_INT64_MAX);
+	int64 limit = PG_INT64_MAX;
+	if (!PG_ARGISNULL(2)) {
+		limit = PG_GETARG_INT32(2);
+		if (limit < 0) {
+			throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative",
+			                  "The limit given is " + std::to_string(limit) + ".", "NULL means all events.");
+		}
 	}
-	events.End();
-	return 0;
+	return OpenStream(stream, 1, from, limit, true, snapshot);
+}
+
+AUREN_FUNCTION(auren_replay_stream) {
+	return pg::Materialize(fcinfo, OpenReplay);
 }
 
 AUREN_FUNCTION(auren_replay_stream_backward) {
-	const pg::Text stream = StreamArgument(fcinfo);
-	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", PG_INT64_MAX);
-	int64 left = PG_INT64_MAX;
-	if (!PG_ARGISNULL(2)) {
-		left = PG_GETARG_INT32(2);
-		if (left < 0) {
-			throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative",
-			                  "The limit given is " + std::to_string(left) + ".", "NULL means all events.");
-		}
-	}
-	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
-	Stream events(tenant, stream, 1, from, true);
-	while (left-- > 0 && events.Next()) {
-		PutEvent(rows, events.row());
-	}
-	events.End();
-	return 0;
+	return pg::Materialize(fcinfo, OpenReplayBackward);
 }
 
 AUREN_FUNCTION(auren_last_event) {
@@ -126,44 +166,18 @@ AUREN_FUNCTION(auren_last_event) {
 	}
 	const pg::Tenant tenant = pg::CurrentTenant();
 	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
-	Stream events(tenant, stream, 1, PG_INT64_MAX, true);
+	Stream events(tenant, stream, true);
 	while (events.Next()) {
 		if (!type || events.event_type() == type->name.bytes) {
-			PutEvent(rows, events.row());
+			Datum values[8];
+			const bool isnull[8] = {};
+			FillColumns(events.row(), values);
+			Call([&] { pg::PutRow(rows, values, isnull); });
 			break;
 		}
 	}
 	events.End();
 	return 0;
-}
-
-/*
- * Backward, so that the first event of a type is its latest one: only what ends up in the state is ever read from
- * TOAST, and memory is bounded by the state, not by the stream.
- */
-AUREN_FUNCTION(auren_get_stream_state) {
-	const pg::Text stream = StreamArgument(fcinfo);
-	const int64 to = VersionArgument(fcinfo, 1, "p_to_version", PG_INT64_MAX);
-	const pg::Tenant tenant = pg::CurrentTenant();
-
-	std::unordered_set<std::string_view> seen;
-	std::vector<pg::StateEntry> entries;
-	Stream events(tenant, stream, 1, to, true);
-	while (events.Next()) {
-		if (seen.count(events.event_type()) != 0) {
-			continue;
-		}
-		const pg::EventRow &row = events.row();
-		const pg::StateEntry entry = Call([&] {
-			return pg::StateEntry{PointerGetDatum(DatumGetTextPCopy(row.values[pg::kEventType])),
-			                      JsonbPGetDatum(DatumGetJsonbPCopy(row.values[pg::kEventData]))};
-		});
-		seen.insert({VARDATA_ANY(DatumGetPointer(entry.key)),
-		             static_cast<std::size_t>(VARSIZE_ANY_EXHDR(DatumGetPointer(entry.key)))});
-		entries.push_back(entry);
-	}
-	events.End();
-	return pg::ObjectOf(entries);
 }
 
 AUREN_FUNCTION(auren_stream_version) {
@@ -187,11 +201,11 @@ AUREN_FUNCTION(auren_stream_summary) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	Datum values[3] = {};
 	bool isnull[3] = {true, true, true};
-	Stream newest(tenant, stream, 1, PG_INT64_MAX, true);
+	Stream newest(tenant, stream, true);
 	if (newest.Next()) {
 		values[0] = newest.row().values[pg::kStreamVersion];
 		values[2] = newest.row().values[pg::kCreatedAt];
-		Stream oldest(tenant, stream, 1, PG_INT64_MAX, false);
+		Stream oldest(tenant, stream, false);
 		if (oldest.Next()) {
 			values[1] = oldest.row().values[pg::kCreatedAt];
 			isnull[0] = isnull[1] = isnull[2] = false;

@@ -1,5 +1,6 @@
 // Functions that read events of many streams: events.events_by_time, events.find_events.
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -7,10 +8,12 @@
 #include "core/names.hpp"
 #include "pg/arguments.hpp"
 #include "pg/entry.hpp"
-#include "pg/event_read.hpp"
+#include "pg/event_source.hpp"
+#include "pg/query.hpp"
 #include "pg/rows.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
+#include "sql/read.hpp"
 
 namespace auren {
 
@@ -47,42 +50,32 @@ class Query {
 	Select(const std::string &order) const {
 		return std::string("SELECT ") + kResultColumnList + " FROM events.event_store" + where_ + order;
 	}
-	// Puts the rows of a statement into the result, a few at a time, and returns how many there were.
+	// Server side: begins to run a statement.
+	void
+	Start(pg::RunningQuery *query, const char *sql, Snapshot snapshot) {
+		pg::StartQuery(query, sql, static_cast<int>(types_.size()), types_.data(), values_.data(), snapshot);
+	}
+	// Puts the rows of a statement into the result and returns how many there were.
 	int64
 	Run(const std::string &sql, const pg::Rows &rows) {
 		const char *text = sql.c_str();
-		return Call([&] { return RunSql(text, rows); });
+		return Call([&] {
+			int64 count = 0;
+			pg::RunningQuery query;
+			Start(&query, text, GetActiveSnapshot());
+			const Datum *values;
+			const bool *isnull;
+			while (pg::NextRow(&query, &values, &isnull)) {
+				CHECK_FOR_INTERRUPTS();
+				pg::PutRow(rows, values, isnull);
+				count++;
+			}
+			pg::EndQuery(&query);
+			return count;
+		});
 	}
 
   private:
-	// Server side.
-	int64
-	RunSql(const char *sql, const pg::Rows &rows) {
-		constexpr long kFetchRows = 500;
-		int64 count = 0;
-		SPI_connect();
-		SPIPlanPtr plan = pg::PrepareWaived(sql, static_cast<int>(types_.size()), types_.data(), 0);
-		Portal portal = SPI_cursor_open(nullptr, plan, values_.data(), nullptr, true);
-		for (;;) {
-			CHECK_FOR_INTERRUPTS();
-			SPI_cursor_fetch(portal, true, kFetchRows);
-			if (SPI_processed == 0) {
-				break;
-			}
-			for (uint64 i = 0; i < SPI_processed; i++) {
-				Datum values[kResultColumns];
-				bool isnull[kResultColumns];
-				heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values, isnull);
-				pg::PutRow(rows, values, isnull);
-			}
-			count += static_cast<int64>(SPI_processed);
-			SPI_freetuptable(SPI_tuptable);
-		}
-		SPI_cursor_close(portal);
-		SPI_finish();
-		return count;
-	}
-
 	std::vector<Oid> types_;
 	std::vector<Datum> values_;
 	std::string where_;
@@ -99,6 +92,29 @@ LimitArgument(FunctionCallInfo fcinfo, int argument) {
 	return limit;
 }
 
+// The rows of a statement as the rows of a function.
+struct QuerySource {
+	pg::EventSource base;
+	pg::RunningQuery query;
+};
+
+bool
+NextOfQuery(pg::EventSource *base, Datum *values, bool *isnull) {
+	const Datum *row;
+	const bool *nulls;
+	if (!pg::NextRow(&reinterpret_cast<QuerySource *>(base)->query, &row, &nulls)) {
+		return false;
+	}
+	std::memcpy(values, row, sizeof(Datum) * kResultColumns);
+	std::memcpy(isnull, nulls, sizeof(bool) * kResultColumns);
+	return true;
+}
+
+void
+EndOfQuery(pg::EventSource *base) {
+	pg::EndQuery(&reinterpret_cast<QuerySource *>(base)->query);
+}
+
 Relation
 OpenEvents() {
 	return Call([] { return table_open(pg::Oids().events, AccessShareLock); });
@@ -106,14 +122,13 @@ OpenEvents() {
 
 } // namespace
 
-AUREN_FUNCTION(auren_events_by_time) {
+pg::EventSource *
+OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
 	pg::RequireNotNull(fcinfo, 0, "p_from");
 	pg::RequireNotNull(fcinfo, 1, "p_to");
 	const auto type = pg::OptionalTextArgument(fcinfo, 2);
 	const int64 limit = LimitArgument(fcinfo, 3);
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
-	const Relation events = OpenEvents();
 
 	Query query;
 	query.Where("created_at", ">=", TIMESTAMPTZOID, PG_GETARG_DATUM(0));
@@ -128,9 +143,18 @@ AUREN_FUNCTION(auren_events_by_time) {
 		query.Where("(created_at OPERATOR(pg_catalog.>) " + query.Bind(TIMESTAMPTZOID, PG_GETARG_DATUM(0)) +
 		            " OR global_position OPERATOR(pg_catalog.>) " + query.Bind(INT8OID, PG_GETARG_DATUM(4)) + ")");
 	}
-	query.Run(query.Select(" ORDER BY created_at, global_position LIMIT " + std::to_string(limit)), rows);
-	Call([&] { table_close(events, NoLock); });
-	return 0;
+	const std::string sql = query.Select(" ORDER BY created_at, global_position LIMIT " + std::to_string(limit));
+	const char *text = sql.c_str();
+	return Call([&] {
+		auto *source = static_cast<QuerySource *>(palloc(sizeof(QuerySource)));
+		source->base = {NextOfQuery, EndOfQuery};
+		query.Start(&source->query, text, snapshot);
+		return &source->base;
+	});
+}
+
+AUREN_FUNCTION(auren_events_by_time) {
+	return pg::Materialize(fcinfo, OpenByTime);
 }
 
 /*

@@ -1,0 +1,119 @@
+#include "pg/query.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// Keeps the slot that the executor hands over: it stays valid until the executor goes on.
+struct RowReceiver {
+	DestReceiver base;
+	TupleTableSlot *row;
+};
+
+bool
+ReceiveSlot(TupleTableSlot *slot, DestReceiver *receiver) {
+	reinterpret_cast<RowReceiver *>(receiver)->row = slot;
+	return true;
+}
+
+void
+Startup(DestReceiver *, int, TupleDesc) {
+}
+
+void
+Shutdown(DestReceiver *) {
+}
+
+DestReceiver *
+MakeReceiver() {
+	auto *receiver = static_cast<RowReceiver *>(palloc0(sizeof(RowReceiver)));
+	receiver->base.receiveSlot = ReceiveSlot;
+	receiver->base.rStartup = Startup;
+	receiver->base.rShutdown = Shutdown;
+	receiver->base.rDestroy = Shutdown;
+	receiver->base.mydest = DestNone;
+	return &receiver->base;
+}
+
+// In a statement that names them at the top or in a WITH query; what a policy adds keeps its rights.
+void
+WaiveRights(Query *query) {
+	compat::WaiveTableRights(query, Oids().events);
+	compat::WaiveTableRights(query, Oids().reducers);
+	ListCell *cell;
+	foreach (cell, query->cteList) {
+		WaiveRights(castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery));
+	}
+}
+
+} // namespace
+
+SPIPlanPtr
+PrepareWaived(const char *sql, int argument_count, Oid *argument_types, int cursor_options) {
+	SPIPlanPtr plan = SPI_prepare_cursor(sql, argument_count, argument_types, cursor_options);
+	if (plan == nullptr) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+		                errmsg("could not prepare a statement: %s", SPI_result_code_string(SPI_result))));
+	}
+	// The plan is not saved, so that no invalidation analyses it anew before it is executed.
+	ListCell *source_cell;
+	foreach (source_cell, SPI_plan_get_plan_sources(plan)) {
+		auto *source = static_cast<CachedPlanSource *>(lfirst(source_cell));
+		ListCell *query_cell;
+		foreach (query_cell, source->query_list) {
+			WaiveRights(lfirst_node(Query, query_cell));
+		}
+	}
+	return plan;
+}
+
+void
+StartQuery(RunningQuery *query, const char *sql, int parameter_count, Oid *types, const Datum *values, Snapshot snapshot) {
+	query->context = AllocSetContextCreate(CurrentMemoryContext, "auren_events query", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(query->context);
+	sql = pstrdup(sql);
+	auto *raw = linitial_node(RawStmt, pg_parse_query(sql));
+	auto *analyzed = linitial_node(Query, pg_analyze_and_rewrite_fixedparams(raw, sql, types, parameter_count, nullptr));
+	WaiveRights(analyzed);
+	ParamListInfo parameters = makeParamList(parameter_count);
+	for (int i = 0; i < parameter_count; i++) {
+		parameters->params[i].value = values[i];
+		parameters->params[i].isnull = false;
+		parameters->params[i].pflags = PARAM_FLAG_CONST;
+		parameters->params[i].ptype = types[i];
+	}
+	PlannedStmt *plan = pg_plan_query(analyzed, sql, 0, parameters);
+	query->desc = CreateQueryDesc(plan, sql, snapshot, InvalidSnapshot, MakeReceiver(), parameters, nullptr, 0);
+	query->row = nullptr;
+	ExecutorStart(query->desc, EXEC_FLAG_SKIP_TRIGGERS);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+NextRow(RunningQuery *query, const Datum **values, const bool **isnull) {
+	auto *receiver = reinterpret_cast<RowReceiver *>(query->desc->dest);
+	receiver->row = nullptr;
+	compat::RunForOneRow(query->desc);
+	query->row = receiver->row;
+	if (query->row == nullptr) {
+		return false;
+	}
+	slot_getallattrs(query->row);
+	*values = query->row->tts_values;
+	*isnull = query->row->tts_isnull;
+	return true;
+}
+
+void
+EndQuery(RunningQuery *query) {
+	ExecutorFinish(query->desc);
+	ExecutorEnd(query->desc);
+	FreeQueryDesc(query->desc);
+	query->desc = nullptr;
+	MemoryContextDelete(query->context);
+}
+
+} // namespace auren::pg

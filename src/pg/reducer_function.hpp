@@ -1,0 +1,17 @@
+#pragma once
+
+#include "core/reducer.hpp"
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * The function (jsonb, text, jsonb) returns jsonb of a name as SQL writes it, checked for what a reducer needs: IMMUTABLE, its
+ * search_path set, owned by the store's owner or a superuser. *name gets its name with the schema. Server side; raises
+ * 42883, 42P13 or 42501.
+ */
+Oid FindReducerFunction(const char *text, char **name);
+// The checks alone; raises as above.
+void CheckReducerFunction(Oid function, const char *name);
+
+} // namespace auren::pg

@@ -1,0 +1,167 @@
+#include "pg/reducers.hpp"
+
+#include <cstring>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "pg/compat.hpp"
+#include "pg/guard.hpp"
+#include "pg/reducer_function.hpp"
+#include "pg/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+std::shared_ptr<const Reducers> kept;
+bool kept_valid = false;
+Oid reducers_relid = InvalidOid;
+
+// A row of events.declared_reducers, in the caller's memory context.
+struct Row {
+	const char *event_type;
+	const char *category;
+	const char *kind;
+	const char *options;
+	// what its function does, for a reducer of that kind
+	Oid function;
+	const char *body;
+};
+
+// Server side. What decides on the result of a function, as far as its catalog row says it.
+const char *
+BodyOf(Oid function) {
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple)) {
+		return "";
+	}
+	StringInfoData body;
+	initStringInfo(&body);
+	for (const AttrNumber column : {Anum_pg_proc_prosrc, Anum_pg_proc_probin, Anum_pg_proc_prosqlbody}) {
+		bool isnull;
+		const Datum value = SysCacheGetAttr(PROCOID, tuple, column, &isnull);
+		if (!isnull) {
+			appendStringInfoString(&body, TextDatumGetCString(value));
+		}
+		appendStringInfoChar(&body, '\n');
+	}
+	appendStringInfo(&body, "%s", get_language_name(reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(tuple))->prolang, true));
+	ReleaseSysCache(tuple);
+	return body.data;
+}
+
+// Server side.
+int
+ReadRows(Row **rows) {
+	reducers_relid = Oids().reducers;
+	Relation relation = table_open(reducers_relid, AccessShareLock);
+	TupleDesc descriptor = RelationGetDescr(relation);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+	int count = 0;
+	int room = 16;
+	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		if (count == room) {
+			room *= 2;
+			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(room)));
+		}
+		Row *row = &(*rows)[count++];
+		bool isnull;
+		row->event_type = TextDatumGetCString(heap_getattr(tuple, 1, descriptor, &isnull));
+		row->category = TextDatumGetCString(heap_getattr(tuple, 2, descriptor, &isnull));
+		row->kind = TextDatumGetCString(heap_getattr(tuple, 3, descriptor, &isnull));
+		Jsonb *options = DatumGetJsonbP(heap_getattr(tuple, 4, descriptor, &isnull));
+		row->options = JsonbToCString(nullptr, &options->root, static_cast<int>(VARSIZE(options)));
+		row->function = InvalidOid;
+		row->body = "";
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return count;
+}
+
+// Server side. InvalidOid for a function that is not there any more: an error when an event needs it.
+Oid
+FunctionNamed(const char *name) {
+	const Oid arguments[3] = {JSONBOID, TEXTOID, JSONBOID};
+	return LookupFuncName(compat::QualifiedName(name), 3, arguments, true);
+}
+
+std::shared_ptr<const Reducers>
+Load() {
+	MemoryContext context =
+	    Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events reducers", ALLOCSET_SMALL_SIZES); });
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Row *rows = nullptr;
+	const int count = Call([&] { return ReadRows(&rows); });
+	auto loaded = std::make_shared<Reducers>();
+	std::map<std::pair<std::string, std::string>, std::string> texts;
+	for (int i = 0; i < count; i++) {
+		Row *row = &rows[i];
+		ReducerOptions options = ParseReducer(row->event_type, row->kind, row->options);
+		if (options.reducer.kind == ReducerKind::kFunction) {
+			const char *name = options.reducer.function.c_str();
+			Call([&] {
+				row->function = FunctionNamed(name);
+				row->body = BodyOf(row->function);
+			});
+			options.reducer.function_oid = row->function;
+		}
+		std::string &text = texts[{row->event_type, row->category}];
+		for (const char *part : {row->event_type, row->category, row->kind, row->options, row->body}) {
+			text.append(part).push_back('\0');
+		}
+		loaded->set.Declare(row->event_type, row->category, std::move(options.reducer));
+	}
+	std::string all;
+	for (const auto &entry : texts) {
+		all += entry.second;
+	}
+	for (uint64 half = 0; half < 2; half++) {
+		const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(all.data()), static_cast<int>(all.size()), half);
+		std::memcpy(loaded->version.data + half * sizeof hash, &hash, sizeof hash);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return loaded;
+}
+
+void
+ForgetOnRelation(Datum, Oid relid) {
+	if (relid == InvalidOid || relid == reducers_relid) {
+		kept_valid = false;
+	}
+}
+
+void
+ForgetOnFunction(Datum, int, uint32) {
+	kept_valid = false;
+}
+
+} // namespace
+
+std::shared_ptr<const Reducers>
+DeclaredReducers() {
+	Call([] { AcceptInvalidationMessages(); });
+	while (!kept_valid || !kept) {
+		// set first: a change that arrives while they are read unsets it, and is not lost
+		kept_valid = true;
+		try {
+			kept = Load();
+		} catch (...) {
+			kept_valid = false;
+			throw;
+		}
+	}
+	return kept;
+}
+
+void
+RegisterReducerCallbacks() {
+	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	CacheRegisterSyscacheCallback(PROCOID, ForgetOnFunction, 0);
+}
+
+} // namespace auren::pg

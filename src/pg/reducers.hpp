@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+
+#include "core/reducer.hpp"
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * The reducers that are declared, with what names them: equal declarations, and functions with equal bodies, have equal
+ * versions in every database, after a dump and restore too.
+ */
+struct Reducers {
+	ReducerSet set;
+	pg_uuid_t version;
+};
+
+// Read under the newest snapshot, once and again after one of them or a function changed. C++ side.
+std::shared_ptr<const Reducers> DeclaredReducers();
+
+void RegisterReducerCallbacks();
+
+} // namespace auren::pg

@@ -1,0 +1,182 @@
+#include "pg/snapshots.hpp"
+
+#include <cstring>
+
+#include "pg/compat.hpp"
+#include "pg/store.hpp"
+#include "pg/table_row.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// Columns of events.stream_snapshots.
+enum SnapshotColumn : int {
+	kSnapshotTenant,
+	kSnapshotStream,
+	kSnapshotVersion,
+	kSnapshotEventTime,
+	kSnapshotReducers,
+	kSnapshotTakenAt,
+	kSnapshotState,
+	kSnapshotColumns
+};
+
+// Deletes the snapshots that a scan's keys name and are older than a version. Whose deletion another is at, is left to it.
+int64
+DeleteOlder(Relation heap, Relation index, ScanKey keys, int key_count, int64 version) {
+	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, key_count);
+	index_rescan(scan, keys, key_count, nullptr, 0);
+	int64 count = 0;
+	while (index_getnext_slot(scan, ForwardScanDirection, slot)) {
+		CHECK_FOR_INTERRUPTS();
+		bool isnull;
+		if (DatumGetInt64(slot_getattr(slot, kSnapshotVersion + 1, &isnull)) >= version) {
+			continue;
+		}
+		TM_FailureData failure;
+		const TM_Result result = table_tuple_delete(heap, &slot->tts_tid, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false,
+		                                            &failure, false);
+		count += result == TM_Ok ? 1 : 0;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	return count;
+}
+
+} // namespace
+
+Snapshots
+OpenSnapshots(Snapshot snapshot) {
+	Snapshots snapshots;
+	snapshots.heap = table_open(Oids().snapshots, AccessShareLock);
+	snapshots.index = index_open(Oids().snapshots_index, AccessShareLock);
+	snapshots.slot = table_slot_create(snapshots.heap, nullptr);
+	snapshots.scan = compat::BeginIndexScan(snapshots.heap, snapshots.index, snapshot, 3);
+	return snapshots;
+}
+
+void
+Close(const Snapshots &snapshots) {
+	index_endscan(snapshots.scan);
+	ExecDropSingleTupleTableSlot(snapshots.slot);
+	index_close(snapshots.index, NoLock);
+	table_close(snapshots.heap, NoLock);
+}
+
+StoredState
+ReadSnapshot(Snapshots *snapshots, Datum tenant, Datum stream, int64 to_version, const pg_uuid_t *reducers_version) {
+	ScanKeyData keys[3];
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
+	ScanKeyInit(&keys[2], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(to_version));
+	index_rescan(snapshots->scan, keys, 3, nullptr, 0);
+	StoredState stored = {0, 0, 0};
+	while (stored.version == 0 && index_getnext_slot(snapshots->scan, BackwardScanDirection, snapshots->slot)) {
+		slot_getallattrs(snapshots->slot);
+		const Datum *values = snapshots->slot->tts_values;
+		const pg_uuid_t *made_by = DatumGetUUIDP(values[kSnapshotReducers]);
+		if (std::memcmp(made_by->data, reducers_version->data, UUID_LEN) == 0) {
+			stored.version = DatumGetInt64(values[kSnapshotVersion]);
+			stored.event_time = DatumGetTimestampTz(values[kSnapshotEventTime]);
+			stored.state = JsonbPGetDatum(DatumGetJsonbPCopy(values[kSnapshotState]));
+		}
+	}
+	ExecClearTuple(snapshots->slot);
+	return stored;
+}
+
+bool
+MayTakeSnapshot() {
+	return !RecoveryInProgress() && !XactReadOnly && !IsInParallelMode() && !IsolationIsSerializable();
+}
+
+bool
+WriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
+	const Oid relid = Oids().snapshots;
+	if (!ConditionalLockRelationOid(relid, RowExclusiveLock)) {
+		return false;
+	}
+	Relation heap = table_open(relid, NoLock);
+	ListCell *cell;
+	foreach (cell, RelationGetIndexList(heap)) {
+		if (!ConditionalLockRelationOid(lfirst_oid(cell), RowExclusiveLock)) {
+			table_close(heap, NoLock);
+			return false;
+		}
+	}
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), &TTSOpsVirtual);
+	slot->tts_values[kSnapshotTenant] = tenant;
+	slot->tts_values[kSnapshotStream] = stream;
+	slot->tts_values[kSnapshotVersion] = Int64GetDatum(version);
+	slot->tts_values[kSnapshotEventTime] = TimestampTzGetDatum(event_time);
+	slot->tts_values[kSnapshotReducers] = UUIDPGetDatum(reducers_version);
+	slot->tts_values[kSnapshotTakenAt] = TimestampTzGetDatum(GetCurrentTimestamp());
+	slot->tts_values[kSnapshotState] = state;
+	std::memset(slot->tts_isnull, 0, sizeof(bool) * kSnapshotColumns);
+	ExecStoreVirtualTuple(slot);
+	table_tuple_insert(heap, slot, GetCurrentCommandId(true), 0, nullptr);
+	InsertIndexEntries(heap, nullptr, slot);
+	ExecDropSingleTupleTableSlot(slot);
+
+	Relation index = index_open(Oids().snapshots_index, NoLock);
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
+	(void)DeleteOlder(heap, index, keys, 2, version);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return true;
+}
+
+bool
+TryWriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool written = false;
+	BeginInternalSubTransaction(nullptr);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		written = WriteSnapshot(tenant, stream, version, event_time, reducers_version, state);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		ErrorData *error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		CurrentResourceOwner = owner;
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION) {
+			ReThrowError(error);
+		}
+		ereport(DEBUG1, (errmsg("no snapshot of a stream was taken: %s", error->message)));
+		FreeErrorData(error);
+		written = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	return written;
+}
+
+int64
+DropSnapshots(Datum tenant, Datum stream) {
+	Relation heap = table_open(Oids().snapshots, RowExclusiveLock);
+	Relation index = index_open(Oids().snapshots_index, AccessShareLock);
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
+	if (stream != 0) {
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
+	}
+	const int64 count = DeleteOlder(heap, index, keys, stream != 0 ? 2 : 1, PG_INT64_MAX);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return count;
+}
+
+} // namespace auren::pg

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * Rows of the extension's own tables, written without the executor: no right, trigger or policy of theirs is for callers. Server
+ * side.
+ */
+
+// Inserts an entry into an index that is ready for it. What the access method answers: whether the row is alone with its key.
+bool InsertIndexEntry(Relation heap, Relation index, TupleTableSlot *slot, IndexUniqueCheck check);
+
+// Inserts the entries of a row into every index but one (nullptr: into all).
+void InsertIndexEntries(Relation heap, Relation but, TupleTableSlot *slot);
+
+/*
+ * Inserts a row into a table of ours with one plain unique index, unless its key is there. Returns false when another
+ * transaction's row with the same key is, after waiting for that transaction if it was still running.
+ */
+bool InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull);
+
+} // namespace auren::pg

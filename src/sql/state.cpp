@@ -1,0 +1,255 @@
+// State of streams: get_stream_state and its kin, reducers, snapshots.
+
+#include <string>
+
+#include "core/error.hpp"
+#include "core/json_diff.hpp"
+#include "core/names.hpp"
+#include "core/reducer.hpp"
+#include "pg/arguments.hpp"
+#include "pg/entry.hpp"
+#include "pg/jsonb_writer.hpp"
+#include "pg/query.hpp"
+#include "pg/reducer_function.hpp"
+#include "pg/rows.hpp"
+#include "pg/state.hpp"
+#include "pg/store.hpp"
+#include "sql/read.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+
+/*
+ * Puts the states of streams into a function's result, with what each needed in memory given back.
+ */
+class StateRows {
+  public:
+	explicit StateRows(FunctionCallInfo fcinfo)
+	    : rows_(Call([&] { return pg::BeginRows(fcinfo); })), reader_(pg::CurrentTenant(), GetActiveSnapshot()),
+	      context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events state", ALLOCSET_DEFAULT_SIZES); })) {
+	}
+	void
+	Put(const pg::Text &stream) {
+		MemoryContext old = MemoryContextSwitchTo(context_);
+		const pg::State state = reader_.Read(stream, PG_INT64_MAX);
+		// a stream whose events are hidden from the caller is no more there than one that does not exist
+		const Datum values[3] = {stream.datum, Int64GetDatum(state.version), state.state};
+		const bool isnull[3] = {};
+		MemoryContextSwitchTo(old);
+		Call([&] {
+			pg::PutRow(rows_, values, isnull);
+			MemoryContextReset(context_);
+		});
+	}
+	void
+	End() {
+		reader_.End();
+	}
+	pg::StateReader &
+	reader() {
+		return reader_;
+	}
+
+  private:
+	pg::Rows rows_;
+	pg::StateReader reader_;
+	MemoryContext context_;
+};
+
+// Changes events.declared_reducers; returns how many rows. The right to call our function is enough.
+uint64
+ChangeReducers(const char *sql, int count, Oid *types, Datum *values) {
+	return Call([&] {
+		SPI_connect();
+		SPIPlanPtr plan = pg::PrepareWaived(sql, count, types, 0);
+		const int result = SPI_execute_plan(plan, values, nullptr, false, 0);
+		if (result < 0) {
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
+		}
+		const uint64 rows = SPI_processed;
+		SPI_finish();
+		return rows;
+	});
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_get_stream_state) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	const int64 to = VersionArgument(fcinfo, 1, "p_to_version", PG_INT64_MAX);
+	pg::StateReader reader(pg::CurrentTenant(), GetActiveSnapshot());
+	const pg::State state = reader.Read(stream, to);
+	reader.End();
+	return state.state;
+}
+
+AUREN_FUNCTION(auren_get_stream_states) {
+	const pg::Elements ids = pg::ArrayArgument(fcinfo, 0, "p_stream_ids", TEXTOID);
+	for (int i = 0; i < ids.count; i++) {
+		if (ids.isnull[i]) {
+			throw DomainError(sqlstate::kInvalidParameter, "p_stream_ids must not hold NULL",
+			                  "Element " + std::to_string(i + 1) + " is NULL.", "Leave it out.");
+		}
+	}
+	StateRows rows(fcinfo);
+	for (int i = 0; i < ids.count; i++) {
+		const pg::Text stream = pg::TextOf(ids.values[i]);
+		CheckStreamId(stream.name);
+		rows.Put(stream);
+	}
+	rows.End();
+	return 0;
+}
+
+AUREN_FUNCTION(auren_get_category_states) {
+	constexpr int kPage = 500;
+	const pg::Text category = pg::TextArgument(fcinfo, 0, "p_category");
+	if (category.name.bytes.empty() || category.name.bytes.find(':') != std::string_view::npos) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_category must be a category",
+		                  "It is the part of a stream id before the first colon: not empty, and without one.", "Give 'user' for user:1, say.");
+	}
+	const auto after = pg::OptionalTextArgument(fcinfo, 1);
+	pg::RequireNotNull(fcinfo, 2, "p_limit");
+	int64 left = PG_GETARG_INT32(2);
+	if (left < 0) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative", "The limit given is " + std::to_string(left) + ".",
+		                  "Give the number of rows of a page.");
+	}
+	StateRows rows(fcinfo);
+	Datum page[kPage];
+	Datum last = after ? after->datum : 0;
+	while (left > 0) {
+		const int asked = static_cast<int>(Min(left, static_cast<int64>(kPage)));
+		const int found = Call([&] {
+			return pg::ListStreams(rows.reader().stream_rows(), rows.reader().tenant().text, category.datum, last, asked, page,
+			                       GetActiveSnapshot());
+		});
+		for (int i = 0; i < found; i++) {
+			rows.Put(pg::TextOf(page[i]));
+		}
+		if (found < asked) {
+			break;
+		}
+		last = page[found - 1];
+		left -= found;
+	}
+	rows.End();
+	return 0;
+}
+
+AUREN_FUNCTION(auren_state_diff) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	pg::RequireNotNull(fcinfo, 1, "p_from_version");
+	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", 0);
+	const int64 to = VersionArgument(fcinfo, 2, "p_to_version", PG_INT64_MAX);
+	pg::StateReader reader(pg::CurrentTenant(), GetActiveSnapshot());
+	const pg::State before = reader.Read(stream, from);
+	const pg::State after = reader.Read(stream, to);
+	reader.End();
+	const pg::ServerJson json;
+	return pg::WriteJsonb(Diff(pg::JsonOf(before.state), pg::JsonOf(after.state), json));
+}
+
+AUREN_FUNCTION(auren_take_snapshot) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	pg::StateReader reader(pg::CurrentTenant(), GetActiveSnapshot());
+	if (reader.row_security()) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "a snapshot cannot be taken under row level security",
+		                  "A policy on events.event_store applies to this role, and others would be given what it sees.",
+		                  "Take it as a role to which no policy applies.");
+	}
+	Call([] { PreventCommandIfReadOnly("events.take_snapshot()"); });
+	const pg::State state = reader.Read(stream, PG_INT64_MAX);
+	bool written = true;
+	if (state.version > 0) {
+		const pg_uuid_t version = reader.reducers_version();
+		written = Call([&] {
+			return pg::WriteSnapshot(reader.tenant().text, stream.datum, state.version, state.event_time, &version, state.state);
+		});
+	}
+	reader.End();
+	if (!written) {
+		throw DomainError("55P03", "events.stream_snapshots is locked", "Another session holds a lock that stands against a write.",
+		                  "Try again when it has ended.");
+	}
+	if (state.version == 0) {
+		PG_RETURN_NULL();
+	}
+	return Int64GetDatum(state.version);
+}
+
+AUREN_FUNCTION(auren_drop_snapshots) {
+	const auto stream = pg::OptionalTextArgument(fcinfo, 0);
+	if (stream) {
+		CheckStreamId(stream->name);
+	}
+	const pg::Tenant tenant = pg::CurrentTenant();
+	return Int64GetDatum(Call([&] {
+		PreventCommandIfReadOnly("events.drop_snapshots()");
+		return pg::DropSnapshots(tenant.text, stream ? stream->datum : 0);
+	}));
+}
+
+AUREN_FUNCTION(auren_reducers_version) {
+	const auto reducers = pg::DeclaredReducers();
+	return Call([&] {
+		auto *version = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
+		*version = reducers->version;
+		return UUIDPGetDatum(version);
+	});
+}
+
+AUREN_FUNCTION(auren_set_reducer) {
+	const pg::Text type = pg::TextArgument(fcinfo, 0, "p_event_type");
+	CheckEventType(type.name);
+	const pg::Text kind = pg::TextArgument(fcinfo, 1, "p_kind");
+	pg::RequireNotNull(fcinfo, 2, "p_options");
+	const Datum options = pg::JsonbOf(PG_GETARG_DATUM(2));
+	const char *text = Call([&] {
+		Jsonb *jsonb = DatumGetJsonbP(options);
+		return static_cast<const char *>(JsonbToCString(nullptr, &jsonb->root, static_cast<int>(VARSIZE(jsonb))));
+	});
+	const ReducerOptions declared = ParseReducer(type.name.bytes, kind.name.bytes, text);
+	const pg::ServerJson json;
+	Json kept = json.Expand(pg::JsonOf(options).document().bytes);
+	kept.object().erase("category"); // it has a column of its own
+	if (declared.reducer.kind == ReducerKind::kFunction) {
+		// with its schema: what the name means must not depend on who reads
+		const char *name = declared.reducer.function.c_str();
+		kept.object()["function"].SetString(Call([&] {
+			char *qualified;
+			(void)pg::FindReducerFunction(name, &qualified);
+			return qualified;
+		}));
+	}
+	const Datum category = Call([&] {
+		return PointerGetDatum(cstring_to_text_with_len(declared.category.data(), static_cast<int>(declared.category.size())));
+	});
+	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, JSONBOID};
+	Datum values[4] = {type.datum, category, kind.datum, pg::WriteJsonb(kept)};
+	(void)ChangeReducers("INSERT INTO events.declared_reducers (event_type, category, kind, options) VALUES ($1, $2, $3, $4) "
+	        "ON CONFLICT (event_type, category) DO UPDATE SET kind = EXCLUDED.kind, options = EXCLUDED.options, "
+	        "declared_by = EXCLUDED.declared_by, declared_at = EXCLUDED.declared_at",
+	        4, types, values);
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_drop_reducer) {
+	const pg::Text type = pg::TextArgument(fcinfo, 0, "p_event_type");
+	const auto category = pg::OptionalTextArgument(fcinfo, 1);
+	Oid types[2] = {TEXTOID, TEXTOID};
+	Datum values[2] = {type.datum, category ? category->datum : Call([] { return PointerGetDatum(cstring_to_text("")); })};
+	const uint64 rows = ChangeReducers("DELETE FROM events.declared_reducers WHERE event_type OPERATOR(pg_catalog.=) $1 AND category OPERATOR(pg_catalog.=) $2", 2,
+	                                   types, values);
+	if (rows == 0) {
+		throw DomainError(sqlstate::kUndefinedObject, "there is no reducer for event type \"" + std::string(type.name.bytes) + "\"" +
+		                                                  (category ? " in category \"" + std::string(category->name.bytes) + "\"" : ""),
+		                  category ? "" : "One of a category is dropped by naming the category.", "events.reducers lists them.");
+	}
+	PG_RETURN_VOID();
+}
+
+} // namespace auren
