@@ -5,6 +5,15 @@
 
 #include "pg/postgres.hpp"
 
+// ExplainPropertyText and ExplainState
+//   18: in headers of their own
+#if PG_VERSION_NUM >= 180000
+extern "C" {
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+}
+#endif
+
 namespace auren::pg::compat {
 
 // index_beginscan
