@@ -30,7 +30,9 @@ Apply(Fold *fold, const EventRow &row, const Text &stream) {
 	try {
 		fold->Apply(BytesOf(row.values[kEventType]), EventData(row.values[kEventData]));
 	} catch (const DomainError &error) {
-		throw DomainError(error.sqlstate().c_str(), Named(row, stream) + error.message(), error.detail(), error.hint());
+		const bool bad_patch = error.hint().empty() && error.sqlstate() == sqlstate::kInvalidParameter;
+		throw DomainError(error.sqlstate().c_str(), Named(row, stream) + error.message(), error.detail(),
+		                  bad_patch ? "A reducer declared with {\"on_error\": \"skip\"} leaves such an event out." : error.hint());
 	} catch (const Error &error) {
 		// raised by a reducer's function; a cancel stays what it is
 		if (ERRCODE_TO_CATEGORY(error.report->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION) {
