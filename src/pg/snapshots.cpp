@@ -22,9 +22,12 @@ enum SnapshotColumn : int {
 	kSnapshotColumns
 };
 
-// Deletes the snapshots that a scan's keys name and are older than a version. Whose deletion another is at, is left to it.
+/*
+ * Deletes the snapshots that a scan's keys name, but for those behind a version that the reducers `but_by` made. A row that
+ * this command inserted is not seen; whose deletion another is at, is left to it.
+ */
 int64
-DeleteOlder(Relation heap, Relation index, ScanKey keys, int key_count, int64 version) {
+Delete(Relation heap, Relation index, ScanKey keys, int key_count, int64 version, const pg_uuid_t *but_by) {
 	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, key_count);
@@ -33,8 +36,10 @@ DeleteOlder(Relation heap, Relation index, ScanKey keys, int key_count, int64 ve
 	while (index_getnext_slot(scan, ForwardScanDirection, slot)) {
 		CHECK_FOR_INTERRUPTS();
 		bool isnull;
-		if (DatumGetInt64(slot_getattr(slot, kSnapshotVersion + 1, &isnull)) >= version) {
-			continue;
+		const int64 at = DatumGetInt64(slot_getattr(slot, kSnapshotVersion + 1, &isnull));
+		const pg_uuid_t *made_by = DatumGetUUIDP(slot_getattr(slot, kSnapshotReducers + 1, &isnull));
+		if (at > version && but_by != nullptr && std::memcmp(made_by->data, but_by->data, UUID_LEN) == 0) {
+			continue; // a newer one that can be trusted
 		}
 		TM_FailureData failure;
 		const TM_Result result = table_tuple_delete(heap, &slot->tts_tid, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false,
@@ -49,14 +54,21 @@ DeleteOlder(Relation heap, Relation index, ScanKey keys, int key_count, int64 ve
 
 } // namespace
 
-Snapshots
-OpenSnapshots(Snapshot snapshot) {
-	Snapshots snapshots;
-	snapshots.heap = table_open(Oids().snapshots, AccessShareLock);
-	snapshots.index = index_open(Oids().snapshots_index, AccessShareLock);
-	snapshots.slot = table_slot_create(snapshots.heap, nullptr);
-	snapshots.scan = compat::BeginIndexScan(snapshots.heap, snapshots.index, snapshot, 3);
-	return snapshots;
+bool
+OpenSnapshots(Snapshots *snapshots, Snapshot snapshot) {
+	const StoreOids &oids = Oids();
+	if (!ConditionalLockRelationOid(oids.snapshots, AccessShareLock)) {
+		return false;
+	}
+	if (!ConditionalLockRelationOid(oids.snapshots_index, AccessShareLock)) {
+		UnlockRelationOid(oids.snapshots, AccessShareLock);
+		return false;
+	}
+	snapshots->heap = table_open(oids.snapshots, NoLock);
+	snapshots->index = index_open(oids.snapshots_index, NoLock);
+	snapshots->slot = table_slot_create(snapshots->heap, nullptr);
+	snapshots->scan = compat::BeginIndexScan(snapshots->heap, snapshots->index, snapshot, 3);
+	return true;
 }
 
 void
@@ -126,7 +138,7 @@ WriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
-	(void)DeleteOlder(heap, index, keys, 2, version);
+	(void)Delete(heap, index, keys, 2, version, reducers_version);
 	index_close(index, NoLock);
 	table_close(heap, NoLock);
 	return true;
@@ -173,7 +185,7 @@ DropSnapshots(Datum tenant, Datum stream) {
 	if (stream != 0) {
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
 	}
-	const int64 count = DeleteOlder(heap, index, keys, stream != 0 ? 2 : 1, PG_INT64_MAX);
+	const int64 count = Delete(heap, index, keys, stream != 0 ? 2 : 1, PG_INT64_MAX, nullptr);
 	index_close(index, NoLock);
 	table_close(heap, NoLock);
 	return count;

@@ -13,7 +13,8 @@ struct Snapshots {
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 };
-Snapshots OpenSnapshots(Snapshot snapshot);
+// Waits for nobody: false where another holds a lock that stands against reading them, as VACUUM FULL does.
+bool OpenSnapshots(Snapshots *snapshots, Snapshot snapshot);
 void Close(const Snapshots &snapshots);
 
 struct StoredState {

@@ -49,10 +49,7 @@ Apply(Fold *fold, const EventRow &row, const Text &stream) {
 
 StateReader::StateReader(const Tenant &tenant, Snapshot snapshot) : tenant_(tenant), reducers_(DeclaredReducers()) {
 	Call([&] { BeginStreamScan(&scan_, snapshot); });
-	use_snapshots_ = !scan_.row_security;
-	if (use_snapshots_) {
-		snapshots_ = Call([&] { return OpenSnapshots(snapshot); });
-	}
+	use_snapshots_ = !scan_.row_security && Call([&] { return OpenSnapshots(&snapshots_, snapshot); });
 }
 
 State
