@@ -29,6 +29,17 @@ struct Row {
 	const char *body;
 };
 
+// Server side. A body of standard SQL is kept as a tree with oids in it: its text is the same in another database, with
+// names that do not depend on the caller's search path.
+const char *
+SqlBodyOf(Oid function) {
+	const int level = NewGUCNestLevel();
+	(void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	const char *body = TextDatumGetCString(OidFunctionCall1(F_PG_GET_FUNCTION_SQLBODY, ObjectIdGetDatum(function)));
+	AtEOXact_GUC(true, level);
+	return body;
+}
+
 // Server side. What decides on the result of a function, as far as its catalog row says it.
 const char *
 BodyOf(Oid function) {
@@ -42,11 +53,12 @@ BodyOf(Oid function) {
 		bool isnull;
 		const Datum value = SysCacheGetAttr(PROCOID, tuple, column, &isnull);
 		if (!isnull) {
-			appendStringInfoString(&body, TextDatumGetCString(value));
+			appendStringInfoString(&body, column == Anum_pg_proc_prosqlbody ? SqlBodyOf(function) : TextDatumGetCString(value));
 		}
 		appendStringInfoChar(&body, '\n');
 	}
-	appendStringInfo(&body, "%s", get_language_name(reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(tuple))->prolang, true));
+	const Oid language = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(tuple))->prolang;
+	appendStringInfoString(&body, get_language_name(language, false));
 	ReleaseSysCache(tuple);
 	return body.data;
 }

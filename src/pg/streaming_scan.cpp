@@ -165,7 +165,9 @@ PlanStreaming(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *target
 		scan->custom_scan_tlist =
 		    lappend(scan->custom_scan_tlist, makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(i + 1), nullptr, false));
 	}
+	// the target list itself may come later, when a projection is put upon this node
 	Bitmapset *used = nullptr;
+	pull_varattnos(reinterpret_cast<Node *>(rel->reltarget->exprs), rel->relid, &used);
 	pull_varattnos(reinterpret_cast<Node *>(targets), rel->relid, &used);
 	pull_varattnos(reinterpret_cast<Node *>(scan->scan.plan.qual), rel->relid, &used);
 	const bool whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);

@@ -63,6 +63,7 @@ class StateRows {
 uint64
 ChangeReducers(const char *sql, int count, Oid *types, Datum *values) {
 	return Call([&] {
+		PreventCommandIfReadOnly("a change of the reducers");
 		SPI_connect();
 		SPIPlanPtr plan = pg::PrepareWaived(sql, count, types, 0);
 		const int result = SPI_execute_plan(plan, values, nullptr, false, 0);

@@ -23,6 +23,11 @@ $node->safe_psql(
 	SELECT events.bind_tenant('Tenant One', 'one');
 	SELECT events.grant_access('Tenant One', 'reader'), events.grant_access('Tenant One', 'writer');
 	SELECT events.create_monthly_partitions(5);
+	CREATE SCHEMA fold;
+	CREATE FUNCTION fold.newest(jsonb, text, jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+		RETURN jsonb_set($1, '{newest}', $3);
+	SELECT events.set_reducer('type_0', 'sum', '{"into": "total"}'), events.set_reducer('type_1', 'append', '{"limit": 3}'),
+	       events.set_reducer('number', 'merge', '{"category": "user"}'), events.set_reducer('supplied', 'function', '{"function": "fold.newest"}');
 	SELECT events.append_event('user:' || n % 7, 'type_' || n % 3, jsonb_build_object('n', n), p_metadata := jsonb_build_object('m', n))
 	FROM generate_series(1, 500) n;
 	SELECT events.append_event('user:exact', 'number', '{"a": 0.10, "b": 12345678901234567890, "c": 1e400, "ü\u2028": "€😀\""}');
@@ -57,6 +62,8 @@ my @same = (
 	'streams' => q{SELECT s::text FROM events.streams s ORDER BY stream_id},
 	'stream rows' => q{SELECT r::text FROM events.stream_rows r ORDER BY 1},
 	'supplied ids' => q{SELECT i::text FROM events.supplied_ids i ORDER BY 1},
+	'reducers' => q{SELECT r::text FROM events.reducers r ORDER BY 1},
+	'version of the reducers' => q{SELECT events.reducers_version()},
 	'tenant bindings' => q{SELECT b::text FROM events.tenant_bindings b ORDER BY 1},
 	'the next position' => q{SELECT last_value, is_called FROM events.global_position_seq},
 	'grants' => $grants,

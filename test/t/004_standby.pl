@@ -73,6 +73,27 @@ foreach my $read (
 	isnt($expected, '', "the primary answers $read");
 	is($standby->safe_psql('postgres', $read), $expected, "the standby answers $read");
 }
+# States there: long folds leave no snapshot, those of the primary are used, and new reducers arrive.
+
+$primary->safe_psql('postgres', q{
+	SELECT count(*) FROM events.append_events(array_fill('long:1'::text, ARRAY[3000]), array_fill('read'::text, ARRAY[3000]),
+		ARRAY(SELECT to_jsonb(n) FROM generate_series(1, 3000) n))});
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{SELECT events.get_stream_state('long:1'), (SELECT count(*) FROM events.snapshots)}), '{"read": 3000}|0',
+	'a long fold on the standby leaves no snapshot');
+is($primary->safe_psql('postgres', q{SET default_transaction_read_only = on; SELECT events.get_stream_state('long:1'), (SELECT count(*) FROM events.snapshots)}), '{"read": 3000}|0',
+	'nor does one in a read-only transaction of the primary');
+$primary->safe_psql('postgres', q{
+	SELECT events.get_stream_state('long:1');
+	UPDATE events.stream_snapshots SET state = '{"from": "the snapshot"}'});
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{SELECT events.get_stream_state('long:1')}), '{"from": "the snapshot"}', 'the standby uses the primary\'s snapshot');
+$primary->safe_psql('postgres', q{SELECT events.set_reducer('read', 'count')});
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{SELECT events.get_stream_state('long:1')}), '{"read": 3000}', 'reducers arrive on the standby, and the snapshot of the others is not used');
+$primary->safe_psql('postgres', q{SELECT events.drop_reducer('read'); SELECT events.drop_snapshots()});
+$primary->wait_for_catchup($standby);
+
 is($standby->safe_psql('postgres', q{SELECT events.stream_version('user:0') >= 1}, extra_params => [ '-U', 'app_reader' ]), 't', 'a reader reads there');
 
 # What writes is refused.
@@ -84,6 +105,9 @@ foreach my $write (
 	q{SELECT * FROM events.append_events('{user:1}', '{refused}', ARRAY['{}']::jsonb[])},
 	q{SELECT events.close_stream('user:1', 'refused')},
 	q{SELECT events.reopen_stream('user:30')},
+	q{SELECT events.set_reducer('refused', 'count')},
+	q{SELECT events.take_snapshot('user:1')},
+	q{SELECT events.drop_snapshots()},
 	q{SELECT events.create_monthly_partitions(12)})
 {
 	fails_with($standby, 'postgres', $write, '25006', "on the standby: $write");

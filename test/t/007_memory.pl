@@ -88,6 +88,38 @@ foreach my $case (
 	note(sprintf('%s: grew by %.1f MB', $what, $grew));
 }
 
+# Folds of each kind, from the first event on.
+
+$session->query_safe('SET auren_events.snapshot_after = 0');
+$session->query_safe(q{
+	CREATE FUNCTION public.last_of(jsonb, text, jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+		RETURN pg_catalog.jsonb_set($1, '{last}', $3 OPERATOR(pg_catalog.->) 'n')});
+foreach my $case (
+	[ 'latest', '{}', q{-> 'type_9' ->> 'n'}, '99999' ],
+	[ 'sum', '{"into": "s"}', q{-> 's' ->> 'n'}, '50000500000' ],
+	[ 'count', '{"into": "c"}', q{->> 'c'}, '1000000' ],
+	[ 'merge', '{}', q{->> 'n'}, '100000' ],
+	[ 'append', '{"into": "a"}', q{-> 'a' -> 999 ->> 'n'}, '100000' ],
+	[ 'ignore', '{}', '', '{}' ])
+{
+	my ($kind, $options, $path, $expected) = @$case;
+	$session->query_safe("SELECT events.set_reducer('type_' || n, '$kind', '$options') FROM generate_series(0, 9) n; SELECT events.drop_snapshots()");
+	my ($grew, $result) = growth($session, "SELECT events.get_stream_state('long:1') $path");
+	is($result, $expected, "a million events folded by $kind");
+	cmp_ok($grew, '<', 50, "$kind: grows less than 50 MB");
+	note(sprintf('fold by %s: grew by %.1f MB', $kind, $grew));
+}
+$session->query_safe(q{SELECT events.set_reducer('type_' || n, 'function', '{"function": "public.last_of"}') FROM generate_series(0, 9) n});
+foreach my $policy ('error', 'skip')
+{
+	$session->query_safe(qq{SELECT events.set_reducer('type_' || n, 'function', '{"function": "public.last_of", "on_error": "$policy"}') FROM generate_series(0, 9) n});
+	my ($grew, $result) = growth($session, q{SELECT events.get_stream_state('long:1', 100000)});
+	is($result, '{"last": 100000}', "100,000 events folded by a function, on_error $policy");
+	cmp_ok($grew, '<', 50, "function, on_error $policy: grows less than 50 MB");
+	note(sprintf('fold by a function, on_error %s: grew by %.1f MB', $policy, $grew));
+}
+$session->query_safe(q{SELECT events.drop_reducer('type_' || n) FROM generate_series(0, 9) n});
+
 # A stream fetched by a client, by cursor and by COPY.
 
 my ($grew, $result) = growth($session, q{BEGIN; DECLARE c CURSOR FOR SELECT * FROM events.replay_stream('long:1'); FETCH 1 FROM c; MOVE 999990 FROM c; COMMIT});
