@@ -9,6 +9,7 @@
 #include "pg/btree.hpp"
 #include "pg/event_read.hpp"
 #include "pg/event_write.hpp"
+#include "pg/feed_horizon.hpp"
 #include "pg/guard.hpp"
 #include "pg/months.hpp"
 #include "pg/random.hpp"
@@ -362,6 +363,9 @@ class Appending {
 	void
 	GivePositions() {
 		const Oid sequence = Oids().positions;
+		bool tagged = false;
+		int64 first = 0;
+		int64 last = 0;
 		for (std::size_t i = 0; i < results_.size(); i++) {
 			const AppendPlan::Element &element = plan_.elements()[i];
 			if (element.fate != Fate::kNew) {
@@ -369,10 +373,21 @@ class Appending {
 			}
 			AppendedEvent &result = results_[i];
 			result.version = element.version;
-			result.position = Call([&] { return nextval_internal(sequence, false); });
+			result.position = Call([&] {
+				if (!tagged) {
+					TagPositions();
+				}
+				return nextval_internal(sequence, false);
+			});
+			tagged = true;
+			last = result.position;
+			first = first == 0 ? last : first;
 			const auto &supplied = request_.elements[i].supplied_id;
 			result.id = supplied ? *supplied
 			                     : id_maker.Make(locked_[element.stream].created_at + kUnixEpochOffset, RandomBits());
+		}
+		if ((first - 1) / kHorizonEvery != last / kHorizonEvery) {
+			Call([] { (void)WriteFeedHorizon(); });
 		}
 	}
 

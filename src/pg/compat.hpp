@@ -102,6 +102,17 @@ RunForOneRow(QueryDesc *desc) {
 #endif
 }
 
+// MyProc->lxid
+//   17: within vxid
+inline LocalTransactionId
+CurrentLocalTransaction() {
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
 // build_expression_pathkey: the pathkey of an order, NIL when the query has no use for it
 //   16: - the relations below an outer join
 inline List *

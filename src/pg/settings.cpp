@@ -9,6 +9,7 @@ namespace {
 int naming = static_cast<int>(Naming::kOff);
 bool allow_drop = false;
 int snapshot_after = 1000;
+bool read_flushed = true;
 
 const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Naming::kOff), false},
                                                   {"warn", static_cast<int>(Naming::kWarn), false},
@@ -32,6 +33,11 @@ SnapshotAfter() {
 	return snapshot_after;
 }
 
+bool
+ReadFlushed() {
+	return read_flushed;
+}
+
 void
 DefineSettings() {
 	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
@@ -41,6 +47,9 @@ DefineSettings() {
 	                         &allow_drop, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomIntVariable("auren_events.snapshot_after", "Events after which reading a stream's state leaves a snapshot of it.",
 	                        "0 takes none.", &snapshot_after, 1000, 0, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("auren_events.read_flushed", "Feed reads give only events that a crash cannot take back.",
+	                         "An event whose commit is not on disk yet is flushed first. Off for readers within the database.",
+	                         &read_flushed, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

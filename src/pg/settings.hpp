@@ -10,6 +10,8 @@ Naming NamingMode();
 bool AllowDrop();
 // auren_events.snapshot_after: events that a fold to now must have read before it leaves a snapshot; 0: none does.
 int SnapshotAfter();
+// auren_events.read_flushed: whether feed reads wait until what they give is safe from a crash.
+bool ReadFlushed();
 
 // Defines the settings; called once when the module is loaded.
 void DefineSettings();

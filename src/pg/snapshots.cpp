@@ -41,10 +41,7 @@ Delete(Relation heap, Relation index, ScanKey keys, int key_count, int64 version
 		if (at > version && but_by != nullptr && std::memcmp(made_by->data, but_by->data, UUID_LEN) == 0) {
 			continue; // a newer one that can be trusted
 		}
-		TM_FailureData failure;
-		const TM_Result result = table_tuple_delete(heap, &slot->tts_tid, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false,
-		                                            &failure, false);
-		count += result == TM_Ok ? 1 : 0;
+		count += DeleteRow(heap, slot, snapshot) ? 1 : 0;
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -120,19 +117,16 @@ WriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const
 			return false;
 		}
 	}
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), &TTSOpsVirtual);
-	slot->tts_values[kSnapshotTenant] = tenant;
-	slot->tts_values[kSnapshotStream] = stream;
-	slot->tts_values[kSnapshotVersion] = Int64GetDatum(version);
-	slot->tts_values[kSnapshotEventTime] = TimestampTzGetDatum(event_time);
-	slot->tts_values[kSnapshotReducers] = UUIDPGetDatum(reducers_version);
-	slot->tts_values[kSnapshotTakenAt] = TimestampTzGetDatum(GetCurrentTimestamp());
-	slot->tts_values[kSnapshotState] = state;
-	std::memset(slot->tts_isnull, 0, sizeof(bool) * kSnapshotColumns);
-	ExecStoreVirtualTuple(slot);
-	table_tuple_insert(heap, slot, GetCurrentCommandId(true), 0, nullptr);
-	InsertIndexEntries(heap, nullptr, slot);
-	ExecDropSingleTupleTableSlot(slot);
+	Datum values[kSnapshotColumns];
+	const bool isnull[kSnapshotColumns] = {};
+	values[kSnapshotTenant] = tenant;
+	values[kSnapshotStream] = stream;
+	values[kSnapshotVersion] = Int64GetDatum(version);
+	values[kSnapshotEventTime] = TimestampTzGetDatum(event_time);
+	values[kSnapshotReducers] = UUIDPGetDatum(reducers_version);
+	values[kSnapshotTakenAt] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[kSnapshotState] = state;
+	InsertRow(heap, values, isnull);
 
 	Relation index = index_open(Oids().snapshots_index, NoLock);
 	ScanKeyData keys[2];

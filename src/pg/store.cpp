@@ -246,6 +246,8 @@ Oids() {
 		fresh.reducers = RelationNamed(schema, "declared_reducers");
 		fresh.snapshots = RelationNamed(schema, "stream_snapshots");
 		fresh.snapshots_index = RelationNamed(schema, "stream_snapshots_stream");
+		fresh.horizons = RelationNamed(schema, "feed_horizons");
+		fresh.horizons_index = RelationNamed(schema, "feed_horizons_position");
 		if (fresh.events != oids.events) {
 			ranges.valid = false;
 		}

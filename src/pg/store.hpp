@@ -32,6 +32,8 @@ struct StoreOids {
 	Oid reducers;
 	Oid snapshots;
 	Oid snapshots_index;
+	Oid horizons;
+	Oid horizons_index;
 };
 
 /*

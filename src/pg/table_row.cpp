@@ -80,6 +80,24 @@ InsertIndexEntries(Relation heap, Relation but, TupleTableSlot *slot) {
 	list_free(index_oids);
 }
 
+void
+InsertRow(Relation heap, const Datum *values, const bool *isnull) {
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), &TTSOpsVirtual);
+	const Size natts = static_cast<Size>(RelationGetDescr(heap)->natts);
+	std::memcpy(slot->tts_values, values, sizeof(Datum) * natts);
+	std::memcpy(slot->tts_isnull, isnull, sizeof(bool) * natts);
+	ExecStoreVirtualTuple(slot);
+	table_tuple_insert(heap, slot, GetCurrentCommandId(true), 0, nullptr);
+	InsertIndexEntries(heap, nullptr, slot);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+bool
+DeleteRow(Relation heap, TupleTableSlot *slot, Snapshot snapshot) {
+	TM_FailureData failure;
+	return table_tuple_delete(heap, &slot->tts_tid, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false, &failure, false) == TM_Ok;
+}
+
 bool
 InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull) {
 	ScanKeyData keys[INDEX_MAX_KEYS];

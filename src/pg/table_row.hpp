@@ -15,6 +15,12 @@ bool InsertIndexEntry(Relation heap, Relation index, TupleTableSlot *slot, Index
 // Inserts the entries of a row into every index but one (nullptr: into all).
 void InsertIndexEntries(Relation heap, Relation but, TupleTableSlot *slot);
 
+// Inserts a row with its index entries.
+void InsertRow(Relation heap, const Datum *values, const bool *isnull);
+
+// Deletes the row in a slot, unless another transaction has it in hand: then it is left, and nobody waits.
+bool DeleteRow(Relation heap, TupleTableSlot *slot, Snapshot snapshot);
+
 /*
  * Inserts a row into a table of ours with one plain unique index, unless its key is there. Returns false when another
  * transaction's row with the same key is, after waiting for that transaction if it was still running.

@@ -23,10 +23,11 @@ constexpr const char *kReaderFunctions =
     "events.get_stream_state(text, bigint), events.get_stream_states(text[]), "
     "events.get_category_states(text, text, integer), events.state_diff(text, bigint, bigint), events.stream_version(text), events.stream_exists(text), "
     "events.events_by_time(timestamptz, timestamptz, text, integer, bigint), "
-    "events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint), events.stream_summary(text)";
+    "events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint), events.stream_summary(text), "
+    "events.read_all(bigint, integer, text[], text, text, uuid), events.feed_horizon(), events.store_epoch()";
 // The first of each list.
 constexpr const char *kSharedFunction = "events.current_tenant()";
-constexpr const char *kReaderViews = "events.streams, events.tenant_events";
+constexpr const char *kReaderViews = "events.streams, events.tenant_events, events.feed_blockers";
 constexpr const char *kReaderTables = "events.event_store";
 // What readers and admins both need.
 constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version()";
@@ -38,7 +39,8 @@ constexpr const char *kWriterFunctions =
 constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_monthly_partitions(integer), "
                                         "events.close_stream(text, text), events.reopen_stream(text), "
                                         "events.set_reducer(text, text, jsonb), events.drop_reducer(text, text), "
-                                        "events.take_snapshot(text), events.drop_snapshots(text)";
+                                        "events.take_snapshot(text), events.drop_snapshots(text), "
+                                        "events.write_feed_horizon()";
 
 enum class Access { kReader, kWriter, kAdmin };
 

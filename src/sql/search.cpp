@@ -17,6 +17,17 @@
 
 namespace auren {
 
+int64
+LimitArgument(FunctionCallInfo fcinfo, int argument) {
+	pg::RequireNotNull(fcinfo, argument, "p_limit");
+	const int64 limit = PG_GETARG_INT32(argument);
+	if (limit < 0) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative",
+		                  "The limit given is " + std::to_string(limit) + ".", "Give the number of rows of a page.");
+	}
+	return limit;
+}
+
 namespace {
 
 using pg::Call;
@@ -80,17 +91,6 @@ class Query {
 	std::vector<Datum> values_;
 	std::string where_;
 };
-
-int64
-LimitArgument(FunctionCallInfo fcinfo, int argument) {
-	pg::RequireNotNull(fcinfo, argument, "p_limit");
-	const int64 limit = PG_GETARG_INT32(argument);
-	if (limit < 0) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative",
-		                  "The limit given is " + std::to_string(limit) + ".", "Give the number of rows of a page.");
-	}
-	return limit;
-}
 
 // The rows of a statement as the rows of a function.
 struct QuerySource {

@@ -1,0 +1,51 @@
+-- The feed: all events in order of position.
+
+-- The index is not unique, so that nobody waits for another's row.
+CREATE TABLE events.feed_horizons (
+	global_position bigint      NOT NULL,
+	written_at      timestamptz NOT NULL
+);
+CREATE INDEX feed_horizons_position ON events.feed_horizons (global_position);
+COMMENT ON INDEX events.feed_horizons_position IS 'finds the newest horizon';
+COMMENT ON TABLE events.feed_horizons IS 'horizons that the primary wrote down for its standbys, which see none of its locks';
+COMMENT ON COLUMN events.feed_horizons.global_position IS 'position up to which the feed was final';
+COMMENT ON COLUMN events.feed_horizons.written_at IS 'when it was written';
+
+CREATE FUNCTION events.read_all(
+	p_after_position bigint  DEFAULT 0,
+	p_limit          integer DEFAULT 1000,
+	p_event_types    text[]  DEFAULT NULL,
+	p_category       text    DEFAULT NULL,
+	p_stream_prefix  text    DEFAULT NULL,
+	p_epoch          uuid    DEFAULT NULL
+) RETURNS TABLE (event_id uuid, global_position bigint, stream_id text, stream_version bigint, event_type text, event_data jsonb,
+                 metadata jsonb, created_at timestamptz, created_by text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 SUPPORT events.stream_support
+	AS 'MODULE_PATHNAME', 'auren_read_all';
+COMMENT ON FUNCTION events.read_all(bigint, integer, text[], text, text, uuid) IS
+'final events of this session''s tenant behind a position, in order of position: what is read once has no later event below it; ZE007 when p_epoch is not events.store_epoch()';
+
+CREATE FUNCTION events.feed_horizon() RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_feed_horizon';
+COMMENT ON FUNCTION events.feed_horizon() IS 'last final position: every event up to it is committed or will never be; on a standby the last one that the primary wrote down';
+
+CREATE FUNCTION events.write_feed_horizon() RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_write_feed_horizon';
+COMMENT ON FUNCTION events.write_feed_horizon() IS 'writes the horizon down for standbys and returns it';
+
+CREATE FUNCTION events.store_epoch() RETURNS uuid
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_store_epoch';
+COMMENT ON FUNCTION events.store_epoch() IS 'names the history that positions belong to: another one after a restore from a dump and after a promotion';
+
+-- Who appends now. A prepared transaction has no process: the lock on its number says which it is.
+CREATE VIEW events.feed_blockers WITH (security_barrier) AS
+	SELECT ((l.classid::bigint << 32) | l.objid::bigint) AS after_position, l.pid,
+	       COALESCE(p.prepared, a.xact_start) AS since, a.state, a.query, p.gid AS prepared_gid, COALESCE(a.usename, p.owner) AS role
+	FROM pg_catalog.pg_locks l
+	LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+	LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
+	                               AND x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction
+	LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid
+	WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) (-24350)::smallint AND l.granted
+	  AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database());
+COMMENT ON VIEW events.feed_blockers IS 'transactions that append now: the feed ends at the smallest after_position until they end; a prepared one until it is decided';

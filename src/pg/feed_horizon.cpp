@@ -1,0 +1,122 @@
+#include "pg/feed_horizon.hpp"
+
+#include "pg/compat.hpp"
+#include "pg/store.hpp"
+#include "pg/table_row.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// What the transaction that last took a tag in this session took.
+LocalTransactionId tagged_transaction = InvalidLocalTransactionId;
+int64 tagged_position = 0;
+
+// The newest horizon in events.feed_horizons.
+int64
+WrittenHorizon() {
+	Relation heap = table_open(Oids().horizons, AccessShareLock);
+	Relation index = index_open(Oids().horizons_index, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 0);
+	index_rescan(scan, nullptr, 0, nullptr, 0);
+	int64 position = 0;
+	if (index_getnext_slot(scan, BackwardScanDirection, slot)) {
+		bool isnull;
+		position = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(heap, AccessShareLock);
+	return position;
+}
+
+} // namespace
+
+int64
+LastPosition() {
+	Relation sequence = relation_open(Oids().positions, AccessShareLock);
+	Buffer buffer = ReadBuffer(sequence, 0);
+	// nextval shows a value 32 ahead for a moment, within its exclusive lock
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	Page page = BufferGetPage(buffer);
+	const auto *tuple = reinterpret_cast<HeapTupleHeader>(PageGetItem(page, PageGetItemId(page, FirstOffsetNumber)));
+	const auto *data = reinterpret_cast<const FormData_pg_sequence_data *>(reinterpret_cast<const char *>(tuple) + tuple->t_hoff);
+	const int64 last = data->is_called ? data->last_value : data->last_value - 1;
+	UnlockReleaseBuffer(buffer);
+	relation_close(sequence, NoLock);
+	return last;
+}
+
+void
+TagPositions() {
+	const LocalTransactionId transaction = compat::CurrentLocalTransaction();
+	if (tagged_transaction != transaction) {
+		tagged_position = LastPosition();
+		tagged_transaction = transaction;
+	}
+	// Asked for at each append: the local lock table makes that cheap, and a savepoint that was rolled back let it go. The old tag
+	// is then taken again: a smaller L is safe.
+	LOCKTAG tag;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(tagged_position) >> 32),
+	                     static_cast<uint32>(tagged_position), kPositionLockClass);
+	(void)LockAcquire(&tag, ShareLock, false, false);
+}
+
+int64
+FeedHorizon() {
+	if (RecoveryInProgress()) {
+		return WrittenHorizon();
+	}
+	int64 horizon = LastPosition();
+	LockData *locks = GetLockStatusData();
+	for (int i = 0; i < locks->nelements; i++) {
+		const LOCKTAG &tag = locks->locks[i].locktag;
+		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kPositionLockClass && tag.locktag_field1 == MyDatabaseId &&
+		    locks->locks[i].holdMask != 0) {
+			const auto held = static_cast<int64>((static_cast<uint64>(tag.locktag_field2) << 32) | tag.locktag_field3);
+			horizon = Min(horizon, held);
+		}
+	}
+	pfree(locks->locks);
+	pfree(locks);
+	return horizon;
+}
+
+int64
+WriteFeedHorizon() {
+	const int64 horizon = FeedHorizon();
+	Relation heap = table_open(Oids().horizons, RowExclusiveLock);
+	Relation index = index_open(Oids().horizons_index, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 0);
+	index_rescan(scan, nullptr, 0, nullptr, 0);
+	// the newest one stays until a newer one is there; those before it go
+	int64 newest = -1;
+	while (index_getnext_slot(scan, BackwardScanDirection, slot)) {
+		bool isnull;
+		const int64 position = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+		if (newest < 0) {
+			newest = position;
+			continue;
+		}
+		(void)DeleteRow(heap, slot, snapshot);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	if (horizon > newest) {
+		const Datum values[2] = {Int64GetDatum(horizon), TimestampTzGetDatum(GetCurrentTimestamp())};
+		const bool isnull[2] = {};
+		InsertRow(heap, values, isnull);
+	}
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return horizon;
+}
+
+} // namespace auren::pg

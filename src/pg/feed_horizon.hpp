@@ -1,0 +1,38 @@
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * Up to which position the feed is final: no event at or below it can still commit.
+ *
+ * An appender takes, before it draws its first position, a shared lock whose tag carries the sequence's last value L of that
+ * moment, to the end of its transaction. All positions of the transaction are above L. A reader reads the last value H, then the
+ * tags that are held, then takes its snapshot. Who drew a position up to H held its tag before that; who takes one later draws
+ * above H; and a lock goes only after its transaction is seen as committed. So everything up to min(H, smallest L held) is
+ * final, and nothing but appends in flight, prepared ones included, holds it back. There is no state to lose and no clock.
+ *
+ * Server side, as all of this header.
+ */
+
+// For an appender, before it draws positions: takes the tag, or makes sure that this transaction still holds it.
+void TagPositions();
+
+// For a reader, before it takes the snapshot that it reads by. On a standby, where no locks of the primary are seen: the last
+// horizon that the primary wrote down.
+int64 FeedHorizon();
+
+// Writes the horizon down for standbys, and returns it. Waits for nobody.
+int64 WriteFeedHorizon();
+
+// An append writes it down when its positions pass a multiple of this.
+inline constexpr int64 kHorizonEvery = 1024;
+
+// The sequence's last value; 0 before the first position was drawn.
+int64 LastPosition();
+
+// The class in the tags' last field, which pg_locks shows as objsubid; SQL's own advisory locks have 1 and 2.
+inline constexpr uint16 kPositionLockClass = 0xA0E2;
+
+} // namespace auren::pg

@@ -1,0 +1,248 @@
+#include "pg/feed_read.hpp"
+
+#include <cstring>
+
+#include "pg/compat.hpp"
+#include "pg/feed_horizon.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+bool
+SameText(Datum a, Datum b) {
+	const auto *x = DatumGetPointer(a);
+	const auto *y = DatumGetPointer(b);
+	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) && std::memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
+}
+
+bool
+BeginsWith(Datum text, Datum prefix) {
+	const auto *x = DatumGetPointer(text);
+	const auto *y = DatumGetPointer(prefix);
+	return VARSIZE_ANY_EXHDR(x) >= VARSIZE_ANY_EXHDR(y) && std::memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(y)) == 0;
+}
+
+bool
+OfCategory(Datum stream, Datum category) {
+	if (!BeginsWith(stream, category)) {
+		return false;
+	}
+	const auto *x = DatumGetPointer(stream);
+	const auto length = VARSIZE_ANY_EXHDR(DatumGetPointer(category));
+	return VARSIZE_ANY_EXHDR(x) == length || VARDATA_ANY(x)[length] == ':';
+}
+
+bool
+Passes(const FeedFilter &filter, const EventRow &row) {
+	if (!SameText(row.values[kTenantId], filter.tenant)) {
+		return false;
+	}
+	if (filter.types != nullptr) {
+		bool asked = false;
+		for (int i = 0; i < filter.type_count && !asked; i++) {
+			asked = SameText(row.values[kEventType], filter.types[i]);
+		}
+		if (!asked) {
+			return false;
+		}
+	}
+	return (filter.category == 0 || OfCategory(row.values[kStreamId], filter.category)) &&
+	       (filter.prefix == 0 || BeginsWith(row.values[kStreamId], filter.prefix));
+}
+
+// Moves a month to its next event; false when it has none.
+bool
+Advance(FeedMonth *month) {
+	if (!index_getnext_slot(month->scan, ForwardScanDirection, month->slot)) {
+		return false;
+	}
+	bool isnull;
+	month->position = DatumGetInt64(slot_getattr(month->slot, month->attnum[kGlobalPosition], &isnull));
+	return true;
+}
+
+void
+CloseMonth(const FeedMonth &month, LOCKMODE mode) {
+	index_endscan(month.scan);
+	ExecDropSingleTupleTableSlot(month.slot);
+	index_close(month.index, mode);
+	table_close(month.heap, mode);
+}
+
+// Opens every month with an event behind a position. False when one has to be read through the executor.
+bool
+OpenMonths(FeedScan *scan, int64 after) {
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->horizon));
+	int room = 4;
+	scan->months = static_cast<FeedMonth *>(palloc(sizeof(FeedMonth) * static_cast<Size>(room)));
+	int64 lower = PG_INT64_MIN;
+	for (;;) {
+		CHECK_FOR_INTERRUPTS();
+		const PartitionRange range = FirstPartition(scan->events, lower, PG_INT64_MAX, false);
+		if (!OidIsValid(range.relid)) {
+			return true;
+		}
+		lower = range.upper;
+		FeedMonth month;
+		month.heap = table_open(range.relid, AccessShareLock);
+		const PartitionShape *shape = ShapeOf(month.heap);
+		if (!shape->direct_read || !OidIsValid(shape->position_index)) {
+			table_close(month.heap, AccessShareLock);
+			return false;
+		}
+		const Oid index = shape->position_index;
+		std::memcpy(month.attnum, shape->attnum, sizeof month.attnum);
+		month.index = index_open(index, AccessShareLock);
+		month.slot = table_slot_create(month.heap, nullptr);
+		month.scan = compat::BeginIndexScan(month.heap, month.index, scan->snapshot, 2);
+		index_rescan(month.scan, keys, 2, nullptr, 0);
+		if (!Advance(&month)) {
+			CloseMonth(month, AccessShareLock); // its locks too: the months may be many
+			continue;
+		}
+		if (scan->month_count == room) {
+			room *= 2;
+			scan->months = static_cast<FeedMonth *>(repalloc(scan->months, sizeof(FeedMonth) * static_cast<Size>(room)));
+		}
+		scan->months[scan->month_count++] = month;
+	}
+}
+
+void
+CloseMonths(FeedScan *scan) {
+	for (int i = 0; i < scan->month_count; i++) {
+		CloseMonth(scan->months[i], NoLock);
+	}
+	scan->month_count = 0;
+}
+
+void
+OpenQuery(FeedScan *scan, int64 after) {
+	char *sql = psprintf("SELECT %s, xmin FROM events.event_store WHERE global_position OPERATOR(pg_catalog.>) $1 AND "
+	                     "global_position OPERATOR(pg_catalog.<=) $2 AND tenant_id OPERATOR(pg_catalog.=) $3 ORDER BY global_position",
+	                     kEventColumnList);
+	Oid types[3] = {INT8OID, INT8OID, TEXTOID};
+	const Datum values[3] = {Int64GetDatum(after), Int64GetDatum(scan->horizon), scan->filter.tenant};
+	StartQuery(&scan->query, sql, 3, types, values, scan->snapshot);
+	pfree(sql);
+}
+
+/*
+ * What has to be known of an event's transaction before the event is given: that the fixed snapshot sees it, and that a
+ * crash cannot take it back. Events of one transaction come together, so this is asked once for most of them.
+ */
+bool
+MayBeGiven(FeedScan *scan, TransactionId inserter) {
+	if (TransactionIdEquals(inserter, scan->checked) || !TransactionIdIsNormal(inserter)) {
+		return true;
+	}
+	if (scan->fixed != nullptr && !TransactionIdIsCurrentTransactionId(inserter) && XidInMVCCSnapshot(inserter, scan->fixed)) {
+		return false;
+	}
+	if (scan->flush) {
+		const XLogRecPtr commit = TransactionIdGetCommitLSN(inserter);
+		if (!XLogRecPtrIsInvalid(commit) && commit > scan->flushed) {
+			XLogFlush(commit);
+			scan->flushed = commit;
+		}
+	}
+	scan->checked = inserter;
+	return true;
+}
+
+// The next event of the months or of the query, whatever the filter says.
+bool
+NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
+	if (scan->through_query) {
+		const Datum *values;
+		const bool *isnull;
+		if (!NextRow(&scan->query, &values, &isnull)) {
+			return false;
+		}
+		std::memcpy(row->values, values, sizeof row->values);
+		*inserter = DatumGetTransactionId(values[kEventColumns]);
+		return true;
+	}
+	if (scan->current >= 0 && !Advance(&scan->months[scan->current])) {
+		CloseMonth(scan->months[scan->current], NoLock);
+		scan->months[scan->current] = scan->months[--scan->month_count];
+	}
+	scan->current = -1;
+	for (int i = 0; i < scan->month_count; i++) {
+		if (scan->current < 0 || scan->months[i].position < scan->months[scan->current].position) {
+			scan->current = i;
+		}
+	}
+	if (scan->current < 0) {
+		return false;
+	}
+	TupleTableSlot *slot = scan->months[scan->current].slot;
+	const AttrNumber *attnum = scan->months[scan->current].attnum;
+	slot_getallattrs(slot);
+	for (int column = 0; column < kEventColumns; column++) {
+		row->values[column] = slot->tts_values[attnum[column] - 1];
+	}
+	bool isnull;
+	*inserter = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+	return true;
+}
+
+} // namespace
+
+void
+BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush) {
+	std::memset(scan, 0, sizeof *scan);
+	scan->filter = filter;
+	scan->horizon = horizon;
+	scan->current = -1;
+	scan->examined = after;
+	scan->flush = flush && !RecoveryInProgress();
+	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan->fixed = IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : nullptr;
+	scan->events = table_open(Oids().events, AccessShareLock);
+	scan->through_query = RowSecurityApplies(scan->events);
+	if (!scan->through_query && !OpenMonths(scan, after)) {
+		CloseMonths(scan);
+		scan->through_query = true;
+	}
+	if (scan->through_query) {
+		OpenQuery(scan, after);
+	}
+}
+
+bool
+NextFeedEvent(FeedScan *scan, EventRow *row, int64 *budget) {
+	TransactionId inserter;
+	while (*budget > 0) {
+		CHECK_FOR_INTERRUPTS();
+		if (!NextOfAll(scan, row, &inserter)) {
+			scan->examined = Max(scan->examined, scan->horizon);
+			return false;
+		}
+		if (!MayBeGiven(scan, inserter)) {
+			*budget = 0;
+			return false;
+		}
+		scan->examined = DatumGetInt64(row->values[kGlobalPosition]);
+		(*budget)--;
+		if (Passes(scan->filter, *row)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+EndFeedScan(FeedScan *scan) {
+	if (scan->through_query) {
+		EndQuery(&scan->query);
+	}
+	CloseMonths(scan);
+	table_close(scan->events, NoLock);
+	UnregisterSnapshot(scan->snapshot);
+}
+
+} // namespace auren::pg

@@ -1,0 +1,137 @@
+// The feed: events.read_all, feed_horizon, write_feed_horizon, store_epoch.
+
+#include <cstring>
+#include <string>
+
+#include "core/error.hpp"
+#include "core/names.hpp"
+#include "pg/arguments.hpp"
+#include "pg/entry.hpp"
+#include "pg/feed_horizon.hpp"
+#include "pg/feed_read.hpp"
+#include "pg/settings.hpp"
+#include "pg/store_epoch.hpp"
+#include "pg/table_row.hpp"
+#include "pg/tenant.hpp"
+#include "sql/read.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+
+struct FeedSource {
+	pg::EventSource base;
+	pg::FeedScan scan;
+	int64 left; // rows that may still be given
+};
+
+bool
+NextOfFeed(pg::EventSource *base, Datum *values, bool *isnull) {
+	auto *source = reinterpret_cast<FeedSource *>(base);
+	pg::EventRow row;
+	int64 budget = PG_INT64_MAX;
+	if (source->left <= 0 || !pg::NextFeedEvent(&source->scan, &row, &budget)) {
+		return false;
+	}
+	source->left--;
+	values[0] = row.values[pg::kEventId];
+	values[1] = row.values[pg::kGlobalPosition];
+	values[2] = row.values[pg::kStreamId];
+	values[3] = row.values[pg::kStreamVersion];
+	values[4] = row.values[pg::kEventType];
+	values[5] = row.values[pg::kEventData];
+	values[6] = row.values[pg::kMetadata];
+	values[7] = row.values[pg::kCreatedAt];
+	values[8] = row.values[pg::kCreatedBy];
+	std::memset(isnull, 0, 9);
+	return true;
+}
+
+void
+EndOfFeed(pg::EventSource *base) {
+	pg::EndFeedScan(&reinterpret_cast<FeedSource *>(base)->scan);
+}
+
+void
+RequireEpoch(FunctionCallInfo fcinfo, int argument) {
+	if (PG_ARGISNULL(argument)) {
+		return;
+	}
+	const pg_uuid_t epoch = Call([] { return pg::StoreEpoch(); });
+	const pg_uuid_t *given = PG_GETARG_UUID_P(argument);
+	if (std::memcmp(epoch.data, given->data, UUID_LEN) != 0) {
+		const auto text = [](const pg_uuid_t *uuid) {
+			return std::string(Call([&] { return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid))); }));
+		};
+		throw DomainError(sqlstate::kEpochDiffers, "the store's epoch is another one",
+		                  "The epoch given is " + text(given) + ", the store's is " + text(&epoch) + ".",
+		                  "The store came out of a dump or a promotion: positions behind the last common event may mean other events. "
+		                  "Compare, then go on with the new epoch.");
+	}
+}
+
+} // namespace
+
+pg::EventSource *
+OpenReadAll(FunctionCallInfo fcinfo, Snapshot, bool) {
+	pg::RequireNotNull(fcinfo, 0, "p_after_position");
+	const int64 after = PG_GETARG_INT64(0);
+	const int64 limit = LimitArgument(fcinfo, 1);
+	pg::FeedFilter filter = {};
+	if (!PG_ARGISNULL(2)) {
+		const pg::Elements types = pg::ArrayArgument(fcinfo, 2, "p_event_types", TEXTOID);
+		auto *texts = Call([&] { return static_cast<Datum *>(palloc(sizeof(Datum) * (static_cast<Size>(types.count) + 1))); });
+		for (int i = 0; i < types.count; i++) {
+			if (types.isnull[i]) {
+				throw DomainError(sqlstate::kInvalidParameter, "p_event_types must not hold NULL",
+				                  "Element " + std::to_string(i + 1) + " is NULL.", "Leave it out; NULL in place of the array means all types.");
+			}
+			texts[i] = pg::TextOf(types.values[i]).datum;
+		}
+		filter.types = texts;
+		filter.type_count = types.count;
+	}
+	if (const auto category = pg::OptionalTextArgument(fcinfo, 3)) {
+		filter.category = category->datum;
+	}
+	if (const auto prefix = pg::OptionalTextArgument(fcinfo, 4)) {
+		filter.prefix = prefix->datum;
+	}
+	RequireEpoch(fcinfo, 5);
+	filter.tenant = pg::CurrentTenant().text;
+	return Call([&] {
+		auto *source = static_cast<FeedSource *>(palloc(sizeof(FeedSource)));
+		source->base = {NextOfFeed, EndOfFeed};
+		source->left = limit;
+		const int64 horizon = pg::FeedHorizon();
+		pg::BeginFeedScan(&source->scan, filter, after, horizon, pg::ReadFlushed());
+		return &source->base;
+	});
+}
+
+AUREN_FUNCTION(auren_read_all) {
+	return pg::Materialize(fcinfo, OpenReadAll);
+}
+
+AUREN_FUNCTION(auren_feed_horizon) {
+	return Int64GetDatum(Call([] { return pg::FeedHorizon(); }));
+}
+
+AUREN_FUNCTION(auren_write_feed_horizon) {
+	return Int64GetDatum(Call([] {
+		PreventCommandIfReadOnly("events.write_feed_horizon()");
+		return pg::WriteFeedHorizon();
+	}));
+}
+
+AUREN_FUNCTION(auren_store_epoch) {
+	return Call([] {
+		auto *epoch = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
+		*epoch = pg::StoreEpoch();
+		return UUIDPGetDatum(epoch);
+	});
+}
+
+} // namespace auren
