@@ -35,7 +35,7 @@ Fold::BoundOf(std::string_view event_type) {
 }
 
 Json *
-Fold::Target(Bound *bound, bool *made) {
+Fold::Target(Bound *bound) {
 	if (bound->generation != generation_) {
 		ExpandInPlace(&root_, *host_);
 		if (!root_.is(Json::Kind::kObject)) {
@@ -43,14 +43,8 @@ Fold::Target(Bound *bound, bool *made) {
 			root_.SetObject();
 			generation_++;
 		}
-		const auto [place, inserted] = root_.object().try_emplace(*bound->reducer.into);
-		bound->target = &place->second;
+		bound->target = &root_.object().try_emplace(*bound->reducer.into).first->second;
 		bound->generation = generation_;
-		if (made != nullptr) {
-			*made = inserted;
-		}
-	} else if (made != nullptr) {
-		*made = false;
 	}
 	if (!rings_.empty()) {
 		SettleUnless(bound->target, bound->reducer.kind == ReducerKind::kAppend ? bound->reducer.limit : 0);
@@ -104,32 +98,39 @@ Fold::RingOf(Bound *bound, Json *array) {
 	return &rings_.back();
 }
 
-void
-Fold::Patch(Bound *bound, const Json &patch) {
-	const Reducer &reducer = bound->reducer;
-	bool made = false;
-	Json *target = &root_;
-	if (reducer.into) {
-		target = Target(bound, &made);
-		if (made) {
-			// a state begins as {}, and so does a part of it
-			target->SetObject();
-		}
-	} else {
-		Settle();
-		generation_++;
-	}
+// Applies a patch to a value. False when it is one that is skipped, with the value as before.
+bool
+Fold::TryPatch(const Reducer &reducer, Json *target, const Json &patch) {
 	try {
 		ApplyPatch(target, patch, *host_);
+		return true;
 	} catch (const DomainError &error) {
-		if (made) {
-			root_.object().erase(*reducer.into);
-			generation_++;
-		}
 		// what is wrong with the patch is skipped, not what is wrong with the server
 		if (!reducer.skip_errors || error.sqlstate() != sqlstate::kInvalidParameter) {
 			throw;
 		}
+		return false;
+	}
+}
+
+void
+Fold::Patch(Bound *bound, const Json &patch) {
+	const Reducer &reducer = bound->reducer;
+	if (!reducer.into) {
+		Settle();
+		generation_++;
+		(void)TryPatch(reducer, &root_, patch);
+		return;
+	}
+	ExpandInPlace(&root_, *host_);
+	if (root_.is(Json::Kind::kObject) && root_.object().count(*reducer.into) != 0) {
+		(void)TryPatch(reducer, Target(bound), patch);
+		return;
+	}
+	// a part of the state begins as {}, as the whole does, and is there only once a patch has made it
+	Json part{Json::Object()};
+	if (TryPatch(reducer, &part, patch)) {
+		*Target(bound) = std::move(part);
 	}
 }
 

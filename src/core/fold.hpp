@@ -78,11 +78,12 @@ class Fold {
 	};
 
 	Bound *BoundOf(std::string_view event_type);
-	// The place that a bound reducer changes; made, as null, when the state has none. *made says so.
-	Json *Target(Bound *bound, bool *made = nullptr);
+	// The place that a bound reducer changes; made, as null, when the state has none.
+	Json *Target(Bound *bound);
 	void Count(Bound *bound);
 	// The place for one more element.
 	Json *Place(Bound *bound);
+	bool TryPatch(const Reducer &reducer, Json *target, const Json &patch);
 	void Patch(Bound *bound, const Json &patch);
 	template <typename View>
 	void Sum(Bound *bound, const View &data);

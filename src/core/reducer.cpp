@@ -44,23 +44,24 @@ KindOf(std::string_view name) {
 			return entry;
 		}
 	}
-	throw DomainError(sqlstate::kInvalidParameter, "there is no reducer of kind \"" + std::string(name) + "\"", "",
-	                  "The kinds are latest, merge, patch, sum, count, append, ignore and function.");
+	throw DomainError(sqlstate::kInvalidParameter, "there is no reducer of kind \"" + std::string(name) + "\"",
+	                  "The kind says how an event changes the state.", "The kinds are latest, merge, patch, sum, count, append, ignore and function.");
 }
 
 [[noreturn]] void
-Refuse(const std::string &option, const std::string &what, const std::string &hint = {}) {
-	throw DomainError(sqlstate::kInvalidParameter, "option \"" + option + "\" of a reducer " + what, "", hint);
+Refuse(const std::string &option, const nlohmann::json &value, const std::string &what, const std::string &hint) {
+	throw DomainError(sqlstate::kInvalidParameter, "option \"" + option + "\" of a reducer " + what,
+	                  "The value given is " + value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + ".", hint);
 }
 
 std::string
 StringOf(const std::string &option, const nlohmann::json &value) {
 	if (!value.is_string()) {
-		Refuse(option, "must be a string");
+		Refuse(option, value, "must be a string", "Leave it out for the default.");
 	}
 	auto text = value.get<std::string>();
 	if (text.empty()) {
-		Refuse(option, "must not be empty");
+		Refuse(option, value, "must not be empty", "Leave it out for the default.");
 	}
 	return text;
 }
@@ -68,12 +69,12 @@ StringOf(const std::string &option, const nlohmann::json &value) {
 std::vector<std::string>
 FieldsOf(const nlohmann::json &value) {
 	if (!value.is_array() || value.empty()) {
-		Refuse("fields", "must be an array of field names", "Leave it out to add every numeric field.");
+		Refuse("fields", value, "must be an array of field names", "Leave it out to add every numeric field.");
 	}
 	std::vector<std::string> fields;
 	for (const nlohmann::json &field : value) {
 		if (!field.is_string()) {
-			Refuse("fields", "must be an array of field names");
+			Refuse("fields", value, "must be an array of field names", "Leave it out to add every numeric field.");
 		}
 		fields.push_back(field.get<std::string>());
 	}
@@ -88,7 +89,7 @@ LimitOf(const nlohmann::json &value) {
 			return static_cast<std::size_t>(limit);
 		}
 	}
-	Refuse("limit", "must be a whole number from 1 to " + std::to_string(kMaxLimit));
+	Refuse("limit", value, "must be a whole number from 1 to " + std::to_string(kMaxLimit), "Leave it out for 1000.");
 }
 
 void
@@ -97,7 +98,7 @@ ReadOption(const std::string &option, const nlohmann::json &value, ReducerOption
 	if (option == "category") {
 		result->category = StringOf(option, value);
 		if (result->category.find(':') != std::string::npos) {
-			Refuse(option, "must not hold a colon", "A category is the part of a stream id before its first colon.");
+			Refuse(option, value, "must not hold a colon", "A category is the part of a stream id before its first colon.");
 		}
 	} else if (option == "into") {
 		reducer.into = StringOf(option, value);
@@ -110,7 +111,7 @@ ReadOption(const std::string &option, const nlohmann::json &value, ReducerOption
 	} else if (option == "on_error") {
 		const std::string policy = StringOf(option, value);
 		if (policy != "error" && policy != "skip") {
-			Refuse(option, "must be \"error\" or \"skip\"");
+			Refuse(option, value, "must be \"error\" or \"skip\"", "Leave it out for error.");
 		}
 		reducer.skip_errors = policy == "skip";
 	}
@@ -123,7 +124,7 @@ ParseReducer(std::string_view event_type, std::string_view kind, std::string_vie
 	const KindEntry &entry = KindOf(kind);
 	const nlohmann::json object = nlohmann::json::parse(options, nullptr, false);
 	if (!object.is_object()) {
-		throw DomainError(sqlstate::kInvalidParameter, "the options of a reducer must be a JSON object", "",
+		throw DomainError(sqlstate::kInvalidParameter, "the options of a reducer must be a JSON object", "Another JSON value was given.",
 		                  "Give '{}' where there are none.");
 	}
 	ReducerOptions result;
@@ -137,13 +138,15 @@ ParseReducer(std::string_view event_type, std::string_view kind, std::string_vie
 				hint += ", " + std::string(each);
 			}
 			throw DomainError(sqlstate::kInvalidParameter,
-			                  "a reducer of kind " + std::string(kind) + " has no option \"" + option + "\"", "", hint + ".");
+			                  "a reducer of kind " + std::string(kind) + " has no option \"" + option + "\"",
+			                  "An option that is not known is refused rather than ignored.", hint + ".");
 		}
 		ReadOption(option, value, &result);
 	}
 	Reducer &reducer = result.reducer;
 	if (entry.kind == ReducerKind::kFunction && reducer.function.empty()) {
-		throw DomainError(sqlstate::kInvalidParameter, "a reducer of kind function needs the option \"function\"", "",
+		throw DomainError(sqlstate::kInvalidParameter, "a reducer of kind function needs the option \"function\"",
+		                  "Nothing says which function makes the new state.",
 		                  "Give the name of a function (jsonb, text, jsonb) that returns jsonb.");
 	}
 	const bool whole = entry.kind == ReducerKind::kMerge || entry.kind == ReducerKind::kPatch ||

@@ -117,7 +117,7 @@ EventData::Open() const {
 	return *view_;
 }
 
-ServerJson::ServerJson() {
+ServerJson::ServerJson() : home_(CurrentMemoryContext) {
 	const Datum one = Call([] { return DirectFunctionCall1(int4_numeric, Int32GetDatum(1)); });
 	one_.assign(reinterpret_cast<const char *>(DatumGetPointer(one)), VARSIZE_ANY(DatumGetPointer(one)));
 	context_ = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fold", ALLOCSET_DEFAULT_SIZES); });
@@ -185,7 +185,7 @@ ServerJson::FunctionOf(const Reducer &reducer) {
 	FmgrInfo info;
 	Call([&] {
 		CheckReducerFunction(function, name);
-		fmgr_info_cxt(function, &info, CurrentMemoryContext);
+		fmgr_info_cxt(function, &info, home_);
 	});
 	return &functions_.emplace(function, info).first->second;
 }

@@ -181,6 +181,7 @@ class ServerJson : public FoldHost {
 	FmgrInfo *FunctionOf(const Reducer &reducer);
 
 	std::string one_;
+	MemoryContext home_;    // of what lives as long as this does
 	MemoryContext context_; // of what a call needs, reset after it
 	std::unordered_map<Oid, FmgrInfo> functions_;
 };

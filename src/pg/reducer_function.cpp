@@ -45,7 +45,8 @@ CheckReducerFunction(Oid function, const char *name) {
 		                errhint("ALTER FUNCTION %s IMMUTABLE, if that is true of it.", name)));
 	}
 	if (row->proretset || row->prokind != PROKIND_FUNCTION || row->prorettype != JSONBOID) {
-		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("reducer function %s does not return one jsonb", name)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("reducer function %s does not return one jsonb", name),
+		                errdetail("Its result is the state after the event."), errhint("Let it return jsonb.")));
 	}
 	if (!SetsSearchPath(tuple)) {
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("reducer function %s does not set its search_path", name),
@@ -64,12 +65,26 @@ CheckReducerFunction(Oid function, const char *name) {
 }
 
 Oid
+FunctionOfName(const char *qualified_name) {
+	const List *names = compat::QualifiedName(qualified_name);
+	const Oid schema = list_length(names) == 2 ? get_namespace_oid(strVal(linitial(names)), true) : InvalidOid;
+	if (!OidIsValid(schema)) {
+		return InvalidOid;
+	}
+	const Oid arguments[3] = {JSONBOID, TEXTOID, JSONBOID};
+	const oidvector *types = buildoidvector(arguments, 3);
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(strVal(lsecond(names))), PointerGetDatum(types),
+	                       ObjectIdGetDatum(schema));
+}
+
+Oid
 FindReducerFunction(const char *text, char **name) {
 	const Oid arguments[3] = {JSONBOID, TEXTOID, JSONBOID};
 	List *names = compat::QualifiedName(text);
 	const Oid function = LookupFuncName(names, 3, arguments, true);
 	if (!OidIsValid(function)) {
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(jsonb, text, jsonb) does not exist", text),
+		                errdetail("None of that name takes these arguments."),
 		                errhint("A reducer takes the state, the event type and the event data. Name the function with its schema.")));
 	}
 	*name = quote_qualified_identifier(get_namespace_name(get_func_namespace(function)), get_func_name(function));

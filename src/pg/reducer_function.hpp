@@ -11,6 +11,8 @@ namespace auren::pg {
  * 42883, 42P13 or 42501.
  */
 Oid FindReducerFunction(const char *text, char **name);
+// The function of a name with its schema, InvalidOid when there is none. Who reads a state needs no right on the schema.
+Oid FunctionOfName(const char *qualified_name);
 // The checks alone; raises as above.
 void CheckReducerFunction(Oid function, const char *name);
 

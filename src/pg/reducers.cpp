@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "pg/compat.hpp"
 #include "pg/guard.hpp"
 #include "pg/reducer_function.hpp"
 #include "pg/store.hpp"
@@ -94,13 +93,6 @@ ReadRows(Row **rows) {
 	return count;
 }
 
-// Server side. InvalidOid for a function that is not there any more: an error when an event needs it.
-Oid
-FunctionNamed(const char *name) {
-	const Oid arguments[3] = {JSONBOID, TEXTOID, JSONBOID};
-	return LookupFuncName(compat::QualifiedName(name), 3, arguments, true);
-}
-
 std::shared_ptr<const Reducers>
 Load() {
 	MemoryContext context =
@@ -116,7 +108,8 @@ Load() {
 		if (options.reducer.kind == ReducerKind::kFunction) {
 			const char *name = options.reducer.function.c_str();
 			Call([&] {
-				row->function = FunctionNamed(name);
+				// one that is not there any more is an error when an event needs it
+				row->function = FunctionOfName(name);
 				row->body = BodyOf(row->function);
 			});
 			options.reducer.function_oid = row->function;
