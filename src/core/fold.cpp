@@ -16,6 +16,33 @@ Straighten(Json *ring, std::size_t start) {
 	std::rotate(array.begin(), array.begin() + static_cast<std::ptrdiff_t>(start), array.end());
 }
 
+// The pointers that a patch may use, right or wrong; what is no patch has none. Expands what it looks into.
+std::vector<std::string>
+PointersOf(Json *patch, const JsonHost &host) {
+	std::vector<std::string> pointers;
+	ExpandInPlace(patch, host);
+	if (!patch->is(Json::Kind::kArray)) {
+		return pointers;
+	}
+	for (Json &operation : patch->array()) {
+		ExpandInPlace(&operation, host);
+		if (!operation.is(Json::Kind::kObject)) {
+			continue;
+		}
+		for (const std::string_view name : {"path", "from"}) {
+			const auto member = operation.object().find(name);
+			if (member == operation.object().end()) {
+				continue;
+			}
+			ExpandInPlace(&member->second, host);
+			if (member->second.is(Json::Kind::kString)) {
+				pointers.push_back(member->second.string());
+			}
+		}
+	}
+	return pointers;
+}
+
 } // namespace
 
 Fold::Bound *
@@ -76,26 +103,10 @@ Fold::Place(Bound *bound) {
 		// others put more into it
 		array.erase(array.begin(), std::prev(array.end(), static_cast<std::ptrdiff_t>(limit)));
 	}
-	Ring *ring = RingOf(bound, target);
-	Json *oldest = &array[ring->start];
-	ring->start = (ring->start + 1) % limit;
+	Ring &ring = rings_.emplace(target, Ring{limit, 0}).first->second;
+	Json *oldest = &array[ring.start];
+	ring.start = (ring.start + 1) % limit;
 	return oldest;
-}
-
-Fold::Ring *
-Fold::RingOf(Bound *bound, Json *array) {
-	if (bound->ring < rings_.size() && rings_[bound->ring].array == array) {
-		return &rings_[bound->ring];
-	}
-	for (std::size_t i = 0; i < rings_.size(); i++) {
-		if (rings_[i].array == array) {
-			bound->ring = i;
-			return &rings_[i];
-		}
-	}
-	bound->ring = rings_.size();
-	rings_.push_back({array, bound->reducer.limit, 0});
-	return &rings_.back();
 }
 
 // Applies a patch to a value. False when it is one that is skipped, with the value as before.
@@ -114,42 +125,64 @@ Fold::TryPatch(const Reducer &reducer, Json *target, const Json &patch) {
 }
 
 void
-Fold::Patch(Bound *bound, const Json &patch) {
+Fold::Patch(Bound *bound, Json *patch) {
 	const Reducer &reducer = bound->reducer;
 	if (!reducer.into) {
-		Settle();
+		SettleNamed(patch);
 		generation_++;
-		(void)TryPatch(reducer, &root_, patch);
+		(void)TryPatch(reducer, &root_, *patch);
 		return;
 	}
 	ExpandInPlace(&root_, *host_);
 	if (root_.is(Json::Kind::kObject) && root_.object().count(*reducer.into) != 0) {
-		(void)TryPatch(reducer, Target(bound), patch);
+		(void)TryPatch(reducer, Target(bound), *patch);
 		return;
 	}
 	// a part of the state begins as {}, as the whole does, and is there only once a patch has made it
 	Json part{Json::Object()};
-	if (TryPatch(reducer, &part, patch)) {
+	if (TryPatch(reducer, &part, *patch)) {
 		*Target(bound) = std::move(part);
 	}
 }
 
 void
 Fold::Settle() {
-	for (const Ring &ring : rings_) {
-		Straighten(ring.array, ring.start);
+	for (const auto &[array, ring] : rings_) {
+		Straighten(array, ring.start);
 	}
 	rings_.clear();
 }
 
 void
-Fold::SettleUnless(const Json *array, std::size_t limit) {
-	for (std::size_t i = 0; i < rings_.size(); i++) {
-		if (rings_[i].array == array && rings_[i].limit != limit) {
-			Straighten(rings_[i].array, rings_[i].start);
-			rings_.erase(rings_.begin() + static_cast<std::ptrdiff_t>(i));
+Fold::SettleUnless(Json *array, std::size_t limit) {
+	const auto ring = rings_.find(array);
+	if (ring != rings_.end() && ring->second.limit != limit) {
+		Straighten(array, ring->second.start);
+		rings_.erase(ring);
+	}
+}
+
+void
+Fold::SettleMember(std::string_view key) {
+	const auto member = root_.object().find(key);
+	if (member != root_.object().end()) {
+		SettleUnless(&member->second, 0);
+	}
+}
+
+void
+Fold::SettleNamed(Json *patch) {
+	if (rings_.empty()) {
+		return;
+	}
+	for (const std::string &pointer : PointersOf(patch, *host_)) {
+		const std::string_view key = std::string_view(pointer).substr(0, pointer.find('/', 1)).substr(pointer.empty() ? 0 : 1);
+		if (pointer.empty() || key.find('~') != std::string_view::npos) {
+			// the whole state, or a key that is written in another way
+			Settle();
 			return;
 		}
+		SettleMember(key);
 	}
 }
 

@@ -52,7 +52,8 @@ class Fold {
 		root_ = std::move(state);
 		generation_++;
 	}
-	// Throws what makes an event impossible to apply where its reducer does not skip that; the state is then as before.
+	// Throws what makes an event impossible to apply where its reducer does not skip that. What is wrong with a patch or a
+	// function leaves the state as before; what is wrong with the server may leave a part of the event.
 	template <typename View>
 	void Apply(std::string_view event_type, const View &data);
 	// The state so far.
@@ -68,11 +69,9 @@ class Fold {
 		Reducer reducer;
 		Json *target = nullptr;
 		std::uint64_t generation = 0;
-		std::size_t ring = 0; // where in rings_ its array was last found
 	};
 	// A full array of `append`, used as a ring: the next element takes the place of the oldest, at `start`.
 	struct Ring {
-		Json *array;
 		std::size_t limit;
 		std::size_t start;
 	};
@@ -84,13 +83,18 @@ class Fold {
 	// The place for one more element.
 	Json *Place(Bound *bound);
 	bool TryPatch(const Reducer &reducer, Json *target, const Json &patch);
-	void Patch(Bound *bound, const Json &patch);
+	void Patch(Bound *bound, Json *patch);
+	template <typename View>
+	void MergeIntoRoot(const View &data);
 	template <typename View>
 	void Sum(Bound *bound, const View &data);
-	Ring *RingOf(Bound *bound, Json *array);
-	// Puts the elements of rings in order: of all, or of one that another reducer looks at.
+	// Puts the elements of rings in order: of all; of one, unless it is of that limit; of a member of the state; of those
+	// that a patch of the state names. Where appends and changes of the whole state take turns, putting all in order each
+	// time would cost more than everything else.
 	void Settle();
-	void SettleUnless(const Json *array, std::size_t limit);
+	void SettleUnless(Json *array, std::size_t limit);
+	void SettleMember(std::string_view key);
+	void SettleNamed(Json *patch);
 
 	const ReducerSet &reducers_;
 	std::string category_;
@@ -100,8 +104,20 @@ class Fold {
 	std::uint64_t generation_ = 1;
 	std::unordered_map<std::string_view, Bound> bound_;
 	std::deque<std::string> names_; // what the keys of bound_ point to
-	std::vector<Ring> rings_;
+	std::unordered_map<Json *, Ring> rings_; // by their array; only where the state is an object
 };
+
+template <typename View>
+void
+Fold::MergeIntoRoot(const View &data) {
+	if (data.kind() != Json::Kind::kObject) {
+		rings_.clear(); // all go with the state
+	} else if (!rings_.empty()) {
+		data.ForEachMember([this](std::string_view key, const auto &) { SettleMember(key); });
+	}
+	generation_++;
+	MergeView(&root_, data, *host_);
+}
 
 template <typename View>
 void
@@ -133,6 +149,7 @@ Fold::Sum(Bound *bound, const View &data) {
 		if (sum == sums->end() || sum->first != key) {
 			sum = sums->emplace_hint(sum, std::string(key), Json());
 		}
+		ExpandInPlace(&sum->second, *host_); // a number too, where a patch moved the whole data of an event here
 		if (sum->second.is(Json::Kind::kNumber)) {
 			sum->second.SetNumber(host_->Sum(sum->second.number().bytes, value.bytes()));
 		} else {
@@ -156,9 +173,7 @@ Fold::Apply(std::string_view event_type, const View &data) {
 		if (reducer.into) {
 			MergeView(Target(bound), data, *host_);
 		} else {
-			Settle();
-			generation_++;
-			MergeView(&root_, data, *host_);
+			MergeIntoRoot(data);
 		}
 		break;
 	case ReducerKind::kSum:
@@ -173,7 +188,7 @@ Fold::Apply(std::string_view event_type, const View &data) {
 	case ReducerKind::kPatch: {
 		Json patch;
 		Store(&patch, data);
-		Patch(bound, patch);
+		Patch(bound, &patch);
 		break;
 	}
 	case ReducerKind::kFunction: {

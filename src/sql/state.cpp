@@ -31,16 +31,19 @@ class StateRows {
 	    : rows_(Call([&] { return pg::BeginRows(fcinfo); })), reader_(pg::CurrentTenant(), GetActiveSnapshot()),
 	      context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events state", ALLOCSET_DEFAULT_SIZES); })) {
 	}
+	// `always`: a row for a stream without events too
 	void
-	Put(const pg::Text &stream) {
+	Put(const pg::Text &stream, bool always) {
 		MemoryContext old = MemoryContextSwitchTo(context_);
 		const pg::State state = reader_.Read(stream, PG_INT64_MAX);
-		// a stream whose events are hidden from the caller is no more there than one that does not exist
+		const bool put = always || state.version > 0;
 		const Datum values[3] = {stream.datum, Int64GetDatum(state.version), state.state};
 		const bool isnull[3] = {};
 		MemoryContextSwitchTo(old);
 		Call([&] {
-			pg::PutRow(rows_, values, isnull);
+			if (put) {
+				pg::PutRow(rows_, values, isnull);
+			}
 			MemoryContextReset(context_);
 		});
 	}
@@ -99,7 +102,7 @@ AUREN_FUNCTION(auren_get_stream_states) {
 	for (int i = 0; i < ids.count; i++) {
 		const pg::Text stream = pg::TextOf(ids.values[i]);
 		CheckStreamId(stream.name);
-		rows.Put(stream);
+		rows.Put(stream, true);
 	}
 	rows.End();
 	return 0;
@@ -129,7 +132,8 @@ AUREN_FUNCTION(auren_get_category_states) {
 			                       GetActiveSnapshot());
 		});
 		for (int i = 0; i < found; i++) {
-			rows.Put(pg::TextOf(page[i]));
+			// a stream whose events are hidden from the caller is not there
+			rows.Put(pg::TextOf(page[i]), false);
 		}
 		if (found < asked) {
 			break;
