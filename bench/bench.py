@@ -14,6 +14,8 @@ import suite_held
 import suite_indexes
 import suite_instructions
 import suite_months
+import suite_replay
+import suite_state
 from cluster import BenchError, Cluster, machine_seconds
 
 SUITES = {
@@ -24,8 +26,10 @@ SUITES = {
     "batch": suite_batch.batch,
     "indexes": suite_indexes.indexes,
     "instructions": suite_instructions.instructions,
+    "replay": suite_replay.replay,
+    "state": suite_state.state,
 }
-NEEDS_EXTENSION = {"months"}
+NEEDS_EXTENSION = {"months", "replay", "state"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15

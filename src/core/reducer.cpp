@@ -45,7 +45,8 @@ KindOf(std::string_view name) {
 		}
 	}
 	throw DomainError(sqlstate::kInvalidParameter, "there is no reducer of kind \"" + std::string(name) + "\"",
-	                  "The kind says how an event changes the state.", "The kinds are latest, merge, patch, sum, count, append, ignore and function.");
+	                  "The kind says how an event changes the state.",
+	                  "The kinds are latest, merge, patch, sum, count, append, ignore and function.");
 }
 
 [[noreturn]] void
@@ -124,8 +125,8 @@ ParseReducer(std::string_view event_type, std::string_view kind, std::string_vie
 	const KindEntry &entry = KindOf(kind);
 	const nlohmann::json object = nlohmann::json::parse(options, nullptr, false);
 	if (!object.is_object()) {
-		throw DomainError(sqlstate::kInvalidParameter, "the options of a reducer must be a JSON object", "Another JSON value was given.",
-		                  "Give '{}' where there are none.");
+		throw DomainError(sqlstate::kInvalidParameter, "the options of a reducer must be a JSON object",
+		                  "Another JSON value was given.", "Give '{}' where there are none.");
 	}
 	ReducerOptions result;
 	result.reducer.kind = entry.kind;
