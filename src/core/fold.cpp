@@ -176,7 +176,8 @@ Fold::SettleNamed(Json *patch) {
 		return;
 	}
 	for (const std::string &pointer : PointersOf(patch, *host_)) {
-		const std::string_view key = std::string_view(pointer).substr(0, pointer.find('/', 1)).substr(pointer.empty() ? 0 : 1);
+		const std::size_t end = pointer.find('/', 1);
+		const std::string_view key = std::string_view(pointer).substr(0, end).substr(pointer.empty() ? 0 : 1);
 		if (pointer.empty() || key.find('~') != std::string_view::npos) {
 			// the whole state, or a key that is written in another way
 			Settle();

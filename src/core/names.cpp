@@ -86,6 +86,16 @@ CheckTenantId(const Name &name) {
 }
 
 void
+CheckSubscriptionName(const Name &name) {
+	CheckName(name, kMaxSubscriptionNameCharacters, "subscription name");
+}
+
+void
+CheckConsumerName(const Name &name) {
+	CheckName(name, kMaxConsumerNameCharacters, "consumer name");
+}
+
+void
 CheckCreatedBy(const Name &name) {
 	CheckLength(name, kMaxCreatedByCharacters, "created_by");
 }

@@ -10,6 +10,8 @@ inline constexpr std::size_t kMaxStreamIdCharacters = 255;
 inline constexpr std::size_t kMaxEventTypeCharacters = 100;
 inline constexpr std::size_t kMaxCreatedByCharacters = 255;
 inline constexpr std::size_t kMaxTenantIdCharacters = 255;
+inline constexpr std::size_t kMaxSubscriptionNameCharacters = 255;
+inline constexpr std::size_t kMaxConsumerNameCharacters = 255;
 
 /*
  * A name as the caller gave it: its bytes in the server's encoding and how many characters they are.
@@ -23,6 +25,8 @@ struct Name {
 void CheckStreamId(const Name &name);
 void CheckEventType(const Name &name);
 void CheckTenantId(const Name &name);
+void CheckSubscriptionName(const Name &name);
+void CheckConsumerName(const Name &name);
 // created_by is prose: it may be empty and hold anything but more than 255 characters
 void CheckCreatedBy(const Name &name);
 

@@ -104,7 +104,7 @@ WriteFeedHorizon() {
 			newest = position;
 			continue;
 		}
-		(void)DeleteRow(heap, slot, snapshot);
+		(void)DeleteRow(heap, &slot->tts_tid, snapshot);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

@@ -42,7 +42,10 @@ MakeReceiver() {
 void
 WaiveRights(Query *query) {
 	compat::WaiveTableRights(query, Oids().events);
-	compat::WaiveTableRights(query, Oids().reducers);
+	const StoreOids &oids = Oids();
+	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.troubles}) {
+		compat::WaiveTableRights(query, relid);
+	}
 	ListCell *cell;
 	foreach (cell, query->cteList) {
 		WaiveRights(castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery));

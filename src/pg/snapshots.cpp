@@ -41,7 +41,7 @@ Delete(Relation heap, Relation index, ScanKey keys, int key_count, int64 version
 		if (at > version && but_by != nullptr && std::memcmp(made_by->data, but_by->data, UUID_LEN) == 0) {
 			continue; // a newer one that can be trusted
 		}
-		count += DeleteRow(heap, slot, snapshot) ? 1 : 0;
+		count += DeleteRow(heap, &slot->tts_tid, snapshot) ? 1 : 0;
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

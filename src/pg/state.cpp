@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/fold.hpp"
+#include "core/names.hpp"
 #include "pg/guard.hpp"
 #include "pg/jsonb_writer.hpp"
 #include "pg/settings.hpp"
@@ -54,8 +55,7 @@ StateReader::StateReader(const Tenant &tenant, Snapshot snapshot) : tenant_(tena
 
 State
 StateReader::Read(const Text &stream, int64 to_version) {
-	const std::string_view id = stream.name.bytes;
-	Fold fold(reducers_->set, id.substr(0, id.find(':')), &json_);
+	Fold fold(reducers_->set, Category(stream.name.bytes), &json_);
 	State result = {0, PG_INT64_MIN, 0};
 	if (use_snapshots_) {
 		const StoredState stored = Call(

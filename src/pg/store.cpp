@@ -248,6 +248,14 @@ Oids() {
 		fresh.snapshots_index = RelationNamed(schema, "stream_snapshots_stream");
 		fresh.horizons = RelationNamed(schema, "feed_horizons");
 		fresh.horizons_index = RelationNamed(schema, "feed_horizons_position");
+		fresh.subscriptions = RelationNamed(schema, "subscription_settings");
+		fresh.subscriptions_pkey = RelationNamed(schema, "subscription_settings_pkey");
+		fresh.progress = RelationNamed(schema, "subscription_progress");
+		fresh.progress_index = RelationNamed(schema, "subscription_progress_share");
+		fresh.consumers = RelationNamed(schema, "subscription_consumers");
+		fresh.consumers_index = RelationNamed(schema, "subscription_consumers_seen");
+		fresh.troubles = RelationNamed(schema, "subscription_troubles");
+		fresh.troubles_pkey = RelationNamed(schema, "subscription_troubles_pkey");
 		if (fresh.events != oids.events) {
 			ranges.valid = false;
 		}

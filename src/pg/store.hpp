@@ -34,6 +34,14 @@ struct StoreOids {
 	Oid snapshots_index;
 	Oid horizons;
 	Oid horizons_index;
+	Oid subscriptions;
+	Oid subscriptions_pkey;
+	Oid progress;
+	Oid progress_index;
+	Oid consumers;
+	Oid consumers_index;
+	Oid troubles;
+	Oid troubles_pkey;
 };
 
 /*

@@ -93,9 +93,9 @@ InsertRow(Relation heap, const Datum *values, const bool *isnull) {
 }
 
 bool
-DeleteRow(Relation heap, TupleTableSlot *slot, Snapshot snapshot) {
+DeleteRow(Relation heap, ItemPointer tid, Snapshot snapshot) {
 	TM_FailureData failure;
-	return table_tuple_delete(heap, &slot->tts_tid, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false, &failure, false) == TM_Ok;
+	return table_tuple_delete(heap, tid, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false, &failure, false) == TM_Ok;
 }
 
 bool

@@ -18,8 +18,8 @@ void InsertIndexEntries(Relation heap, Relation but, TupleTableSlot *slot);
 // Inserts a row with its index entries.
 void InsertRow(Relation heap, const Datum *values, const bool *isnull);
 
-// Deletes the row in a slot, unless another transaction has it in hand: then it is left, and nobody waits.
-bool DeleteRow(Relation heap, TupleTableSlot *slot, Snapshot snapshot);
+// Deletes a row, unless another transaction has it in hand: then it is left, and nobody waits.
+bool DeleteRow(Relation heap, ItemPointer tid, Snapshot snapshot);
 
 /*
  * Inserts a row into a table of ours with one plain unique index, unless its key is there. Returns false when another

@@ -24,14 +24,17 @@ constexpr const char *kReaderFunctions =
     "events.get_category_states(text, text, integer), events.state_diff(text, bigint, bigint), events.stream_version(text), events.stream_exists(text), "
     "events.events_by_time(timestamptz, timestamptz, text, integer, bigint), "
     "events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint), events.stream_summary(text), "
-    "events.read_all(bigint, integer, text[], text, text, uuid), events.feed_horizon(), events.store_epoch()";
+    "events.read_all(bigint, integer, text[], text, text, uuid), events.feed_horizon(), events.store_epoch(), "
+    "events.fetch(text, text, integer), events.acknowledge(text, text, bigint), events.retry(text, text, bigint, interval, text), "
+    "events.park(text, text, bigint, text), events.wait_for_subscription(text, bigint, interval), "
+    "events.wait_for_events(bigint, interval)";
 // The first of each list.
 constexpr const char *kSharedFunction = "events.current_tenant()";
 constexpr const char *kReaderViews = "events.streams, events.tenant_events, events.feed_blockers";
 constexpr const char *kReaderTables = "events.event_store";
 // What readers and admins both need.
-constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version()";
-constexpr const char *kSharedViews = "events.reducers, events.snapshots";
+constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version(), events.subscription_status(text)";
+constexpr const char *kSharedViews = "events.reducers, events.snapshots, events.subscriptions, events.parked";
 constexpr const char *kWriterFunctions =
     "events.current_tenant(), events.append_event(text, text, jsonb, text, jsonb, bigint, uuid), "
     "events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]), events.notify_mode_switch(), "
@@ -40,7 +43,10 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
                                         "events.close_stream(text, text), events.reopen_stream(text), "
                                         "events.set_reducer(text, text, jsonb), events.drop_reducer(text, text), "
                                         "events.take_snapshot(text), events.drop_snapshots(text), "
-                                        "events.write_feed_horizon()";
+                                        "events.write_feed_horizon(), "
+                                        "events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, "
+                                        "boolean), events.drop_subscription(text), events.reset_subscription(text, bigint), "
+                                        "events.unpark(text, bigint)";
 
 enum class Access { kReader, kWriter, kAdmin };
 

@@ -1,5 +1,12 @@
-// A fold goes on from a copy of its state as if it had never stopped, whatever forms its values have; an event that is an
-// error leaves the state as it was; and after a failure of the host it can still be used.
+// A fold goes on from a copy of its state as if it had never stopped, whatever forms its values have; an event that is
+// an error leaves the state as it was; and after a failure of the host it can still be used.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/fold.hpp"
 #include "core/json_equal.hpp"
@@ -87,23 +94,30 @@ constexpr const char *kTypes[] = {"a", "b", "c", "d", "", "~", "0", "/"};
 
 ReducerSet
 Reducers(Bytes *bytes) {
-	static const char *const kinds[] = {"merge", "patch", "sum", "count", "append", "append", "ignore", "function", "latest"};
+	static const char *const kinds[] = {"merge",  "patch",  "sum",      "count", "append",
+										"append", "ignore", "function", "latest"};
 	static const char *const keys[] = {"a", "b", "0", "~"};
 	ReducerSet reducers;
 	for (const char *type : kTypes) {
 		const std::uint8_t choice = bytes->Byte();
-		const std::string kind = kinds[choice % 9];
-		std::string options = kind == "function" ? R"({"function":"f")" : kind == "append" ? R"({"limit":)" + std::to_string(1 + choice / 9 % 4) : "{";
-		if (choice >= 128 && (kind == "patch" || kind == "function")) {
-			options += std::string(options == "{" ? "" : ",") + R"("on_error":"skip")";
-		}
 		const std::uint8_t into = bytes->Byte();
-		if (into >= 96 && kind != "ignore" && kind != "function") {
-			options += std::string(options == "{" ? "" : ",") + R"("into":")" + keys[into % 4] + '"';
+		const std::string kind = kinds[choice % 9];
+		std::string options;
+		if (kind == "function") {
+			options += R"(,"function":"f")";
+		} else if (kind == "append") {
+			options += R"(,"limit":)" + std::to_string(1 + choice / 9 % 4);
 		}
-		// the fold's category is "c"
-		options += into % 16 == 0 ? std::string(options == "{" ? "" : ",") + R"("category":"c")" : "";
-		ReducerOptions parsed = ParseReducer(type, kind, options + "}");
+		if (choice >= 128 && (kind == "patch" || kind == "function")) {
+			options += R"(,"on_error":"skip")";
+		}
+		if (into >= 96 && kind != "ignore" && kind != "function") {
+			options += std::string(R"(,"into":")") + keys[into % 4] + '"';
+		}
+		if (into % 16 == 0) {
+			options += R"(,"category":"c")"; // that of the fold
+		}
+		ReducerOptions parsed = ParseReducer(type, kind, "{" + options.substr(options.empty() ? 0 : 1) + "}");
 		reducers.Declare(type, parsed.category, std::move(parsed.reducer));
 	}
 	return reducers;
@@ -157,7 +171,8 @@ LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
 	std::vector<Event> events;
 	while (!bytes.empty() && events.size() < 40) {
 		const std::uint8_t what = bytes.Byte();
-		events.push_back({kTypes[what % 8], (what & 8) != 0 ? JsonMaker::Patch(&bytes) : JsonMaker::Value(&bytes), (what & 16) != 0});
+		events.push_back({kTypes[what % 8], (what & 8) != 0 ? JsonMaker::Patch(&bytes) : JsonMaker::Value(&bytes),
+						  (what & 16) != 0});
 	}
 
 	Fold without_stop(reducers, "c", &host);

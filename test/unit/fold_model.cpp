@@ -196,7 +196,8 @@ PlaceOf(ModelValue *value, const Tokens &tokens, std::size_t count) {
 	for (std::size_t i = 0; i < count; i++) {
 		if (value->is(Kind::kObject) && value->members.count(tokens[i]) != 0) {
 			value = &value->members[tokens[i]];
-		} else if (value->is(Kind::kArray) && !value->elements.empty() && IndexOf(tokens[i], value->elements.size() - 1)) {
+		} else if (value->is(Kind::kArray) && !value->elements.empty() &&
+				   IndexOf(tokens[i], value->elements.size() - 1)) {
 			value = &value->elements[*IndexOf(tokens[i], value->elements.size() - 1)];
 		} else {
 			return nullptr;
@@ -308,8 +309,8 @@ Summed(const ModelValue &old, const ModelReducer &reducer, const ModelValue &dat
 	ModelValue sums = old.is(Kind::kObject) ? old : ModelValue::Object();
 	bool any = false;
 	for (const auto &[key, value] : data.members) {
-		const bool asked =
-			reducer.fields.empty() || std::find(reducer.fields.begin(), reducer.fields.end(), key) != reducer.fields.end();
+		const bool asked = reducer.fields.empty() ||
+						   std::find(reducer.fields.begin(), reducer.fields.end(), key) != reducer.fields.end();
 		if (!asked || !value.is(Kind::kNumber)) {
 			continue;
 		}

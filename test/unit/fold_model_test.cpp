@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "core/fold.hpp"
-#include "unit/fold_host.hpp"
+#include "unit/event_text.hpp"
 #include "unit/fold_model.hpp"
 
 namespace auren {
@@ -20,11 +20,11 @@ namespace {
 using test::DocumentOf;
 using test::EventText;
 using test::FromText;
+using test::FunctionHost;
 using test::ModelApply;
 using test::ModelEvent;
 using test::ModelReducer;
 using test::ModelValue;
-using test::TextFoldHost;
 using test::TextOf;
 using test::ToText;
 
@@ -59,7 +59,8 @@ class Random {
 	}
 	std::string
 	Kind() {
-		return Of({"latest", "merge", "merge", "patch", "patch", "sum", "count", "append", "append", "append", "ignore", "function"});
+		return Of({"latest", "merge", "merge", "patch", "patch", "sum", "count", "append", "append", "append", "ignore",
+				   "function"});
 	}
 	std::vector<ModelReducer>
 	Reducers() {
@@ -100,7 +101,8 @@ class Random {
 			return ModelValue::String(Of({"", "a", "b c"}));
 		case 3:
 		case 4:
-			return ModelValue::Number(Of({"0", "1", "1.0", "1.00", "2", "-2", "0.50", "-0.5", "12345678901.25", "100"}));
+			return ModelValue::Number(
+				Of({"0", "1", "1.0", "1.00", "2", "-2", "0.50", "-0.5", "12345678901.25", "100"}));
 		case 5:
 		case 6: {
 			ModelValue value = ModelValue::Array();
@@ -121,9 +123,10 @@ class Random {
 	ModelValue
 	Patch() {
 		ModelValue patch = ModelValue::Array();
-		for (std::size_t n = Below(4); n > 0; n--) {
+		for (std::size_t n = OneIn(20) ? 0 : 1 + Below(2) * Below(3); n > 0; n--) {
 			ModelValue operation = ModelValue::Object();
-			operation.members["op"] = ModelValue::String(Of({"add", "add", "remove", "replace", "move", "copy", "test"}));
+			operation.members["op"] =
+				ModelValue::String(Of({"add", "add", "remove", "replace", "move", "copy", "test"}));
 			operation.members["path"] = ModelValue::String(Pointer());
 			operation.members["from"] = ModelValue::String(Pointer());
 			operation.members["value"] = Value(2);
@@ -142,10 +145,14 @@ class Random {
 	std::string
 	Pointer() {
 		std::string pointer;
-		for (std::size_t n = OneIn(6) ? 0 : 1 + Below(2) + Below(2); n > 0; n--) {
-			pointer += Of({"/a", "/a", "/a", "/b", "/x~0y~1z", "/t0", "/t1", "/0", "/1", "/2", "/-"});
+		// mostly a key and an index, which are there most of the time
+		for (std::size_t n = OneIn(8) ? 0 : 1 + Below(2) + Below(4) / 3; n > 0; n--) {
+			pointer += OneIn(pointer.empty() ? 8 : 2) ? Of({"/0", "/1", "/2", "/-"})
+													  : Of({"/a", "/a", "/a", "/b", "/x~0y~1z", "/t0"});
 		}
-		return OneIn(40) ? pointer + Of({"/~", "/~2", "/01", "/+1", "/99999999999999999999"}) : OneIn(60) ? "a" + pointer : pointer;
+		return OneIn(40)   ? pointer + Of({"/~", "/~2", "/01", "/+1", "/99999999999999999999"})
+			   : OneIn(60) ? "a" + pointer
+						   : pointer;
 	}
 
 	std::mt19937 engine_;
@@ -154,7 +161,8 @@ class Random {
 // One stream through both.
 class Sequence {
   public:
-	explicit Sequence(unsigned int seed) : random_(seed), reducers_(random_.Reducers()), category_(random_.Of({"cat", "cat", "dog", "cow", ""})) {
+	explicit Sequence(unsigned int seed)
+		: random_(seed), reducers_(random_.Reducers()), category_(random_.Of({"cat", "cat", "dog", "cow", ""})) {
 		for (const ModelReducer &reducer : reducers_) {
 			ReducerOptions parsed = ParseReducer(reducer.event_type, reducer.kind, reducer.OptionsText());
 			declared_.Declare(reducer.event_type, parsed.category, std::move(parsed.reducer));
@@ -175,7 +183,8 @@ class Sequence {
 	Run() {
 		Fold fold(declared_, category_, &host_);
 		for (std::size_t n = 4 + random_.Below(20); n > 0 && !testing::Test::HasFailure(); n--) {
-			event_.type = random_.EventType();
+			// in runs, so that rings turn
+			event_.type = random_.OneIn(2) || event_.type.empty() ? random_.EventType() : event_.type;
 			event_.data = PatchComes() ? random_.Patch() : random_.Value(2);
 			log_ += "\n  " + event_.type + " " + TextOf(event_.data);
 			const std::optional<ModelValue> after = ModelApply(reducers_, category_, model_, event_);
@@ -249,7 +258,7 @@ class Sequence {
 	std::vector<ModelReducer> reducers_;
 	std::string category_;
 	ReducerSet declared_;
-	TextFoldHost host_;
+	FunctionHost host_;
 	ModelValue model_ = ModelValue::Object();
 	ModelEvent event_;
 	std::string log_;

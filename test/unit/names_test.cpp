@@ -24,6 +24,8 @@ const Kind kKinds[] = {
 	{"stream id", CheckStreamId, 255},
 	{"event type", CheckEventType, 100},
 	{"tenant id", CheckTenantId, 255},
+	{"subscription name", CheckSubscriptionName, 255},
+	{"consumer name", CheckConsumerName, 255},
 };
 
 // a name of one byte a character

@@ -1,0 +1,350 @@
+// Subscriptions: create, drop, reset, fetch, acknowledge, retry, park, unpark, and waiting for the feed.
+
+#include <string>
+
+#include "core/error.hpp"
+#include "core/names.hpp"
+#include "pg/arguments.hpp"
+#include "pg/delivery.hpp"
+#include "pg/entry.hpp"
+#include "pg/feed_horizon.hpp"
+#include "pg/query.hpp"
+#include "pg/rows.hpp"
+#include "pg/subscription.hpp"
+#include "pg/tenant.hpp"
+#include "sql/read.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+
+constexpr int kMaxShares = 1024;
+constexpr long kPollMilliseconds = 5;
+
+pg::Subscription
+SubscriptionArgument(FunctionCallInfo fcinfo, int argument) {
+	const pg::Text name = pg::TextArgument(fcinfo, argument, "p_name");
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const pg::Subscription subscription = Call([&] { return pg::FindSubscription(tenant.text, name.datum); });
+	if (subscription.id == 0) {
+		throw DomainError(sqlstate::kUndefinedObject, "there is no subscription \"" + std::string(name.name.bytes) + "\"",
+		                  "This session's tenant has none of that name.", "Make it by events.create_subscription.");
+	}
+	return subscription;
+}
+
+text *
+ConsumerArgument(FunctionCallInfo fcinfo, int argument) {
+	const pg::Text consumer = pg::TextArgument(fcinfo, argument, "p_consumer");
+	CheckConsumerName(consumer.name);
+	return DatumGetTextPP(consumer.datum);
+}
+
+int64
+PositionArgument(FunctionCallInfo fcinfo, int argument, const char *parameter) {
+	pg::RequireNotNull(fcinfo, argument, parameter);
+	const int64 position = PG_GETARG_INT64(argument);
+	if (position < 0) {
+		throw DomainError(sqlstate::kInvalidParameter, std::string(parameter) + " must not be negative",
+		                  "The position given is " + std::to_string(position) + ".", "0 is before the first event.");
+	}
+	return position;
+}
+
+// Microseconds.
+int64
+IntervalArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, int64 least) {
+	pg::RequireNotNull(fcinfo, argument, parameter);
+	const Interval *interval = PG_GETARG_INTERVAL_P(argument);
+	const int64 days = static_cast<int64>(interval->month) * DAYS_PER_MONTH + interval->day;
+	const int64 micros = days > 36500 || days < -36500 ? (days < 0 ? -1 : PG_INT64_MAX) : interval->time + days * USECS_PER_DAY;
+	if (micros < least || micros > 36500 * USECS_PER_DAY) {
+		throw DomainError(sqlstate::kInvalidParameter, std::string(parameter) + " is out of range",
+		                  "It must be " + (least > 0 ? std::to_string(least / 1000) + " ms or more" : std::string("0 or more")) +
+		                      ", and a hundred years at most.",
+		                  "Give an interval such as '30 seconds'.");
+	}
+	return micros;
+}
+
+int
+CountArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, int most) {
+	pg::RequireNotNull(fcinfo, argument, parameter);
+	const int count = PG_GETARG_INT32(argument);
+	if (count < 1 || count > most) {
+		throw DomainError(sqlstate::kInvalidParameter, std::string(parameter) + " must be from 1 to " + std::to_string(most),
+		                  "The number given is " + std::to_string(count) + ".", "Leave it out for the default.");
+	}
+	return count;
+}
+
+// Changes events.subscription_settings or _troubles with the tables' rights waived; returns how many rows.
+uint64
+Change(const char *sql, int count, Oid *types, Datum *values, const char *nulls = nullptr) {
+	return Call([&] {
+		SPI_connect();
+		SPIPlanPtr plan = pg::PrepareWaived(sql, count, types, 0);
+		const int result = SPI_execute_plan(plan, values, nulls, false, 0);
+		if (result < 0) {
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
+		}
+		const uint64 rows = SPI_processed;
+		SPI_finish();
+		return rows;
+	});
+}
+
+// The position before the first event of a time, or the end of the feed.
+int64
+PositionBefore(Datum tenant, Datum time) {
+	Oid types[2] = {TEXTOID, TIMESTAMPTZOID};
+	const Datum values[2] = {tenant, time};
+	return Call([&] {
+		// times and positions do not go quite together: the lowest position among the first events of that time on
+		pg::RunningQuery query;
+		pg::StartQuery(&query,
+		               "SELECT global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND created_at "
+		               "OPERATOR(pg_catalog.>=) $2 ORDER BY created_at LIMIT 10000",
+		               2, types, values, GetActiveSnapshot());
+		int64 position = PG_INT64_MAX;
+		const Datum *row;
+		const bool *isnull;
+		while (pg::NextRow(&query, &row, &isnull)) {
+			position = Min(position, DatumGetInt64(row[0]) - 1);
+		}
+		pg::EndQuery(&query);
+		return position == PG_INT64_MAX ? pg::FeedHorizon() : position;
+	});
+}
+
+void
+RefuseWhenReadOnly(const char *function) {
+	Call([&] { PreventCommandIfReadOnly(function); });
+}
+
+// Waits until a condition holds, false when the time is over. The snapshot of each look is new.
+template <typename Condition>
+bool
+WaitUntil(int64 timeout, Condition &&condition) {
+	return Call([&] {
+		const int64 end = GetCurrentTimestamp() + timeout;
+		while (!condition()) {
+			if (GetCurrentTimestamp() >= end) {
+				return false;
+			}
+			(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPollMilliseconds, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+		return true;
+	});
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_create_subscription) {
+	const pg::Text name = pg::TextArgument(fcinfo, 0, "p_name");
+	CheckSubscriptionName(name.name);
+	const pg::Tenant tenant = pg::CurrentTenant();
+	if (!PG_ARGISNULL(1) && PG_GETARG_INT64(1) < 0) {
+		(void)PositionArgument(fcinfo, 1, "p_after_position");
+	}
+	const int shares = CountArgument(fcinfo, 6, "p_shares", kMaxShares);
+	const int attempts = CountArgument(fcinfo, 7, "p_max_attempts", 1000000);
+	(void)IntervalArgument(fcinfo, 8, "p_lease", 100000);
+	pg::RequireNotNull(fcinfo, 9, "p_stream_waits");
+	RefuseWhenReadOnly("events.create_subscription()");
+	int64 start = 0;
+	if (!PG_ARGISNULL(2)) {
+		start = PositionBefore(tenant.text, PG_GETARG_DATUM(2));
+	} else if (PG_ARGISNULL(1)) {
+		start = Call([] { return pg::FeedHorizon(); });
+	} else {
+		start = PG_GETARG_INT64(1);
+	}
+	if (!PG_ARGISNULL(3)) {
+		const pg::Elements types = pg::ArrayArgument(fcinfo, 3, "p_event_types", TEXTOID);
+		for (int i = 0; i < types.count; i++) {
+			if (types.isnull[i]) {
+				throw DomainError(sqlstate::kInvalidParameter, "p_event_types must not hold NULL",
+				                  "Element " + std::to_string(i + 1) + " is NULL.", "Leave it out; NULL in place of the array means all types.");
+			}
+			CheckEventType(pg::TextOf(types.values[i]).name);
+		}
+	}
+	Oid types[10] = {TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
+	Datum values[10] = {tenant.text,         name.datum,          Int64GetDatum(start),    PG_GETARG_DATUM(3),      PG_GETARG_DATUM(4),
+	                    PG_GETARG_DATUM(5),  Int32GetDatum(shares), Int32GetDatum(attempts), PG_GETARG_DATUM(8),      PG_GETARG_DATUM(9)};
+	char nulls[11] = "          ";
+	for (int i = 3; i <= 5; i++) {
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	const uint64 rows = Change(
+	    "INSERT INTO events.subscription_settings (tenant_id, name, start_position, event_types, category, stream_prefix, shares, max_attempts, "
+	    "lease, stream_waits, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user, pg_catalog.now()) "
+	    "ON CONFLICT (tenant_id, name) DO NOTHING",
+	    10, types, values, nulls);
+	if (rows == 0) {
+		throw DomainError("42710", "there is a subscription \"" + std::string(name.name.bytes) + "\" already",
+		                  "Its progress would be lost.", "events.drop_subscription drops it, events.reset_subscription sets it back.");
+	}
+	return Int64GetDatum(start);
+}
+
+AUREN_FUNCTION(auren_drop_subscription) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	RefuseWhenReadOnly("events.drop_subscription()");
+	Call([&] { pg::Forget(subscription); });
+	Oid types[1] = {INT8OID};
+	Datum values[1] = {Int64GetDatum(subscription.id)};
+	(void)Change("DELETE FROM events.subscription_settings WHERE subscription_id OPERATOR(pg_catalog.=) $1", 1, types, values);
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_reset_subscription) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	const int64 position = PositionArgument(fcinfo, 1, "p_position");
+	RefuseWhenReadOnly("events.reset_subscription()");
+	Call([&] { pg::Reset(subscription, position); });
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_fetch) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	text *consumer = ConsumerArgument(fcinfo, 1);
+	const int64 limit = LimitArgument(fcinfo, 2);
+	RefuseWhenReadOnly("events.fetch()");
+	Call([&] {
+		const pg::Rows rows = pg::BeginRows(fcinfo);
+		pg::Fetch(subscription, consumer, limit, rows);
+	});
+	return 0;
+}
+
+AUREN_FUNCTION(auren_acknowledge) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	text *consumer = ConsumerArgument(fcinfo, 1);
+	const int64 position = PositionArgument(fcinfo, 2, "p_position");
+	RefuseWhenReadOnly("events.acknowledge()");
+	Call([&] { pg::Acknowledge(subscription, consumer, position); });
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_retry) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	text *consumer = ConsumerArgument(fcinfo, 1);
+	const int64 position = PositionArgument(fcinfo, 2, "p_position");
+	const int64 delay = IntervalArgument(fcinfo, 3, "p_delay", 0);
+	const auto reason = pg::OptionalTextArgument(fcinfo, 4);
+	RefuseWhenReadOnly("events.retry()");
+	Call([&] { pg::Fail(subscription, consumer, position, false, delay, reason ? reason->datum : 0); });
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_park) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	text *consumer = ConsumerArgument(fcinfo, 1);
+	const int64 position = PositionArgument(fcinfo, 2, "p_position");
+	const auto reason = pg::OptionalTextArgument(fcinfo, 3);
+	RefuseWhenReadOnly("events.park()");
+	Call([&] { pg::Fail(subscription, consumer, position, true, 0, reason ? reason->datum : 0); });
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_unpark) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	const int64 position = PositionArgument(fcinfo, 1, "p_position");
+	RefuseWhenReadOnly("events.unpark()");
+	Oid types[2] = {INT8OID, INT8OID};
+	Datum values[2] = {Int64GetDatum(subscription.id), Int64GetDatum(position)};
+	const uint64 rows = Change("UPDATE events.subscription_troubles SET state = 'retry', attempts = 0, not_before = pg_catalog.now(), delivered_to = NULL "
+	                           "WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND global_position OPERATOR(pg_catalog.=) $2 AND state "
+	                           "OPERATOR(pg_catalog.=) 'parked'",
+	                           2, types, values);
+	if (rows == 0) {
+		throw DomainError(sqlstate::kUndefinedObject, "no event of position " + std::to_string(position) + " is parked",
+		                  "The subscription has parked none of that position.", "events.parked lists them.");
+	}
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_wait_for_subscription) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	const int64 position = PositionArgument(fcinfo, 1, "p_position");
+	const int64 timeout = IntervalArgument(fcinfo, 2, "p_timeout", 0);
+	return BoolGetDatum(WaitUntil(timeout, [&] { return pg::HasPassed(subscription, position); }));
+}
+
+AUREN_FUNCTION(auren_wait_for_events) {
+	const int64 after = PositionArgument(fcinfo, 0, "p_after_position");
+	const int64 timeout = IntervalArgument(fcinfo, 1, "p_timeout", 0);
+	const pg::FeedFilter filter = {pg::CurrentTenant().text, nullptr, 0, 0, 0};
+	int64 looked_at = after;
+	return BoolGetDatum(WaitUntil(timeout, [&] {
+		// what was looked at holds no event of the tenant
+		const int64 horizon = pg::LastPosition() > looked_at || RecoveryInProgress() ? pg::FeedHorizon() : looked_at;
+		if (horizon <= looked_at) {
+			return false;
+		}
+		pg::FeedScan scan;
+		pg::EventRow row;
+		int64 budget = PG_INT64_MAX;
+		pg::BeginFeedScan(&scan, filter, looked_at, horizon, false);
+		const bool found = pg::NextFeedEvent(&scan, &row, &budget);
+		pg::EndFeedScan(&scan);
+		looked_at = horizon;
+		return found;
+	}));
+}
+
+// What the view events.subscriptions shows of one, by its id.
+AUREN_FUNCTION(auren_subscription_status) {
+	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
+	Datum values[6] = {};
+	bool isnull[6] = {};
+	return Call([&] {
+		constexpr int64 kCountAtMost = 1000000;
+		const int64 now = GetCurrentTimestamp();
+		const pg::Share *shares = pg::ReadShares(subscription);
+		int64 checkpoint = PG_INT64_MAX;
+		auto *names = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(subscription.shares)));
+		int consumers = 0;
+		for (int i = 0; i < subscription.shares; i++) {
+			checkpoint = Min(checkpoint, shares[i].checkpoint);
+			bool known = VARSIZE_ANY_EXHDR(shares[i].consumer) == 0 || shares[i].lease_until < now;
+			for (int k = 0; k < consumers && !known; k++) {
+				known = pg::HasShare(shares[i], DatumGetTextPP(names[k]));
+			}
+			if (!known) {
+				names[consumers++] = PointerGetDatum(shares[i].consumer);
+			}
+		}
+		const int64 head = pg::FeedHorizon();
+		int64 behind = 0;
+		int64 oldest = now;
+		pg::FeedScan scan;
+		pg::EventRow row;
+		int64 budget = kCountAtMost;
+		pg::BeginFeedScan(&scan, subscription.filter, checkpoint, head, false);
+		while (pg::NextFeedEvent(&scan, &row, &budget)) {
+			if (DatumGetInt64(row.values[pg::kGlobalPosition]) > shares[pg::ShareOf(row.values[pg::kStreamId], subscription.shares)].checkpoint) {
+				oldest = behind == 0 ? DatumGetTimestampTz(row.values[pg::kCreatedAt]) : oldest;
+				behind++;
+			}
+		}
+		pg::EndFeedScan(&scan);
+		values[0] = Int64GetDatum(checkpoint);
+		values[1] = Int64GetDatum(head);
+		values[2] = Int64GetDatum(behind);
+		values[3] = Float8GetDatum(static_cast<double>(Max(now - oldest, INT64CONST(0))) / 1e6);
+		values[4] = PointerGetDatum(construct_array(names, consumers, TEXTOID, -1, false, TYPALIGN_INT));
+		values[5] = BoolGetDatum(budget > 0);
+		TupleDesc descriptor;
+		(void)get_call_result_type(fcinfo, nullptr, &descriptor);
+		return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, isnull));
+	});
+}
+
+} // namespace auren
