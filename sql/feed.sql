@@ -27,7 +27,7 @@ SELECT array_agg(r.event_data) FROM start, events.read_all(p + 2, 2) r;
 SELECT count(*) FROM start, events.read_all(p, 0) r;
 SELECT count(*) FROM start, events.read_all(p + 6) r;
 SELECT count(*) FROM events.read_all(9223372036854775807);
-SELECT count(*) > 6 AS from_the_start FROM events.read_all(-1, 1000000);
+SELECT count(*) >= 6 AS from_the_start FROM events.read_all(-1, 1000000);
 -- the whole feed is every event of the tenant, once, in order
 SELECT count(*) = (SELECT count(*) FROM events.event_store WHERE tenant_id = 'default') AS all_of_them, count(DISTINCT global_position) = count(*) AS once FROM events.read_all(0, 10000000);
 SELECT bool_and(global_position > before) AS in_order FROM (SELECT global_position, lag(global_position) OVER () AS before FROM events.read_all(0, 10000000)) r;
@@ -78,7 +78,6 @@ ALTER TABLE events.event_store DISABLE ROW LEVEL SECURITY;
 SELECT count(*) FROM start, events.read_all(p, p_epoch => events.store_epoch());
 SELECT code, message FROM pg_temp.error_of($$SELECT * FROM events.read_all(p_epoch => '00000000-0000-0000-0000-000000000000')$$);
 -- for standbys, by a job and by appends that pass a multiple of 1,024 positions
-SELECT events.write_feed_horizon() = max(global_position) AS written FROM events.feed_horizons;
 SELECT events.write_feed_horizon() = events.feed_horizon() AS written;
 SELECT events.write_feed_horizon() = max(global_position) AS same FROM events.feed_horizons;
 SELECT count(*) FROM events.append_events(array_fill('feed:many'::text, ARRAY[2100]), array_fill('m'::text, ARRAY[2100]), array_fill('0'::jsonb, ARRAY[2100]));
