@@ -55,10 +55,21 @@ SELECT pg_temp.fold('r:sum', '{s,s,s,sf,sf}', ARRAY['{"a": 0.10, "big": 12345678
 	'{"a": 1, "b": 1}', '{"b": 1}']::jsonb[]);
 SELECT length(pg_temp.fold('r:sum400', '{s,s}', '{"{\"a\": 1e400}","{\"a\": 1}"}') -> 's' ->> 'a');
 SELECT pg_temp.fold('r:sumnone', '{s}', '{"{\"t\": \"no number\"}"}');
+-- what a field held before gives way to a number, and a part that is no object to one; a number that no numeric can hold is an error
+SELECT events.set_reducer('sl', 'latest', '{"into": "s"}'), events.set_reducer('so', 'sum', '{"into": "s", "fields": ["a"]}');
+SELECT pg_temp.fold('r:sumover', '{sl,s,so,sl,s}', ARRAY['{"a": "text", "b": [1]}', '{"a": -0.50, "b": 2}', '{"a": 1.5, "b": 9}', '[1, 2]', '{"a": 3}']::jsonb[]);
+SELECT v, events.get_stream_state('r:sumover', v) FROM generate_series(1, 5) v;
+SELECT count(*) FROM events.append_events('{r:sumtoo,r:sumtoo}', '{s,s}', '{"{\"a\": 9e131071}","{\"a\": 9e131071}"}');
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:sumtoo')$$);
+SELECT length(events.get_stream_state('r:sumtoo', 1) -> 's' ->> 'a');
 -- count, append, ignore
 SELECT events.set_reducer('c', 'count', '{"into": "n"}'), events.set_reducer('l', 'append', '{"limit": 3}'), events.set_reducer('i', 'ignore');
 SELECT pg_temp.fold('r:count', '{c,c,i,l,l,l,l,l,c}', '{1,2,3,4,5,6,"null","{\"x\": 0.50}",9}');
 SELECT v, events.get_stream_state('r:count', v) FROM generate_series(6, 8) v;
+-- a count goes on from a number, and anew from anything else
+SELECT events.set_reducer('nl', 'latest', '{"into": "n"}');
+SELECT pg_temp.fold('r:recount', '{nl,c,nl,c}', '{1.50,0,"\"x\"",0}');
+SELECT v, events.get_stream_state('r:recount', v) FROM generate_series(1, 4) v;
 -- 1,000 by default
 SELECT events.set_reducer('many', 'append');
 SELECT jsonb_array_length(s -> 'many'), s -> 'many' -> 0 AS first, s -> 'many' -> -1 AS last
@@ -73,7 +84,20 @@ SELECT events.set_reducer('cat', 'count'), events.set_reducer('cat', 'ignore', '
 SELECT pg_temp.fold('quiet:1', '{cat,only}', '{5,6}'), pg_temp.fold('r:cat', '{cat,only}', '{5,6}'), pg_temp.fold('quiet', '{cat,only}', '{5,6}'), pg_temp.fold('quieter:1', '{cat,only}', '{5,6}');
 SELECT event_type, category, kind, options FROM events.reducers WHERE event_type IN ('cat', 'only', 'sf') ORDER BY 1, 2;
 SELECT code, message, detail, hint FROM pg_temp.error_of($$SELECT events.drop_reducer('only')$$);
+SELECT code, message, detail, hint FROM pg_temp.error_of($$SELECT events.drop_reducer('cat', 'r')$$);
+SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_reducer(NULL)$$);
 SELECT events.drop_reducer('only', 'r');
+-- declared in a transaction: its own from then on, nobody's after a rollback
+BEGIN;
+SELECT events.set_reducer('cat', 'append', '{"limit": 1}');
+SELECT events.get_stream_state('r:cat');
+SAVEPOINT a;
+SELECT events.set_reducer('cat', 'ignore');
+SELECT events.get_stream_state('r:cat');
+ROLLBACK TO SAVEPOINT a;
+SELECT events.get_stream_state('r:cat');
+ROLLBACK;
+SELECT events.get_stream_state('r:cat'), (SELECT count(*) FROM events.reducers WHERE event_type = 'cat') AS reducers;
 
 -- function
 CREATE SCHEMA fold;
@@ -88,6 +112,7 @@ CREATE FUNCTION fold.other_result(jsonb, text, jsonb) RETURNS text LANGUAGE sql 
 CREATE ROLE fold_other;
 CREATE FUNCTION fold.of_other(jsonb, text, jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp RETURN $1;
 ALTER FUNCTION fold.of_other OWNER TO fold_other;
+REVOKE EXECUTE ON FUNCTION fold.longest FROM PUBLIC;
 SET search_path = fold, public;
 SELECT events.set_reducer('f', 'function', '{"function": "longest"}'), events.set_reducer('ff', 'function', '{"function": "fold.fails"}'), events.set_reducer('fs', 'function', '{"function": "fold.fails", "on_error": "skip"}'),
        events.set_reducer('fn', 'function', '{"function": "fold.gives_null"}');
@@ -113,6 +138,27 @@ ALTER FUNCTION fold.longest RENAME TO shortest;
 SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, hint FROM pg_temp.error_of($$SELECT events.get_stream_state('r:function', 6)$$);
 ALTER FUNCTION fold.shortest RENAME TO longest;
 SELECT events.get_stream_state('r:function', 6) -> 'longest' AS longest;
+-- one that may not be called is no failure to skip, and neither is a cancel
+SELECT events.set_reducer('fl', 'function', '{"function": "fold.longest", "on_error": "skip"}');
+SELECT pg_temp.fold('r:skip', '{fl}', '{"{\"t\": \"a\"}"}');
+ALTER FUNCTION fold.longest OWNER TO fold_other;
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:skip')$$);
+ALTER FUNCTION fold.longest OWNER TO CURRENT_USER;
+ALTER FUNCTION fold.longest RESET search_path;
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:skip')$$);
+ALTER FUNCTION fold.longest SET search_path = pg_catalog, pg_temp;
+SELECT events.get_stream_state('r:skip');
+CREATE FUNCTION fold.gone(jsonb, text, jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp RETURN $1;
+SELECT events.set_reducer('fl', 'function', '{"function": "fold.gone", "on_error": "skip"}');
+SELECT events.get_stream_state('r:skip');
+DROP FUNCTION fold.gone;
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:skip')$$);
+CREATE FUNCTION fold.sleeps(jsonb, text, jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN PERFORM pg_sleep(600); RETURN $1; END $$;
+SELECT events.set_reducer('fl', 'function', '{"function": "fold.sleeps", "on_error": "skip"}');
+SET statement_timeout = 50;
+DO $$ BEGIN PERFORM events.get_stream_state('r:skip'); EXCEPTION WHEN query_canceled THEN RAISE NOTICE 'cancelled'; END $$;
+RESET statement_timeout;
+SELECT events.drop_reducer('fl');
 -- the version of the reducers: another declaration or another body, and the same again
 CREATE TEMP TABLE versions AS SELECT 1 AS n, events.reducers_version() AS v;
 CREATE OR REPLACE FUNCTION fold.gives_null(jsonb, text, jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp RETURN $1;
@@ -131,17 +177,24 @@ SELECT count(DISTINCT v) AS different, array_agg(n ORDER BY n) FILTER (WHERE v =
 SELECT call, e.code, e.message, e.detail, e.hint
 FROM unnest(ARRAY['NULL, ''count''', '''x'', NULL', '''x'', ''count'', NULL', ''''', ''count''', '''x'', ''total''', '''x'', ''count'', ''[]''', '''x'', ''count'', ''{"limit": 1}''', '''x'', ''append'', ''{"limit": 0}''',
 	'''x'', ''append'', ''{"limit": 1.5}''', '''x'', ''append'', ''{"limit": 1000001}''', '''x'', ''sum'', ''{"fields": []}''', '''x'', ''sum'', ''{"fields": [1]}''', '''x'', ''merge'', ''{"into": ""}''', '''x'', ''merge'', ''{"into": 1}''',
-	'''x'', ''patch'', ''{"on_error": "wait"}''', '''x'', ''count'', ''{"category": "a:b"}''', '''x'', ''function''', '''x'', ''function'', ''{"into": "k", "function": "f"}''']) WITH ORDINALITY AS c (call, i),
+	'''x'', ''patch'', ''{"on_error": "wait"}''', '''x'', ''count'', ''{"category": "a:b"}''', '''x'', ''function''', '''x'', ''function'', ''{"into": "k", "function": "f"}''',
+	'''x'', ''Count''', '''x'', ''append'', ''{"limit": -1}''', '''x'', ''append'', ''{"limit": "3"}''', '''x'', ''merge'', ''{"into": null}''', '''x'', ''sum'', ''{"fields": "a"}''',
+	'''x'', ''latest'', ''{"on_error": "skip"}''', '''x'', ''count'', ''{"category": ""}''', '''x'', ''count'', ''null''', 'repeat(''x'', 101), ''count''']) WITH ORDINALITY AS c (call, i),
 	LATERAL pg_temp.error_of(format('SELECT events.set_reducer(%s)', call)) e ORDER BY i;
 SELECT count(*) FROM events.reducers WHERE event_type = 'x';
 -- rights
-CREATE ROLE fold_reader; CREATE ROLE fold_admin;
+CREATE ROLE fold_reader; CREATE ROLE fold_admin; CREATE ROLE fold_none;
 SELECT events.grant_access('fold_reader', 'reader'), events.grant_access('fold_admin', 'admin');
 SET ROLE fold_reader;
 SELECT events.get_stream_state('r:sumnone'), events.state_diff('r:sumnone', 0), (SELECT count(*) > 10 FROM events.reducers) AS sees, events.reducers_version() IS NOT NULL AS version;
 SELECT code, message FROM pg_temp.error_of($$SELECT events.set_reducer('x', 'count')$$);
+-- a state is for its readers, whether or not they may call the function that makes it
+SELECT events.get_stream_state('r:function', 3);
 SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_reducer('s')$$);
 SELECT code, message FROM pg_temp.error_of($$TABLE events.declared_reducers$$);
+SET ROLE fold_none;
+SELECT call, e.code FROM unnest(ARRAY['get_stream_state(''r:sum'')', 'get_stream_states(''{r:sum}'')', 'get_category_states(''r'')', 'state_diff(''r:sum'', 0)', 'reducers_version()', 'take_snapshot(''r:sum'')', 'drop_snapshots()']) call,
+	LATERAL pg_temp.error_of('SELECT events.' || call) e;
 SET ROLE fold_admin;
 SELECT events.set_reducer('of_admin', 'count'), events.set_reducer('of_admin', 'sum');
 SELECT event_type, kind, declared_by = session_user AS by FROM events.reducers WHERE event_type = 'of_admin';
@@ -157,4 +210,4 @@ SELECT events.revoke_access('fold_reader', 'reader');
 SET client_min_messages = warning;
 SELECT count(events.drop_reducer(event_type, category)) > 0 AS dropped FROM events.reducers;
 DROP SCHEMA fold CASCADE;
-DROP ROLE fold_reader, fold_admin, fold_other;
+DROP ROLE fold_reader, fold_admin, fold_none, fold_other;

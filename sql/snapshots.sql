@@ -17,6 +17,8 @@ TABLE pg_temp.taken;
 -- from then on a read folds what came after: it gives what the snapshot holds, not what the events say
 UPDATE events.stream_snapshots SET state = '{"e": "from the snapshot"}' WHERE stream_id = 'snap:2';
 SELECT events.get_stream_state('snap:2'), events.get_stream_state('snap:2', 1000), events.get_stream_state('snap:2', 999);
+BEGIN READ ONLY; SELECT events.get_stream_state('snap:2'); COMMIT;
+BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT events.get_stream_state('snap:2'); COMMIT;
 SELECT events.append_event('snap:2', 'f', '1') IS NOT NULL AS appended;
 SELECT events.get_stream_state('snap:2'), (SELECT state FROM events.get_stream_states('{snap:2}')), events.get_stream_state('snap:2', 1001);
 -- a few more events make no new snapshot
@@ -61,11 +63,44 @@ TABLE pg_temp.taken;
 COMMIT;
 SELECT events.get_stream_state('snap:3');
 BEGIN;
-SELECT pg_temp.fill('snap:3', 20);
+SELECT pg_temp.fill('snap:3', 25);
 SELECT events.get_stream_state('snap:3');
+TABLE pg_temp.taken;
 ROLLBACK;
 SELECT events.get_stream_state('snap:3');
 TABLE pg_temp.taken;
+DO $$
+BEGIN
+	BEGIN
+		PERFORM pg_temp.fill('snap:4', 25), events.get_stream_state('snap:4');
+		PERFORM events.get_stream_state('snap:4');
+		RAISE EXCEPTION 'undone';
+	EXCEPTION WHEN raise_exception THEN NULL;
+	END;
+	PERFORM pg_temp.fill('snap:4', 12);
+END $$;
+SELECT events.get_stream_state('snap:4'), (SELECT count(*) FROM pg_temp.taken WHERE stream_id = 'snap:4') AS before;
+SELECT events.get_stream_state('snap:4', 11), state FROM events.stream_snapshots WHERE stream_id = 'snap:4';
+-- a cursor goes on with the state of its time, whatever was taken since
+BEGIN;
+DECLARE c CURSOR FOR SELECT events.get_stream_state('snap:4') FROM generate_series(1, 3);
+FETCH 1 FROM c;
+SELECT pg_temp.fill('snap:4', 30);
+SELECT events.get_stream_state('snap:4'), events.take_snapshot('snap:4');
+FETCH ALL FROM c;
+COMMIT;
+SELECT events.get_stream_state('snap:4');
+SELECT events.drop_snapshots('snap:4') > 0 AS dropped;
+-- exact through a snapshot: digits, large and small numbers, all of Unicode
+SELECT events.set_reducer('snap_sum', 'sum');
+SELECT count(*) FROM events.append_events(array_fill('snapexact:1'::text, ARRAY[12]), (SELECT array_agg(CASE WHEN i % 2 = 0 THEN 'snap_sum' ELSE 'ключ' || i END ORDER BY i) FROM generate_series(1, 12) i),
+	(SELECT array_agg(CASE WHEN i % 2 = 0 THEN '{"a": 0.10, "b": 12345678901234567890, "c": 1e400, "d": 1e-400}'::jsonb ELSE '["\u00fc\u0001\u2028", 0.100, -0.0, 1e400, {"": null}]' END ORDER BY i) FROM generate_series(1, 12) i));
+SET auren_events.snapshot_after = 0;
+SELECT events.get_stream_state('snapexact:1') AS folded \gset
+SET auren_events.snapshot_after = 10;
+SELECT events.get_stream_state('snapexact:1') #> '{snap_sum,a}' AS a, events.get_stream_state('snapexact:1') #> '{snap_sum,b}' AS b;
+SELECT state::text = :'folded' AS kept, events.get_stream_state('snapexact:1')::text = :'folded' AS served FROM events.stream_snapshots WHERE stream_id = 'snapexact:1';
+SELECT events.drop_reducer('snap_sum');
 -- one snapshot stays, whatever was taken
 SELECT pg_temp.fill('snap:3', 15), events.take_snapshot('snap:3');
 SELECT events.get_stream_state('snap:3');
@@ -99,6 +134,8 @@ SELECT events.grant_access('snap_reader', 'reader');
 SELECT events.drop_snapshots() > 0 AS dropped;
 SET ROLE snap_reader;
 SELECT code, message FROM pg_temp.error_of('TABLE events.stream_snapshots');
+SELECT code, message FROM pg_temp.error_of('DELETE FROM events.stream_snapshots');
+SELECT code, message FROM pg_temp.error_of('SET auren_events.snapshot_after = 1');
 SELECT code, message FROM pg_temp.error_of($$SELECT events.take_snapshot('snap:1')$$);
 SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_snapshots()$$);
 SELECT events.get_stream_state('snap:2');
@@ -120,6 +157,17 @@ ALTER TABLE events.event_store DISABLE ROW LEVEL SECURITY;
 SET ROLE snap_reader;
 SELECT events.take_snapshot('snap:1'), events.take_snapshot('snap:none'), events.drop_snapshots('snap:none');
 RESET ROLE;
+-- by hand in a SERIALIZABLE transaction, which takes none by itself
+BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT events.take_snapshot('snap:2'); SELECT events.drop_snapshots('snap:2'); ROLLBACK;
+-- an event that cannot be applied leaves the snapshot of what was before it
+SELECT events.set_reducer('snap_bad', 'patch');
+SELECT events.append_event('snap:bad', 'snap_bad', '[]') IS NOT NULL AS appended, pg_temp.fill('snap:bad', 20);
+SELECT events.get_stream_state('snap:bad');
+SELECT events.append_event('snap:bad', 'snap_bad', '7') IS NOT NULL AS appended;
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.take_snapshot('snap:bad')$$);
+SELECT events.get_stream_state('snap:bad', 21), stream_version FROM pg_temp.taken WHERE stream_id = 'snap:bad';
+SELECT events.drop_reducer('snap_bad');
+SELECT events.drop_snapshots('snap:bad');
 -- errors of the caller
 SELECT code, message FROM pg_temp.error_of($$SELECT events.take_snapshot(NULL)$$);
 SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_snapshots('')$$);
@@ -127,6 +175,12 @@ BEGIN READ ONLY;
 SELECT code, message FROM pg_temp.error_of($$SELECT events.take_snapshot('snap:1')$$);
 SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_snapshots()$$);
 COMMIT;
+-- rewritten by its owner, the same
+SELECT events.take_snapshot('snap:2');
+VACUUM FULL events.stream_snapshots;
+CLUSTER events.stream_snapshots USING stream_snapshots_stream;
+UPDATE events.stream_snapshots SET state = '{"e": "rewritten"}' WHERE stream_id = 'snap:2';
+SELECT events.get_stream_state('snap:2');
 -- emptied by its owner, nothing is lost; the index knows every row
 TRUNCATE events.stream_snapshots;
 SELECT events.get_stream_state('snap:2');

@@ -20,6 +20,10 @@ SELECT array_agg(stream_id) FROM events.get_category_states('many', NULL, 2);
 SELECT array_agg(stream_id) FROM events.get_category_states('many', 'many:', 2);
 SELECT array_agg(stream_id) FROM events.get_category_states('many', 'many', 2);
 SELECT array_agg(stream_id) FROM events.get_category_states('many', 'a', 1);
+SELECT array_agg(stream_id) FROM events.get_category_states('many', '', 2);
+SELECT array_agg(stream_id) FROM events.get_category_states('many', 'many:3', 2147483647);
+SELECT array_agg(stream_id) FROM events.get_category_states('many', 'n', 1);
+SELECT array_agg(stream_id) FROM events.get_category_states('many', 'many:none', 1);
 SELECT array_agg(stream_id) FROM events.get_category_states('many', 'many:2');
 SELECT array_agg(stream_id) FROM events.get_category_states('many', 'many:ü');
 SELECT count(*) FROM events.get_category_states('many', p_limit => 0);
@@ -36,11 +40,34 @@ SELECT max(page) AS pages, count(*) AS streams, count(DISTINCT id) FROM pages, u
 SELECT * FROM events.get_stream_states(ARRAY['many:2', 'none', 'many:1', 'many:2']);
 SELECT count(*) FROM events.get_stream_states('{}');
 SELECT count(*), bool_and(state = events.get_stream_state(stream_id)) AS same FROM events.get_stream_states((SELECT array_agg('page:' || i) FROM generate_series(0, 1202) i));
+SELECT v.id, s.* FROM (VALUES ('many:1'), ('many:2')) v (id), LATERAL events.get_stream_states(ARRAY[v.id, 'none']) s ORDER BY 1, 2;
+-- a long stream among them leaves its snapshot, once
+SET auren_events.snapshot_after = 50;
+SELECT count(*) FROM events.append_events(array_fill('long:1'::text, ARRAY[60]), array_fill('n'::text, ARRAY[60]), (SELECT array_agg(to_jsonb(i) ORDER BY i) FROM generate_series(1, 60) i));
+SELECT count(*), count(DISTINCT state) AS states, min(stream_version) AS version FROM events.get_stream_states(array_fill('long:1'::text, ARRAY[20]));
+SELECT stream_version, state FROM events.stream_snapshots WHERE stream_id = 'long:1';
+SELECT * FROM events.get_category_states('long');
+RESET auren_events.snapshot_after;
+-- a closed stream is there; one whose events cannot be applied is an error that names it
+SELECT events.set_reducer('states_bad', 'patch');
+SELECT count(*) FROM events.append_events('{broken:1,broken:2,broken:3}', '{a,states_bad,a}', '{1,2,3}');
+SELECT events.close_stream('broken:3', 'a reason');
+SELECT e.code, regexp_replace(e.message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT * FROM events.get_category_states('broken')$$) e;
+SELECT e.code FROM pg_temp.error_of($$SELECT * FROM events.get_stream_states('{broken:1,broken:2}')$$) e;
+SELECT * FROM events.get_category_states('broken', 'broken:2');
+SELECT events.set_reducer('states_bad', 'patch', '{"on_error": "skip", "category": "broken"}');
+SELECT * FROM events.get_category_states('broken');
+SELECT events.drop_reducer('states_bad'), events.drop_reducer('states_bad', 'broken');
+SELECT stream_id, state FROM events.get_category_states('broken', 'broken:1', 1);
 -- a stream of a tenant is another one's nothing
 SET app.tenant_id = 'states_tenant';
 SELECT * FROM events.get_stream_states('{many:1}');
 SELECT count(*) FROM events.get_category_states('many');
+SELECT events.append_event('many:1', 'a', '"of a tenant"') IS NOT NULL AS appended;
+SELECT * FROM events.get_category_states('many');
+SELECT * FROM events.get_stream_states('{many:1,many:2}');
 RESET app.tenant_id;
+SELECT state FROM events.get_stream_states('{many:1}');
 -- what a policy hides is not there: neither its events nor that there is a stream
 CREATE ROLE states_reader;
 SELECT events.grant_access('states_reader', 'reader');
@@ -49,6 +76,7 @@ CREATE POLICY states_part ON events.event_store FOR SELECT TO states_reader USIN
 SET ROLE states_reader;
 SELECT * FROM events.get_category_states('many');
 SELECT * FROM events.get_stream_states('{many:1,many:10}');
+SELECT events.state_diff('many:1', 0), events.state_diff('many:10', 0);
 RESET ROLE;
 DROP POLICY states_part ON events.event_store;
 ALTER TABLE events.event_store DISABLE ROW LEVEL SECURITY;
@@ -59,6 +87,11 @@ RESET ROLE;
 SELECT count(*) FROM events.append_events(array_fill('many:diff'::text, ARRAY[4]), '{a,b,a,c}', ARRAY['{"x": [1, 2, 3], "y/~": 0.10}', '1', '{"x": [2, 3, 4], "y/~": 0.100}', '{}']::jsonb[]);
 SELECT v, events.state_diff('many:diff', v - 1, v) FROM generate_series(1, 5) v;
 SELECT events.state_diff('many:diff', 0), events.state_diff('many:diff', 4, 3), events.state_diff('none', 0), events.state_diff('many:diff', 4, 99);
+-- of a part, of the whole, of another kind, and back; keys are escaped
+SELECT events.set_reducer('states_m', 'merge');
+SELECT count(*) FROM events.append_events(array_fill('many:step'::text, ARRAY[6]), array_fill('states_m'::text, ARRAY[6]), ARRAY['{"a": {"b": 1, "c": 0.10}, "": 1, "~/": [1, 2]}', '{"a": {"b": 2, "c": 0.1}, "": null, "~/": [1, 3, 4]}', '{"a": {"b": {"d": null}}}', '{"a": "text"}', '7', '{"ü": null}']::jsonb[]);
+SELECT v, events.get_stream_state('many:step', v), events.state_diff('many:step', v - 1, v) AS forth, events.state_diff('many:step', v, v - 1) AS back FROM generate_series(1, 6) v;
+SELECT events.drop_reducer('states_m');
 -- bad input
 SELECT call, e.* FROM unnest(ARRAY['events.get_stream_states(NULL)', 'events.get_stream_states(ARRAY[''a'', NULL])', 'events.get_stream_states(ARRAY[''''])', 'events.get_stream_states(ARRAY[ARRAY[''a'']])',
 	'events.get_category_states(NULL)', 'events.get_category_states('''')', 'events.get_category_states(''a:b'')', 'events.get_category_states(''a'', NULL, -1)', 'events.get_category_states(''a'', NULL, NULL)',

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "pg/encoding.hpp"
 #include "pg/guard.hpp"
 #include "pg/reducer_function.hpp"
 #include "pg/store.hpp"
@@ -104,7 +105,7 @@ Load() {
 	std::map<std::pair<std::string, std::string>, std::string> texts;
 	for (int i = 0; i < count; i++) {
 		Row *row = &rows[i];
-		ReducerOptions options = ParseReducer(row->event_type, row->kind, row->options);
+		ReducerOptions options = ParseDeclaration(row->event_type, row->kind, row->options);
 		if (options.reducer.kind == ReducerKind::kFunction) {
 			const char *name = options.reducer.function.c_str();
 			Call([&] {
@@ -161,6 +162,21 @@ DeclaredReducers() {
 		}
 	}
 	return kept;
+}
+
+ReducerOptions
+ParseDeclaration(const char *event_type, const char *kind, const char *options) {
+	ReducerOptions parsed = ParseReducer(ToUtf8(event_type), ToUtf8(kind), ToUtf8(options));
+	Reducer &reducer = parsed.reducer;
+	if (reducer.into) {
+		reducer.into = FromUtf8(*reducer.into);
+	}
+	for (std::string &field : reducer.fields) {
+		field = FromUtf8(field);
+	}
+	reducer.function = FromUtf8(reducer.function);
+	parsed.category = FromUtf8(parsed.category);
+	return parsed;
 }
 
 void

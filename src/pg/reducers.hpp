@@ -19,6 +19,9 @@ struct Reducers {
 // Read under the newest snapshot, once and again after one of them or a function changed. C++ side.
 std::shared_ptr<const Reducers> DeclaredReducers();
 
+// ParseReducer of core with texts in the server's encoding. C++ side.
+ReducerOptions ParseDeclaration(const char *event_type, const char *kind, const char *options);
+
 void RegisterReducerCallbacks();
 
 } // namespace auren::pg

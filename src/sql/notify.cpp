@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/notification.hpp"
+#include "pg/encoding.hpp"
 #include "pg/entry.hpp"
 
 namespace auren {
@@ -55,19 +56,6 @@ struct Value {
 		return kind == other.kind && text == other.text;
 	}
 };
-
-// A database without an encoding may hold any bytes: what is no UTF-8 among them is replaced when the payload is put
-// together.
-std::string
-ToUtf8(const char *text) {
-	if (GetDatabaseEncoding() == PG_SQL_ASCII) {
-		return text;
-	}
-	const char *converted = Call([&] {
-		return static_cast<const char *>(pg_server_to_any(text, static_cast<int>(strlen(text)), PG_UTF8));
-	});
-	return converted;
-}
 
 /*
  * One firing of a trigger: its table's columns under the names that the arguments give them.
@@ -225,7 +213,7 @@ class Firing {
 		if (out.isnull) {
 			return value;
 		}
-		value.text = ToUtf8(out.text);
+		value.text = pg::ToUtf8(out.text);
 		value.kind = PayloadField::Kind::kText;
 		switch (out.type) {
 		case BOOLOID:
@@ -314,9 +302,7 @@ class Firing {
 	InServerEncoding(const std::vector<PayloadField> &fields) {
 		for (std::size_t limit = kMaxPayloadBytes;; limit /= 2) {
 			const std::string payload = ComposePayload(fields, limit);
-			const char *utf8 = payload.c_str();
-			const int length = static_cast<int>(payload.size());
-			const std::string converted = Call([&] { return static_cast<const char *>(pg_any_to_server(utf8, length, PG_UTF8)); });
+			std::string converted = pg::FromUtf8(payload);
 			if (converted.size() <= kMaxPayloadBytes) {
 				return converted;
 			}

@@ -217,7 +217,8 @@ AUREN_FUNCTION(auren_set_reducer) {
 		Jsonb *jsonb = DatumGetJsonbP(options);
 		return static_cast<const char *>(JsonbToCString(nullptr, &jsonb->root, static_cast<int>(VARSIZE(jsonb))));
 	});
-	const ReducerOptions declared = ParseReducer(type.name.bytes, kind.name.bytes, text);
+	const ReducerOptions declared =
+	    pg::ParseDeclaration(std::string(type.name.bytes).c_str(), std::string(kind.name.bytes).c_str(), text);
 	const pg::ServerJson json;
 	Json kept = json.Expand(pg::JsonOf(options).document().bytes);
 	kept.object().erase("category"); // it has a column of its own
