@@ -7,6 +7,7 @@ SELECT pg_catalog.pg_extension_config_dump('events.stream_rows', '');
 SELECT pg_catalog.pg_extension_config_dump('events.supplied_ids', '');
 SELECT pg_catalog.pg_extension_config_dump('events.tenant_bindings', '');
 SELECT pg_catalog.pg_extension_config_dump('events.declared_reducers', '');
+SELECT pg_catalog.pg_extension_config_dump('events.declared_notification_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_progress', '');

@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/month.hpp"
+#include "pg/announce.hpp"
 #include "pg/btree.hpp"
 #include "pg/event_read.hpp"
 #include "pg/event_write.hpp"
@@ -58,6 +59,12 @@ ThrowLostRace(std::string_view stream_id) {
 Datum
 UuidDatum(const EventId &id) {
 	return PointerGetDatum(id.data());
+}
+
+std::string_view
+TextView(Datum text) {
+	const auto *bytes = DatumGetPointer(text);
+	return {VARDATA_ANY(bytes), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(bytes))};
 }
 
 /*
@@ -435,6 +442,7 @@ class Appending {
 			values[kTenantId] = tenant_.text;
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
 			Call([&] { WriteEvent(&writer_, values); });
+			Announce(tenant_.id, TextView(given.stream_id), TextView(given.event_type), results_[i].position);
 		}
 	}
 

@@ -88,18 +88,6 @@ TroubleAt(const Troubles &troubles, int64 position) {
 	return low < troubles.count && troubles.items[low].position == position ? &troubles.items[low] : nullptr;
 }
 
-// Runs a statement on the troubles; the right to call our function is enough.
-void
-RunOnTroubles(const char *sql, int count, Oid *types, Datum *values, const char *nulls) {
-	SPI_connect();
-	SPIPlanPtr plan = PrepareWaived(sql, count, types, 0);
-	const int result = SPI_execute_plan(plan, values, nulls, false, 0);
-	if (result < 0) {
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
-	}
-	SPI_finish();
-}
-
 void
 PutTrouble(const Subscription &subscription, int64 position, int share, Datum stream, const char *state, int attempts, int64 not_before,
            Datum reason) {
@@ -109,7 +97,7 @@ PutTrouble(const Subscription &subscription, int64 position, int share, Datum st
 	const char nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', reason == 0 ? 'n' : ' ', '\0'};
 	// one that waits already, or is to be retried, stays as it is when a fetch passes it by once more
 	const bool waiting = std::strcmp(state, "waiting") == 0;
-	RunOnTroubles(psprintf("INSERT INTO events.subscription_troubles (subscription_id, global_position, share, stream_id, state, attempts, "
+	(void)ExecuteWaived(psprintf("INSERT INTO events.subscription_troubles (subscription_id, global_position, share, stream_id, state, attempts, "
 	                       "not_before, reason, since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.clock_timestamp()) "
 	                       "ON CONFLICT (subscription_id, global_position) DO %s",
 	                       waiting ? "NOTHING"
@@ -294,7 +282,7 @@ Fetch(const Subscription &subscription, text *consumer, int64 limit, const Rows 
 			left--;
 			Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 			Datum values[3] = {Int64GetDatum(subscription.id), Int64GetDatum(trouble.position), PointerGetDatum(consumer)};
-			RunOnTroubles("UPDATE events.subscription_troubles SET delivered_to = $3 WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND "
+			(void)ExecuteWaived("UPDATE events.subscription_troubles SET delivered_to = $3 WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND "
 			              "global_position OPERATOR(pg_catalog.=) $2",
 			              3, types, values, nullptr);
 		}
@@ -409,7 +397,7 @@ Acknowledge(const Subscription &subscription, text *consumer, int64 position) {
 	if (again) {
 		Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 		Datum values[3] = {Int64GetDatum(subscription.id), Int64GetDatum(position), PointerGetDatum(consumer)};
-		RunOnTroubles("DELETE FROM events.subscription_troubles WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND global_position "
+		(void)ExecuteWaived("DELETE FROM events.subscription_troubles WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND global_position "
 		              "OPERATOR(pg_catalog.<=) $2 AND delivered_to OPERATOR(pg_catalog.=) $3",
 		              3, types, values, nullptr);
 	}
@@ -444,7 +432,7 @@ Fail(const Subscription &subscription, text *consumer, int64 position, bool park
 		// what the consumer has in hand of the stream behind it waits too
 		Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 		Datum values[3] = {Int64GetDatum(subscription.id), Int64GetDatum(position), stream};
-		RunOnTroubles("UPDATE events.subscription_troubles SET delivered_to = NULL WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND "
+		(void)ExecuteWaived("UPDATE events.subscription_troubles SET delivered_to = NULL WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND "
 		              "global_position OPERATOR(pg_catalog.>) $2 AND stream_id OPERATOR(pg_catalog.=) $3",
 		              3, types, values, nullptr);
 		BeginFeedScan(&scan, subscription.filter, Max(position, share.checkpoint), share.delivered, true);
@@ -475,7 +463,7 @@ void
 ForgetTroubles(const Subscription &subscription) {
 	Oid types[1] = {INT8OID};
 	Datum values[1] = {Int64GetDatum(subscription.id)};
-	RunOnTroubles("DELETE FROM events.subscription_troubles WHERE subscription_id OPERATOR(pg_catalog.=) $1", 1, types, values, nullptr);
+	(void)ExecuteWaived("DELETE FROM events.subscription_troubles WHERE subscription_id OPERATOR(pg_catalog.=) $1", 1, types, values, nullptr);
 }
 
 // Deletes every row of a table of ours that is of the subscription, its first column.

@@ -43,7 +43,7 @@ void
 WaiveRights(Query *query) {
 	compat::WaiveTableRights(query, Oids().events);
 	const StoreOids &oids = Oids();
-	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.troubles}) {
+	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.troubles, oids.notification_rules}) {
 		compat::WaiveTableRights(query, relid);
 	}
 	ListCell *cell;
@@ -117,6 +117,19 @@ EndQuery(RunningQuery *query) {
 	FreeQueryDesc(query->desc);
 	query->desc = nullptr;
 	MemoryContextDelete(query->context);
+}
+
+uint64
+ExecuteWaived(const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls) {
+	SPI_connect();
+	SPIPlanPtr plan = PrepareWaived(sql, argument_count, argument_types, 0);
+	const int result = SPI_execute_plan(plan, values, nulls, false, 0);
+	if (result < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
+	}
+	const uint64 rows = SPI_processed;
+	SPI_finish();
+	return rows;
 }
 
 } // namespace auren::pg

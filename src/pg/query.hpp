@@ -26,4 +26,7 @@ void EndQuery(RunningQuery *query);
  */
 SPIPlanPtr PrepareWaived(const char *sql, int argument_count, Oid *argument_types, int cursor_options);
 
+// Prepares and runs such a statement once; returns how many rows it changed.
+uint64 ExecuteWaived(const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls);
+
 } // namespace auren::pg

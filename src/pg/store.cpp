@@ -255,6 +255,7 @@ Oids() {
 		fresh.consumers = RelationNamed(schema, "subscription_consumers");
 		fresh.consumers_index = RelationNamed(schema, "subscription_consumers_seen");
 		fresh.troubles = RelationNamed(schema, "subscription_troubles");
+		fresh.notification_rules = RelationNamed(schema, "declared_notification_rules");
 		fresh.troubles_pkey = RelationNamed(schema, "subscription_troubles_pkey");
 		if (fresh.events != oids.events) {
 			ranges.valid = false;

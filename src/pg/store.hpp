@@ -42,6 +42,7 @@ struct StoreOids {
 	Oid consumers_index;
 	Oid troubles;
 	Oid troubles_pkey;
+	Oid notification_rules;
 };
 
 /*

@@ -34,7 +34,8 @@ constexpr const char *kReaderViews = "events.streams, events.tenant_events, even
 constexpr const char *kReaderTables = "events.event_store";
 // What readers and admins both need.
 constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version(), events.subscription_status(text)";
-constexpr const char *kSharedViews = "events.reducers, events.snapshots, events.subscriptions, events.parked";
+constexpr const char *kSharedViews = "events.reducers, events.snapshots, events.subscriptions, events.parked, "
+                                      "events.notification_rules, events.notification_queue";
 constexpr const char *kWriterFunctions =
     "events.current_tenant(), events.append_event(text, text, jsonb, text, jsonb, bigint, uuid), "
     "events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]), events.notify_mode_switch(), "
@@ -46,7 +47,8 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
                                         "events.write_feed_horizon(), "
                                         "events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, "
                                         "boolean), events.drop_subscription(text), events.reset_subscription(text, bigint), "
-                                        "events.unpark(text, bigint)";
+                                        "events.unpark(text, bigint), events.add_notification_rule(text, text, text), "
+                                        "events.drop_notification_rule(text, text, text)";
 
 enum class Access { kReader, kWriter, kAdmin };
 

@@ -1,5 +1,6 @@
 // The module's magic, settings and callbacks.
 
+#include "pg/announce.hpp"
 #include "pg/compat.hpp"
 #include "pg/reducers.hpp"
 #include "pg/settings.hpp"
@@ -18,6 +19,7 @@ _PG_init(void) {
 	auren::pg::RegisterStoreCallbacks();
 	auren::pg::RegisterTenantCallbacks();
 	auren::pg::RegisterReducerCallbacks();
+	auren::pg::RegisterAnnouncements();
 	auren::RegisterStreamingFunctions();
 }
 }

@@ -5,6 +5,11 @@
 
 #include "core/error.hpp"
 #include "core/notification.hpp"
+#include "core/names.hpp"
+#include "pg/announce.hpp"
+#include "pg/tenant.hpp"
+#include "pg/query.hpp"
+#include "pg/arguments.hpp"
 #include "pg/encoding.hpp"
 #include "pg/entry.hpp"
 
@@ -312,17 +317,7 @@ class Firing {
 	void
 	Send(const char *payload) const {
 		const char *channel = channel_.name;
-		Call([&] {
-			// a queue that a sleeping listener lets run full would fail the commit: what is told then is not worth a row
-			constexpr double kNearlyFull = 0.95;
-			const double usage = DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE));
-			if (usage > kNearlyFull) {
-				ereport(WARNING, (errmsg("channel %s was not told: the notification queue is nearly full", channel),
-				                  errhint("pg_stat_activity shows the listener that sleeps in a transaction.")));
-				return;
-			}
-			Async_Notify(channel, payload);
-		});
+		Call([&] { pg::NotifyUnlessFull(channel, payload); });
 	}
 
 	const TriggerData *trigger_;
@@ -348,6 +343,66 @@ AUREN_FUNCTION(auren_notify_mode_switch) {
 
 AUREN_FUNCTION(auren_notify_memory_tier_change) {
 	return TellChannel(fcinfo, kMemoryTier);
+}
+
+namespace {
+
+// The rule of a channel as the arguments name it: tenant, channel, event type and category, '' where all are meant.
+void
+RuleArguments(FunctionCallInfo fcinfo, Datum *values) {
+	const pg::Text channel = pg::TextArgument(fcinfo, 0, "p_channel");
+	if (channel.name.bytes.empty() || channel.name.bytes.size() >= NAMEDATALEN) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_channel is no name of a channel",
+		                  "It has " + std::to_string(channel.name.bytes.size()) + " bytes.",
+		                  "Give a name of 1 to " + std::to_string(NAMEDATALEN - 1) + " bytes, as LISTEN takes it.");
+	}
+	const auto type = pg::OptionalTextArgument(fcinfo, 1);
+	const auto category = pg::OptionalTextArgument(fcinfo, 2);
+	if (type) {
+		CheckEventType(type->name);
+	}
+	if (category && (category->name.bytes.empty() || category->name.bytes.find(':') != std::string_view::npos)) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_category must be a category",
+		                  "It is the part of a stream id before the first colon: not empty, and without one.", "Give 'user' for user:1, say.");
+	}
+	const Datum all = Call([] { return PointerGetDatum(cstring_to_text("")); });
+	values[0] = pg::CurrentTenant().text;
+	values[1] = channel.datum;
+	values[2] = type ? type->datum : all;
+	values[3] = category ? category->datum : all;
+}
+
+uint64
+ChangeRules(const char *sql, Datum *values) {
+	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	return Call([&] {
+		PreventCommandIfReadOnly("a change of the notification rules");
+		return pg::ExecuteWaived(sql, 4, types, values, nullptr);
+	});
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_add_notification_rule) {
+	Datum values[4];
+	RuleArguments(fcinfo, values);
+	(void)ChangeRules("INSERT INTO events.declared_notification_rules (tenant_id, channel, event_type, category) VALUES ($1, $2, $3, $4) "
+	                  "ON CONFLICT DO NOTHING",
+	                  values);
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_drop_notification_rule) {
+	Datum values[4];
+	RuleArguments(fcinfo, values);
+	const uint64 rows = ChangeRules("DELETE FROM events.declared_notification_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND channel "
+	                                "OPERATOR(pg_catalog.=) $2 AND event_type OPERATOR(pg_catalog.=) $3 AND category OPERATOR(pg_catalog.=) $4",
+	                                values);
+	if (rows == 0) {
+		throw DomainError(sqlstate::kUndefinedObject, "there is no such notification rule",
+		                  "None of this session's tenant has that channel, event type and category.", "events.notification_rules lists them.");
+	}
+	PG_RETURN_VOID();
 }
 
 } // namespace auren

@@ -67,15 +67,7 @@ uint64
 ChangeReducers(const char *sql, int count, Oid *types, Datum *values) {
 	return Call([&] {
 		PreventCommandIfReadOnly("a change of the reducers");
-		SPI_connect();
-		SPIPlanPtr plan = pg::PrepareWaived(sql, count, types, 0);
-		const int result = SPI_execute_plan(plan, values, nullptr, false, 0);
-		if (result < 0) {
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
-		}
-		const uint64 rows = SPI_processed;
-		SPI_finish();
-		return rows;
+		return pg::ExecuteWaived(sql, count, types, values, nullptr);
 	});
 }
 

@@ -80,20 +80,9 @@ CountArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, int 
 	return count;
 }
 
-// Changes events.subscription_settings or _troubles with the tables' rights waived; returns how many rows.
 uint64
 Change(const char *sql, int count, Oid *types, Datum *values, const char *nulls = nullptr) {
-	return Call([&] {
-		SPI_connect();
-		SPIPlanPtr plan = pg::PrepareWaived(sql, count, types, 0);
-		const int result = SPI_execute_plan(plan, values, nulls, false, 0);
-		if (result < 0) {
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
-		}
-		const uint64 rows = SPI_processed;
-		SPI_finish();
-		return rows;
-	});
+	return Call([&] { return pg::ExecuteWaived(sql, count, types, values, nulls); });
 }
 
 // The position before the first event of a time, or the end of the feed.
