@@ -17,6 +17,7 @@ CREATE TABLE events.subscription_settings (
 	CONSTRAINT subscription_settings_pkey PRIMARY KEY (tenant_id, name)
 );
 COMMENT ON TABLE events.subscription_settings IS 'subscriptions as events.create_subscription makes them';
+COMMENT ON SEQUENCE events.subscription_id_seq IS 'numbers of the subscriptions';
 COMMENT ON COLUMN events.subscription_settings.tenant_id IS 'tenant whose events it gives';
 COMMENT ON COLUMN events.subscription_settings.name IS 'name within the tenant';
 COMMENT ON COLUMN events.subscription_settings.subscription_id IS 'key of its progress';
