@@ -59,6 +59,7 @@ SELECT events.set_reducer('states_bad', 'patch', '{"on_error": "skip", "category
 SELECT * FROM events.get_category_states('broken');
 SELECT events.drop_reducer('states_bad'), events.drop_reducer('states_bad', 'broken');
 SELECT stream_id, state FROM events.get_category_states('broken', 'broken:1', 1);
+SELECT events.reopen_stream('broken:3');
 -- a stream of a tenant is another one's nothing
 SET app.tenant_id = 'states_tenant';
 SELECT * FROM events.get_stream_states('{many:1}');

@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_store('notify');
+my $node = new_store('notify', conf => "max_prepared_transactions = 5\n");
 my $listener = $node->background_psql('postgres', on_error_stop => 1);
 $listener->query_safe('LISTEN mode_switch');
 $listener->query_safe('LISTEN memory_tier_change');
@@ -40,7 +40,7 @@ sub tells
 	my ($sql, $expected, $name) = @_;
 	$node->safe_psql('postgres', Encode::encode('UTF-8', $sql));
 	my @told = map { Encode::decode('UTF-8', $_) } heard();
-	is_deeply(\@told, $expected, $name);
+	is_deeply([ sort @told ], [ sort @$expected ], $name);
 	foreach my $told (@told)
 	{
 		ok(eval { JSON::PP->new->decode($told =~ s/^\w+ //r) }, "$name: valid JSON") or diag($@);
@@ -273,6 +273,40 @@ tells(
 	  INSERT INTO mode_switch_history (user_id, from_mode, to_mode) VALUES ('u', 'a', repeat('x', 10000)); COMMIT},
 	['mode_switch {"user_id": "u", "truncated": true}'], 'beside an append');
 is($node->safe_psql('postgres', q{SELECT events.stream_version('user:u')}), 1, 'the event is there');
+
+# Rules: appended events are told once a channel and transaction, with its last position, when they can be read.
+
+$listener->query_safe("LISTEN $_") foreach ('by_type', 'by_category');
+$node->safe_psql('postgres', q{SELECT events.add_notification_rule('by_type', 'told'), events.add_notification_rule('by_category', p_category => 'rule')});
+my $position = $node->safe_psql('postgres', 'SELECT events.feed_horizon()');
+my $said = sub { my ($add, $stream, $type) = @_; return '{"position": ' . ($position + $add) . qq{, "stream_id": "$stream", "event_type": "$type"}}; };
+tells(q{SELECT events.append_event('rule:1', 'told', '1')}, [ 'by_category ' . $said->(1, 'rule:1', 'told'), 'by_type ' . $said->(1, 'rule:1', 'told') ], 'both rules');
+tells(q{SELECT events.append_event('rule:1', 'untold', '1')}, [ 'by_category ' . $said->(2, 'rule:1', 'untold') ], 'the rule of a category');
+tells(q{SELECT events.append_event('other:1', 'untold', '1')}, [], 'no rule');
+tells(q{SELECT count(*) FROM events.append_events('{rule:1,other:1,rule:2}', '{told,told,untold}', ARRAY['1', '2', '3']::jsonb[])},
+	[ 'by_category ' . $said->(6, 'rule:2', 'untold'), 'by_type ' . $said->(5, 'other:1', 'told') ], 'the last of a batch');
+tells(q{BEGIN; SELECT events.append_event('rule:1', 'told', '1'); SAVEPOINT a; SELECT events.append_event('rule:2', 'told', '1'); ROLLBACK TO SAVEPOINT a; COMMIT},
+	[ 'by_category ' . $said->(7, 'rule:1', 'told'), 'by_type ' . $said->(7, 'rule:1', 'told') ], 'a savepoint that was rolled back is not told');
+tells(q{BEGIN; SELECT events.append_event('rule:1', 'told', '1'); ROLLBACK}, [], 'a transaction that was rolled back is not told');
+tells(q{SET app.tenant_id = 'other'; SELECT events.append_event('rule:1', 'told', '1')}, [], 'the rules of another tenant');
+tells(q{BEGIN; SELECT events.append_event('rule:1', 'told', '1'); PREPARE TRANSACTION 'rule'; COMMIT PREPARED 'rule'}, [], 'a prepared transaction is not broken, and not told');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM events.read_all(} . $position . q{) WHERE stream_id = 'rule:1'}), 5, 'every event of it is there');
+# An append that held the feed back tells, when it ends, that there is more to read.
+my $late = $node->background_psql('postgres', on_error_stop => 1);
+$late->query_safe('BEGIN');
+$late->query_safe(q{SELECT events.append_event('other:late', 'untold', '1')});
+$node->safe_psql('postgres', q{SELECT events.append_event('rule:1', 'told', '1')});
+my @early = heard();
+is(scalar(@early), 2, 'told at commit');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM events.read_all(events.feed_horizon())}), 0, 'and not to be read yet');
+$late->query_safe('COMMIT');
+my ($blocked) = $early[0] =~ /"position": (\d+)/;
+my @after = heard();
+is(join(' ', map { s/ .*//r } sort @after), 'by_category by_type', 'told again when it can be read');
+cmp_ok($node->safe_psql('postgres', 'SELECT events.feed_horizon()'), '>=', $blocked, 'then it is there');
+$late->quit;
+$node->safe_psql('postgres', q{SELECT events.drop_notification_rule('by_type', 'told'), events.drop_notification_rule('by_category', NULL, 'rule')});
+tells(q{SELECT events.append_event('rule:1', 'told', '1')}, [], 'rules that were dropped');
 
 # A database that is not in UTF-8: payloads are, when the listener asks for it.
 
