@@ -279,7 +279,7 @@ is($node->safe_psql('postgres', q{SELECT events.stream_version('user:u')}), 1, '
 $listener->query_safe("LISTEN $_") foreach ('by_type', 'by_category');
 $node->safe_psql('postgres', q{SELECT events.add_notification_rule('by_type', 'told'), events.add_notification_rule('by_category', p_category => 'rule')});
 my $position = $node->safe_psql('postgres', 'SELECT events.feed_horizon()');
-my $said = sub { my ($add, $stream, $type) = @_; return '{"position": ' . ($position + $add) . qq{, "stream_id": "$stream", "event_type": "$type"}}; };
+my $said = sub { my ($add, $stream, $type) = @_; return '{"position": ' . ($position + $add) . qq{, "stream_id": "$stream", "event_type": "$type"} . '}'; };
 tells(q{SELECT events.append_event('rule:1', 'told', '1')}, [ 'by_category ' . $said->(1, 'rule:1', 'told'), 'by_type ' . $said->(1, 'rule:1', 'told') ], 'both rules');
 tells(q{SELECT events.append_event('rule:1', 'untold', '1')}, [ 'by_category ' . $said->(2, 'rule:1', 'untold') ], 'the rule of a category');
 tells(q{SELECT events.append_event('other:1', 'untold', '1')}, [], 'no rule');
