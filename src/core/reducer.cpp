@@ -84,9 +84,9 @@ FieldsOf(const nlohmann::json &value) {
 
 std::size_t
 LimitOf(const nlohmann::json &value) {
-	if (value.is_number_integer()) {
-		const auto limit = value.get<std::int64_t>();
-		if (limit >= 1 && limit <= static_cast<std::int64_t>(kMaxLimit)) {
+	if (value.is_number()) {
+		const auto limit = value.get<double>(); // exact for what it may be; 100.0 is 100
+		if (limit >= 1 && limit <= static_cast<double>(kMaxLimit) && limit == static_cast<double>(static_cast<std::size_t>(limit))) {
 			return static_cast<std::size_t>(limit);
 		}
 	}

@@ -87,6 +87,10 @@ FindReducerFunction(const char *text, char **name) {
 		                errdetail("None of that name takes these arguments."),
 		                errhint("A reducer takes the state, the event type and the event data. Name the function with its schema.")));
 	}
+	if (isAnyTempNamespace(get_func_namespace(function))) {
+		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("reducer function %s is a temporary one", text),
+		                errdetail("It ends with this session, and the events stay."), errhint("Make it in a schema that stays.")));
+	}
 	*name = quote_qualified_identifier(get_namespace_name(get_func_namespace(function)), get_func_name(function));
 	CheckReducerFunction(function, *name);
 	return function;

@@ -57,6 +57,15 @@ BodyOf(Oid function) {
 		}
 		appendStringInfoChar(&body, '\n');
 	}
+	// what its names mean, and what its arguments are called
+	for (const AttrNumber column : {Anum_pg_proc_proconfig, Anum_pg_proc_proargnames}) {
+		bool isnull;
+		const Datum value = SysCacheGetAttr(PROCOID, tuple, column, &isnull);
+		if (!isnull) {
+			appendStringInfoString(&body, OidOutputFunctionCall(F_ARRAY_OUT, value));
+		}
+		appendStringInfoChar(&body, '\n');
+	}
 	const Oid language = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(tuple))->prolang;
 	appendStringInfoString(&body, get_language_name(language, false));
 	ReleaseSysCache(tuple);
@@ -183,6 +192,7 @@ void
 RegisterReducerCallbacks() {
 	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
 	CacheRegisterSyscacheCallback(PROCOID, ForgetOnFunction, 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetOnFunction, 0); // its name is kept with its schema's
 }
 
 } // namespace auren::pg

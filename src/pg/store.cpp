@@ -41,9 +41,7 @@ Invalidate(Datum, Oid relid) {
 	if (relid == InvalidOid || relid == oids.events) {
 		ranges.valid = false;
 	}
-	if (relid == InvalidOid || relid == oids.events || relid == oids.stream_rows || relid == oids.stream_rows_pkey ||
-	    relid == oids.supplied_ids || relid == oids.supplied_ids_pkey || relid == oids.positions ||
-	    relid == oids.bindings || relid == oids.bindings_pkey) {
+	if (relid == InvalidOid || oids.Has(relid)) {
 		oids_valid = false;
 	}
 	if (shapes == nullptr) {

@@ -43,6 +43,18 @@ struct StoreOids {
 	Oid troubles;
 	Oid troubles_pkey;
 	Oid notification_rules;
+
+	// Whether a relation is one of them. They are all Oids, and nothing else is here.
+	bool
+	Has(Oid relid) const {
+		const Oid *all = reinterpret_cast<const Oid *>(this);
+		for (Size i = 0; i < sizeof(StoreOids) / sizeof(Oid); i++) {
+			if (all[i] == relid) {
+				return true;
+			}
+		}
+		return false;
+	}
 };
 
 /*

@@ -31,8 +31,8 @@ class StateRows {
 	    : rows_(Call([&] { return pg::BeginRows(fcinfo); })), reader_(pg::CurrentTenant(), GetActiveSnapshot()),
 	      context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events state", ALLOCSET_DEFAULT_SIZES); })) {
 	}
-	// `always`: a row for a stream without events too
-	void
+	// `always`: a row for a stream without events too. Returns whether there is a row.
+	bool
 	Put(const pg::Text &stream, bool always) {
 		MemoryContext old = MemoryContextSwitchTo(context_);
 		const pg::State state = reader_.Read(stream, PG_INT64_MAX);
@@ -46,6 +46,7 @@ class StateRows {
 			}
 			MemoryContextReset(context_);
 		});
+		return put;
 	}
 	void
 	End() {
@@ -94,7 +95,7 @@ AUREN_FUNCTION(auren_get_stream_states) {
 	for (int i = 0; i < ids.count; i++) {
 		const pg::Text stream = pg::TextOf(ids.values[i]);
 		CheckStreamId(stream.name);
-		rows.Put(stream, true);
+		(void)rows.Put(stream, true);
 	}
 	rows.End();
 	return 0;
@@ -125,13 +126,12 @@ AUREN_FUNCTION(auren_get_category_states) {
 		});
 		for (int i = 0; i < found; i++) {
 			// a stream whose events are hidden from the caller is not there
-			rows.Put(pg::TextOf(page[i]), false);
+			left -= rows.Put(pg::TextOf(page[i]), false) ? 1 : 0;
 		}
 		if (found < asked) {
 			break;
 		}
 		last = page[found - 1];
-		left -= found;
 	}
 	rows.End();
 	return 0;
