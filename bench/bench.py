@@ -10,6 +10,7 @@ import contenders
 import report
 import suite_append
 import suite_batch
+import suite_feed
 import suite_held
 import suite_indexes
 import suite_instructions
@@ -28,8 +29,9 @@ SUITES = {
     "instructions": suite_instructions.instructions,
     "replay": suite_replay.replay,
     "state": suite_state.state,
+    "feed": suite_feed.feed,
 }
-NEEDS_EXTENSION = {"months", "replay", "state"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15

@@ -1,0 +1,54 @@
+"""The feed: read_all against the plain range SELECT, a subscription against a queue table."""
+
+from report import Section, median, ratio
+
+COLUMNS = "event_id, global_position, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by"
+
+
+def feed(bench):
+    """read_all of 1,000 events anywhere in the feed; fetch and acknowledge by hundreds."""
+    events = 100000 if bench.quick else 2000000
+    section = Section("feed", "The feed")
+    section.text(bench.settings_line(clients=1, synchronous_commit="off", seconds_per_run=bench.seconds, rounds=bench.rounds) + "\n\n"
+                 f"{events:,} events in 20,000 streams. read_all and the plain SELECT (global_position > p ORDER BY global_position LIMIT 1000) give the "
+                 "same columns of 1,000 events behind a random position to the client. A subscription's consumer fetches and acknowledges 100 events in a "
+                 "statement; the queue table's (the same payload, one row an event) deletes 100 rows by SELECT ... FOR UPDATE SKIP LOCKED and returns them.")
+    bench.create("feed")
+    bench.fill("feed", [], 20000, events // 20000)
+    bench.cluster.psql("""
+CREATE TABLE bench.queue (id bigint PRIMARY KEY, stream_id text, event_type text, event_data jsonb);
+INSERT INTO bench.queue SELECT global_position, stream_id, event_type, event_data FROM events.event_store;
+VACUUM ANALYZE;""", "feed")
+    settings = {"synchronous_commit": "off"}
+
+    def run(text):
+        path = bench.cluster.write_script(text)
+        return lambda: bench.undisturbed(lambda: bench.cluster.pgbench(path, "feed", 1, seconds=bench.seconds, settings=settings))
+
+    draw = f"\\set p random(0, {events - 1100})\n"
+    runs = bench.interleaved({
+        "read_all": run(draw + "SELECT * FROM events.read_all(:p, 1000);\n"),
+        "plain SELECT": run(draw + f"SELECT {COLUMNS} FROM events.event_store WHERE tenant_id = 'default' AND global_position > :p ORDER BY global_position LIMIT 1000;\n")})
+    section.table("1,000 events behind a position", ["", "calls per second", "x plain SELECT"],
+                  [[name, median([r.rate for r in runs[name]]), ratio(runs[name], runs["plain SELECT"])] for name in runs])
+
+    # Each run drains a part; a new subscription and a full queue for each keeps them alike.
+    consumers = iter(range(1000))
+
+    def subscription():
+        name = f"s{next(consumers)}"
+        bench.cluster.psql(f"SELECT events.create_subscription('{name}');", "feed")
+        path = bench.cluster.write_script(f"SELECT events.acknowledge('{name}', 'c', max(global_position)) FROM events.fetch('{name}', 'c', 100);\n")
+        count = min(events // 100 - 10, 2000)
+        return bench.undisturbed(lambda: bench.cluster.pgbench(path, "feed", 1, transactions=count, settings=settings)) if bench.quick else \
+            bench.cluster.pgbench(path, "feed", 1, transactions=count, settings=settings)
+
+    def queue():
+        path = bench.cluster.write_script(
+            "WITH c AS (SELECT id FROM bench.queue ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED) DELETE FROM bench.queue q USING c WHERE q.id = c.id RETURNING q.*;\n")
+        return bench.cluster.pgbench(path, "feed", 1, transactions=min(events // 100 // (bench.rounds + 1), 2000), settings=settings)
+
+    runs = bench.interleaved({"fetch and acknowledge": subscription, "queue table": queue})
+    section.table("Batches of 100, events per second", ["", "events per second", "x queue table", "CPU us an event"],
+                  [[name, median([r.rate * 100 for r in runs[name]]), ratio(runs[name], runs["queue table"]), median([r.cpu_us / 100 for r in runs[name]])] for name in runs])
+    return section
