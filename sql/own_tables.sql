@@ -12,6 +12,17 @@ SELECT events.retry('own', 'c', (SELECT max(global_position) FROM events.read_al
 SELECT pg_temp.calls();
 VACUUM FULL events.stream_snapshots, events.subscription_progress, events.subscription_troubles, events.subscription_consumers, events.feed_horizons, events.declared_reducers, events.declared_notification_rules;
 SELECT pg_temp.calls();
+-- what keeps a snapshot from being written does not keep a state from being read
+CREATE UNIQUE INDEX own_dba ON events.stream_snapshots (stream_id);
+SET auren_events.snapshot_after = 1;
+SELECT count(*) FROM events.append_events('{own:1,own:1}', '{e,e}', ARRAY['4', '5']::jsonb[]);
+SELECT events.get_stream_state('own:1'), events.get_stream_state('own:1');
+SELECT stream_version FROM events.snapshots WHERE stream_id = 'own:1';
+DO $$ BEGIN PERFORM events.take_snapshot('own:1'); EXCEPTION WHEN unique_violation THEN RAISE WARNING 'taking one by hand says why not'; END $$;
+DROP INDEX events.own_dba;
+SELECT events.get_stream_state('own:1');
+SELECT stream_version FROM events.snapshots WHERE stream_id = 'own:1';
+RESET auren_events.snapshot_after;
 SELECT events.drop_subscription('own'), events.drop_snapshots('own:1');
 -- a reducer's function counts with its settings and the names of its arguments, and must outlive the session
 CREATE FUNCTION public.own_f(s jsonb, t text, d jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN s || d; END';

@@ -35,6 +35,10 @@ $node->safe_psql(
 	SELECT events.append_event('user:1', 'supplied', '{"once": true}', p_event_id := '11111111-1111-4111-8111-111111111111');
 	SELECT events.append_event('user:closed', 'last', '{}');
 	SELECT events.close_stream('user:closed', 'left us');
+	SELECT events.create_subscription('dumped', p_shares => 2, p_max_attempts => 3), events.create_subscription('untouched', p_category => 'user');
+	SELECT count(*) FROM events.fetch('dumped', 'c', 20);
+	SELECT events.retry('dumped', 'c', 5, '0 seconds', 'again'), events.park('dumped', 'c', 7, 'aside'), events.acknowledge('dumped', 'c', 15);
+	SELECT events.add_notification_rule('told', 'type_1'), events.add_notification_rule('told_too', p_category => 'user');
 	SET app.tenant_id = 'one';
 	SELECT events.append_event('user:1', 'of_one', '{"tenant": "one"}', p_event_id := '11111111-1111-4111-8111-111111111111');
 	RESET app.tenant_id;
@@ -64,6 +68,10 @@ my @same = (
 	'supplied ids' => q{SELECT i::text FROM events.supplied_ids i ORDER BY 1},
 	'reducers' => q{SELECT r::text FROM events.reducers r ORDER BY 1},
 	'version of the reducers' => q{SELECT events.reducers_version()},
+	'subscriptions' => q{SELECT s::text FROM events.subscription_settings s ORDER BY 1},
+	'checkpoints' => q{SELECT DISTINCT ON (subscription_id, share) subscription_id, share, checkpoint, delivered FROM events.subscription_progress ORDER BY 1, 2, step DESC},
+	'retries and parked events' => q{SELECT t::text FROM events.subscription_troubles t ORDER BY 1},
+	'notification rules' => q{SELECT r::text FROM events.declared_notification_rules r ORDER BY 1},
 	'tenant bindings' => q{SELECT b::text FROM events.tenant_bindings b ORDER BY 1},
 	'the next position' => q{SELECT last_value, is_called FROM events.global_position_seq},
 	'grants' => $grants,
@@ -99,6 +107,10 @@ sub goes_on
 	$node->safe_psql($copy, q{SELECT events.append_event('user:fresh', 'first', '{}', p_expected_version := 0)});
 	fails_with($node, $copy, q{SELECT events.append_event('user:1', 'again', '{}', p_expected_version := 73)}, 'ZE001',
 		"$name: a stale expected version", like => qr/actual version 74/);
+
+	is($node->safe_psql($copy, q{SELECT min(global_position) FROM events.fetch('dumped', 'another', 100) f WHERE f.global_position > 15}), 16, "$name: a subscription goes on behind its checkpoint");
+	is($node->safe_psql($copy, q{SELECT global_position, attempts FROM events.parked WHERE name = 'dumped'}), '7|1', "$name: what was parked is parked");
+	is($node->safe_psql($copy, q{SELECT events.create_subscription('new one'); SELECT count(DISTINCT subscription_id) = count(*) FROM events.subscription_settings}), "0\nt", "$name: a new subscription has a number of its own");
 
 	my $count = $node->safe_psql($copy, 'SELECT count(*) FROM events.event_store');
 	is( $node->safe_psql($copy, q{SELECT events.append_event('user:1', 'supplied', '{"once": true}', p_event_id := '11111111-1111-4111-8111-111111111111')}),
