@@ -16,7 +16,8 @@ use Time::HiRes qw(time usleep);
 # what an answer may take, a loaded machine included
 my $limit = 3;
 
-my $node = new_store('cancel');
+# without snapshots a fold stays as long as its stream
+my $node = new_store('cancel', conf => "auren_events.snapshot_after = 0\n");
 $node->safe_psql(
 	'postgres', q{
 	SELECT count(*) FROM generate_series(1, 6) AS part, LATERAL (
