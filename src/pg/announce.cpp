@@ -4,8 +4,6 @@
 #include <vector>
 
 #include "core/names.hpp"
-#include "core/notification.hpp"
-#include "pg/encoding.hpp"
 #include "pg/entry.hpp"
 #include "pg/feed_horizon.hpp"
 #include "pg/guard.hpp"
@@ -87,13 +85,22 @@ EnsureRules() {
 	}
 }
 
-std::string
-PayloadOf(const Pending &event) {
-	const bool named = !event.stream.empty();
-	const auto text_kind = named ? PayloadField::Kind::kText : PayloadField::Kind::kNull;
-	return FromUtf8(ComposePayload({{"position", PayloadField::Kind::kLiteral, std::to_string(event.position), true},
-	                                {"stream_id", text_kind, ToUtf8(event.stream.c_str()), true},
-	                                {"event_type", text_kind, ToUtf8(event.event_type.c_str()), false}}));
+// Server side. In the server's encoding from end to end: a text that UTF-8 has no place for must not fail a commit. Names are
+// short enough for any payload.
+const char *
+PayloadOf(std::int64_t position, const char *stream, const char *event_type) {
+	StringInfoData payload;
+	initStringInfo(&payload);
+	appendStringInfo(&payload, "{\"position\": " INT64_FORMAT ", \"stream_id\": ", static_cast<int64>(position));
+	for (const char *name : {stream, event_type}) {
+		if (name[0] == '\0') {
+			appendStringInfoString(&payload, "null");
+		} else {
+			escape_json(&payload, name);
+		}
+		appendStringInfoString(&payload, name == stream ? ", \"event_type\": " : "}");
+	}
+	return payload.data;
 }
 
 void
@@ -112,10 +119,10 @@ TellAll() {
 		if (std::any_of(pending.begin() + static_cast<std::ptrdiff_t>(i) + 1, pending.end(), later)) {
 			continue;
 		}
-		const std::string payload = PayloadOf(pending[i]);
-		const char *channel = pending[i].channel.c_str();
-		const char *text = payload.c_str();
-		Call([&] { NotifyUnlessFull(channel, text); });
+		const Pending &event = pending[i];
+		Call([&] {
+			NotifyUnlessFull(event.channel.c_str(), PayloadOf(event.position, event.stream.c_str(), event.event_type.c_str()));
+		});
 	}
 }
 

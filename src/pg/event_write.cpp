@@ -32,7 +32,7 @@ CollectIntegerKeys(GinState *state, GinTupleCollector *collector, Datum value, I
 	const auto *entries = reinterpret_cast<const Datum *>(FunctionCall3Coll(&state->extractValueFn[0], state->supportCollation[0], value,
 	                                                                        PointerGetDatum(&count), PointerGetDatum(&nulls)));
 	if (entries == nullptr || count <= 0 || nulls != nullptr) {
-		// a placeholder stands for a value without keys
+		// a value without keys has an entry too, which says so
 		ginHeapTupleFastCollect(state, collector, FirstOffsetNumber, value, false, tid);
 		return;
 	}
