@@ -7,6 +7,7 @@
 #include "pg/guard.hpp"
 #include "pg/jsonb_writer.hpp"
 #include "pg/reducer_function.hpp"
+#include "pg/subtransaction.hpp"
 
 namespace auren::pg {
 
@@ -59,33 +60,16 @@ RunFunction(const FunctionCall &call) {
 // Server side. The same in a subtransaction that takes back what a failing function did; 0 when it failed.
 Datum
 TryFunction(const FunctionCall &call) {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	volatile Datum result = 0;
-	BeginInternalSubTransaction(nullptr);
-	MemoryContextSwitchTo(old);
-	PG_TRY();
-	{
-		result = RunFunction(call);
-		ReleaseCurrentSubTransaction();
+	ErrorData *error = TryInSubtransaction([&] { result = RunFunction(call); });
+	if (error == nullptr) {
+		return result;
 	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(old);
-		ErrorData *error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		CurrentResourceOwner = owner;
-		if (MustEnd(error->sqlerrcode)) {
-			ReThrowError(error);
-		}
-		FreeErrorData(error);
-		result = 0;
+	if (MustEnd(error->sqlerrcode)) {
+		ReThrowError(error);
 	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	return result;
+	FreeErrorData(error);
+	return 0;
 }
 
 } // namespace

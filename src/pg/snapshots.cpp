@@ -4,6 +4,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/store.hpp"
+#include "pg/subtransaction.hpp"
 #include "pg/table_row.hpp"
 
 namespace auren::pg {
@@ -140,34 +141,18 @@ WriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const
 
 bool
 TryWriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool written = false;
-	BeginInternalSubTransaction(nullptr);
-	MemoryContextSwitchTo(old);
-	PG_TRY();
-	{
-		written = WriteSnapshot(tenant, stream, version, event_time, reducers_version, state);
-		ReleaseCurrentSubTransaction();
+	ErrorData *error =
+	    TryInSubtransaction([&] { written = WriteSnapshot(tenant, stream, version, event_time, reducers_version, state); });
+	if (error == nullptr) {
+		return written;
 	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(old);
-		ErrorData *error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION) {
-			ReThrowError(error);
-		}
-		ereport(DEBUG1, (errmsg("no snapshot of a stream was taken: %s", error->message)));
-		FreeErrorData(error);
-		written = false;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION) {
+		ReThrowError(error);
 	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	return written;
+	ereport(DEBUG1, (errmsg("no snapshot of a stream was taken: %s", error->message)));
+	FreeErrorData(error);
+	return false;
 }
 
 int64
