@@ -23,6 +23,7 @@ struct Trouble {
 	int attempts;
 	int64 not_before;
 	text *delivered_to; // nullptr: to nobody
+	bool due;           // to be given in this fetch
 };
 
 struct Troubles {
@@ -30,9 +31,16 @@ struct Troubles {
 	int count;
 };
 
-int
-Compare(Datum a, Datum b) {
-	return DatumGetInt32(DirectFunctionCall2Coll(bttextcmp, C_COLLATION_OID, a, b));
+bool
+SameText(Datum a, Datum b) {
+	const auto *x = DatumGetPointer(a);
+	const auto *y = DatumGetPointer(b);
+	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) && std::memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
+}
+
+bool
+IsWith(const Trouble &trouble, const text *consumer) {
+	return trouble.delivered_to != nullptr && SameText(PointerGetDatum(trouble.delivered_to), PointerGetDatum(consumer));
 }
 
 // In order of position.
@@ -64,6 +72,7 @@ ReadTroubles(const Subscription &subscription) {
 		trouble->attempts = DatumGetInt32(values[5]);
 		trouble->not_before = DatumGetTimestampTz(values[6]);
 		trouble->delivered_to = slot->tts_isnull[7] ? nullptr : DatumGetTextPCopy(values[7]);
+		trouble->due = false;
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -167,7 +176,7 @@ struct Blocked {
 bool
 IsBlocked(const Blocked &blocked, Datum stream) {
 	for (int i = 0; i < blocked.count; i++) {
-		if (Compare(blocked.streams[i], stream) == 0) {
+		if (SameText(blocked.streams[i], stream)) {
 			return true;
 		}
 	}
@@ -188,11 +197,11 @@ Block(Blocked *blocked, Datum stream) {
 }
 
 /*
- * Which shares the consumer has in this fetch: those it had, but no more than its part, and free ones up to it. *unfinished of a
- * share: its last consumer, or this one before its lease ended, was given events and did not come back.
+ * Which shares the consumer has in this fetch: those it had, but no more than its part, and free ones up to it. *lost of a
+ * share: its last consumer, or this one, did not come back before the lease ended.
  */
 int
-DealShares(const Subscription &subscription, text *consumer, int64 now, Share *shares, bool *unfinished, bool *changed) {
+DealShares(const Subscription &subscription, text *consumer, int64 now, Share *shares, bool *lost, bool *changed) {
 	const int consumers = CountConsumers(subscription, consumer, now);
 	const int part = (subscription.shares + consumers - 1) / consumers;
 	int kept = 0;
@@ -206,7 +215,7 @@ DealShares(const Subscription &subscription, text *consumer, int64 now, Share *s
 			UnlockShare(subscription, i);
 			continue;
 		}
-		unfinished[i] = shares[i].delivered > shares[i].checkpoint && shares[i].lease_until < now && !shares[i].written_by_us;
+		lost[i] = shares[i].lease_until < now && !shares[i].written_by_us;
 		kept++;
 	}
 	for (int i = subscription.shares - 1; i >= 0 && kept > part; i--) {
@@ -230,7 +239,7 @@ DealShares(const Subscription &subscription, text *consumer, int64 now, Share *s
 			UnlockShare(subscription, i);
 			continue;
 		}
-		unfinished[i] = shares[i].delivered > shares[i].checkpoint;
+		lost[i] = VARSIZE_ANY_EXHDR(shares[i].consumer) > 0;
 		shares[i].consumer = consumer;
 		shares[i].locked = true;
 		changed[i] = true;
@@ -239,117 +248,183 @@ DealShares(const Subscription &subscription, text *consumer, int64 now, Share *s
 	return kept;
 }
 
-} // namespace
+/*
+ * A fetch on its way: what it has of the subscription, and what it may still give.
+ */
+struct Fetching {
+	const Subscription *subscription;
+	text *consumer;
+	const Rows *rows;
+	int64 now;
+	int64 left;
+	Share *shares;
+	bool *lost;    // of a share: the first event that was in hand there has failed
+	bool *changed; // likewise: its row must be written
+	int64 *last;   // likewise: last event given from behind the checkpoint
+	Troubles troubles;
+	Blocked blocked;
+};
+
+// The first event that was in the hands of a consumer that did not come back counts as failed: it may have been what ended
+// it. Returns whether this is it.
+bool
+FailedWithConsumer(Fetching *fetching, int share, bool in_hand) {
+	const bool failed = in_hand && fetching->lost[share];
+	fetching->lost[share] = fetching->lost[share] && !failed;
+	return failed;
+}
 
 void
-Fetch(const Subscription &subscription, text *consumer, int64 limit, const Rows &rows) {
-	const int64 now = GetCurrentTimestamp();
-	const Size count = static_cast<Size>(subscription.shares);
-	Share *shares = ReadShares(subscription);
-	auto *unfinished = static_cast<bool *>(palloc0(sizeof(bool) * count));
-	auto *changed = static_cast<bool *>(palloc0(sizeof(bool) * count));
-	auto *last = static_cast<int64 *>(palloc0(sizeof(int64) * count));
-	if (DealShares(subscription, consumer, now, shares, unfinished, changed) == 0) {
-		return;
+ParkLost(Fetching *fetching, int64 position, int share, Datum stream, int attempts) {
+	PutTrouble(*fetching->subscription, position, share, stream, "parked", attempts, fetching->now,
+	           PointerGetDatum(cstring_to_text("consumers were given it and did not come back")));
+	if (fetching->subscription->stream_waits) {
+		Block(&fetching->blocked, stream);
 	}
-	CommandCounterIncrement();
-	const Troubles troubles = ReadTroubles(subscription);
-	Blocked blocked = {nullptr, 0, 0};
-	int64 left = limit;
+}
 
-	for (int i = 0; i < troubles.count; i++) {
-		const Trouble &trouble = troubles.items[i];
-		if (!shares[trouble.share].locked) {
+// Which of the events that were passed by may be given now, and which streams have to wait.
+void
+ChooseTroubles(Fetching *fetching) {
+	int64 left = fetching->left;
+	for (int i = 0; i < fetching->troubles.count; i++) {
+		Trouble *trouble = &fetching->troubles.items[i];
+		if (!fetching->shares[trouble->share].locked) {
 			continue;
 		}
-		if (trouble.parked) {
-			if (subscription.stream_waits) {
-				Block(&blocked, trouble.stream);
-			}
+		const bool waits = trouble->parked ? fetching->subscription->stream_waits : trouble->not_before > fetching->now || left == 0;
+		if (waits) {
+			Block(&fetching->blocked, trouble->stream);
+		} else if (!trouble->parked && !IsBlocked(fetching->blocked, trouble->stream)) {
+			trouble->due = true;
+			left--;
+		}
+	}
+}
+
+// Gives the events that are due before a position.
+void
+GiveTroubles(Fetching *fetching, int *next, int64 before) {
+	const Subscription &subscription = *fetching->subscription;
+	for (; *next < fetching->troubles.count && fetching->troubles.items[*next].position < before && fetching->left > 0; (*next)++) {
+		const Trouble &trouble = fetching->troubles.items[*next];
+		if (!trouble.due || IsBlocked(fetching->blocked, trouble.stream)) {
 			continue;
 		}
-		if (IsBlocked(blocked, trouble.stream)) {
+		int attempts = trouble.attempts;
+		if (FailedWithConsumer(fetching, trouble.share, trouble.delivered_to != nullptr) && ++attempts >= subscription.max_attempts) {
+			ParkLost(fetching, trouble.position, trouble.share, trouble.stream, attempts);
 			continue;
 		}
 		FeedScan scan;
 		EventRow row;
-		if (trouble.not_before > now || left == 0) {
-			Block(&blocked, trouble.stream);
-			continue;
-		}
 		if (ReadEventAt(&scan, subscription, trouble.position, &row)) {
-			PutEvent(rows, row, trouble.share, trouble.attempts);
-			left--;
-			Oid types[3] = {INT8OID, INT8OID, TEXTOID};
-			Datum values[3] = {Int64GetDatum(subscription.id), Int64GetDatum(trouble.position), PointerGetDatum(consumer)};
-			(void)ExecuteWaived("UPDATE events.subscription_troubles SET delivered_to = $3 WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND "
-			              "global_position OPERATOR(pg_catalog.=) $2",
-			              3, types, values, nullptr);
+			PutEvent(*fetching->rows, row, trouble.share, attempts);
+			fetching->left--;
+			Oid types[4] = {INT8OID, INT8OID, TEXTOID, INT4OID};
+			Datum values[4] = {Int64GetDatum(subscription.id), Int64GetDatum(trouble.position), PointerGetDatum(fetching->consumer), Int32GetDatum(attempts)};
+			(void)ExecuteWaived("UPDATE events.subscription_troubles SET delivered_to = $3, attempts = $4 WHERE subscription_id "
+			                    "OPERATOR(pg_catalog.=) $1 AND global_position OPERATOR(pg_catalog.=) $2",
+			                    4, types, values, nullptr);
 		}
 		EndFeedScan(&scan);
 	}
+}
+
+// Gives an event from behind the checkpoint, or passes it by.
+void
+GiveEvent(Fetching *fetching, const EventRow &row) {
+	const Subscription &subscription = *fetching->subscription;
+	const Datum stream = row.values[kStreamId];
+	const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
+	const int number = ShareOf(stream, subscription.shares);
+	Share *share = &fetching->shares[number];
+	if (!share->locked || position <= share->checkpoint || TroubleAt(fetching->troubles, position) != nullptr) {
+		return;
+	}
+	if (IsBlocked(fetching->blocked, stream)) {
+		PutTrouble(subscription, position, number, stream, "waiting", 0, fetching->now, 0);
+		return;
+	}
+	if (FailedWithConsumer(fetching, number, position <= share->delivered)) {
+		share->failures = share->failed_at == position ? share->failures + 1 : 1;
+		share->failed_at = position;
+		if (share->failures >= subscription.max_attempts) {
+			ParkLost(fetching, position, number, stream, share->failures);
+			share->failed_at = 0;
+			share->failures = 0;
+			return;
+		}
+	}
+	PutEvent(*fetching->rows, row, number, share->failed_at == position ? share->failures : 0);
+	fetching->last[number] = position;
+	fetching->left--;
+}
+
+} // namespace
+
+void
+Fetch(const Subscription &subscription, text *consumer, int64 limit, const Rows &rows) {
+	const Size count = static_cast<Size>(subscription.shares);
+	Fetching fetching;
+	std::memset(&fetching, 0, sizeof fetching);
+	fetching.subscription = &subscription;
+	fetching.consumer = consumer;
+	fetching.rows = &rows;
+	fetching.now = GetCurrentTimestamp();
+	fetching.left = limit;
+	fetching.shares = ReadShares(subscription);
+	fetching.lost = static_cast<bool *>(palloc0(sizeof(bool) * count));
+	fetching.changed = static_cast<bool *>(palloc0(sizeof(bool) * count));
+	fetching.last = static_cast<int64 *>(palloc0(sizeof(int64) * count));
+	if (DealShares(subscription, consumer, fetching.now, fetching.shares, fetching.lost, fetching.changed) == 0) {
+		return;
+	}
+	CommandCounterIncrement();
+	fetching.troubles = ReadTroubles(subscription);
+	ChooseTroubles(&fetching);
 
 	int64 from = PG_INT64_MAX;
 	for (int i = 0; i < subscription.shares; i++) {
-		if (shares[i].locked) {
-			from = Min(from, shares[i].checkpoint);
+		if (fetching.shares[i].locked) {
+			from = Min(from, fetching.shares[i].checkpoint);
 		}
 	}
+	// In order of position over all, so that a consumer may acknowledge one event after the other.
 	const int64 horizon = FeedHorizon();
 	FeedScan scan;
-	BeginFeedScan(&scan, subscription.filter, from, horizon, true);
-	int64 budget = kFetchBudget;
 	EventRow row;
-	while (left > 0 && NextFeedEvent(&scan, &row, &budget)) {
-		const Datum stream = row.values[kStreamId];
-		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
-		const int number = ShareOf(stream, subscription.shares);
-		Share *share = &shares[number];
-		if (!share->locked || position <= share->checkpoint || (troubles.count > 0 && TroubleAt(troubles, position) != nullptr)) {
-			continue;
+	int64 budget = kFetchBudget;
+	int trouble = 0;
+	BeginFeedScan(&scan, subscription.filter, from, horizon, true);
+	while (fetching.left > 0 && NextFeedEvent(&scan, &row, &budget)) {
+		GiveTroubles(&fetching, &trouble, DatumGetInt64(row.values[kGlobalPosition]));
+		if (fetching.left == 0) {
+			// the event stays behind what was looked at
+			scan.examined = DatumGetInt64(row.values[kGlobalPosition]) - 1;
+			break;
 		}
-		if (blocked.count > 0 && IsBlocked(blocked, stream)) {
-			PutTrouble(subscription, position, number, stream, "waiting", 0, now, 0);
-			continue;
-		}
-		if (unfinished[number]) {
-			unfinished[number] = false;
-			share->failures = share->failed_at == position ? share->failures + 1 : 1;
-			share->failed_at = position;
-			if (share->failures >= subscription.max_attempts) {
-				PutTrouble(subscription, position, number, stream, "parked", share->failures, now,
-				           PointerGetDatum(cstring_to_text("consumers were given it and did not come back")));
-				share->failed_at = 0;
-				share->failures = 0;
-				if (subscription.stream_waits) {
-					Block(&blocked, stream);
-				}
-				continue;
-			}
-		}
-		PutEvent(rows, row, number, share->failed_at == position ? share->failures : 0);
-		last[number] = position;
-		left--;
+		GiveEvent(&fetching, row);
 	}
 	const int64 examined = scan.examined;
 	EndFeedScan(&scan);
+	GiveTroubles(&fetching, &trouble, PG_INT64_MAX);
 
 	for (int i = 0; i < subscription.shares; i++) {
-		Share *share = &shares[i];
+		Share *share = &fetching.shares[i];
 		if (!share->locked) {
 			continue;
 		}
 		const int64 reached = Max(examined, share->checkpoint);
 		// a share without an event in flight moves on
-		const int64 checkpoint = last[i] != 0 ? share->checkpoint : reached;
-		const int64 delivered = last[i] != 0 ? last[i] : reached;
-		changed[i] |= checkpoint != share->checkpoint || delivered != share->delivered || reached != share->examined ||
-		              share->lease_until - now < subscription.lease / 2;
-		if (changed[i]) {
+		const int64 checkpoint = fetching.last[i] != 0 ? share->checkpoint : reached;
+		const int64 delivered = fetching.last[i] != 0 ? fetching.last[i] : reached;
+		if (fetching.changed[i] || checkpoint != share->checkpoint || delivered != share->delivered || reached != share->examined ||
+		    fetching.lost[i] || share->lease_until - fetching.now < subscription.lease / 2) {
 			share->checkpoint = checkpoint;
 			share->delivered = delivered;
 			share->examined = reached;
-			share->lease_until = now + subscription.lease;
+			share->lease_until = fetching.now + subscription.lease;
 			WriteShare(subscription, i, share);
 		}
 	}
@@ -367,7 +442,7 @@ Acknowledge(const Subscription &subscription, text *consumer, int64 position) {
 	bool again = false;
 	for (int i = 0; i < troubles.count; i++) {
 		const Trouble &trouble = troubles.items[i];
-		if (trouble.delivered_to != nullptr && Compare(PointerGetDatum(trouble.delivered_to), PointerGetDatum(consumer)) == 0) {
+		if (IsWith(trouble, consumer)) {
 			given = Max(given, trouble.position);
 			again |= trouble.position <= position;
 		}
@@ -416,8 +491,7 @@ Fail(const Subscription &subscription, text *consumer, int64 position, bool park
 	const int number = found ? ShareOf(stream, subscription.shares) : 0;
 	const Share &share = shares[number];
 	const Trouble *trouble = TroubleAt(troubles, position);
-	const bool again = trouble != nullptr && trouble->delivered_to != nullptr &&
-	                   Compare(PointerGetDatum(trouble->delivered_to), PointerGetDatum(consumer)) == 0;
+	const bool again = trouble != nullptr && IsWith(*trouble, consumer);
 	if (!found || !share.locked || (!again && (position <= share.checkpoint || position > share.delivered))) {
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("position " INT64_FORMAT " is not in the hands of consumer \"%s\"", position, text_to_cstring(consumer)),
@@ -438,7 +512,7 @@ Fail(const Subscription &subscription, text *consumer, int64 position, bool park
 		BeginFeedScan(&scan, subscription.filter, Max(position, share.checkpoint), share.delivered, true);
 		int64 budget = PG_INT64_MAX;
 		while (NextFeedEvent(&scan, &row, &budget)) {
-			if (Compare(row.values[kStreamId], stream) == 0) {
+			if (SameText(row.values[kStreamId], stream)) {
 				PutTrouble(subscription, DatumGetInt64(row.values[kGlobalPosition]), number, stream, "waiting", 0, now, 0);
 			}
 		}

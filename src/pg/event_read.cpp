@@ -14,14 +14,6 @@ const char *const kEventColumnList = "event_id, stream_id, stream_version, event
 
 namespace {
 
-void
-ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
-	slot_getallattrs(slot);
-	for (int column = 0; column < kEventColumns; column++) {
-		row->values[column] = slot->tts_values[attnum[column] - 1];
-	}
-}
-
 StoredEvent
 Find(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, const Datum *keys, const Oid *equal,
      int key_count) {
@@ -160,6 +152,14 @@ NextOfMonth(StreamScan *scan, EventRow *row) {
 }
 
 } // namespace
+
+void
+ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
+	slot_getallattrs(slot);
+	for (int column = 0; column < kEventColumns; column++) {
+		row->values[column] = slot->tts_values[attnum[column] - 1];
+	}
+}
 
 StoredEvent
 NewestEvent(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant, Datum stream) {

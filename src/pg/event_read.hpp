@@ -14,6 +14,9 @@ struct EventRow {
 	Datum values[kEventColumns];
 };
 
+// The event in a slot of a partition, whose columns have these numbers.
+void ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row);
+
 // What an append has to know of an event that is there: the stream's newest, or the one that has a supplied id.
 struct StoredEvent {
 	bool found;

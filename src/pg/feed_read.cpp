@@ -180,11 +180,7 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 		return false;
 	}
 	TupleTableSlot *slot = scan->months[scan->current].slot;
-	const AttrNumber *attnum = scan->months[scan->current].attnum;
-	slot_getallattrs(slot);
-	for (int column = 0; column < kEventColumns; column++) {
-		row->values[column] = slot->tts_values[attnum[column] - 1];
-	}
+	ReadSlot(slot, scan->months[scan->current].attnum, row);
 	bool isnull;
 	*inserter = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 	return true;

@@ -13,6 +13,7 @@
 #include "pg/store_epoch.hpp"
 #include "pg/table_row.hpp"
 #include "pg/tenant.hpp"
+#include "sql/arguments.hpp"
 #include "sql/read.hpp"
 
 namespace auren {
@@ -80,21 +81,11 @@ OpenReadAll(FunctionCallInfo fcinfo, Snapshot, bool) {
 	const int64 after = PG_GETARG_INT64(0);
 	const int64 limit = LimitArgument(fcinfo, 1);
 	pg::FeedFilter filter = {};
-	if (!PG_ARGISNULL(2)) {
-		const pg::Elements types = pg::ArrayArgument(fcinfo, 2, "p_event_types", TEXTOID);
-		auto *texts = Call([&] { return static_cast<Datum *>(palloc(sizeof(Datum) * (static_cast<Size>(types.count) + 1))); });
-		for (int i = 0; i < types.count; i++) {
-			if (types.isnull[i]) {
-				throw DomainError(sqlstate::kInvalidParameter, "p_event_types must not hold NULL",
-				                  "Element " + std::to_string(i + 1) + " is NULL.", "Leave it out; NULL in place of the array means all types.");
-			}
-			texts[i] = pg::TextOf(types.values[i]).datum;
-		}
-		filter.types = texts;
-		filter.type_count = types.count;
-	}
-	if (const auto category = pg::OptionalTextArgument(fcinfo, 3)) {
-		filter.category = category->datum;
+	const pg::Elements types = EventTypesArgument(fcinfo, 2);
+	filter.types = types.values;
+	filter.type_count = types.count;
+	if (!PG_ARGISNULL(3)) {
+		filter.category = CategoryArgument(fcinfo, 3).datum;
 	}
 	if (const auto prefix = pg::OptionalTextArgument(fcinfo, 4)) {
 		filter.prefix = prefix->datum;

@@ -8,6 +8,7 @@
 #include "core/names.hpp"
 #include "pg/announce.hpp"
 #include "pg/tenant.hpp"
+#include "sql/arguments.hpp"
 #include "pg/query.hpp"
 #include "pg/arguments.hpp"
 #include "pg/encoding.hpp"
@@ -357,19 +358,14 @@ RuleArguments(FunctionCallInfo fcinfo, Datum *values) {
 		                  "Give a name of 1 to " + std::to_string(NAMEDATALEN - 1) + " bytes, as LISTEN takes it.");
 	}
 	const auto type = pg::OptionalTextArgument(fcinfo, 1);
-	const auto category = pg::OptionalTextArgument(fcinfo, 2);
 	if (type) {
 		CheckEventType(type->name);
-	}
-	if (category && (category->name.bytes.empty() || category->name.bytes.find(':') != std::string_view::npos)) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_category must be a category",
-		                  "It is the part of a stream id before the first colon: not empty, and without one.", "Give 'user' for user:1, say.");
 	}
 	const Datum all = Call([] { return PointerGetDatum(cstring_to_text("")); });
 	values[0] = pg::CurrentTenant().text;
 	values[1] = channel.datum;
 	values[2] = type ? type->datum : all;
-	values[3] = category ? category->datum : all;
+	values[3] = PG_ARGISNULL(2) ? all : CategoryArgument(fcinfo, 2).datum;
 }
 
 uint64

@@ -11,29 +11,10 @@
 #include "pg/event_source.hpp"
 #include "pg/rows.hpp"
 #include "pg/tenant.hpp"
+#include "sql/arguments.hpp"
 #include "sql/read.hpp"
 
 namespace auren {
-
-pg::Text
-StreamArgument(FunctionCallInfo fcinfo) {
-	const pg::Text stream = pg::TextArgument(fcinfo, 0, "p_stream_id");
-	CheckStreamId(stream.name);
-	return stream;
-}
-
-int64
-VersionArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, int64 otherwise) {
-	if (PG_ARGISNULL(argument)) {
-		return otherwise;
-	}
-	const int64 version = PG_GETARG_INT64(argument);
-	if (version < 0) {
-		throw DomainError(sqlstate::kInvalidParameter, std::string(parameter) + " must not be negative",
-		                  "The version given is " + std::to_string(version) + ".", "Versions of a stream are 1, 2, 3 and so on.");
-	}
-	return version;
-}
 
 namespace {
 

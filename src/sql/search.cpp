@@ -13,20 +13,10 @@
 #include "pg/rows.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
+#include "sql/arguments.hpp"
 #include "sql/read.hpp"
 
 namespace auren {
-
-int64
-LimitArgument(FunctionCallInfo fcinfo, int argument) {
-	pg::RequireNotNull(fcinfo, argument, "p_limit");
-	const int64 limit = PG_GETARG_INT32(argument);
-	if (limit < 0) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative",
-		                  "The limit given is " + std::to_string(limit) + ".", "Give the number of rows of a page.");
-	}
-	return limit;
-}
 
 namespace {
 
@@ -42,7 +32,7 @@ constexpr const char *kResultColumnList =
  */
 class Query {
   public:
-	// The placeholder of a value.
+	// The parameter ("$1") that stands for a value.
 	std::string
 	Bind(Oid type, Datum value) {
 		types_.push_back(type);

@@ -14,7 +14,7 @@
 #include "pg/rows.hpp"
 #include "pg/state.hpp"
 #include "pg/store.hpp"
-#include "sql/read.hpp"
+#include "sql/arguments.hpp"
 
 namespace auren {
 
@@ -103,18 +103,9 @@ AUREN_FUNCTION(auren_get_stream_states) {
 
 AUREN_FUNCTION(auren_get_category_states) {
 	constexpr int kPage = 500;
-	const pg::Text category = pg::TextArgument(fcinfo, 0, "p_category");
-	if (category.name.bytes.empty() || category.name.bytes.find(':') != std::string_view::npos) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_category must be a category",
-		                  "It is the part of a stream id before the first colon: not empty, and without one.", "Give 'user' for user:1, say.");
-	}
+	const pg::Text category = CategoryArgument(fcinfo, 0);
 	const auto after = pg::OptionalTextArgument(fcinfo, 1);
-	pg::RequireNotNull(fcinfo, 2, "p_limit");
-	int64 left = PG_GETARG_INT32(2);
-	if (left < 0) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative", "The limit given is " + std::to_string(left) + ".",
-		                  "Give the number of rows of a page.");
-	}
+	int64 left = LimitArgument(fcinfo, 2);
 	StateRows rows(fcinfo);
 	Datum page[kPage];
 	Datum last = after ? after->datum : 0;

@@ -12,7 +12,7 @@
 #include "pg/rows.hpp"
 #include "pg/subscription.hpp"
 #include "pg/tenant.hpp"
-#include "sql/read.hpp"
+#include "sql/arguments.hpp"
 
 namespace auren {
 
@@ -119,15 +119,20 @@ bool
 WaitUntil(int64 timeout, Condition &&condition) {
 	return Call([&] {
 		const int64 end = GetCurrentTimestamp() + timeout;
-		while (!condition()) {
-			if (GetCurrentTimestamp() >= end) {
-				return false;
+		// what a look needs is given back: there may be hours of them
+		MemoryContext look = AllocSetContextCreate(CurrentMemoryContext, "auren_events wait", ALLOCSET_DEFAULT_SIZES);
+		for (;;) {
+			MemoryContext old = MemoryContextSwitchTo(look);
+			const bool holds = condition();
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(look);
+			if (holds || GetCurrentTimestamp() >= end) {
+				return holds;
 			}
 			(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kPollMilliseconds, PG_WAIT_EXTENSION);
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();
 		}
-		return true;
 	});
 }
 
@@ -153,15 +158,9 @@ AUREN_FUNCTION(auren_create_subscription) {
 	} else {
 		start = PG_GETARG_INT64(1);
 	}
-	if (!PG_ARGISNULL(3)) {
-		const pg::Elements types = pg::ArrayArgument(fcinfo, 3, "p_event_types", TEXTOID);
-		for (int i = 0; i < types.count; i++) {
-			if (types.isnull[i]) {
-				throw DomainError(sqlstate::kInvalidParameter, "p_event_types must not hold NULL",
-				                  "Element " + std::to_string(i + 1) + " is NULL.", "Leave it out; NULL in place of the array means all types.");
-			}
-			CheckEventType(pg::TextOf(types.values[i]).name);
-		}
+	(void)EventTypesArgument(fcinfo, 3);
+	if (!PG_ARGISNULL(4)) {
+		(void)CategoryArgument(fcinfo, 4);
 	}
 	Oid types[10] = {TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
 	Datum values[10] = {tenant.text,         name.datum,          Int64GetDatum(start),    PG_GETARG_DATUM(3),      PG_GETARG_DATUM(4),
