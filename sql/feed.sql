@@ -1,11 +1,5 @@
 -- The feed: all events in order of position, filters, pages, rights, tenants, policies.
 SET client_min_messages = warning;
-CREATE FUNCTION pg_temp.error_of(statement text, OUT code text, OUT message text) LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-END $$;
 CREATE TEMP TABLE start AS SELECT events.feed_horizon() AS p;
 SELECT count(*) FROM events.append_events('{feed:1,feed:2,feed:1,food:1,feed,feedback:1}', '{a,b,b,a,c,a}', ARRAY['1', '2', '3', '4', '5', '6']::jsonb[]);
 SELECT events.feed_horizon() - p AS drawn FROM start;
@@ -55,13 +49,13 @@ SELECT events.grant_access('feed_reader', 'reader');
 GRANT USAGE ON SCHEMA events TO feed_none;
 GRANT SELECT ON start TO feed_reader, feed_none;
 SET ROLE feed_none;
-SELECT code, message FROM pg_temp.error_of('SELECT * FROM events.read_all()');
-SELECT code, message FROM pg_temp.error_of('SELECT events.feed_horizon()');
-SELECT code, message FROM pg_temp.error_of('TABLE events.feed_blockers');
+SELECT code, message FROM t.error_of('SELECT * FROM events.read_all()');
+SELECT code, message FROM t.error_of('SELECT events.feed_horizon()');
+SELECT code, message FROM t.error_of('TABLE events.feed_blockers');
 SET ROLE feed_reader;
 SELECT count(*) FROM start, events.read_all(p);
 SELECT count(*) FROM events.feed_blockers;
-SELECT code, message FROM pg_temp.error_of('SELECT events.write_feed_horizon()');
+SELECT code, message FROM t.error_of('SELECT events.write_feed_horizon()');
 RESET ROLE;
 ALTER TABLE events.event_store ENABLE ROW LEVEL SECURITY;
 CREATE POLICY feed_part ON events.event_store FOR SELECT TO feed_reader USING (event_type = 'a');
@@ -76,17 +70,17 @@ DROP POLICY feed_part ON events.event_store;
 ALTER TABLE events.event_store DISABLE ROW LEVEL SECURITY;
 -- the epoch
 SELECT count(*) FROM start, events.read_all(p, p_epoch => events.store_epoch());
-SELECT code, message FROM pg_temp.error_of($$SELECT * FROM events.read_all(p_epoch => '00000000-0000-0000-0000-000000000000')$$);
+SELECT code, message FROM t.error_of($$SELECT * FROM events.read_all(p_epoch => '00000000-0000-0000-0000-000000000000')$$);
 -- for standbys, by a job and by appends that pass a multiple of 1,024 positions
 SELECT events.write_feed_horizon() = events.feed_horizon() AS written;
 SELECT events.write_feed_horizon() = max(global_position) AS same FROM events.feed_horizons;
 SELECT count(*) FROM events.append_events(array_fill('feed:many'::text, ARRAY[2100]), array_fill('m'::text, ARRAY[2100]), array_fill('0'::jsonb, ARRAY[2100]));
 SELECT events.feed_horizon() - max(global_position) BETWEEN 0 AND 2100 AS near, count(*) < 5 AS pruned FROM events.feed_horizons;
 BEGIN READ ONLY;
-SELECT code, message FROM pg_temp.error_of('SELECT events.write_feed_horizon()');
+SELECT code, message FROM t.error_of('SELECT events.write_feed_horizon()');
 COMMIT;
 -- bad input
-SELECT e.* FROM unnest(ARRAY['events.read_all(NULL)', 'events.read_all(0, NULL)', 'events.read_all(0, -1)', 'events.read_all(0, 1, ARRAY[''a'', NULL])', 'events.read_all(0, 1, ARRAY[ARRAY[''a'']])']) WITH ORDINALITY AS c (call, i),
-	LATERAL pg_temp.error_of('SELECT ' || call) e ORDER BY i;
+SELECT e.code, e.message FROM unnest(ARRAY['events.read_all(NULL)', 'events.read_all(0, NULL)', 'events.read_all(0, -1)', 'events.read_all(0, 1, ARRAY[''a'', NULL])', 'events.read_all(0, 1, ARRAY[ARRAY[''a'']])']) WITH ORDINALITY AS c (call, i),
+	LATERAL t.error_of('SELECT ' || call) e ORDER BY i;
 DROP OWNED BY feed_reader, feed_none;
 DROP ROLE feed_reader, feed_none;

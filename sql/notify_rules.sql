@@ -1,11 +1,5 @@
 -- Notification rules: who may set them, and that they stand in no append's way. What listeners hear is in t/060_notify.pl.
 SET client_min_messages = warning;
-CREATE FUNCTION pg_temp.error_of(statement text, OUT code text, OUT message text) LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-END $$;
 SELECT events.add_notification_rule('rules_type', 'told'), events.add_notification_rule('rules_category', p_category => 'rules'), events.add_notification_rule('rules_both', 'told', 'rules'),
        events.add_notification_rule('rules_type', 'told');
 SELECT * FROM events.notification_rules WHERE channel LIKE 'rules%' ORDER BY 1;
@@ -18,24 +12,24 @@ SELECT events.stream_version('rules:1');
 -- rules are a tenant's own
 SET app.tenant_id = 'rules_tenant';
 SELECT count(*) FROM events.notification_rules WHERE channel LIKE 'rules%';
-SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_notification_rule('rules_type', 'told')$$);
+SELECT code, message FROM t.error_of($$SELECT events.drop_notification_rule('rules_type', 'told')$$);
 RESET app.tenant_id;
 -- rights
 CREATE ROLE rules_reader; CREATE ROLE rules_admin; CREATE ROLE rules_writer;
 SELECT events.grant_access('rules_reader', 'reader'), events.grant_access('rules_admin', 'admin'), events.grant_access('rules_writer', 'writer');
 SET ROLE rules_reader;
-SELECT code, message FROM pg_temp.error_of($$SELECT events.add_notification_rule('x')$$);
+SELECT code, message FROM t.error_of($$SELECT events.add_notification_rule('x')$$);
 SELECT count(*) FROM events.notification_rules WHERE channel LIKE 'rules%';
 SET ROLE rules_writer;
 SELECT events.append_event('rules:1', 'told', '5') IS NOT NULL AS appended;
 SET ROLE rules_admin;
 SELECT events.add_notification_rule('rules_all');
 SELECT events.drop_notification_rule('rules_all');
-SELECT code, message FROM pg_temp.error_of('TABLE events.declared_notification_rules');
+SELECT code, message FROM t.error_of('TABLE events.declared_notification_rules');
 RESET ROLE;
 -- bad input
 SELECT c.call, e.code, e.message FROM unnest(ARRAY['events.add_notification_rule(NULL)', 'events.add_notification_rule('''')', 'events.add_notification_rule(repeat(''x'', 64))', 'events.add_notification_rule(''x'', '''')',
-	'events.add_notification_rule(''x'', NULL, ''a:b'')', 'events.drop_notification_rule(''nowhere'')']) WITH ORDINALITY AS c (call, i), LATERAL pg_temp.error_of('SELECT ' || call) e ORDER BY i;
+	'events.add_notification_rule(''x'', NULL, ''a:b'')', 'events.drop_notification_rule(''nowhere'')']) WITH ORDINALITY AS c (call, i), LATERAL t.error_of('SELECT ' || call) e ORDER BY i;
 SELECT events.drop_notification_rule('rules_type', 'told'), events.drop_notification_rule('rules_category', NULL, 'rules'), events.drop_notification_rule('rules_both', 'told', 'rules');
 DROP OWNED BY rules_reader, rules_admin, rules_writer;
 DROP ROLE rules_reader, rules_admin, rules_writer;

@@ -6,13 +6,6 @@ BEGIN
 	PERFORM events.append_events(array_fill(stream, ARRAY[cardinality(types)]), types, data);
 	RETURN events.get_stream_state(stream);
 END $$;
--- The error of a statement, as a row.
-CREATE FUNCTION pg_temp.error_of(statement text, OUT code text, OUT message text, OUT detail text, OUT hint text) LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-END $$;
 
 -- latest
 SELECT pg_temp.fold('r:latest', '{a,b,a}', '{1,2,"\"x\""}');
@@ -34,7 +27,7 @@ SELECT pg_temp.fold('r:patch', '{p,p,pi,ps}', ARRAY['[{"op": "add", "path": "/a"
 	'[{"op": "add", "path": "/x", "value": {}}]', '[{"op": "remove", "path": "/none"}]']::jsonb[]);
 -- an error names the event, the version and the reason; a state before it can be read
 SELECT count(*) FROM events.append_events('{r:patch}', '{p}', '{"[{\"op\": \"add\", \"path\": \"/fine\", \"value\": 1}, {\"op\": \"test\", \"path\": \"/b\", \"value\": 3}]"}');
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, detail, hint FROM pg_temp.error_of($$SELECT events.get_stream_state('r:patch')$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, detail, hint FROM t.error_of($$SELECT events.get_stream_state('r:patch')$$);
 SELECT events.get_stream_state('r:patch', 4);
 -- skipped, nothing of the patch is done
 SELECT events.set_reducer('p', 'patch', '{"on_error": "skip"}');
@@ -48,7 +41,7 @@ CREATE TEMP TABLE bad AS SELECT * FROM (VALUES (1, '[{"op": "remove", "path": "/
 	(16, '[{"op": "remove", "path": "/list/-"}]')) AS b (n, patch);
 SELECT count(*) FROM bad, LATERAL events.append_events(ARRAY['r:bad' || n, 'r:bad' || n], '{start,bad}', ARRAY['{"list": [1, 2], "deep": {"in": {}}}', patch]::jsonb[]);
 SELECT patch, e.code, regexp_replace(e.message, '^.* cannot be applied to the state: ', '') AS reason
-FROM bad, LATERAL pg_temp.error_of(format('SELECT events.get_stream_state(%L)', 'r:bad' || n)) e ORDER BY n;
+FROM bad, LATERAL t.error_of(format('SELECT events.get_stream_state(%L)', 'r:bad' || n)) e ORDER BY n;
 -- sum: exact, top-level numbers only
 SELECT events.set_reducer('s', 'sum'), events.set_reducer('sf', 'sum', '{"into": "chosen", "fields": ["a", "gone"]}');
 SELECT pg_temp.fold('r:sum', '{s,s,s,sf,sf}', ARRAY['{"a": 0.10, "big": 12345678901234567890, "t": "x", "n": null, "o": {"a": 1}}', '{"a": 0.20, "big": 1, "b": -1}', '7',
@@ -60,7 +53,7 @@ SELECT events.set_reducer('sl', 'latest', '{"into": "s"}'), events.set_reducer('
 SELECT pg_temp.fold('r:sumover', '{sl,s,so,sl,s}', ARRAY['{"a": "text", "b": [1]}', '{"a": -0.50, "b": 2}', '{"a": 1.5, "b": 9}', '[1, 2]', '{"a": 3}']::jsonb[]);
 SELECT v, events.get_stream_state('r:sumover', v) FROM generate_series(1, 5) v;
 SELECT count(*) FROM events.append_events('{r:sumtoo,r:sumtoo}', '{s,s}', '{"{\"a\": 9e131071}","{\"a\": 9e131071}"}');
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:sumtoo')$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM t.error_of($$SELECT events.get_stream_state('r:sumtoo')$$);
 SELECT length(events.get_stream_state('r:sumtoo', 1) -> 's' ->> 'a');
 -- count, append, ignore
 SELECT events.set_reducer('c', 'count', '{"into": "n"}'), events.set_reducer('l', 'append', '{"limit": 3}'), events.set_reducer('i', 'ignore');
@@ -83,9 +76,9 @@ SELECT v, events.get_stream_state('r:key', v) FROM generate_series(1, 11) v;
 SELECT events.set_reducer('cat', 'count'), events.set_reducer('cat', 'ignore', '{"category": "quiet"}'), events.set_reducer('only', 'count', '{"category": "r"}');
 SELECT pg_temp.fold('quiet:1', '{cat,only}', '{5,6}'), pg_temp.fold('r:cat', '{cat,only}', '{5,6}'), pg_temp.fold('quiet', '{cat,only}', '{5,6}'), pg_temp.fold('quieter:1', '{cat,only}', '{5,6}');
 SELECT event_type, category, kind, options FROM events.reducers WHERE event_type IN ('cat', 'only', 'sf') ORDER BY 1, 2;
-SELECT code, message, detail, hint FROM pg_temp.error_of($$SELECT events.drop_reducer('only')$$);
-SELECT code, message, detail, hint FROM pg_temp.error_of($$SELECT events.drop_reducer('cat', 'r')$$);
-SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_reducer(NULL)$$);
+SELECT code, message, detail, hint FROM t.error_of($$SELECT events.drop_reducer('only')$$);
+SELECT code, message, detail, hint FROM t.error_of($$SELECT events.drop_reducer('cat', 'r')$$);
+SELECT code, message FROM t.error_of($$SELECT events.drop_reducer(NULL)$$);
 SELECT events.drop_reducer('only', 'r');
 -- declared in a transaction: its own from then on, nobody's after a rollback
 BEGIN;
@@ -120,39 +113,39 @@ RESET search_path;
 SELECT options FROM events.reducers WHERE event_type = 'f';
 SELECT pg_temp.fold('r:function', '{f,f,f,ff,fs,fs}', '{"{\"t\": \"aa\"}","{\"t\": \"aaaa\"}","{\"t\": \"a\"}",1,0,2}');
 SELECT count(*) FROM events.append_events('{r:function}', '{ff}', '{0}');
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, detail, hint FROM pg_temp.error_of($$SELECT events.get_stream_state('r:function')$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, detail, hint FROM t.error_of($$SELECT events.get_stream_state('r:function')$$);
 SELECT count(*) FROM events.append_events('{r:null}', '{fn}', '{0}');
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, hint FROM pg_temp.error_of($$SELECT events.get_stream_state('r:null')$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, hint FROM t.error_of($$SELECT events.get_stream_state('r:null')$$);
 SELECT name, e.code, e.message, e.detail, e.hint
 FROM unnest('{fold.stable,fold.no_path,fold.other_result,fold.of_other,fold.nowhere,length}'::text[]) WITH ORDINALITY AS n (name, i),
-	LATERAL pg_temp.error_of(format('SELECT events.set_reducer(''x'', ''function'', jsonb_build_object(''function'', %L))', name)) e ORDER BY i;
+	LATERAL t.error_of(format('SELECT events.set_reducer(''x'', ''function'', jsonb_build_object(''function'', %L))', name)) e ORDER BY i;
 -- what a function must be is asked when it is called too
 SELECT events.get_stream_state('r:function', 6) -> 'longest' AS longest;
 ALTER FUNCTION fold.longest OWNER TO fold_other;
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:function', 6)$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM t.error_of($$SELECT events.get_stream_state('r:function', 6)$$);
 ALTER FUNCTION fold.longest OWNER TO CURRENT_USER;
 ALTER FUNCTION fold.longest STABLE;
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:function', 6)$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM t.error_of($$SELECT events.get_stream_state('r:function', 6)$$);
 ALTER FUNCTION fold.longest IMMUTABLE;
 ALTER FUNCTION fold.longest RENAME TO shortest;
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, hint FROM pg_temp.error_of($$SELECT events.get_stream_state('r:function', 6)$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, hint FROM t.error_of($$SELECT events.get_stream_state('r:function', 6)$$);
 ALTER FUNCTION fold.shortest RENAME TO longest;
 SELECT events.get_stream_state('r:function', 6) -> 'longest' AS longest;
 -- one that may not be called is no failure to skip, and neither is a cancel
 SELECT events.set_reducer('fl', 'function', '{"function": "fold.longest", "on_error": "skip"}');
 SELECT pg_temp.fold('r:skip', '{fl}', '{"{\"t\": \"a\"}"}');
 ALTER FUNCTION fold.longest OWNER TO fold_other;
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:skip')$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM t.error_of($$SELECT events.get_stream_state('r:skip')$$);
 ALTER FUNCTION fold.longest OWNER TO CURRENT_USER;
 ALTER FUNCTION fold.longest RESET search_path;
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:skip')$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM t.error_of($$SELECT events.get_stream_state('r:skip')$$);
 ALTER FUNCTION fold.longest SET search_path = pg_catalog, pg_temp;
 SELECT events.get_stream_state('r:skip');
 CREATE FUNCTION fold.gone(jsonb, text, jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp RETURN $1;
 SELECT events.set_reducer('fl', 'function', '{"function": "fold.gone", "on_error": "skip"}');
 SELECT events.get_stream_state('r:skip');
 DROP FUNCTION fold.gone;
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:skip')$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM t.error_of($$SELECT events.get_stream_state('r:skip')$$);
 CREATE FUNCTION fold.sleeps(jsonb, text, jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN PERFORM pg_sleep(600); RETURN $1; END $$;
 SELECT events.set_reducer('fl', 'function', '{"function": "fold.sleeps", "on_error": "skip"}');
 SET statement_timeout = 50;
@@ -180,31 +173,31 @@ FROM unnest(ARRAY['NULL, ''count''', '''x'', NULL', '''x'', ''count'', NULL', ''
 	'''x'', ''patch'', ''{"on_error": "wait"}''', '''x'', ''count'', ''{"category": "a:b"}''', '''x'', ''function''', '''x'', ''function'', ''{"into": "k", "function": "f"}''',
 	'''x'', ''Count''', '''x'', ''append'', ''{"limit": -1}''', '''x'', ''append'', ''{"limit": "3"}''', '''x'', ''merge'', ''{"into": null}''', '''x'', ''sum'', ''{"fields": "a"}''',
 	'''x'', ''latest'', ''{"on_error": "skip"}''', '''x'', ''count'', ''{"category": ""}''', '''x'', ''count'', ''null''', 'repeat(''x'', 101), ''count''']) WITH ORDINALITY AS c (call, i),
-	LATERAL pg_temp.error_of(format('SELECT events.set_reducer(%s)', call)) e ORDER BY i;
+	LATERAL t.error_of(format('SELECT events.set_reducer(%s)', call)) e ORDER BY i;
 SELECT count(*) FROM events.reducers WHERE event_type = 'x';
 -- rights
 CREATE ROLE fold_reader; CREATE ROLE fold_admin; CREATE ROLE fold_none;
 SELECT events.grant_access('fold_reader', 'reader'), events.grant_access('fold_admin', 'admin');
 SET ROLE fold_reader;
 SELECT events.get_stream_state('r:sumnone'), events.state_diff('r:sumnone', 0), (SELECT count(*) > 10 FROM events.reducers) AS sees, events.reducers_version() IS NOT NULL AS version;
-SELECT code, message FROM pg_temp.error_of($$SELECT events.set_reducer('x', 'count')$$);
+SELECT code, message FROM t.error_of($$SELECT events.set_reducer('x', 'count')$$);
 -- a state is for its readers, whether or not they may call the function that makes it
 SELECT events.get_stream_state('r:function', 3);
-SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_reducer('s')$$);
-SELECT code, message FROM pg_temp.error_of($$TABLE events.declared_reducers$$);
+SELECT code, message FROM t.error_of($$SELECT events.drop_reducer('s')$$);
+SELECT code, message FROM t.error_of($$TABLE events.declared_reducers$$);
 SET ROLE fold_none;
 SELECT call, e.code FROM unnest(ARRAY['get_stream_state(''r:sum'')', 'get_stream_states(''{r:sum}'')', 'get_category_states(''r'')', 'state_diff(''r:sum'', 0)', 'reducers_version()', 'take_snapshot(''r:sum'')', 'drop_snapshots()']) call,
-	LATERAL pg_temp.error_of('SELECT events.' || call) e;
+	LATERAL t.error_of('SELECT events.' || call) e;
 SET ROLE fold_admin;
 SELECT events.set_reducer('of_admin', 'count'), events.set_reducer('of_admin', 'sum');
 SELECT event_type, kind, declared_by = session_user AS by FROM events.reducers WHERE event_type = 'of_admin';
 SELECT events.drop_reducer('of_admin');
-SELECT code, message FROM pg_temp.error_of($$SELECT events.get_stream_state('r:sumnone')$$);
-SELECT code, message FROM pg_temp.error_of($$DELETE FROM events.declared_reducers$$);
+SELECT code, message FROM t.error_of($$SELECT events.get_stream_state('r:sumnone')$$);
+SELECT code, message FROM t.error_of($$DELETE FROM events.declared_reducers$$);
 RESET ROLE;
 SELECT events.revoke_access('fold_admin', 'admin');
 SET ROLE fold_admin;
-SELECT code, message FROM pg_temp.error_of($$TABLE events.reducers$$);
+SELECT code, message FROM t.error_of($$TABLE events.reducers$$);
 RESET ROLE;
 SELECT events.revoke_access('fold_reader', 'reader');
 SET client_min_messages = warning;

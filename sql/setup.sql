@@ -27,6 +27,13 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE;
 END $$;
+-- The same as columns; all are NULL when it did not fail.
+CREATE FUNCTION t.error_of(p_sql text, OUT code text, OUT message text, OUT detail text, OUT hint text) LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE p_sql;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+END $$;
 -- A stream's events on one line.
 CREATE FUNCTION t.show(p_stream text) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(stream_version || ':' || event_type || '=' || event_data, ' ' ORDER BY stream_version)

@@ -2,12 +2,6 @@
 SET client_min_messages = warning;
 CREATE FUNCTION pg_temp.fill(stream text, n integer) RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM events.append_events(array_fill(stream, ARRAY[n]), array_fill('e'::text, ARRAY[n]), (SELECT array_agg(to_jsonb(i) ORDER BY i) FROM generate_series(1, n) i)) $$;
-CREATE FUNCTION pg_temp.error_of(statement text, OUT code text, OUT message text, OUT hint text) LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-END $$;
 CREATE VIEW pg_temp.taken AS SELECT stream_id, category, stream_version, usable, bytes > 0 AS bytes FROM events.snapshots WHERE stream_id LIKE 'snap:%' ORDER BY 1, 3;
 SELECT events.stream_exists('snap:1');
 SHOW auren_events.snapshot_after;
@@ -133,11 +127,11 @@ CREATE ROLE snap_reader;
 SELECT events.grant_access('snap_reader', 'reader');
 SELECT events.drop_snapshots() > 0 AS dropped;
 SET ROLE snap_reader;
-SELECT code, message FROM pg_temp.error_of('TABLE events.stream_snapshots');
-SELECT code, message FROM pg_temp.error_of('DELETE FROM events.stream_snapshots');
-SELECT code, message FROM pg_temp.error_of('SET auren_events.snapshot_after = 1');
-SELECT code, message FROM pg_temp.error_of($$SELECT events.take_snapshot('snap:1')$$);
-SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_snapshots()$$);
+SELECT code, message FROM t.error_of('TABLE events.stream_snapshots');
+SELECT code, message FROM t.error_of('DELETE FROM events.stream_snapshots');
+SELECT code, message FROM t.error_of('SET auren_events.snapshot_after = 1');
+SELECT code, message FROM t.error_of($$SELECT events.take_snapshot('snap:1')$$);
+SELECT code, message FROM t.error_of($$SELECT events.drop_snapshots()$$);
 SELECT events.get_stream_state('snap:2');
 SELECT stream_id, usable FROM events.snapshots;
 RESET ROLE;
@@ -150,7 +144,7 @@ RESET ROLE;
 SELECT stream_id FROM pg_temp.taken;
 SELECT events.grant_access('snap_reader', 'admin');
 SET ROLE snap_reader;
-SELECT code, message, hint FROM pg_temp.error_of($$SELECT events.take_snapshot('snap:1')$$);
+SELECT code, message, hint FROM t.error_of($$SELECT events.take_snapshot('snap:1')$$);
 RESET ROLE;
 DROP POLICY snap_part ON events.event_store;
 ALTER TABLE events.event_store DISABLE ROW LEVEL SECURITY;
@@ -164,16 +158,16 @@ SELECT events.set_reducer('snap_bad', 'patch');
 SELECT events.append_event('snap:bad', 'snap_bad', '[]') IS NOT NULL AS appended, pg_temp.fill('snap:bad', 20);
 SELECT events.get_stream_state('snap:bad');
 SELECT events.append_event('snap:bad', 'snap_bad', '7') IS NOT NULL AS appended;
-SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT events.take_snapshot('snap:bad')$$);
+SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM t.error_of($$SELECT events.take_snapshot('snap:bad')$$);
 SELECT events.get_stream_state('snap:bad', 21), stream_version FROM pg_temp.taken WHERE stream_id = 'snap:bad';
 SELECT events.drop_reducer('snap_bad');
 SELECT events.drop_snapshots('snap:bad');
 -- errors of the caller
-SELECT code, message FROM pg_temp.error_of($$SELECT events.take_snapshot(NULL)$$);
-SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_snapshots('')$$);
+SELECT code, message FROM t.error_of($$SELECT events.take_snapshot(NULL)$$);
+SELECT code, message FROM t.error_of($$SELECT events.drop_snapshots('')$$);
 BEGIN READ ONLY;
-SELECT code, message FROM pg_temp.error_of($$SELECT events.take_snapshot('snap:1')$$);
-SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_snapshots()$$);
+SELECT code, message FROM t.error_of($$SELECT events.take_snapshot('snap:1')$$);
+SELECT code, message FROM t.error_of($$SELECT events.drop_snapshots()$$);
 COMMIT;
 -- rewritten by its owner, the same
 SELECT events.take_snapshot('snap:2');

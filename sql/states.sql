@@ -1,11 +1,5 @@
 -- States of many streams in one call.
 SET client_min_messages = warning;
-CREATE FUNCTION pg_temp.error_of(statement text, OUT code text, OUT message text, OUT detail text, OUT hint text) LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-END $$;
 -- ids around the colon, in the order of their bytes
 SELECT count(*) FROM unnest(ARRAY['many', 'many!', 'many-1:x', 'many:', 'many:1', 'many:10', 'many:2', 'many:ü', 'many;2', 'manyone:1', 'Many:1']) AS s,
 	LATERAL events.append_events(ARRAY[s, s], '{a,b}', ARRAY[to_jsonb(s), '0.10']::jsonb[]);
@@ -52,8 +46,8 @@ RESET auren_events.snapshot_after;
 SELECT events.set_reducer('states_bad', 'patch');
 SELECT count(*) FROM events.append_events('{broken:1,broken:2,broken:3}', '{a,states_bad,a}', '{1,2,3}');
 SELECT events.close_stream('broken:3', 'a reason');
-SELECT e.code, regexp_replace(e.message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM pg_temp.error_of($$SELECT * FROM events.get_category_states('broken')$$) e;
-SELECT e.code FROM pg_temp.error_of($$SELECT * FROM events.get_stream_states('{broken:1,broken:2}')$$) e;
+SELECT e.code, regexp_replace(e.message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message FROM t.error_of($$SELECT * FROM events.get_category_states('broken')$$) e;
+SELECT e.code FROM t.error_of($$SELECT * FROM events.get_stream_states('{broken:1,broken:2}')$$) e;
 SELECT * FROM events.get_category_states('broken', 'broken:2');
 SELECT events.set_reducer('states_bad', 'patch', '{"on_error": "skip", "category": "broken"}');
 SELECT * FROM events.get_category_states('broken');
@@ -97,6 +91,6 @@ SELECT events.drop_reducer('states_m');
 SELECT call, e.* FROM unnest(ARRAY['events.get_stream_states(NULL)', 'events.get_stream_states(ARRAY[''a'', NULL])', 'events.get_stream_states(ARRAY[''''])', 'events.get_stream_states(ARRAY[ARRAY[''a'']])',
 	'events.get_category_states(NULL)', 'events.get_category_states('''')', 'events.get_category_states(''a:b'')', 'events.get_category_states(''a'', NULL, -1)', 'events.get_category_states(''a'', NULL, NULL)',
 	'events.state_diff(''a'', NULL)', 'events.state_diff(''a'', -1)', 'events.state_diff(''a'', 0, -1)', 'events.state_diff(NULL, 0)']) WITH ORDINALITY AS c (call, i),
-	LATERAL pg_temp.error_of('SELECT ' || call) e ORDER BY i;
+	LATERAL t.error_of('SELECT ' || call) e ORDER BY i;
 DROP OWNED BY states_reader;
 DROP ROLE states_reader;

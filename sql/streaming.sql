@@ -2,12 +2,6 @@
 SET client_min_messages = warning;
 SELECT count(*) FROM events.append_events(array_fill('flow:1'::text, ARRAY[20000]), array_fill('e'::text, ARRAY[20000]), (SELECT array_agg(to_jsonb(i) ORDER BY i) FROM generate_series(1, 20000) i));
 SELECT count(*) FROM events.append_events((SELECT array_agg('flow:' || 2 + i % 3) FROM generate_series(1, 30) i), array_fill('flow_kind'::text, ARRAY[30]), (SELECT array_agg(to_jsonb(i) ORDER BY i) FROM generate_series(1, 30) i));
-CREATE FUNCTION pg_temp.error_of(statement text, OUT code text, OUT message text) LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-END $$;
 -- The nodes of a plan, from the top.
 CREATE FUNCTION pg_temp.nodes(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE plan json;
@@ -189,8 +183,8 @@ SELECT event_data FROM events.events_by_time('-infinity', 'infinity', 'flow_kind
 ALTER TABLE events.event_store DROP COLUMN flow_second;
 SELECT stream_version, event_type, event_data, r IS NOT NULL AS whole FROM events.replay_stream_backward('flowing:2') r;
 -- errors come where the call is
-SELECT e.* FROM unnest(ARRAY['SELECT * FROM events.replay_stream(NULL)', 'SELECT * FROM events.replay_stream(''flow:2'', -1)', 'SELECT * FROM events.replay_stream_backward(''flow:2'', NULL, -1)', 'SELECT * FROM events.events_by_time(NULL, now())',
-	'SELECT * FROM events.read_all(p_limit => -1)']) WITH ORDINALITY AS q (query, i), LATERAL pg_temp.error_of(query) e ORDER BY i;
+SELECT e.code, e.message FROM unnest(ARRAY['SELECT * FROM events.replay_stream(NULL)', 'SELECT * FROM events.replay_stream(''flow:2'', -1)', 'SELECT * FROM events.replay_stream_backward(''flow:2'', NULL, -1)', 'SELECT * FROM events.events_by_time(NULL, now())',
+	'SELECT * FROM events.read_all(p_limit => -1)']) WITH ORDINALITY AS q (query, i), LATERAL t.error_of(query) e ORDER BY i;
 -- rights, tenants, policies
 CREATE ROLE flow_none; CREATE ROLE flow_reader;
 SELECT events.grant_access('flow_reader', 'reader');
@@ -201,13 +195,13 @@ CREATE FUNCTION flow.owned_sql(s text) RETURNS SETOF bigint LANGUAGE sql STABLE 
 PREPARE rights AS SELECT stream_version FROM events.replay_stream('flow:2') LIMIT 1;
 EXECUTE rights;
 SET ROLE flow_none;
-SELECT code, message FROM pg_temp.error_of('SELECT * FROM events.replay_stream(''flow:2'')');
-SELECT code, message FROM pg_temp.error_of('EXPLAIN ANALYZE SELECT * FROM events.events_by_time(''-infinity'', ''infinity'')');
-SELECT code, message FROM pg_temp.error_of('SELECT stream_version FROM flow.v');
-SELECT code, message FROM pg_temp.error_of('EXECUTE rights');
-SELECT code, message FROM pg_temp.error_of('SELECT * FROM events.replay_stream_backward(''flow:2'')');
-SELECT code, message FROM pg_temp.error_of('SELECT events.replay_stream(''flow:2'')');
-SELECT code, message FROM pg_temp.error_of('DECLARE c CURSOR WITH HOLD FOR SELECT * FROM events.replay_stream(''flow:2'')');
+SELECT code, message FROM t.error_of('SELECT * FROM events.replay_stream(''flow:2'')');
+SELECT code, message FROM t.error_of('EXPLAIN ANALYZE SELECT * FROM events.events_by_time(''-infinity'', ''infinity'')');
+SELECT code, message FROM t.error_of('SELECT stream_version FROM flow.v');
+SELECT code, message FROM t.error_of('EXECUTE rights');
+SELECT code, message FROM t.error_of('SELECT * FROM events.replay_stream_backward(''flow:2'')');
+SELECT code, message FROM t.error_of('SELECT events.replay_stream(''flow:2'')');
+SELECT code, message FROM t.error_of('DECLARE c CURSOR WITH HOLD FOR SELECT * FROM events.replay_stream(''flow:2'')');
 -- a function that runs as its owner may
 SELECT flow.owned('flow:2'), (SELECT count(*) FROM flow.owned_sql('flow:2'));
 SET ROLE flow_reader;
@@ -244,7 +238,7 @@ CREATE FUNCTION flow.fails(v bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGI
 ALTER POLICY flow_part ON events.event_store USING (flow.fails(stream_version));
 SET ROLE flow_reader;
 SELECT stream_version FROM events.replay_stream('flow:2') LIMIT 1;
-SELECT code, message FROM pg_temp.error_of('SELECT * FROM events.replay_stream(''flow:2'')');
+SELECT code, message FROM t.error_of('SELECT * FROM events.replay_stream(''flow:2'')');
 SELECT count(*) FROM events.replay_stream('flow:2', 3);
 RESET ROLE;
 DROP POLICY flow_part ON events.event_store;

@@ -1,11 +1,5 @@
 -- Subscriptions: fetch, acknowledge, retries, parking, leases, filters, rights. What two sessions do is in the isolation specs.
 SET client_min_messages = warning;
-CREATE FUNCTION pg_temp.error_of(statement text, OUT code text, OUT message text, OUT hint text) LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-END $$;
 CREATE TEMP TABLE start AS SELECT events.feed_horizon() AS p;
 GRANT SELECT ON start TO PUBLIC;
 -- what a fetch gives, as the data of the events, which are 1 to n here
@@ -17,7 +11,7 @@ SELECT count(*) FROM events.append_events((SELECT array_agg('subs:' || 1 + i % 3
 -- where it begins
 SELECT events.create_subscription('all', p) = p AS here, events.create_subscription('new', NULL) = p + 12 AS at_the_end, events.create_subscription('time', NULL, now() - interval '1 hour') <= p AS by_time,
        events.create_subscription('first') AS first FROM start;
-SELECT code, message, hint FROM pg_temp.error_of($$SELECT events.create_subscription('all')$$);
+SELECT code, message, hint FROM t.error_of($$SELECT events.create_subscription('all')$$);
 -- the same events until they are acknowledged, in order
 SELECT pg_temp.got('all', 'c', 4);
 SELECT pg_temp.got('all', 'c', 4);
@@ -77,6 +71,15 @@ SELECT pg_temp.got('retry', 'c');
 SELECT events.acknowledge('retry', 'c', pg_temp.at(14));
 SELECT parked, retrying, lag_events FROM events.subscriptions WHERE name = 'retry';
 SELECT events.wait_for_subscription('retry', pg_temp.at(14), '0 seconds');
+-- all in order of position, what failed while it is in hand too: a consumer may acknowledge one event after the other
+SELECT events.create_subscription('order', p) = p AS made FROM start;
+SELECT pg_temp.got('order', 'c', 6);
+SELECT events.retry('order', 'c', pg_temp.at(4), '0 seconds');
+SELECT pg_temp.got('order', 'c', 6);
+SELECT events.acknowledge('order', 'c', pg_temp.at(3));
+SELECT pg_temp.got('order', 'c', 3);
+SELECT events.acknowledge('order', 'c', pg_temp.at(4));
+SELECT pg_temp.got('order', 'c', 3);
 -- parked by hand, in a subscription whose streams go on
 SELECT events.create_subscription('goes on', p, p_stream_waits => false) = p AS made FROM start;
 SELECT pg_temp.got('goes on', 'c', 3);
@@ -92,17 +95,27 @@ SELECT pg_temp.got('goes on', 'c'), parked, retrying FROM events.subscriptions W
 SELECT events.create_subscription('lease', p, p_lease => '100 ms', p_max_attempts => 2) = p AS made FROM start;
 SELECT pg_temp.got('lease', 'dies', 3);
 SELECT pg_sleep(0.2);
-SELECT code, message, hint FROM pg_temp.error_of(format($$SELECT events.acknowledge('lease', 'dies', %s)$$, pg_temp.at(3)));
+SELECT code, message, hint FROM t.error_of(format($$SELECT events.acknowledge('lease', 'dies', %s)$$, pg_temp.at(3)));
 SELECT pg_temp.got('lease', 'next', 3);
-SELECT code, message FROM pg_temp.error_of(format($$SELECT events.retry('lease', 'dies', %s)$$, pg_temp.at(3)));
-SELECT code, message FROM pg_temp.error_of(format($$SELECT events.park('lease', 'dies', %s)$$, pg_temp.at(3)));
+SELECT code, message FROM t.error_of(format($$SELECT events.retry('lease', 'dies', %s)$$, pg_temp.at(3)));
+SELECT code, message FROM t.error_of(format($$SELECT events.park('lease', 'dies', %s)$$, pg_temp.at(3)));
 -- an event that no consumer survives is parked after the attempts
 SELECT pg_sleep(0.2);
 SELECT pg_temp.got('lease', 'third', 3);
 SELECT count(*) AS parked, min(reason) AS reason FROM events.parked WHERE name = 'lease';
+-- so is one that was retried before
+SELECT events.create_subscription('retried', p, p_lease => '100 ms', p_max_attempts => 3) = p AS made FROM start;
+SELECT pg_temp.got('retried', 'first', 1);
+SELECT events.retry('retried', 'first', pg_temp.at(1), '0 seconds', 'once');
+SELECT pg_temp.got('retried', 'first', 1);
+SELECT pg_sleep(0.2);
+SELECT pg_temp.got('retried', 'second', 1);
+SELECT pg_sleep(0.2);
+SELECT pg_temp.got('retried', 'third', 1);
+SELECT global_position - p AS position, attempts, reason FROM start, events.parked WHERE name = 'retried';
 -- tenants
 SET app.tenant_id = 'subs_tenant';
-SELECT code, message FROM pg_temp.error_of($$SELECT * FROM events.fetch('all', 'c')$$);
+SELECT code, message FROM t.error_of($$SELECT * FROM events.fetch('all', 'c')$$);
 SELECT events.append_event('subs:1', 'usual', '"of the tenant"') IS NOT NULL AS appended;
 SELECT events.create_subscription('all') AS first;
 SELECT pg_temp.got('all', 'c');
@@ -116,17 +129,17 @@ CREATE ROLE subs_reader; CREATE ROLE subs_admin; CREATE ROLE subs_writer;
 SELECT events.grant_access('subs_reader', 'reader'), events.grant_access('subs_admin', 'admin'), events.grant_access('subs_writer', 'writer');
 SET ROLE subs_reader;
 SELECT pg_temp.got('first', 'r', 1) IS NOT NULL AS fetched, count(*) > 5 AS sees FROM events.subscriptions;
-SELECT code, message FROM pg_temp.error_of($$SELECT events.create_subscription('x')$$);
-SELECT code, message FROM pg_temp.error_of($$SELECT events.drop_subscription('all')$$);
-SELECT code, message FROM pg_temp.error_of($$TABLE events.subscription_progress$$);
+SELECT code, message FROM t.error_of($$SELECT events.create_subscription('x')$$);
+SELECT code, message FROM t.error_of($$SELECT events.drop_subscription('all')$$);
+SELECT code, message FROM t.error_of($$TABLE events.subscription_progress$$);
 SET ROLE subs_admin;
 SELECT events.create_subscription('x') AS first;
 SELECT events.reset_subscription('x', 5), checkpoint FROM events.subscriptions WHERE name = 'x';
 SELECT checkpoint FROM events.subscriptions WHERE name = 'x';
-SELECT code, message FROM pg_temp.error_of($$SELECT * FROM events.fetch('x', 'c')$$);
+SELECT code, message FROM t.error_of($$SELECT * FROM events.fetch('x', 'c')$$);
 SELECT events.drop_subscription('x');
 SET ROLE subs_writer;
-SELECT code, message FROM pg_temp.error_of($$SELECT * FROM events.fetch('all', 'c')$$);
+SELECT code, message FROM t.error_of($$SELECT * FROM events.fetch('all', 'c')$$);
 RESET ROLE;
 -- waiting
 SELECT events.wait_for_events(0, '0 seconds'), events.wait_for_events(events.feed_horizon(), '20 ms');
@@ -135,11 +148,11 @@ SELECT c.call, e.code, e.message FROM unnest(ARRAY['events.fetch(''nowhere'', ''
 	'events.acknowledge(''all'', ''c'', 9223372036854775807)', 'events.acknowledge(''all'', ''c'', -1)', 'events.acknowledge(''all'', ''nobody'', 1)', 'events.retry(''all'', ''c'', 1)', 'events.retry(''all'', ''c'', 1, ''-1 second'')',
 	'events.park(''all'', ''c'', 9223372036854775807)', 'events.unpark(''all'', 1)', 'events.reset_subscription(''all'', -1)', 'events.drop_subscription(''nowhere'')', 'events.create_subscription('''')', 'events.create_subscription(''x'', -1)',
 	'events.create_subscription(''x'', p_shares => 0)', 'events.create_subscription(''x'', p_shares => 1025)', 'events.create_subscription(''x'', p_max_attempts => 0)', 'events.create_subscription(''x'', p_lease => ''1 ms'')',
-	'events.create_subscription(''x'', p_event_types => ''{a,NULL}'')', 'events.create_subscription(''x'', p_stream_waits => NULL)', 'events.wait_for_subscription(''all'', 1, NULL)', 'events.wait_for_events(-1)', 'events.wait_for_events(0, ''-1 s'')'])
-	WITH ORDINALITY AS c (call, i), LATERAL pg_temp.error_of('SELECT ' || call) e ORDER BY i;
+	'events.create_subscription(''x'', p_event_types => ''{a,NULL}'')', 'events.create_subscription(''x'', p_category => ''a:b'')', 'events.create_subscription(''x'', p_stream_waits => NULL)', 'events.wait_for_subscription(''all'', 1, NULL)', 'events.wait_for_events(-1)', 'events.wait_for_events(0, ''-1 s'')'])
+	WITH ORDINALITY AS c (call, i), LATERAL t.error_of('SELECT ' || call) e ORDER BY i;
 BEGIN READ ONLY;
-SELECT code, message FROM pg_temp.error_of($$SELECT events.fetch('all', 'c')$$);
-SELECT code, message FROM pg_temp.error_of($$SELECT events.acknowledge('all', 'c', 1)$$);
+SELECT code, message FROM t.error_of($$SELECT events.fetch('all', 'c')$$);
+SELECT code, message FROM t.error_of($$SELECT events.acknowledge('all', 'c', 1)$$);
 COMMIT;
 -- nothing is left of a subscription that is dropped; of the others one row a share
 SELECT count(events.drop_subscription(name)) FROM events.subscription_settings WHERE tenant_id = 'default' AND name <> 'all';

@@ -95,6 +95,11 @@ my $ended = answers(q{SELECT count(*) FROM large, events.append_events(streams, 
 $ended += answers(q{SELECT count(*) FROM large, events.append_events(streams, types, data)}, 'true', 'a large append, later', 0.8);
 is($node->safe_psql('postgres', q{SELECT count(*) FROM events.event_store WHERE stream_id = 'large:1'}), 100000 * $ended,
 	'a large append that was interrupted wrote nothing');
+answers(q{SELECT count(*) FROM events.read_all(0, 1000000, ARRAY['of none'])}, 'true', 'the feed');
+$node->safe_psql('postgres', q{SELECT events.create_subscription('none', p_event_types => ARRAY['of none'])});
+answers(q{SELECT count(*) FROM generate_series(1, 1000) n, LATERAL (SELECT events.reset_subscription('none', 0 * n)) r, LATERAL events.fetch('none', 'c' || n) f}, 'true', 'fetches that find nothing');
+answers(q{SELECT events.wait_for_events(1000000000, '1 hour')}, 'true', 'waiting for events');
+answers(q{SELECT events.wait_for_subscription('none', 1000000000, '1 hour')}, 'true', 'waiting for a subscription');
 answers(q{SELECT count(events.append_event('single:' || n, 'part', '{}')) FROM generate_series(1, 1000000) n}, 'true', 'many appends');
 
 # waiting for another's transaction: on a stream, on a new stream, on an id

@@ -120,6 +120,18 @@ foreach my $policy ('error', 'skip')
 }
 $session->query_safe(q{SELECT events.drop_reducer('type_' || n) FROM generate_series(0, 9) n});
 
+# Waiting takes no memory, however long: some hundred looks.
+
+$session->query_safe(q{SELECT events.create_subscription('behind', p_shares => 256)});
+foreach my $wait (q{SELECT events.wait_for_subscription('behind', 1000, '4 seconds')}, q{SELECT events.wait_for_events(1000000000, '2 seconds')})
+{
+	my ($grew, $result) = growth($session, $wait);
+	is($result, 'f', "$wait: the time is over");
+	cmp_ok($grew, '<', 5, "$wait: grows less than 5 MB");
+	note(sprintf('%s: grew by %.1f MB', $wait, $grew));
+}
+$session->query_safe(q{SELECT events.drop_subscription('behind')});
+
 # A stream fetched by a client, by cursor and by COPY.
 
 my ($grew, $result) = growth($session, q{BEGIN; DECLARE c CURSOR FOR SELECT * FROM events.replay_stream('long:1'); FETCH 1 FROM c; MOVE 999990 FROM c; COMMIT});
