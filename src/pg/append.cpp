@@ -18,6 +18,7 @@
 #include "pg/stream_row.hpp"
 #include "pg/table_row.hpp"
 #include "pg/tenant.hpp"
+#include "pg/text.hpp"
 
 namespace auren::pg {
 
@@ -59,12 +60,6 @@ ThrowLostRace(std::string_view stream_id) {
 Datum
 UuidDatum(const EventId &id) {
 	return PointerGetDatum(id.data());
-}
-
-std::string_view
-TextView(Datum text) {
-	const auto *bytes = DatumGetPointer(text);
-	return {VARDATA_ANY(bytes), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(bytes))};
 }
 
 /*
@@ -330,8 +325,7 @@ class Appending {
 	static bool
 	SameBytes(Datum a, Datum b) {
 		struct varlena *detoasted = PG_DETOAST_DATUM_PACKED(a);
-		const bool same = VARSIZE_ANY_EXHDR(detoasted) == VARSIZE_ANY_EXHDR(DatumGetPointer(b)) &&
-		                  std::memcmp(VARDATA_ANY(detoasted), VARDATA_ANY(DatumGetPointer(b)), VARSIZE_ANY_EXHDR(detoasted)) == 0;
+		const bool same = SameText(PointerGetDatum(detoasted), b);
 		if (PointerGetDatum(detoasted) != a) {
 			pfree(detoasted);
 		}
@@ -442,7 +436,7 @@ class Appending {
 			values[kTenantId] = tenant_.text;
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
 			Call([&] { WriteEvent(&writer_, values); });
-			Announce(tenant_.id, TextView(given.stream_id), TextView(given.event_type), results_[i].position);
+			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
 		}
 	}
 

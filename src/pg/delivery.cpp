@@ -7,6 +7,7 @@
 #include "pg/query.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
+#include "pg/text.hpp"
 
 namespace auren::pg {
 
@@ -30,13 +31,6 @@ struct Troubles {
 	Trouble *items;
 	int count;
 };
-
-bool
-SameText(Datum a, Datum b) {
-	const auto *x = DatumGetPointer(a);
-	const auto *y = DatumGetPointer(b);
-	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) && std::memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
-}
 
 bool
 IsWith(const Trouble &trouble, const text *consumer) {
@@ -67,7 +61,7 @@ ReadTroubles(const Subscription &subscription) {
 		Trouble *trouble = &troubles.items[troubles.count++];
 		trouble->position = DatumGetInt64(values[1]);
 		trouble->share = DatumGetInt32(values[2]);
-		trouble->stream = datumCopy(values[3], false, -1);
+		trouble->stream = PointerGetDatum(DatumGetTextPCopy(values[3]));
 		trouble->parked = std::strcmp(TextDatumGetCString(values[4]), "parked") == 0;
 		trouble->attempts = DatumGetInt32(values[5]);
 		trouble->not_before = DatumGetTimestampTz(values[6]);

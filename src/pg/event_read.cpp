@@ -6,6 +6,7 @@
 #include "pg/btree.hpp"
 #include "pg/compat.hpp"
 #include "pg/stream_row.hpp"
+#include "pg/text.hpp"
 
 namespace auren::pg {
 
@@ -24,6 +25,8 @@ Find(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlo
 		return event;
 	}
 	ReadSlot(slot, attnum, &event.row);
+	UnpackedNames names = {CurrentMemoryContext, nullptr};
+	UnpackNames(&event.row, &names);
 	if (!IsolationUsesXactSnapshot()) {
 		event.visible = true;
 		return event;
@@ -142,16 +145,46 @@ NextOfMonth(StreamScan *scan, EventRow *row) {
 			return false;
 		}
 		std::memcpy(row->values, values, sizeof row->values);
+		UnpackNames(row, &scan->names);
 		return true;
 	}
 	if (!index_getnext_slot(scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot)) {
 		return false;
 	}
 	ReadSlot(scan->slot, scan->attnum, row);
+	UnpackNames(row, &scan->names);
 	return true;
 }
 
 } // namespace
+
+void
+UnpackNames(EventRow *row, UnpackedNames *names) {
+	constexpr EventColumn kNames[] = {kTenantId, kStreamId, kEventType};
+	bool emptied = false;
+	for (const EventColumn column : kNames) {
+		if (IsPlainText(row->values[column])) {
+			continue;
+		}
+		if (names->context == nullptr) {
+			names->context = AllocSetContextCreate(names->parent, "names of an event", ALLOCSET_SMALL_SIZES);
+		} else if (!emptied) {
+			MemoryContextReset(names->context);
+		}
+		emptied = true;
+		MemoryContext old = MemoryContextSwitchTo(names->context);
+		row->values[column] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row->values[column]));
+		MemoryContextSwitchTo(old);
+	}
+}
+
+void
+Forget(UnpackedNames *names) {
+	if (names->context != nullptr) {
+		MemoryContextDelete(names->context);
+		names->context = nullptr;
+	}
+}
 
 void
 ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
@@ -193,6 +226,7 @@ BeginStreamScan(StreamScan *scan, Snapshot snapshot) {
 	std::memset(scan, 0, sizeof *scan);
 	scan->snapshot = snapshot;
 	scan->context = CurrentMemoryContext;
+	scan->names.parent = CurrentMemoryContext;
 	scan->rows = OpenStreamRows(AccessShareLock);
 	scan->events = table_open(Oids().events, AccessShareLock);
 	scan->row_security = RowSecurityApplies(scan->events);
@@ -239,6 +273,7 @@ void
 EndStreamScan(StreamScan *scan) {
 	CloseQuery(scan);
 	CloseMonth(scan);
+	Forget(&scan->names);
 	Close(scan->rows);
 	table_close(scan->events, NoLock);
 }

@@ -14,6 +14,18 @@ struct EventRow {
 	Datum values[kEventColumns];
 };
 
+/*
+ * Room for the names of the event read last, where the server had compressed them: it does so to the texts of a row of about 2 kB.
+ * Made when it is needed first.
+ */
+struct UnpackedNames {
+	MemoryContext parent;
+	MemoryContext context;
+};
+// Makes tenant, stream and type plain texts (pg/text.hpp), which live until the names are used again or forgotten.
+void UnpackNames(EventRow *row, UnpackedNames *names);
+void Forget(UnpackedNames *names);
+
 // The event in a slot of a partition, whose columns have these numbers.
 void ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row);
 
@@ -42,6 +54,7 @@ struct StreamScan {
 	// what it reads in
 	Snapshot snapshot;
 	MemoryContext context;
+	UnpackedNames names;
 	Relation events;
 	StreamRows rows;
 	bool row_security;

@@ -4,23 +4,16 @@
 
 #include "pg/compat.hpp"
 #include "pg/feed_horizon.hpp"
+#include "pg/text.hpp"
 
 namespace auren::pg {
 
 namespace {
 
 bool
-SameText(Datum a, Datum b) {
-	const auto *x = DatumGetPointer(a);
-	const auto *y = DatumGetPointer(b);
-	return VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) && std::memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(x)) == 0;
-}
-
-bool
 BeginsWith(Datum text, Datum prefix) {
-	const auto *x = DatumGetPointer(text);
-	const auto *y = DatumGetPointer(prefix);
-	return VARSIZE_ANY_EXHDR(x) >= VARSIZE_ANY_EXHDR(y) && std::memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(y)) == 0;
+	const std::string_view start = TextBytes(prefix);
+	return TextBytes(text).substr(0, start.size()) == start;
 }
 
 bool
@@ -28,9 +21,9 @@ OfCategory(Datum stream, Datum category) {
 	if (!BeginsWith(stream, category)) {
 		return false;
 	}
-	const auto *x = DatumGetPointer(stream);
-	const auto length = VARSIZE_ANY_EXHDR(DatumGetPointer(category));
-	return VARSIZE_ANY_EXHDR(x) == length || VARDATA_ANY(x)[length] == ':';
+	const std::string_view bytes = TextBytes(stream);
+	const std::size_t length = TextBytes(category).size();
+	return bytes.size() == length || bytes[length] == ':';
 }
 
 bool
@@ -163,6 +156,7 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 			return false;
 		}
 		std::memcpy(row->values, values, sizeof row->values);
+		UnpackNames(row, &scan->names);
 		*inserter = DatumGetTransactionId(values[kEventColumns]);
 		return true;
 	}
@@ -181,6 +175,7 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 	}
 	TupleTableSlot *slot = scan->months[scan->current].slot;
 	ReadSlot(slot, scan->months[scan->current].attnum, row);
+	UnpackNames(row, &scan->names);
 	bool isnull;
 	*inserter = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 	return true;
@@ -191,6 +186,7 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 void
 BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush) {
 	std::memset(scan, 0, sizeof *scan);
+	scan->names.parent = CurrentMemoryContext;
 	scan->filter = filter;
 	scan->horizon = horizon;
 	scan->current = -1;
@@ -237,6 +233,7 @@ EndFeedScan(FeedScan *scan) {
 		EndQuery(&scan->query);
 	}
 	CloseMonths(scan);
+	Forget(&scan->names);
 	table_close(scan->events, NoLock);
 	UnregisterSnapshot(scan->snapshot);
 }

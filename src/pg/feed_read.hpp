@@ -35,6 +35,7 @@ struct FeedMonth {
  */
 struct FeedScan {
 	FeedFilter filter;
+	UnpackedNames names;
 	int64 horizon;
 	Snapshot snapshot; // registered
 	Snapshot fixed;    // nullptr at READ COMMITTED

@@ -8,16 +8,11 @@
 #include "pg/guard.hpp"
 #include "pg/jsonb_writer.hpp"
 #include "pg/settings.hpp"
+#include "pg/text.hpp"
 
 namespace auren::pg {
 
 namespace {
-
-std::string_view
-BytesOf(Datum text) {
-	const auto *bytes = DatumGetPointer(text);
-	return {VARDATA_ANY(bytes), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(bytes))};
-}
 
 std::string
 Named(const EventRow &row, const Text &stream) {
@@ -29,7 +24,7 @@ Named(const EventRow &row, const Text &stream) {
 void
 Apply(Fold *fold, const EventRow &row, const Text &stream) {
 	try {
-		fold->Apply(BytesOf(row.values[kEventType]), EventData(row.values[kEventData]));
+		fold->Apply(TextBytes(row.values[kEventType]), EventData(row.values[kEventData]));
 	} catch (const DomainError &error) {
 		const bool bad_patch = error.hint().empty() && error.sqlstate() == sqlstate::kInvalidParameter;
 		throw DomainError(error.sqlstate().c_str(), Named(row, stream) + error.message(), error.detail(),

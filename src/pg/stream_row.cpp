@@ -6,6 +6,7 @@
 #include "pg/compat.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
+#include "pg/text.hpp"
 
 namespace auren::pg {
 
@@ -79,9 +80,8 @@ RememberedRow remembered_rows[kRememberedRows];
 
 uint64
 HashOf(Datum text, uint64 seed) {
-	const char *datum = DatumGetPointer(text);
-	return hash_bytes_extended(reinterpret_cast<const unsigned char *>(VARDATA_ANY(datum)),
-	                           static_cast<int>(VARSIZE_ANY_EXHDR(datum)), seed);
+	const std::string_view bytes = TextBytes(text);
+	return hash_bytes_extended(reinterpret_cast<const unsigned char *>(bytes.data()), static_cast<int>(bytes.size()), seed);
 }
 
 // The place of a stream, emptied if another one's row is remembered there.
@@ -97,14 +97,6 @@ RememberedFor(Datum tenant, Datum stream) {
 }
 
 bool
-SameText(Datum a, Datum b) {
-	const char *x = DatumGetPointer(a);
-	const char *y = DatumGetPointer(b);
-	return !VARATT_IS_COMPRESSED(x) && !VARATT_IS_EXTERNAL(x) && VARSIZE_ANY_EXHDR(x) == VARSIZE_ANY_EXHDR(y) &&
-	       std::memcmp(VARDATA_ANY(x), VARDATA_ANY(y), VARSIZE_ANY_EXHDR(y)) == 0;
-}
-
-bool
 FetchRemembered(Relation heap, const RememberedRow *remembered, Datum tenant, Datum stream, TupleTableSlot *slot) {
 	// the page may have gone from the file meanwhile: it is only read while it is pinned where it was
 	if (!BufferIsValid(remembered->buffer) ||
@@ -116,7 +108,9 @@ FetchRemembered(Relation heap, const RememberedRow *remembered, Datum tenant, Da
 	ReleaseBuffer(remembered->buffer);
 	if (live) {
 		slot_getsomeattrs(slot, kRowStream + 1);
-		live = SameText(slot->tts_values[kRowTenant], tenant) && SameText(slot->tts_values[kRowStream], stream);
+		const Datum row_tenant = slot->tts_values[kRowTenant];
+		const Datum row_stream = slot->tts_values[kRowStream];
+		live = IsPlainText(row_tenant) && IsPlainText(row_stream) && SameText(row_tenant, tenant) && SameText(row_stream, stream);
 	}
 	return live;
 }

@@ -5,6 +5,7 @@
 #include "pg/compat.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
+#include "pg/text.hpp"
 
 namespace auren::pg {
 
@@ -53,11 +54,6 @@ TextColumn(HeapTuple tuple, int column, TupleDesc descriptor) {
 int64
 Micros(const Interval *interval) {
 	return interval->time + (static_cast<int64>(interval->day) + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
-}
-
-bool
-SameText(const text *a, const text *b) {
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) && std::memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
 LOCKTAG
@@ -173,9 +169,8 @@ int
 ShareOf(Datum stream, int shares) {
 	// FNV-1a, 64 bit (Fowler, Noll, Vo): its own arithmetic, so that no version of the server moves a stream
 	uint64 hash = UINT64CONST(14695981039346656037);
-	const char *bytes = VARDATA_ANY(DatumGetPointer(stream));
-	for (Size i = 0; i < VARSIZE_ANY_EXHDR(DatumGetPointer(stream)); i++) {
-		hash = (hash ^ static_cast<unsigned char>(bytes[i])) * UINT64CONST(1099511628211);
+	for (const char byte : TextBytes(stream)) {
+		hash = (hash ^ static_cast<unsigned char>(byte)) * UINT64CONST(1099511628211);
 	}
 	// the low bits alone depend on the last bytes too little
 	return static_cast<int>(((hash >> 32) ^ hash) % static_cast<uint64>(shares));
@@ -268,7 +263,7 @@ CountConsumers(const Subscription &subscription, text *consumer, int64 now) {
 		bool isnull;
 		before = datumCopy(slot_getattr(slot, 2, &isnull), false, -1);
 		const int64 seen_at = DatumGetTimestampTz(slot_getattr(slot, 3, &isnull));
-		if (SameText(DatumGetTextPP(before), consumer)) {
+		if (SameText(before, PointerGetDatum(consumer))) {
 			fresh = now - seen_at < subscription.lease / 4;
 			own = slot->tts_tid;
 		} else if (now - seen_at < subscription.lease) {
@@ -295,7 +290,7 @@ CountConsumers(const Subscription &subscription, text *consumer, int64 now) {
 
 bool
 HasShare(const Share &share, const text *consumer) {
-	return SameText(share.consumer, consumer);
+	return SameText(PointerGetDatum(share.consumer), PointerGetDatum(consumer));
 }
 
 } // namespace auren::pg

@@ -9,17 +9,13 @@
 #include "pg/entry.hpp"
 #include "pg/rows.hpp"
 #include "pg/settings.hpp"
+#include "pg/text.hpp"
 
 namespace auren {
 
 namespace {
 
 using pg::Call;
-
-std::string_view
-BytesOf(Datum jsonb) {
-	return {VARDATA_ANY(DatumGetPointer(jsonb)), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(DatumGetPointer(jsonb)))};
-}
 
 // auren_events.naming: off, a warning, or 22023
 void
@@ -50,7 +46,7 @@ AddElement(pg::AppendRequest *request, const pg::Text &stream, const pg::Text &t
 	CheckStreamId(stream.name);
 	CheckEventType(type.name);
 	EnforceNaming(stream.name.bytes, type.name.bytes);
-	request->elements.push_back({stream.name.bytes, type.name.bytes, BytesOf(data), BytesOf(metadata), id});
+	request->elements.push_back({stream.name.bytes, type.name.bytes, pg::TextBytes(data), pg::TextBytes(metadata), id});
 	request->datums.push_back({stream.datum, type.datum, data, metadata});
 }
 

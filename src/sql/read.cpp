@@ -11,6 +11,7 @@
 #include "pg/event_source.hpp"
 #include "pg/rows.hpp"
 #include "pg/tenant.hpp"
+#include "pg/text.hpp"
 #include "sql/arguments.hpp"
 #include "sql/read.hpp"
 
@@ -45,8 +46,7 @@ class Stream {
 	}
 	std::string_view
 	event_type() const {
-		const auto *type = DatumGetPointer(row_.values[pg::kEventType]);
-		return {VARDATA_ANY(type), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(type))};
+		return pg::TextBytes(row_.values[pg::kEventType]);
 	}
 
   private:
