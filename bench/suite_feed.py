@@ -7,7 +7,7 @@ COLUMNS = "event_id, global_position, stream_id, stream_version, event_type, eve
 
 def feed(bench):
     """read_all of 1,000 events anywhere in the feed; fetch and acknowledge by hundreds."""
-    events = 100000 if bench.quick else 2000000
+    events = 100000 if bench.quick else 10000000
     section = Section("feed", "The feed")
     section.text(bench.settings_line(clients=1, synchronous_commit="off", seconds_per_run=bench.seconds, rounds=bench.rounds) + "\n\n"
                  f"{events:,} events in 20,000 streams. read_all and the plain SELECT (global_position > p ORDER BY global_position LIMIT 1000) give the "

@@ -26,12 +26,12 @@ CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON eve
 	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
 ALTER TABLE events.declared_notification_rules ENABLE ALWAYS TRIGGER tell_sessions;
 
-CREATE FUNCTION events.add_notification_rule(p_channel text, p_event_type text DEFAULT NULL, p_category text DEFAULT NULL) RETURNS void
+CREATE FUNCTION events.add_notification_rule(p_event_type text DEFAULT NULL, p_channel text DEFAULT NULL, p_category text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_add_notification_rule';
 COMMENT ON FUNCTION events.add_notification_rule(text, text, text) IS
 'announces appended events of this session''s tenant, of a type or a category (NULL: all), on a channel: the last position of each transaction';
 
-CREATE FUNCTION events.drop_notification_rule(p_channel text, p_event_type text DEFAULT NULL, p_category text DEFAULT NULL) RETURNS void
+CREATE FUNCTION events.drop_notification_rule(p_event_type text DEFAULT NULL, p_channel text DEFAULT NULL, p_category text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_notification_rule';
 COMMENT ON FUNCTION events.drop_notification_rule(text, text, text) IS 'takes a notification rule back; 42704 when there is none';
 

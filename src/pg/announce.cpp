@@ -1,89 +1,31 @@
 #include "pg/announce.hpp"
 
 #include <algorithm>
-#include <vector>
 
-#include "core/names.hpp"
 #include "pg/entry.hpp"
 #include "pg/feed_horizon.hpp"
 #include "pg/guard.hpp"
-#include "pg/store.hpp"
+#include "pg/notification_rules.hpp"
+#include "pg/settings.hpp"
+#include "pg/waker.hpp"
 
 namespace auren::pg {
 
 namespace {
 
-struct Rule {
-	std::string tenant;
-	std::string channel;
-	std::string event_type; // empty: all
-	std::string category;   // empty: all
-};
-
 // What this transaction has to tell.
 struct Pending {
-	std::string channel;
-	std::int64_t position;
-	std::string stream;
-	std::string event_type;
+	Announcement announcement;
 	SubTransactionId level;
 };
 
-std::vector<Rule> rules;
-bool rules_valid = false;
-Oid rules_relid = InvalidOid;
 std::vector<Pending> pending;
 std::int64_t last_position = 0; // that this transaction drew, while there are rules
+std::int64_t drawn = 0;         // how many it drew meanwhile
 
-// A row as the scan gives it, in the caller's memory context.
-struct Row {
-	const char *columns[4];
-};
-
-// Server side.
-int
-ReadRows(Row **rows) {
-	rules_relid = Oids().notification_rules;
-	Relation relation = table_open(rules_relid, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-	int count = 0;
-	int room = 8;
-	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
-	HeapTuple tuple;
-	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-		if (count == room) {
-			room *= 2;
-			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(room)));
-		}
-		for (int column = 0; column < 4; column++) {
-			bool isnull;
-			(*rows)[count].columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, RelationGetDescr(relation), &isnull));
-		}
-		count++;
-	}
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-	return count;
-}
-
-void
-EnsureRules() {
-	while (!rules_valid) {
-		// set first: a change that arrives while they are read unsets it, and is not lost
-		rules_valid = true;
-		Row *rows = nullptr;
-		try {
-			const int count = Call([&] { return ReadRows(&rows); });
-			rules.clear();
-			for (int i = 0; i < count; i++) {
-				rules.push_back({rows[i].columns[0], rows[i].columns[1], rows[i].columns[2], rows[i].columns[3]});
-			}
-		} catch (...) {
-			rules_valid = false;
-			throw;
-		}
-	}
-}
+// What is done about the waker when the transaction's locks are gone, so that it finds the events final.
+enum class Then { kNothing, kWake, kStart };
+Then then = Then::kNothing;
 
 // Server side. In the server's encoding from end to end: a text that UTF-8 has no place for must not fail a commit. Names are
 // short enough for any payload.
@@ -104,40 +46,76 @@ PayloadOf(std::int64_t position, const char *stream, const char *event_type) {
 }
 
 void
-TellAll() {
-	if (last_position != 0 && Call([] { return LastPosition(); }) > last_position) {
-		for (const Rule &rule : rules) {
-			const auto told = [&](const Pending &event) { return event.channel == rule.channel; };
+TellAll(bool held_back) {
+	if (held_back) {
+		for (const NotificationRule &rule : NotificationRules()) {
+			const auto told = [&](const Pending &event) { return event.announcement.channel == rule.channel; };
 			if (std::none_of(pending.begin(), pending.end(), told)) {
-				pending.push_back({rule.channel, last_position, "", "", TopSubTransactionId});
+				pending.push_back({{rule.channel, last_position, "", ""}, TopSubTransactionId});
 			}
 		}
 	}
 	for (std::size_t i = 0; i < pending.size(); i++) {
 		// the last of a channel counts
-		const auto later = [&](const Pending &event) { return event.channel == pending[i].channel; };
-		if (std::any_of(pending.begin() + static_cast<std::ptrdiff_t>(i) + 1, pending.end(), later)) {
-			continue;
+		const auto later = [&](const Pending &event) { return event.announcement.channel == pending[i].announcement.channel; };
+		if (std::none_of(pending.begin() + static_cast<std::ptrdiff_t>(i) + 1, pending.end(), later)) {
+			Tell(pending[i].announcement);
 		}
-		const Pending &event = pending[i];
-		Call([&] {
-			NotifyUnlessFull(event.channel.c_str(), PayloadOf(event.position, event.stream.c_str(), event.event_type.c_str()));
-		});
+	}
+}
+
+// Before the transaction commits or is prepared.
+void
+Decide(bool prepared) {
+	const bool held_back = Call([] { return OthersDrew(drawn); });
+	if (pending.empty() && !held_back) {
+		return;
+	}
+	const bool waker = Call([] { return WakerRuns(); });
+	then = waker ? Then::kWake : Then::kStart;
+	if (!waker && !prepared) {
+		TellAll(held_back);
 	}
 }
 
 void
 OnTransaction(XactEvent event, void *) {
-	if (event == XACT_EVENT_PRE_COMMIT && last_position != 0) {
-		(void)Entry([] {
-			TellAll();
-			return Datum(0);
-		});
-	}
-	if (event != XACT_EVENT_PRE_COMMIT && event != XACT_EVENT_PRE_PREPARE && event != XACT_EVENT_PARALLEL_PRE_COMMIT) {
+	switch (event) {
+	case XACT_EVENT_PRE_COMMIT:
+	case XACT_EVENT_PRE_PREPARE:
+		if (last_position != 0) {
+			(void)Entry([&] {
+				Decide(event == XACT_EVENT_PRE_PREPARE);
+				return Datum(0);
+			});
+		}
+		break;
+	case XACT_EVENT_ABORT:
+		// it held others back, perhaps
+		then = last_position != 0 ? Then::kWake : Then::kNothing;
+		[[fallthrough]];
+	case XACT_EVENT_COMMIT:
+	case XACT_EVENT_PREPARE:
 		pending.clear();
 		last_position = 0;
+		drawn = 0;
+		break;
+	default:
+		break;
 	}
+}
+
+void
+OnLocksReleased(ResourceReleasePhase phase, bool, bool top_level, void *) {
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !top_level || then == Then::kNothing) {
+		return;
+	}
+	if (then == Then::kWake) {
+		WakeWaker();
+	} else {
+		StartWaker();
+	}
+	then = Then::kNothing;
 }
 
 void
@@ -147,45 +125,48 @@ OnSubtransaction(SubXactEvent event, SubTransactionId level, SubTransactionId, v
 	}
 }
 
-void
-ForgetOnRelation(Datum, Oid relid) {
-	if (relid == InvalidOid || relid == rules_relid) {
-		rules_valid = false;
-	}
-}
-
 } // namespace
 
 void
 Announce(std::string_view tenant, std::string_view stream, std::string_view event_type, std::int64_t position) {
-	EnsureRules();
+	const std::vector<NotificationRule> &rules = NotificationRules();
 	if (rules.empty()) {
 		return;
 	}
 	last_position = position;
-	const std::string_view category = Category(stream);
-	for (const Rule &rule : rules) {
-		if (rule.tenant != tenant || (!rule.event_type.empty() && rule.event_type != event_type) ||
-		    (!rule.category.empty() && rule.category != category)) {
+	drawn++;
+	for (const NotificationRule &rule : rules) {
+		if (!rule.Asks(tenant, stream, event_type)) {
 			continue;
 		}
 		const SubTransactionId level = GetCurrentSubTransactionId();
-		const auto same = [&](const Pending &event) { return event.channel == rule.channel && event.level == level; };
+		const auto same = [&](const Pending &event) { return event.announcement.channel == rule.channel && event.level == level; };
 		const auto found = std::find_if(pending.begin(), pending.end(), same);
 		if (found != pending.end()) {
 			pending.erase(found);
 		}
-		pending.push_back({rule.channel, position, std::string(stream), std::string(event_type), level});
+		pending.push_back({{rule.channel, position, std::string(stream), std::string(event_type)}, level});
 	}
 }
 
 void
+Tell(const Announcement &announcement) {
+	Call([&] {
+		NotifyUnlessFull(announcement.channel.c_str(),
+		                 PayloadOf(announcement.position, announcement.stream.c_str(), announcement.event_type.c_str()));
+	});
+}
+
+bool
+NotificationQueueNearlyFull() {
+	return DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE)) > NotifyBelow();
+}
+
+void
 NotifyUnlessFull(const char *channel, const char *payload) {
-	constexpr double kNearlyFull = 0.95;
-	const double usage = DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE));
-	if (usage > kNearlyFull) {
+	if (NotificationQueueNearlyFull()) {
 		ereport(WARNING, (errmsg("channel %s was not told: the notification queue is nearly full", channel),
-		                  errhint("pg_stat_activity shows the listener that sleeps in a transaction.")));
+		                  errhint("events.notification_queue shows the listener that sleeps in a transaction.")));
 		return;
 	}
 	Async_Notify(channel, payload);
@@ -193,9 +174,10 @@ NotifyUnlessFull(const char *channel, const char *payload) {
 
 void
 RegisterAnnouncements() {
+	RegisterNotificationRules();
 	RegisterXactCallback(OnTransaction, nullptr);
 	RegisterSubXactCallback(OnSubtransaction, nullptr);
-	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	RegisterResourceReleaseCallback(OnLocksReleased, nullptr);
 }
 
 } // namespace auren::pg

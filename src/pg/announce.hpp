@@ -3,23 +3,36 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace auren::pg {
 
 /*
  * Announces appended events on the channels of the notification rules (events.add_notification_rule): at most one notification
- * a channel and transaction, with its last position, at commit. What a savepoint took back is not announced. A transaction that
- * is prepared announces nothing (the server refuses to prepare one that has notified); the next commit on the channel
- * gives a later position.
+ * a channel and transaction, with its last position. What a savepoint took back is not announced.
  *
- * A transaction that held the feed back, since others drew later positions while it was under way, tells every channel of a
- * rule when it ends: what they announced can only be read from then on.
+ * While the waker runs (pg/waker.hpp) it is left to it, off the commit path. Else the transaction notifies when it commits, and
+ * asks for a waker for those that come after it. Such a transaction that held the feed back, since others drew positions while
+ * it was under way, tells every channel of a rule when it commits: what they announced can only be read from then on. The server
+ * refuses to prepare a transaction that has notified, so one that is prepared only asks for the waker.
  *
  * C++ side.
  */
 void Announce(std::string_view tenant, std::string_view stream, std::string_view event_type, std::int64_t position);
 
-// Notifies, unless the queue is nearly full: a full one would fail the commit, and no notification is worth an event. Server side.
+// The last event to be told on a channel. Stream and type may be empty: what it was is not known, and told as null.
+struct Announcement {
+	std::string channel;
+	std::int64_t position;
+	std::string stream;
+	std::string event_type;
+};
+// Notifies at this transaction's commit.
+void Tell(const Announcement &announcement);
+
+// Whether the queue of notifications is nearly full (auren_events.notify_below): a full one would fail the commit. Server side.
+bool NotificationQueueNearlyFull();
+// Notifies unless it is, since no notification is worth an event. Server side.
 void NotifyUnlessFull(const char *channel, const char *payload);
 
 void RegisterAnnouncements();

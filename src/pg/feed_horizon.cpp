@@ -66,6 +66,11 @@ TagPositions() {
 	(void)LockAcquire(&tag, ShareLock, false, false);
 }
 
+bool
+OthersDrew(int64 drawn) {
+	return tagged_transaction == compat::CurrentLocalTransaction() && LastPosition() - tagged_position > drawn;
+}
+
 int64
 FeedHorizon() {
 	if (RecoveryInProgress()) {

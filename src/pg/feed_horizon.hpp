@@ -29,6 +29,9 @@ int64 WriteFeedHorizon();
 // An append writes it down when its positions pass a multiple of this.
 inline constexpr int64 kHorizonEvery = 1024;
 
+// Whether others drew positions since this transaction took its tag; `drawn` says how many it drew itself.
+bool OthersDrew(int64 drawn);
+
 // The sequence's last value; 0 before the first position was drawn.
 int64 LastPosition();
 

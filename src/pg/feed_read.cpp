@@ -28,7 +28,7 @@ OfCategory(Datum stream, Datum category) {
 
 bool
 Passes(const FeedFilter &filter, const EventRow &row) {
-	if (!SameText(row.values[kTenantId], filter.tenant)) {
+	if (filter.tenant != 0 && !SameText(row.values[kTenantId], filter.tenant)) {
 		return false;
 	}
 	if (filter.types != nullptr) {
@@ -114,12 +114,13 @@ CloseMonths(FeedScan *scan) {
 
 void
 OpenQuery(FeedScan *scan, int64 after) {
+	const bool all_tenants = scan->filter.tenant == 0;
 	char *sql = psprintf("SELECT %s, xmin FROM events.event_store WHERE global_position OPERATOR(pg_catalog.>) $1 AND "
-	                     "global_position OPERATOR(pg_catalog.<=) $2 AND tenant_id OPERATOR(pg_catalog.=) $3 ORDER BY global_position",
-	                     kEventColumnList);
+	                     "global_position OPERATOR(pg_catalog.<=) $2%s ORDER BY global_position",
+	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3");
 	Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 	const Datum values[3] = {Int64GetDatum(after), Int64GetDatum(scan->horizon), scan->filter.tenant};
-	StartQuery(&scan->query, sql, 3, types, values, scan->snapshot);
+	StartQuery(&scan->query, sql, all_tenants ? 2 : 3, types, values, scan->snapshot);
 	pfree(sql);
 }
 

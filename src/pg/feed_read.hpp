@@ -10,7 +10,7 @@ namespace auren::pg {
  * Which events of the feed a reader asks for. Datums are texts that are not toasted and outlive the scan.
  */
 struct FeedFilter {
-	Datum tenant;
+	Datum tenant;       // 0: all
 	const Datum *types; // nullptr: all
 	int type_count;
 	Datum category; // 0: all

@@ -10,6 +10,8 @@ int naming = static_cast<int>(Naming::kOff);
 bool allow_drop = false;
 int snapshot_after = 1000;
 bool read_flushed = true;
+bool waker = true;
+double notify_below = 0.95;
 
 const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Naming::kOff), false},
                                                   {"warn", static_cast<int>(Naming::kWarn), false},
@@ -38,6 +40,16 @@ ReadFlushed() {
 	return read_flushed;
 }
 
+double
+NotifyBelow() {
+	return notify_below;
+}
+
+bool
+WakerAllowed() {
+	return waker;
+}
+
 void
 DefineSettings() {
 	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
@@ -50,6 +62,12 @@ DefineSettings() {
 	DefineCustomBoolVariable("auren_events.read_flushed", "Feed reads give only events that a crash cannot take back.",
 	                         "An event whose commit is not on disk yet is flushed first. Off for readers within the database.",
 	                         &read_flushed, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("auren_events.waker", "Leaves notifications of appended events to a background worker.",
+	                         "Off: a transaction notifies when it commits, which takes a lock of the whole cluster.", &waker, true,
+	                         PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomRealVariable("auren_events.notify_below", "How full the queue of notifications may be for listeners to be told, 1 being full.",
+	                         "A full queue would fail the commit that notifies.", &notify_below, 0.95, 0.0, 1.0, PGC_SUSET, 0, nullptr,
+	                         nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

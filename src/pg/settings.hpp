@@ -12,6 +12,10 @@ bool AllowDrop();
 int SnapshotAfter();
 // auren_events.read_flushed: whether feed reads wait until what they give is safe from a crash.
 bool ReadFlushed();
+// auren_events.notify_below: how full the queue of notifications may be for us to use it, 1 being full.
+double NotifyBelow();
+// auren_events.waker: whether announcements may be left to a background worker.
+bool WakerAllowed();
 
 // Defines the settings; called once when the module is loaded.
 void DefineSettings();

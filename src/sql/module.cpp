@@ -6,12 +6,20 @@
 #include "pg/settings.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
+#include "pg/waker.hpp"
 #include "sql/streaming.hpp"
 
 extern "C" {
 AUREN_MODULE_MAGIC(AUREN_VERSION);
 
 PGDLLEXPORT void _PG_init(void);
+
+PGDLLEXPORT void auren_waker_main(Datum database);
+
+void
+auren_waker_main(Datum database) {
+	auren::pg::RunWaker(DatumGetObjectId(database));
+}
 
 void
 _PG_init(void) {

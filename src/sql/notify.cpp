@@ -351,13 +351,13 @@ namespace {
 // The rule of a channel as the arguments name it: tenant, channel, event type and category, '' where all are meant.
 void
 RuleArguments(FunctionCallInfo fcinfo, Datum *values) {
-	const pg::Text channel = pg::TextArgument(fcinfo, 0, "p_channel");
+	const pg::Text channel = pg::TextArgument(fcinfo, 1, "p_channel");
 	if (channel.name.bytes.empty() || channel.name.bytes.size() >= NAMEDATALEN) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_channel is no name of a channel",
 		                  "It has " + std::to_string(channel.name.bytes.size()) + " bytes.",
 		                  "Give a name of 1 to " + std::to_string(NAMEDATALEN - 1) + " bytes, as LISTEN takes it.");
 	}
-	const auto type = pg::OptionalTextArgument(fcinfo, 1);
+	const auto type = pg::OptionalTextArgument(fcinfo, 0);
 	if (type) {
 		CheckEventType(type->name);
 	}

@@ -38,7 +38,7 @@ $node->safe_psql(
 	SELECT events.create_subscription('dumped', p_shares => 2, p_max_attempts => 3), events.create_subscription('untouched', p_category => 'user');
 	SELECT count(*) FROM events.fetch('dumped', 'c', 20);
 	SELECT events.retry('dumped', 'c', 5, '0 seconds', 'again'), events.park('dumped', 'c', 7, 'aside'), events.acknowledge('dumped', 'c', 15);
-	SELECT events.add_notification_rule('told', 'type_1'), events.add_notification_rule('told_too', p_category => 'user');
+	SELECT events.add_notification_rule('type_1', 'told'), events.add_notification_rule(NULL, 'told_too', 'user');
 	SET app.tenant_id = 'one';
 	SELECT events.append_event('user:1', 'of_one', '{"tenant": "one"}', p_event_id := '11111111-1111-4111-8111-111111111111');
 	RESET app.tenant_id;

@@ -15,7 +15,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_store('notify', conf => "max_prepared_transactions = 5\n");
+# Rules tell at commit here; t/061 has them with the waker.
+my $node = new_store('notify', conf => "max_prepared_transactions = 5\nauren_events.waker = off\n");
 my $listener = $node->background_psql('postgres', on_error_stop => 1);
 $listener->query_safe('LISTEN mode_switch');
 $listener->query_safe('LISTEN memory_tier_change');
@@ -277,7 +278,7 @@ is($node->safe_psql('postgres', q{SELECT events.stream_version('user:u')}), 1, '
 # Rules: appended events are told once a channel and transaction, with its last position, when they can be read.
 
 $listener->query_safe("LISTEN $_") foreach ('by_type', 'by_category');
-$node->safe_psql('postgres', q{SELECT events.add_notification_rule('by_type', 'told'), events.add_notification_rule('by_category', p_category => 'rule')});
+$node->safe_psql('postgres', q{SELECT events.add_notification_rule('told', 'by_type'), events.add_notification_rule(NULL, 'by_category', 'rule')});
 my $position = $node->safe_psql('postgres', 'SELECT events.feed_horizon()');
 my $said = sub { my ($add, $stream, $type) = @_; return '{"position": ' . ($position + $add) . qq{, "stream_id": "$stream", "event_type": "$type"} . '}'; };
 tells(q{SELECT events.append_event('rule:1', 'told', '1')}, [ 'by_category ' . $said->(1, 'rule:1', 'told'), 'by_type ' . $said->(1, 'rule:1', 'told') ], 'both rules');
@@ -304,8 +305,39 @@ my ($blocked) = $early[0] =~ /"position": (\d+)/;
 my @after = heard();
 is(join(' ', map { s/ .*//r } sort @after), 'by_category by_type', 'told again when it can be read');
 cmp_ok($node->safe_psql('postgres', 'SELECT events.feed_horizon()'), '>=', $blocked, 'then it is there');
+# However many positions it drew itself behind the other's.
+$late->query_safe('BEGIN');
+$late->query_safe(q{SELECT events.append_event('other:late', 'untold', '1')});
+$node->safe_psql('postgres', q{SELECT events.append_event('rule:1', 'told', '1')});
+is(scalar(heard()), 2, 'told at commit');
+$late->query_safe(q{SELECT events.append_event('other:late', 'untold', '2')});
+$late->query_safe('COMMIT');
+is(join(' ', map { s/ .*//r } sort(heard())), 'by_category by_type', 'told again by one that drew the last position too');
+$late->query_safe(q{SELECT events.append_event('other:late', 'untold', '3')});
+is(scalar(heard()), 0, 'one that held nobody back tells nothing');
 $late->quit;
-$node->safe_psql('postgres', q{SELECT events.drop_notification_rule('by_type', 'told'), events.drop_notification_rule('by_category', NULL, 'rule')});
+
+# A queue that is nearly full, since a listener sleeps in a transaction, fails no append.
+my $sleeper = $node->background_psql('postgres', on_error_stop => 1);
+my $sleeper_pid = $sleeper->query_safe('SELECT pg_backend_pid()');
+$sleeper->query_safe('LISTEN by_type');
+$sleeper->query_safe('BEGIN');
+$sleeper->query_safe('SELECT 1');
+$node->safe_psql('postgres', q{SELECT count(pg_notify('filler', i || repeat('x', 7900))) FROM generate_series(1, 300) i});
+$node->safe_psql('postgres', q{SELECT pg_stat_clear_snapshot()});
+my $stderr;
+my $usage = $node->safe_psql('postgres', 'SELECT usage FROM events.notification_queue LIMIT 1');
+cmp_ok($usage, '>', 0, 'the queue holds something');
+$node->psql('postgres', 'SET auren_events.notify_below = ' . ($usage / 2) . q{; SELECT events.append_event('rule:1', 'told', 'full')}, stderr => \$stderr);
+like($stderr, qr/invalid input syntax for type json/, 'bad data is an error');
+$node->psql('postgres', 'SET auren_events.notify_below = ' . ($usage / 2) . q{; SELECT events.append_event('rule:1', 'told', '"full"')}, stderr => \$stderr);
+like($stderr, qr/WARNING:  channel by_type was not told: the notification queue is nearly full\n.*HINT:  events\.notification_queue shows/s, 'a warning');
+is($node->safe_psql('postgres', q{SELECT event_data FROM events.last_event('rule:1')}), '"full"', 'the event is there');
+is(scalar(heard()), 0, 'nobody was told');
+is($node->safe_psql('postgres', 'SELECT pid FROM events.notification_queue'), $sleeper_pid, 'the view says who sleeps');
+$sleeper->query_safe('COMMIT');
+$sleeper->quit;
+$node->safe_psql('postgres', q{SELECT events.drop_notification_rule('told', 'by_type'), events.drop_notification_rule(NULL, 'by_category', 'rule')});
 tells(q{SELECT events.append_event('rule:1', 'told', '1')}, [], 'rules that were dropped');
 
 # A database that is not in UTF-8: payloads are, when the listener asks for it.
@@ -327,6 +359,10 @@ foreach my $repeat (1, 10000)
 		[ $repeat == 1 ? 'mode_switch {"user_id": "é", "from_mode": "ü", "to_mode": "b", "confidence": null, "timestamp": TIME}' : 'mode_switch {"user_id": "é", "truncated": true}' ],
 		"a LATIN1 database, $repeat character(s)");
 }
+# A rule there: names come as they are.
+$latin->query_safe('LISTEN rule');
+$node->safe_psql('latin', Encode::encode('UTF-8', q{SET client_encoding = 'UTF8'; SELECT events.add_notification_rule(NULL, 'rule'), events.append_event('user:é"\\', 'told', '1')}));
+is_deeply([ map { Encode::decode('UTF-8', $_) } heard($latin) ], ['rule {"position": 1, "stream_id": "user:é\"\\\\", "event_type": "told"}'], 'a rule in a LATIN1 database');
 $latin->quit;
 
 # An encoding in which a text has more bytes than in UTF-8: the limit is that of the server.
