@@ -67,14 +67,25 @@ TellAll(bool held_back) {
 // Before the transaction commits or is prepared.
 void
 Decide(bool prepared) {
-	const bool held_back = Call([] { return OthersDrew(drawn); });
-	if (pending.empty() && !held_back) {
+	struct Found {
+		bool held_back;
+		bool waker;
+	};
+	const bool something = !pending.empty();
+	const Found found = Call([&] {
+		Found f = {false, something && WakerRuns()};
+		if (!f.waker) {
+			f.held_back = OthersDrew(drawn);
+			f.waker = !something && f.held_back && WakerRuns();
+		}
+		return f;
+	});
+	if (!something && !found.held_back) {
 		return;
 	}
-	const bool waker = Call([] { return WakerRuns(); });
-	then = waker ? Then::kWake : Then::kStart;
-	if (!waker && !prepared) {
-		TellAll(held_back);
+	then = found.waker ? Then::kWake : Then::kStart;
+	if (!found.waker && !prepared) {
+		TellAll(found.held_back);
 	}
 }
 

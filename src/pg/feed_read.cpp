@@ -46,8 +46,8 @@ Passes(const FeedFilter &filter, const EventRow &row) {
 
 // Moves a month to its next event; false when it has none.
 bool
-Advance(FeedMonth *month) {
-	if (!index_getnext_slot(month->scan, ForwardScanDirection, month->slot)) {
+Advance(const FeedScan *scan, FeedMonth *month) {
+	if (!index_getnext_slot(month->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, month->slot)) {
 		return false;
 	}
 	bool isnull;
@@ -92,7 +92,7 @@ OpenMonths(FeedScan *scan, int64 after) {
 		month.slot = table_slot_create(month.heap, nullptr);
 		month.scan = compat::BeginIndexScan(month.heap, month.index, scan->snapshot, 2);
 		index_rescan(month.scan, keys, 2, nullptr, 0);
-		if (!Advance(&month)) {
+		if (!Advance(scan, &month)) {
 			CloseMonth(month, AccessShareLock); // its locks too: the months may be many
 			continue;
 		}
@@ -116,8 +116,8 @@ void
 OpenQuery(FeedScan *scan, int64 after) {
 	const bool all_tenants = scan->filter.tenant == 0;
 	char *sql = psprintf("SELECT %s, xmin FROM events.event_store WHERE global_position OPERATOR(pg_catalog.>) $1 AND "
-	                     "global_position OPERATOR(pg_catalog.<=) $2%s ORDER BY global_position",
-	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3");
+	                     "global_position OPERATOR(pg_catalog.<=) $2%s ORDER BY global_position%s",
+	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3", scan->backward ? " DESC" : "");
 	Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 	const Datum values[3] = {Int64GetDatum(after), Int64GetDatum(scan->horizon), scan->filter.tenant};
 	StartQuery(&scan->query, sql, all_tenants ? 2 : 3, types, values, scan->snapshot);
@@ -161,13 +161,13 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 		*inserter = DatumGetTransactionId(values[kEventColumns]);
 		return true;
 	}
-	if (scan->current >= 0 && !Advance(&scan->months[scan->current])) {
+	if (scan->current >= 0 && !Advance(scan, &scan->months[scan->current])) {
 		CloseMonth(scan->months[scan->current], NoLock);
 		scan->months[scan->current] = scan->months[--scan->month_count];
 	}
 	scan->current = -1;
 	for (int i = 0; i < scan->month_count; i++) {
-		if (scan->current < 0 || scan->months[i].position < scan->months[scan->current].position) {
+		if (scan->current < 0 || (scan->months[i].position < scan->months[scan->current].position) != scan->backward) {
 			scan->current = i;
 		}
 	}
@@ -182,11 +182,10 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 	return true;
 }
 
-} // namespace
-
 void
-BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush) {
+Begin(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush, bool backward) {
 	std::memset(scan, 0, sizeof *scan);
+	scan->backward = backward;
 	scan->names.parent = CurrentMemoryContext;
 	scan->filter = filter;
 	scan->horizon = horizon;
@@ -204,6 +203,18 @@ BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horiz
 	if (scan->through_query) {
 		OpenQuery(scan, after);
 	}
+}
+
+} // namespace
+
+void
+BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush) {
+	Begin(scan, filter, after, horizon, flush, false);
+}
+
+void
+BeginFeedScanBackward(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon) {
+	Begin(scan, filter, after, horizon, false, true);
 }
 
 bool

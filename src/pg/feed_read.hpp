@@ -17,7 +17,7 @@ struct FeedFilter {
 	Datum prefix;   // 0: all
 };
 
-// The next final event of each month that has one.
+// The next final event of a month that has one.
 struct FeedMonth {
 	Relation heap;
 	Relation index;
@@ -37,6 +37,7 @@ struct FeedScan {
 	FeedFilter filter;
 	UnpackedNames names;
 	int64 horizon;
+	bool backward;     // from the horizon to `after`
 	Snapshot snapshot; // registered
 	Snapshot fixed;    // nullptr at READ COMMITTED
 	Relation events;
@@ -53,6 +54,8 @@ struct FeedScan {
 
 // Begins behind a position, and reads up to a horizon (of FeedHorizon, taken before).
 void BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush);
+// The same events from the last one on, at READ COMMITTED alone.
+void BeginFeedScanBackward(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon);
 // The next event that the filter lets through; false behind the last final one. At most `budget` events are looked at (it is
 // counted down): false too when it is used up, scan->examined says how far it came.
 bool NextFeedEvent(FeedScan *scan, EventRow *row, int64 *budget);

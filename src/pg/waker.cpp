@@ -25,39 +25,80 @@ constexpr uint16 kWakerLockClass = 0xA0E4;
 constexpr int64 kIdleMicros = 3000000;
 // A session asks for a waker so often at most.
 constexpr int64 kStartMicros = 1000000;
-// Events of one transaction of the waker.
-constexpr int64 kPassBudget = 100000;
 // How often it looks whether the horizon has moved while a prepared transaction, which ends without waking anybody, may hold it.
 constexpr int64 kHeldMicrosAtLeast = 10000;
 constexpr int64 kHeldMicrosAtMost = 1000000;
 
-// The waker as this session last saw it.
-PGPROC *waker = nullptr;
-int waker_pid = 0;
+/*
+ * What a waker shares with the sessions, in a dynamic segment of its own. It may be looked at as long as a session is attached,
+ * whether the waker lives or not.
+ */
+struct Shared {
+	pg_atomic_uint32 open; // 1 while announcements may be left to it
+	Latch *latch;
+};
+
+// The waker's segment as this session last found it.
+dsm_segment *segment = nullptr;
+Shared *shared = nullptr;
 TimestampTz asked_at = 0;
 
+// Field 2 of the tag that every waker of a database wants for itself is 0. It holds another one, by which it is found, with the
+// handle of its segment there.
 LOCKTAG
-WakerTag() {
+WakerTag(uint32 handle) {
 	LOCKTAG tag;
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kWakerLockClass);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, handle, 0, kWakerLockClass);
 	return tag;
 }
 
-// Finds the process that holds the waker's lock.
 void
-FindWaker() {
-	const LOCKTAG wanted = WakerTag();
-	waker = nullptr;
+LeaveSegment() {
+	if (segment != nullptr) {
+		dsm_detach(segment);
+		segment = nullptr;
+		shared = nullptr;
+	}
+}
+
+// The handle that is in the tag held by a waker; 0: there is none.
+dsm_handle
+HeldHandle() {
+	dsm_handle handle = 0;
 	LockData *locks = GetLockStatusData();
-	for (int i = 0; i < locks->nelements && waker == nullptr; i++) {
-		if (std::memcmp(&locks->locks[i].locktag, &wanted, sizeof wanted) == 0 &&
-		    (locks->locks[i].holdMask & LOCKBIT_ON(ExclusiveLock)) != 0) {
-			waker_pid = locks->locks[i].pid;
-			waker = BackendPidGetProc(waker_pid);
+	for (int i = 0; i < locks->nelements; i++) {
+		const LOCKTAG &tag = locks->locks[i].locktag;
+		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kWakerLockClass && tag.locktag_field1 == MyDatabaseId &&
+		    tag.locktag_field2 != 0 && locks->locks[i].holdMask != 0) {
+			handle = tag.locktag_field2;
 		}
 	}
 	pfree(locks->locks);
 	pfree(locks);
+	return handle;
+}
+
+// Looks for a waker that is open.
+void
+FindWaker() {
+	LeaveSegment();
+	const LOCKTAG tag = WakerTag(0);
+	if (LockAcquire(&tag, ShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL) {
+		(void)LockRelease(&tag, ShareLock, false); // as most often where there is none: cheaper than to look at all locks
+		return;
+	}
+	const dsm_handle handle = HeldHandle();
+	segment = handle != 0 ? dsm_attach(handle) : nullptr;
+	if (segment != nullptr) {
+		dsm_pin_mapping(segment);
+		shared = static_cast<Shared *>(dsm_segment_address(segment));
+	}
+}
+
+// When the waker's process ends, in whatever way.
+void
+CloseAtExit(int, Datum address) {
+	pg_atomic_write_u32(&reinterpret_cast<Shared *>(DatumGetPointer(address))->open, 0);
 }
 
 /*
@@ -109,7 +150,7 @@ class Waker {
 			if (OidIsValid(get_extension_oid("auren_events", true))) {
 				// in this order: what committed up to here found no waker
 				b.horizon = FeedHorizon();
-				const LOCKTAG tag = WakerTag();
+				const LOCKTAG tag = WakerTag(0);
 				// a session that looks for a waker holds it for a moment
 				for (int attempt = 0; attempt < 20 && !b.ours; attempt++) {
 					b.ours = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
@@ -118,6 +159,9 @@ class Waker {
 					}
 				}
 			}
+			if (b.ours) {
+				Open();
+			}
 			CommitTransactionCommand();
 			return b;
 		});
@@ -125,12 +169,25 @@ class Waker {
 		return begun.ours;
 	}
 
+	// Server side. Lets sessions leave announcements to us.
+	static void
+	Open() {
+		segment = dsm_create(sizeof(Shared), 0);
+		dsm_pin_mapping(segment);
+		shared = static_cast<Shared *>(dsm_segment_address(segment));
+		shared->latch = MyLatch;
+		pg_atomic_init_u32(&shared->open, 1);
+		before_shmem_exit(CloseAtExit, PointerGetDatum(shared));
+		const LOCKTAG tag = WakerTag(dsm_segment_handle(segment));
+		(void)LockAcquire(&tag, ExclusiveLock, true, false);
+	}
+
 	// Leaves its place, and tells what was left to it while it had it.
 	void
 	End() {
 		const int64 left_to_us = Call([] {
-			const LOCKTAG tag = WakerTag();
-			(void)LockRelease(&tag, ExclusiveLock, true);
+			pg_atomic_write_u32(&shared->open, 0);
+			pg_memory_barrier(); // a session that saw it open had drawn its positions before
 			StartTransactionCommand();
 			const int64 last = LastPosition();
 			CommitTransactionCommand();
@@ -164,7 +221,7 @@ class Waker {
 		gone_ = !Call([] {
 			ResetLatch(MyLatch);
 			StartTransactionCommand();
-			return OidIsValid(get_extension_oid("auren_events", true));
+			return OidIsValid(get_namespace_oid("events", true));
 		});
 		if (gone_) {
 			Call([] { CommitTransactionCommand(); });
@@ -209,44 +266,39 @@ class Waker {
 		return !announcements_.empty();
 	}
 
+	// The last event of each channel: from the end, until every channel has one.
 	void
 	Collect(int64 horizon) {
+		std::vector<NotificationRule> rules = NotificationRules();
 		FeedScan scan;
 		EventRow row;
 		FeedFilter filter = {};
-		Call([&] { BeginFeedScan(&scan, filter, told_, horizon, false); });
-		int64 budget = kPassBudget;
-		while (Call([&] { return NextFeedEvent(&scan, &row, &budget); })) {
+		Call([&] { BeginFeedScanBackward(&scan, filter, told_, horizon); });
+		int64 budget = PG_INT64_MAX;
+		while (!rules.empty() && Call([&] { return NextFeedEvent(&scan, &row, &budget); })) {
 			const std::string_view tenant = TextBytes(row.values[kTenantId]);
 			const std::string_view stream = TextBytes(row.values[kStreamId]);
 			const std::string_view type = TextBytes(row.values[kEventType]);
-			for (const NotificationRule &rule : NotificationRules()) {
-				if (rule.Asks(tenant, stream, type)) {
-					Note(rule.channel, DatumGetInt64(row.values[kGlobalPosition]), stream, type);
+			std::size_t asks = 0;
+			while (asks < rules.size()) {
+				if (!rules[asks].Asks(tenant, stream, type)) {
+					asks++;
+					continue;
 				}
+				const std::string channel = rules[asks].channel;
+				announcements_.push_back({channel, DatumGetInt64(row.values[kGlobalPosition]), std::string(stream), std::string(type)});
+				const auto told = [&](const NotificationRule &rule) { return rule.channel == channel; };
+				rules.erase(std::remove_if(rules.begin(), rules.end(), told), rules.end());
+				asks = 0;
 			}
 		}
-		told_ = scan.examined;
-		held_ = held_ || told_ < horizon;
 		Call([&] { EndFeedScan(&scan); });
-	}
-
-	void
-	Note(const std::string &channel, int64 position, std::string_view stream, std::string_view type) {
-		for (Announcement &known : announcements_) {
-			if (known.channel == channel) {
-				known.position = position;
-				known.stream.assign(stream);
-				known.event_type.assign(type);
-				return;
-			}
-		}
-		announcements_.push_back({channel, position, std::string(stream), std::string(type)});
+		told_ = horizon;
 	}
 
 	void
 	NoteCost(int64 micros) {
-		interval_ = std::clamp(micros * 25, INT64CONST(1000), INT64CONST(20000));
+		interval_ = std::clamp(micros * 32, INT64CONST(1000), INT64CONST(20000));
 	}
 
 	// Until a commit wakes it, or a time.
@@ -294,21 +346,17 @@ WakerRuns() {
 	if (!WakerAllowed()) {
 		return false;
 	}
-	const LOCKTAG tag = WakerTag();
-	if (LockAcquire(&tag, ShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL) {
-		(void)LockRelease(&tag, ShareLock, false);
-		return false;
-	}
-	if (waker == nullptr || waker->pid != waker_pid) {
+	pg_memory_barrier();
+	if (shared == nullptr || pg_atomic_read_u32(&shared->open) == 0) {
 		FindWaker();
 	}
-	return waker != nullptr;
+	return shared != nullptr && pg_atomic_read_u32(&shared->open) == 1;
 }
 
 void
 WakeWaker() {
-	if (waker != nullptr) {
-		SetLatch(&waker->procLatch);
+	if (shared != nullptr && pg_atomic_read_u32(&shared->open) == 1) {
+		SetLatch(shared->latch);
 	}
 }
 
@@ -341,6 +389,7 @@ RunWaker(Oid database) {
 	// whatever the database is set to
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("search_path", "", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_activity(STATE_IDLE, nullptr);
 	Waker().Run();

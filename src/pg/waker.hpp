@@ -10,10 +10,10 @@ namespace auren::pg {
  * leaves its announcement to the waker takes no cluster-wide lock and waits for no listener; it sets a latch, which
  * costs a system call only while the waker sleeps.
  *
- * It needs no shared memory of ours, hence no shared_preload_libraries: while it runs it holds a lock by which it is found. A
- * transaction finds it or not before it commits, while it still holds the feed back; the waker begins at the horizon that it
- * read before it took the lock, and ends when it has told all that was drawn before it gave the lock up. So what
- * a transaction left to it lies in between.
+ * It needs no shared_preload_libraries: what it shares with the sessions is a dynamic segment, whose handle is in the tag of a lock
+ * that it holds. A transaction finds it open or not before it commits, while it still holds the feed back; the waker begins at
+ * the horizon that it read before it opened, and ends when it has told all that was drawn before it closed. So what a transaction
+ * left to it lies in between.
  *
  * Where no worker can be had (auren_events.waker is off, or max_worker_processes is used up), transactions notify themselves.
  *
