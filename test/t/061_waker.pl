@@ -71,7 +71,7 @@ sub waker_pid
 	{
 		my $pid = $node->safe_psql($database, q{
 			SELECT a.pid FROM pg_stat_activity a JOIN pg_locks l USING (pid) JOIN pg_database d ON d.oid = l.database
-			WHERE a.backend_type = 'auren_events waker' AND d.datname = current_database() AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock'});
+			WHERE a.backend_type = 'auren_events waker' AND d.datname = current_database() AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.classid <> 0});
 		return $pid if $pid ne '';
 		if ($attempt % 30 == 0)
 		{
