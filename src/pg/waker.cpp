@@ -1,12 +1,14 @@
 #include "pg/waker.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "core/error.hpp"
 #include "pg/announce.hpp"
+#include "pg/entry.hpp"
 #include "pg/feed_horizon.hpp"
 #include "pg/feed_read.hpp"
 #include "pg/guard.hpp"
@@ -28,6 +30,11 @@ constexpr int64 kStartMicros = 1000000;
 // How often it looks whether the horizon has moved while a prepared transaction, which ends without waking anybody, may hold it.
 constexpr int64 kHeldMicrosAtLeast = 10000;
 constexpr int64 kHeldMicrosAtMost = 1000000;
+// From one notification to the next, microseconds. Committing one costs with the number of listeners; a multiple of that is kept free, so
+// that they get the same part of the machine however many they are.
+constexpr int64 kIntervalPerCost = 32;
+constexpr int64 kIntervalAtLeast = 1000;
+constexpr int64 kIntervalAtMost = 20000;
 
 /*
  * What a waker shares with the sessions, in a dynamic segment of its own. It may be looked at as long as a session is attached,
@@ -41,10 +48,15 @@ struct Shared {
 // The waker's segment as this session last found it.
 dsm_segment *segment = nullptr;
 Shared *shared = nullptr;
-TimestampTz asked_at = 0;
+int64 asked_at = 0;
 
-// Field 2 of the tag that every waker of a database wants for itself is 0. It holds another one, by which it is found, with the
-// handle of its segment there.
+// Of a clock that nobody sets.
+int64
+MonotonicMicros() {
+	return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Of the tag with 0 there is one waker in a database. It holds another one, by which it is found, with the handle of its segment.
 LOCKTAG
 WakerTag(uint32 handle) {
 	LOCKTAG tag;
@@ -132,9 +144,10 @@ class Waker {
 	}
 
   private:
+	// C++ side.
 	static int64
 	Now() {
-		return GetCurrentTimestamp();
+		return MonotonicMicros();
 	}
 
 	// Takes its place. False where there is a waker already, or no store.
@@ -188,6 +201,10 @@ class Waker {
 		const int64 left_to_us = Call([] {
 			pg_atomic_write_u32(&shared->open, 0);
 			pg_memory_barrier(); // a session that saw it open had drawn its positions before
+			for (const uint32 handle : {UINT32_C(0), static_cast<uint32>(dsm_segment_handle(segment))}) {
+				const LOCKTAG tag = WakerTag(handle);
+				(void)LockRelease(&tag, ExclusiveLock, true);
+			}
 			StartTransactionCommand();
 			const int64 last = LastPosition();
 			CommitTransactionCommand();
@@ -228,16 +245,19 @@ class Waker {
 			return false;
 		}
 		struct Place {
+			Oid user;
+			int security_context;
 			int64 horizon;
 			int64 last;
 			bool full;
 		};
 		const Place place = Call([] {
+			Place p;
+			GetUserIdAndSecContext(&p.user, &p.security_context);
 			// as the store's owner: policies that the owner is under count
 			Relation events = table_open(Oids().events, AccessShareLock);
 			SetUserIdAndSecContext(events->rd_rel->relowner, SECURITY_RESTRICTED_OPERATION | SECURITY_LOCAL_USERID_CHANGE);
 			table_close(events, NoLock);
-			Place p;
 			p.full = NotificationQueueNearlyFull();
 			p.horizon = FeedHorizon();
 			p.last = LastPosition();
@@ -248,18 +268,21 @@ class Waker {
 		}
 		held_ = place.last > place.horizon || place.full;
 		announcements_.clear();
-		if (place.full) {
-			// later: its listeners hear the last position then
-		} else if (NotificationRules().empty()) {
-			told_ = place.horizon;
-		} else if (place.horizon > told_) {
+		// while the queue is full, later: its listeners hear the last position then
+		if (!place.full && place.horizon > told_) {
 			Collect(place.horizon);
-		}
-		for (const Announcement &announcement : announcements_) {
-			Tell(announcement);
+			for (const Announcement &announcement : announcements_) {
+				Tell(announcement);
+			}
 		}
 		const int64 before = Now();
-		Call([] { CommitTransactionCommand(); });
+		Call([&] {
+			SetUserIdAndSecContext(place.user, place.security_context);
+			CommitTransactionCommand();
+		});
+		if (!place.full) {
+			told_ = Max(told_, place.horizon);
+		}
 		if (!announcements_.empty()) {
 			NoteCost(Now() - before);
 		}
@@ -270,6 +293,9 @@ class Waker {
 	void
 	Collect(int64 horizon) {
 		std::vector<NotificationRule> rules = NotificationRules();
+		if (rules.empty()) {
+			return;
+		}
 		FeedScan scan;
 		EventRow row;
 		FeedFilter filter = {};
@@ -293,19 +319,18 @@ class Waker {
 			}
 		}
 		Call([&] { EndFeedScan(&scan); });
-		told_ = horizon;
 	}
 
 	void
 	NoteCost(int64 micros) {
-		interval_ = std::clamp(micros * 32, INT64CONST(1000), INT64CONST(20000));
+		interval_ = std::clamp(micros * kIntervalPerCost, kIntervalAtLeast, kIntervalAtMost);
 	}
 
 	// Until a commit wakes it, or a time.
 	void
 	Wait(int64 until) {
 		woken_ = Call([&] {
-			const int64 left = until - GetCurrentTimestamp();
+			const int64 left = until - MonotonicMicros();
 			int events = 0;
 			if (left > 0) {
 				events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, static_cast<long>((left + 999) / 1000),
@@ -324,7 +349,7 @@ class Waker {
 	static void
 	Rest(int64 until) {
 		Call([&] {
-			for (int64 left = until - GetCurrentTimestamp(); left > 0 && !ShutdownRequestPending; left = until - GetCurrentTimestamp()) {
+			for (int64 left = until - MonotonicMicros(); left > 0 && !ShutdownRequestPending; left = until - MonotonicMicros()) {
 				pg_usleep(static_cast<long>(Min(left, INT64CONST(100000))));
 				CHECK_FOR_INTERRUPTS();
 			}
@@ -335,7 +360,7 @@ class Waker {
 	bool held_ = false;     // there is more to tell later
 	bool gone_ = false;     // the extension was dropped
 	bool woken_ = false;
-	int64 interval_ = 1000; // microseconds from one notification to the next
+	int64 interval_ = kIntervalAtLeast; // from one notification to the next
 	std::vector<Announcement> announcements_;
 };
 
@@ -362,8 +387,8 @@ WakeWaker() {
 
 void
 StartWaker() {
-	const TimestampTz now = GetCurrentTimestamp();
-	if (!WakerAllowed() || !IsUnderPostmaster || now - asked_at < kStartMicros) {
+	const int64 now = MonotonicMicros();
+	if (!WakerAllowed() || !IsUnderPostmaster || (asked_at != 0 && now - asked_at < kStartMicros)) {
 		return;
 	}
 	asked_at = now;
@@ -392,7 +417,11 @@ RunWaker(Oid database) {
 	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_activity(STATE_IDLE, nullptr);
-	Waker().Run();
+	// an error that no pass can be tried again after ends the worker
+	(void)Entry([] {
+		Waker().Run();
+		return Datum(0);
+	});
 }
 
 } // namespace auren::pg
