@@ -30,9 +30,9 @@ constexpr int64 kStartMicros = 1000000;
 // How often it looks whether the horizon has moved while a prepared transaction, which ends without waking anybody, may hold it.
 constexpr int64 kHeldMicrosAtLeast = 10000;
 constexpr int64 kHeldMicrosAtMost = 1000000;
-// From one notification to the next, microseconds. Committing one costs with the number of listeners; a multiple of that is kept free, so
-// that they get the same part of the machine however many they are.
-constexpr int64 kIntervalPerCost = 32;
+// From one pass to the next, microseconds. A pass costs more with the number of listeners and of months; a multiple of that is kept
+// free, so that it takes the same part of the machine however many they are.
+constexpr int64 kIntervalPerCost = 16;
 constexpr int64 kIntervalAtLeast = 1000;
 constexpr int64 kIntervalAtMost = 20000;
 
@@ -235,6 +235,7 @@ class Waker {
 
 	bool
 	Pass() {
+		const int64 began = Now();
 		gone_ = !Call([] {
 			ResetLatch(MyLatch);
 			StartTransactionCommand();
@@ -275,7 +276,6 @@ class Waker {
 				Tell(announcement);
 			}
 		}
-		const int64 before = Now();
 		Call([&] {
 			SetUserIdAndSecContext(place.user, place.security_context);
 			CommitTransactionCommand();
@@ -283,9 +283,7 @@ class Waker {
 		if (!place.full) {
 			told_ = Max(told_, place.horizon);
 		}
-		if (!announcements_.empty()) {
-			NoteCost(Now() - before);
-		}
+		interval_ = std::clamp((Now() - began) * kIntervalPerCost, kIntervalAtLeast, kIntervalAtMost);
 		return !announcements_.empty();
 	}
 
@@ -319,11 +317,6 @@ class Waker {
 			}
 		}
 		Call([&] { EndFeedScan(&scan); });
-	}
-
-	void
-	NoteCost(int64 micros) {
-		interval_ = std::clamp(micros * kIntervalPerCost, kIntervalAtLeast, kIntervalAtMost);
 	}
 
 	// Until a commit wakes it, or a time.
@@ -360,7 +353,7 @@ class Waker {
 	bool held_ = false;     // there is more to tell later
 	bool gone_ = false;     // the extension was dropped
 	bool woken_ = false;
-	int64 interval_ = kIntervalAtLeast; // from one notification to the next
+	int64 interval_ = kIntervalAtLeast; // from one pass to the next
 	std::vector<Announcement> announcements_;
 };
 
