@@ -113,6 +113,25 @@ CurrentLocalTransaction() {
 #endif
 }
 
+// PGPROC.myProcLocks: what a process holds of one partition of the lock table, which the caller has locked
+//   16: a dlist
+template <typename F>
+inline void
+ForEachLockOf(PGPROC *process, int partition, F &&function) {
+#if PG_VERSION_NUM >= 160000
+	dlist_iter at;
+	dlist_foreach(at, &process->myProcLocks[partition]) {
+		function(dlist_container(PROCLOCK, procLink, at.cur));
+	}
+#else
+	SHM_QUEUE *locks = &process->myProcLocks[partition];
+	const auto after = [&](SHM_QUEUE *link) { return reinterpret_cast<PROCLOCK *>(SHMQueueNext(locks, link, offsetof(PROCLOCK, procLink))); };
+	for (PROCLOCK *lock = after(locks); lock != nullptr; lock = after(&lock->procLink)) {
+		function(lock);
+	}
+#endif
+}
+
 // build_expression_pathkey: the pathkey of an order, NIL when the query has no use for it
 //   16: - the relations below an outer join
 inline List *

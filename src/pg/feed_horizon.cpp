@@ -77,17 +77,27 @@ FeedHorizon() {
 		return WrittenHorizon();
 	}
 	int64 horizon = LastPosition();
-	LockData *locks = GetLockStatusData();
-	for (int i = 0; i < locks->nelements; i++) {
-		const LOCKTAG &tag = locks->locks[i].locktag;
+	const auto look = [&](const PROCLOCK *lock) {
+		const LOCKTAG &tag = lock->tag.myLock->tag;
 		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kPositionLockClass && tag.locktag_field1 == MyDatabaseId &&
-		    locks->locks[i].holdMask != 0) {
+		    lock->holdMask != 0) {
 			const auto held = static_cast<int64>((static_cast<uint64>(tag.locktag_field2) << 32) | tag.locktag_field3);
 			horizon = Min(horizon, held);
 		}
+	};
+	// One partition of the lock table after the other: a tag stays in its own until its transaction is seen as committed, so one that counts
+	// is met whenever we come by. Prepared transactions stand behind the processes, without a pid.
+	const uint32 processes = ProcGlobal->allProcCount;
+	for (int partition = 0; partition < NUM_LOCK_PARTITIONS; partition++) {
+		LWLockAcquire(LockHashPartitionLockByIndex(partition), LW_SHARED);
+		for (uint32 i = 0; i < processes + static_cast<uint32>(max_prepared_xacts); i++) {
+			PGPROC *process = &ProcGlobal->allProcs[i];
+			if (i >= processes || process->pid != 0) {
+				compat::ForEachLockOf(process, partition, look);
+			}
+		}
+		LWLockRelease(LockHashPartitionLockByIndex(partition));
 	}
-	pfree(locks->locks);
-	pfree(locks);
 	return horizon;
 }
 
