@@ -1,0 +1,1 @@
+-- Sources: tables and events that readings come from.

@@ -1,0 +1,642 @@
+#include "pg/rollups.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/summary.hpp"
+#include "pg/buckets.hpp"
+#include "pg/compat.hpp"
+#include "pg/guard.hpp"
+#include "pg/readings.hpp"
+#include "pg/series.hpp"
+#include "pg/sources.hpp"
+#include "pg/store.hpp"
+#include "pg/table_row.hpp"
+#include "pg/text.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+enum Level : int { kFive, kHourly, kDaily, kLevels };
+constexpr const char *kLevelNames[kLevels] = {"5min", "hourly", "daily"};
+enum RollupColumn : int { kSeries, kBucket, kSummary, kRollupColumns };
+
+// In the last field of the tag, beside kPositionLockClass.
+constexpr uint16 kRefreshLockClass = 0xA0E3;
+
+// Deltas that one round takes: what it holds in memory is bounded.
+constexpr std::size_t kMostChanges = 250000;
+
+// A summary on its way into a bucket. The bytes live as long as the round.
+struct Change {
+	int64 series;
+	TimestampTz bucket;
+	const char *bytes;
+	uint32 length;
+	ItemPointerData tid;
+};
+
+std::string_view
+BytesOf(Datum summary) {
+	return TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(summary)));
+}
+
+// A level of the rollups, open for writing. Server side but for what is said.
+struct Rollup {
+	Relation heap;
+	Relation key;
+	IndexInfo *info;
+	IndexScanDesc scan;
+	TupleTableSlot *found;
+	TupleTableSlot *row;
+	bool plain; // no other index is being made
+};
+
+class Rollups {
+  public:
+	explicit Rollups(Snapshot snapshot) : snapshot_(snapshot) {
+		Call([this] { Open(); });
+	}
+
+	int64
+	buckets() const {
+		return buckets_;
+	}
+
+	// Changes in the order of series and bucket.
+	void
+	Apply(const std::vector<Change> &changes, int first_level = kFive) {
+		for (int level = first_level; level < kLevels; level++) {
+			for (std::size_t i = 0; i < changes.size();) {
+				const int64 bucket = BucketOf(level, changes[i].bucket);
+				std::size_t end = i + 1;
+				while (end < changes.size() && changes[end].series == changes[i].series && BucketOf(level, changes[end].bucket) == bucket) {
+					end++;
+				}
+				if (changes[i].bucket >= dropped_before_[level]) {
+					ApplyTo(level, bucket, &changes[i], &changes[0] + end);
+				}
+				i = end;
+			}
+			Call([] { CHECK_FOR_INTERRUPTS(); });
+		}
+	}
+
+	void
+	Close() {
+		Call([this] {
+			for (Rollup &rollup : rollups_) {
+				index_endscan(rollup.scan);
+				ExecDropSingleTupleTableSlot(rollup.found);
+				ExecDropSingleTupleTableSlot(rollup.row);
+				compat::EndIndexInserts(rollup.key, rollup.info);
+				index_close(rollup.key, NoLock);
+				table_close(rollup.heap, NoLock);
+			}
+			MemoryContextDelete(context_);
+		});
+	}
+
+  private:
+	// A day as a number, a time as it is.
+	int64
+	BucketOf(int level, TimestampTz five_minutes) {
+		switch (level) {
+		case kFive:
+			return five_minutes;
+		case kHourly:
+			return HourOf(five_minutes, zone_);
+		default:
+			return DayOf(five_minutes, zone_);
+		}
+	}
+
+	void
+	Open() {
+		zone_ = MetricZone(snapshot_);
+		ReadRetention();
+		for (int level = kFive; level < kLevels; level++) {
+			Rollup &rollup = rollups_[level];
+			rollup.heap = table_open(Oids().rollups[level], RowExclusiveLock);
+			rollup.key = index_open(Oids().rollup_keys[level], RowExclusiveLock);
+			rollup.info = BuildIndexInfo(rollup.key);
+			List *indexes = RelationGetIndexList(rollup.heap);
+			rollup.plain = list_length(indexes) == 1;
+			list_free(indexes);
+			// only refreshes write here, one at a time: the newest version is the one
+			rollup.scan = compat::BeginIndexScan(rollup.heap, rollup.key, SnapshotSelf, 2);
+			rollup.found = table_slot_create(rollup.heap, nullptr);
+			rollup.row = MakeSingleTupleTableSlot(RelationGetDescr(rollup.heap), &TTSOpsVirtual);
+		}
+		context_ = AllocSetContextCreate(CurrentMemoryContext, "auren_events rollups", ALLOCSET_DEFAULT_SIZES);
+	}
+
+	void
+	ReadRetention() {
+		for (TimestampTz &before : dropped_before_) {
+			before = DT_NOBEGIN;
+		}
+		Relation retention = table_open(Oids().retention, AccessShareLock);
+		TableScanDesc scan = table_beginscan(retention, snapshot_, 0, nullptr);
+		TupleTableSlot *slot = table_slot_create(retention, nullptr);
+		while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+			slot_getallattrs(slot);
+			for (int level = kFive; level < kLevels; level++) {
+				if (std::strcmp(TextDatumGetCString(slot->tts_values[0]), kLevelNames[level]) == 0) {
+					dropped_before_[level] = DatumGetTimestampTz(slot->tts_values[2]);
+				}
+			}
+		}
+		ExecDropSingleTupleTableSlot(slot);
+		table_endscan(scan);
+		table_close(retention, NoLock);
+	}
+
+	// Server side.
+	bool
+	Find(Rollup *rollup, int level, int64 series, int64 bucket) {
+		ScanKeyData keys[2];
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, BucketDatum(level, bucket));
+		index_rescan(rollup->scan, keys, 2, nullptr, 0);
+		const bool found = index_getnext_slot(rollup->scan, ForwardScanDirection, rollup->found);
+		if (found) {
+			slot_getallattrs(rollup->found);
+		}
+		return found;
+	}
+
+	static Datum
+	BucketDatum(int level, int64 bucket) {
+		return level == kDaily ? DateADTGetDatum(static_cast<DateADT>(bucket)) : TimestampTzGetDatum(bucket);
+	}
+
+	void
+	ApplyTo(int level, int64 bucket, const Change *first, const Change *end) {
+		Rollup *rollup = &rollups_[level];
+		MemoryContext before = nullptr;
+		const int64 series = first->series;
+		const bool found = Call([&] {
+			MemoryContextReset(context_);
+			before = MemoryContextSwitchTo(context_);
+			return Find(rollup, level, series, bucket);
+		});
+		if (!found && end == first + 1 && first->length == Summary::kOneValueBytes) {
+			// one value that was added, as most of them are
+			if (first->bytes[2] == 1) {
+				Put(rollup, level, series, bucket, {first->bytes, first->length}, false);
+				MemoryContextSwitchTo(before);
+				return;
+			}
+		}
+		Summary summary;
+		if (found) {
+			summary = Summary::FromBytes(Call([&] { return BytesOf(rollup->found->tts_values[kSummary]); }));
+		}
+		for (const Change *change = first; change < end; change++) {
+			summary.Merge(Summary::FromBytes({change->bytes, change->length}));
+		}
+		summary.Settle();
+		if (summary.Unsure()) {
+			MakeSure(level, series, bucket, &summary);
+		}
+		if (summary.Empty()) {
+			if (found) {
+				Call([&] { Delete(rollup); });
+				buckets_++;
+			}
+		} else {
+			const std::string bytes = summary.Bytes();
+			Put(rollup, level, series, bucket, bytes, found);
+		}
+		MemoryContextSwitchTo(before);
+	}
+
+	void
+	Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_view bytes, bool update) {
+		Call([&] {
+			auto *summary = static_cast<bytea *>(palloc(VARHDRSZ + bytes.size()));
+			SET_VARSIZE(summary, VARHDRSZ + bytes.size());
+			std::memcpy(VARDATA(summary), bytes.data(), bytes.size());
+			TupleTableSlot *row = ExecClearTuple(rollup->row);
+			row->tts_values[kSeries] = Int64GetDatum(series);
+			row->tts_values[kBucket] = BucketDatum(level, bucket);
+			row->tts_values[kSummary] = PointerGetDatum(summary);
+			std::memset(row->tts_isnull, 0, sizeof(bool) * kRollupColumns);
+			ExecStoreVirtualTuple(row);
+			bool needs_entries = true;
+			if (update) {
+				ItemPointerData tid = rollup->found->tts_tid;
+				const TM_Result result = compat::UpdateRow(rollup->heap, &tid, row, SnapshotSelf, &needs_entries);
+				if (result != TM_Ok) {
+					ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("a row of the rollups was changed by somebody else"),
+					                errhint("Only the extension's functions may change the tables of schema analytics.")));
+				}
+			} else {
+				table_tuple_insert(rollup->heap, row, GetCurrentCommandId(true), 0, nullptr);
+			}
+			if (needs_entries) {
+				if (rollup->plain && rollup->info->ii_ReadyForInserts) {
+					(void)index_insert(rollup->key, row->tts_values, row->tts_isnull, &row->tts_tid, rollup->heap, UNIQUE_CHECK_YES, false, rollup->info);
+				} else {
+					InsertIndexEntries(rollup->heap, nullptr, row);
+				}
+			}
+		});
+		buckets_++;
+	}
+
+	static void
+	Delete(Rollup *rollup) {
+		ItemPointerData tid = rollup->found->tts_tid;
+		(void)DeleteRow(rollup->heap, &tid, SnapshotSelf);
+	}
+
+	/*
+	 * Only the readings know: a day's and an hour's are asked of the five minutes in them, which are settled by now; five minutes'
+	 * of the source.
+	 */
+	void
+	MakeSure(int level, int64 series, int64 bucket, Summary *summary) {
+		TimestampTz from = bucket;
+		TimestampTz to = bucket;
+		Call([&] {
+			if (level == kDaily) {
+				from = StartOfDay(static_cast<DateADT>(bucket), zone_);
+				to = DATE_NOT_FINITE(static_cast<DateADT>(bucket)) ? from : StartOfDay(static_cast<DateADT>(bucket) + 1, zone_);
+			} else if (!TIMESTAMP_NOT_FINITE(bucket)) {
+				to = bucket + (level == kHourly ? USECS_PER_HOUR : 5 * USECS_PER_MINUTE);
+			}
+		});
+		if (level != kFive && from >= dropped_before_[kFive]) {
+			*summary = FromFiveMinutes(series, from, to);
+			return;
+		}
+		const StoredSeries names = Call([&] { return FindSeries(series); });
+		const Sources sources = Call([&] { return ReadSources(snapshot_); });
+		for (int i = 0; i < sources.count; i++) {
+			if (names.found && sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
+				Call([&] { PushActiveSnapshot(snapshot_); });
+				*summary = Recount(sources.items[i], names.tenant, names.user, names.device, names.metric, from, to);
+				Call([] { PopActiveSnapshot(); });
+			}
+		}
+	}
+
+	Summary
+	FromFiveMinutes(int64 series, TimestampTz from, TimestampTz to) {
+		Rollup *rollup = &rollups_[kFive];
+		IndexScanDesc scan = nullptr;
+		TupleTableSlot *slot = nullptr;
+		Call([&] {
+			ScanKeyData keys[3];
+			ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
+			ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE, TimestampTzGetDatum(from));
+			ScanKeyInit(&keys[2], 2, from == to ? BTLessEqualStrategyNumber : BTLessStrategyNumber, from == to ? F_TIMESTAMPTZ_LE : F_TIMESTAMPTZ_LT,
+			            TimestampTzGetDatum(to));
+			scan = compat::BeginIndexScan(rollup->heap, rollup->key, SnapshotSelf, 3);
+			slot = table_slot_create(rollup->heap, nullptr);
+			index_rescan(scan, keys, 3, nullptr, 0);
+		});
+		Summary whole;
+		while (Call([&] { return index_getnext_slot(scan, ForwardScanDirection, slot); })) {
+			whole.Merge(Summary::FromBytes(Call([&] {
+				slot_getallattrs(slot);
+				return BytesOf(slot->tts_values[kSummary]);
+			})));
+		}
+		Call([&] {
+			index_endscan(scan);
+			ExecDropSingleTupleTableSlot(slot);
+		});
+		return whole;
+	}
+
+	Snapshot snapshot_;
+	pg_tz *zone_ = nullptr;
+	TimestampTz dropped_before_[kLevels];
+	Rollup rollups_[kLevels];
+	MemoryContext context_ = nullptr;
+	int64 buckets_ = 0;
+};
+
+bool
+TryLockRollups() {
+	LOCKTAG tag;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kRefreshLockClass);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+// Server side. Whether a refresh was committed that a snapshot does not see.
+bool
+RefreshedSince(Snapshot snapshot) {
+	Relation runs = table_open(Oids().refresh_runs, AccessShareLock);
+	TableScanDesc scan = table_beginscan(runs, SnapshotSelf, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(runs, nullptr);
+	bool since = false;
+	while (!since && table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+		since = !table_tuple_satisfies_snapshot(runs, slot, snapshot);
+		bool isnull;
+		const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+		since = since && !TransactionIdIsCurrentTransactionId(xmin);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	table_close(runs, NoLock);
+	return since;
+}
+
+/*
+ * Deltas that the snapshot sees, some at a time. Read with SnapshotSelf and then asked one by one, which leaves no trace at
+ * SERIALIZABLE: to move a delta is no use of what it says. Server side.
+ */
+struct DeltaScan {
+	Relation heap;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	MemoryContext context;
+};
+
+bool
+NextDelta(DeltaScan *deltas, Snapshot snapshot, Change *change) {
+	while (table_scan_getnextslot(deltas->scan, ForwardScanDirection, deltas->slot)) {
+		// An own one, of a command later than the snapshot's, is seen too.
+		bool isnull;
+		if (!table_tuple_satisfies_snapshot(deltas->heap, deltas->slot, snapshot)) {
+			const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(deltas->slot, MinTransactionIdAttributeNumber, &isnull));
+			if (!TransactionIdIsCurrentTransactionId(xmin)) {
+				continue;
+			}
+		}
+		slot_getallattrs(deltas->slot);
+		MemoryContext before = MemoryContextSwitchTo(deltas->context);
+		const std::string_view bytes = BytesOf(deltas->slot->tts_values[kSummary]);
+		change->series = DatumGetInt64(deltas->slot->tts_values[kSeries]);
+		change->bucket = DatumGetTimestampTz(deltas->slot->tts_values[kBucket]);
+		auto *copy = static_cast<char *>(palloc(bytes.size()));
+		std::memcpy(copy, bytes.data(), bytes.size());
+		change->bytes = copy;
+		change->length = static_cast<uint32>(bytes.size());
+		change->tid = deltas->slot->tts_tid;
+		MemoryContextSwitchTo(before);
+		return true;
+	}
+	return false;
+}
+
+void
+Sort(std::vector<Change> *changes) {
+	std::sort(changes->begin(), changes->end(),
+	          [](const Change &a, const Change &b) { return a.series != b.series ? a.series < b.series : a.bucket < b.bucket; });
+}
+
+// Source of a series: asked once for each.
+class SourceOfSeries {
+  public:
+	bool
+	IsIn(int64 series, const std::vector<int32> &sources) {
+		if (series != last_ || !known_) {
+			source_ = Call([&] { return FindSeries(series).source; });
+			last_ = series;
+			known_ = true;
+		}
+		for (const int32 source : sources) {
+			if (source == source_) {
+				return true;
+			}
+		}
+		return false;
+	}
+
+  private:
+	int64 last_ = 0;
+	int32 source_ = 0;
+	bool known_ = false;
+};
+
+class FillSink : public ReadingSink {
+  public:
+	explicit FillSink(Rollups *rollups)
+	    : rollups_(rollups), context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fill", ALLOCSET_DEFAULT_SIZES); })) {
+	}
+
+	int64
+	SeriesFor(const SeriesNames &names) override {
+		return SeriesOf(names);
+	}
+
+	void
+	Take(std::vector<Reading> *readings) override {
+		gathered_.insert(gathered_.end(), readings->begin(), readings->end());
+		readings->clear();
+		if (gathered_.size() >= kMostChanges) {
+			Apply();
+		}
+	}
+
+	void
+	Apply() {
+		std::vector<Change> changes;
+		ForEachSummary(&gathered_, [&](int64 series, TimestampTz bucket, std::string_view summary) {
+			auto *copy = static_cast<char *>(Call([&] { return MemoryContextAlloc(context_, summary.size()); }));
+			std::memcpy(copy, summary.data(), summary.size());
+			changes.push_back({series, bucket, copy, static_cast<uint32>(summary.size()), {}});
+		});
+		rollups_->Apply(changes);
+		gathered_.clear();
+		Call([&] { MemoryContextReset(context_); });
+	}
+
+  private:
+	Rollups *rollups_;
+	MemoryContext context_;
+	std::vector<Reading> gathered_;
+};
+
+// The rollups of a source that was attached: of what it holds by the snapshot. Its deltas of before are dropped, being counted.
+void
+Fill(const Source &source, Snapshot snapshot, Rollups *rollups) {
+	Call([&] { PushActiveSnapshot(snapshot); });
+	FillSink sink(rollups);
+	ScanSource(source, &sink);
+	sink.Apply();
+	Call([&] {
+		PopActiveSnapshot();
+		Relation relation = table_open(Oids().sources, RowExclusiveLock);
+		TupleTableSlot *slot = table_slot_create(relation, nullptr);
+		TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
+		ItemPointerData tid = source.tid;
+		if (table_tuple_fetch_row_version(relation, &tid, SnapshotSelf, slot)) {
+			slot_getallattrs(slot);
+			const auto natts = static_cast<Size>(RelationGetDescr(relation)->natts);
+			std::memcpy(row->tts_values, slot->tts_values, sizeof(Datum) * natts);
+			std::memcpy(row->tts_isnull, slot->tts_isnull, sizeof(bool) * natts);
+			row->tts_values[11] = BoolGetDatum(true); // filled
+			ExecStoreVirtualTuple(row);
+			bool needs_entries;
+			if (compat::UpdateRow(relation, &tid, row, SnapshotSelf, &needs_entries) == TM_Ok && needs_entries) {
+				InsertIndexEntries(relation, nullptr, row);
+			}
+		}
+		CacheInvalidateRelcache(relation);
+		ExecDropSingleTupleTableSlot(slot);
+		ExecDropSingleTupleTableSlot(row);
+		table_close(relation, NoLock);
+	});
+}
+
+int64
+MergeDeltas(Snapshot snapshot, const std::vector<int32> &filled, Rollups *rollups) {
+	DeltaScan deltas;
+	Call([&] {
+		deltas.heap = table_open(Oids().deltas, RowExclusiveLock);
+		deltas.scan = table_beginscan(deltas.heap, SnapshotSelf, 0, nullptr);
+		deltas.slot = table_slot_create(deltas.heap, nullptr);
+		deltas.context = AllocSetContextCreate(CurrentMemoryContext, "auren_events changes", ALLOCSET_DEFAULT_SIZES);
+	});
+	SourceOfSeries source;
+	int64 merged = 0;
+	std::vector<Change> changes;
+	std::vector<ItemPointerData> done;
+	for (bool more = true; more;) {
+		changes.clear();
+		done.clear();
+		Change change;
+		while (changes.size() < kMostChanges && (more = Call([&] { return NextDelta(&deltas, snapshot, &change); }))) {
+			done.push_back(change.tid);
+			if (filled.empty() || !source.IsIn(change.series, filled)) {
+				changes.push_back(change);
+			}
+		}
+		merged += static_cast<int64>(changes.size());
+		Sort(&changes);
+		rollups->Apply(changes);
+		Call([&] {
+			for (std::size_t i = 0; i < done.size(); i++) {
+				(void)DeleteRow(deltas.heap, &done[i], SnapshotSelf);
+			}
+			MemoryContextReset(deltas.context);
+			CHECK_FOR_INTERRUPTS();
+		});
+	}
+	Call([&] {
+		table_endscan(deltas.scan);
+		ExecDropSingleTupleTableSlot(deltas.slot);
+		table_close(deltas.heap, NoLock);
+		MemoryContextDelete(deltas.context);
+	});
+	return merged;
+}
+
+// Server side. A row for this run; those before the last few go.
+void
+WriteRun(TimestampTz began, const Refreshed &refreshed) {
+	constexpr int kRunsKept = 50;
+	Relation runs = table_open(Oids().refresh_runs, RowExclusiveLock);
+	Relation index = index_open(Oids().refresh_runs_finished, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(runs, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(runs, index, SnapshotSelf, 0);
+	index_rescan(scan, nullptr, 0, nullptr, 0);
+	for (int i = 1; index_getnext_slot(scan, BackwardScanDirection, slot); i++) {
+		if (i >= kRunsKept) {
+			(void)DeleteRow(runs, &slot->tts_tid, SnapshotSelf);
+		}
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	Interval duration;
+	std::memset(&duration, 0, sizeof duration);
+	const TimestampTz now = GetCurrentTimestamp();
+	duration.time = now - began;
+	const Datum values[4] = {TimestampTzGetDatum(now), IntervalPGetDatum(&duration), Int64GetDatum(refreshed.changes), Int64GetDatum(refreshed.buckets)};
+	const bool isnull[4] = {};
+	InsertRow(runs, values, isnull);
+	table_close(runs, NoLock);
+}
+
+} // namespace
+
+Refreshed
+Refresh() {
+	WriteReadings();
+	Refreshed refreshed = {};
+	const TimestampTz began = GetCurrentTimestamp();
+	Snapshot snapshot = Call([&]() -> Snapshot {
+		if (!TryLockRollups()) {
+			return nullptr;
+		}
+		// at READ COMMITTED a snapshot from behind the lock: what the last refresh did is seen
+		Snapshot taken = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetActiveSnapshot() : GetLatestSnapshot());
+		if (IsolationUsesXactSnapshot() && RefreshedSince(taken)) {
+			UnregisterSnapshot(taken);
+			return nullptr;
+		}
+		return taken;
+	});
+	if (snapshot == nullptr) {
+		refreshed.busy = true;
+		return refreshed;
+	}
+	Rollups rollups(snapshot);
+	std::vector<int32> filled;
+	const Sources sources = Call([&] { return ReadSources(snapshot); });
+	for (int i = 0; i < sources.count; i++) {
+		if (!sources.items[i].filled) {
+			Fill(sources.items[i], snapshot, &rollups);
+			filled.push_back(sources.items[i].id);
+		}
+	}
+	refreshed.changes = MergeDeltas(snapshot, filled, &rollups);
+	refreshed.buckets = rollups.buckets();
+	rollups.Close();
+	Call([&] {
+		WriteRun(began, refreshed);
+		UnregisterSnapshot(snapshot);
+	});
+	return refreshed;
+}
+
+void
+LockRollups() {
+	LOCKTAG tag;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kRefreshLockClass);
+	(void)LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void
+RebuildDaysAndHours() {
+	Snapshot snapshot = Call([] { return RegisterSnapshot(GetLatestSnapshot()); });
+	Rollups rollups(snapshot);
+	DeltaScan five;
+	Call([&] {
+		five.heap = table_open(Oids().rollups[kFive], AccessShareLock);
+		five.scan = table_beginscan(five.heap, SnapshotSelf, 0, nullptr);
+		five.slot = table_slot_create(five.heap, nullptr);
+		five.context = AllocSetContextCreate(CurrentMemoryContext, "auren_events rebuild", ALLOCSET_DEFAULT_SIZES);
+	});
+	std::vector<Change> changes;
+	for (bool more = true; more;) {
+		changes.clear();
+		Change change;
+		while (changes.size() < kMostChanges && (more = Call([&] { return NextDelta(&five, snapshot, &change); }))) {
+			changes.push_back(change);
+		}
+		Sort(&changes);
+		rollups.Apply(changes, kHourly);
+		Call([&] { MemoryContextReset(five.context); });
+	}
+	rollups.Close();
+	Call([&] {
+		table_endscan(five.scan);
+		ExecDropSingleTupleTableSlot(five.slot);
+		table_close(five.heap, NoLock);
+		UnregisterSnapshot(snapshot);
+	});
+}
+
+} // namespace auren::pg
