@@ -45,7 +45,7 @@ CREATE TABLE analytics.sources (
 	time_field    text        COLLATE "C",
 	tenant_field  text        COLLATE "C",
 	metrics       jsonb,
-	filled        boolean     NOT NULL,
+	filled        boolean,
 	attached_by   text        NOT NULL,
 	attached_at   timestamptz NOT NULL
 );
@@ -61,7 +61,7 @@ COMMENT ON COLUMN analytics.sources.value_field IS 'column of the value';
 COMMENT ON COLUMN analytics.sources.time_field IS 'column or field of the time; NULL or without a time in it: when the event was appended';
 COMMENT ON COLUMN analytics.sources.tenant_field IS 'column of the tenant, if any';
 COMMENT ON COLUMN analytics.sources.metrics IS 'of events: field of the data to metric';
-COMMENT ON COLUMN analytics.sources.filled IS 'whether the rollups hold what was there when it was attached; until the next refresh the views read the source itself';
+COMMENT ON COLUMN analytics.sources.filled IS 'whether the rollups hold its readings; false: until the next refresh the views read the source itself; NULL: it was detached, and the next refresh removes what is left of it';
 COMMENT ON COLUMN analytics.sources.attached_by IS 'role that attached it';
 COMMENT ON COLUMN analytics.sources.attached_at IS 'when';
 

@@ -22,9 +22,9 @@ CREATE AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) (
 COMMENT ON AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) IS
 'metrics of a bucket from the summaries of its parts (summary, series, start, minutes of the bucket; 0 for a day)';
 
-CREATE FUNCTION analytics.unfilled_sources() RETURNS integer[]
-	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_unfilled_sources';
-COMMENT ON FUNCTION analytics.unfilled_sources() IS 'sources whose readings the rollups do not hold yet';
+CREATE FUNCTION analytics.filled_sources() RETURNS integer[]
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_filled_sources';
+COMMENT ON FUNCTION analytics.filled_sources() IS 'sources whose readings the rollups hold';
 CREATE FUNCTION analytics.unfilled_readings()
 	RETURNS TABLE (tenant_id text, user_id text, device_type text, metric_type text, bucket timestamptz, summary bytea)
 	LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'auren_unfilled_readings';
@@ -34,7 +34,7 @@ CREATE VIEW analytics.tenant_series WITH (security_barrier) AS
 	SELECT tenant_id, user_id, device_type, metric_type, series_id
 	FROM analytics.series
 	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant())
-	  AND source_id OPERATOR(pg_catalog.<>) ALL ((SELECT analytics.unfilled_sources())::integer[])
+	  AND source_id OPERATOR(pg_catalog.=) ANY ((SELECT analytics.filled_sources())::integer[])
 	GROUP BY 1, 2, 3, 4, 5;
 COMMENT ON VIEW analytics.tenant_series IS 'series of this session''s tenant';
 

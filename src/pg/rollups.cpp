@@ -10,6 +10,7 @@
 #include "pg/buckets.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
+#include "pg/query.hpp"
 #include "pg/readings.hpp"
 #include "pg/series.hpp"
 #include "pg/sources.hpp"
@@ -84,6 +85,8 @@ class Rollups {
 			}
 			Call([] { CHECK_FOR_INTERRUPTS(); });
 		}
+		// what the next round finds was written by a command before it
+		Call([] { CommandCounterIncrement(); });
 	}
 
 	void
@@ -532,6 +535,31 @@ MergeDeltas(Snapshot snapshot, const std::vector<int32> &filled, Rollups *rollup
 	return merged;
 }
 
+// Server side. Deletes what a statement about a source's series says.
+void
+DeleteOf(int32 source, const char *sql) {
+	Oid types[1] = {INT4OID};
+	Datum values[1] = {Int32GetDatum(source)};
+	(void)ExecuteWaived(sql, 1, types, values, nullptr);
+}
+
+void
+Clear(const Source &source) {
+	Call([&] {
+		DeleteOf(source.id, "DELETE FROM analytics.rollup_5min r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.rollup_hourly r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.rollup_daily r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+	});
+}
+
+void
+ClearSeries(const Source &source) {
+	Call([&] {
+		DeleteOf(source.id, "DELETE FROM analytics.series WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+	});
+}
+
 // Server side. A row for this run; those before the last few go.
 void
 WriteRun(TimestampTz began, const Refreshed &refreshed) {
@@ -564,6 +592,7 @@ WriteRun(TimestampTz began, const Refreshed &refreshed) {
 Refreshed
 Refresh() {
 	WriteReadings();
+	Call([] { CommandCounterIncrement(); });
 	Refreshed refreshed = {};
 	const TimestampTz began = GetCurrentTimestamp();
 	Snapshot snapshot = Call([&]() -> Snapshot {
@@ -587,11 +616,20 @@ Refresh() {
 	const Sources sources = Call([&] { return ReadSources(snapshot); });
 	for (int i = 0; i < sources.count; i++) {
 		if (!sources.items[i].filled) {
-			Fill(sources.items[i], snapshot, &rollups);
+			// what is left of one that was detached, or of the last time that it was filled
+			Clear(sources.items[i]);
 			filled.push_back(sources.items[i].id);
+		}
+		if (sources.items[i].unfilled) {
+			Fill(sources.items[i], snapshot, &rollups);
 		}
 	}
 	refreshed.changes = MergeDeltas(snapshot, filled, &rollups);
+	for (int i = 0; i < sources.count; i++) {
+		if (!sources.items[i].filled && !sources.items[i].unfilled) {
+			ClearSeries(sources.items[i]);
+		}
+	}
 	refreshed.buckets = rollups.buckets();
 	rollups.Close();
 	Call([&] {

@@ -122,32 +122,6 @@ OptionalText(TupleTableSlot *slot, int column) {
 	return slot->tts_isnull[column] ? nullptr : TextDatumGetCString(slot->tts_values[column]);
 }
 
-// Server side. The owner's rights for a query on a table that the caller need not be allowed to read.
-struct AsOwner {
-	Oid user;
-	int context;
-	int guc_level;
-};
-
-AsOwner
-BecomeOwner(Oid relid) {
-	AsOwner before;
-	GetUserIdAndSecContext(&before.user, &before.context);
-	Relation relation = table_open(relid, AccessShareLock);
-	const Oid owner = relation->rd_rel->relowner;
-	table_close(relation, NoLock);
-	SetUserIdAndSecContext(owner, before.context | SECURITY_RESTRICTED_OPERATION);
-	before.guc_level = NewGUCNestLevel();
-	(void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	return before;
-}
-
-void
-BecomeAgain(const AsOwner &before) {
-	AtEOXact_GUC(false, before.guc_level);
-	SetUserIdAndSecContext(before.user, before.context);
-}
-
 Oid
 TypeOfColumn(Oid relid, const char *column) {
 	const AttrNumber attribute = get_attnum(relid, column);
@@ -186,6 +160,25 @@ TableName(Oid relid) {
 
 } // namespace
 
+AsOwner
+BecomeOwner(Oid relid) {
+	AsOwner before;
+	GetUserIdAndSecContext(&before.user, &before.context);
+	Relation relation = table_open(relid, AccessShareLock);
+	const Oid owner = relation->rd_rel->relowner;
+	table_close(relation, NoLock);
+	SetUserIdAndSecContext(owner, before.context | SECURITY_RESTRICTED_OPERATION);
+	before.guc_level = NewGUCNestLevel();
+	(void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return before;
+}
+
+void
+BecomeAgain(const AsOwner &before) {
+	AtEOXact_GUC(false, before.guc_level);
+	SetUserIdAndSecContext(before.user, before.context);
+}
+
 Sources
 ReadSources(Snapshot snapshot) {
 	Relation relation = table_open(Oids().sources, AccessShareLock);
@@ -211,7 +204,8 @@ ReadSources(Snapshot snapshot) {
 		source.time = OptionalText(slot, kColumnTimeField);
 		source.tenant_column = OptionalText(slot, kColumnTenantField);
 		source.metrics = slot->tts_isnull[kColumnMetrics] ? nullptr : DatumGetJsonbPCopy(slot->tts_values[kColumnMetrics]);
-		source.filled = DatumGetBool(slot->tts_values[kColumnFilled]);
+		source.filled = !slot->tts_isnull[kColumnFilled] && DatumGetBool(slot->tts_values[kColumnFilled]);
+		source.unfilled = !slot->tts_isnull[kColumnFilled] && !source.filled;
 		source.tid = slot->tts_tid;
 	}
 	ExecDropSingleTupleTableSlot(slot);

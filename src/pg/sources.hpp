@@ -22,7 +22,8 @@ struct Source {
 	const char *time;
 	const char *tenant_column;
 	Jsonb *metrics;
-	bool filled;
+	bool filled;   // the rollups hold it
+	bool unfilled; // not yet; neither: it was detached
 	ItemPointerData tid;
 };
 
@@ -61,6 +62,15 @@ bool ReadingOf(const ReadingColumns &columns, TupleDesc descriptor, HeapTuple ro
  * Records every row of a table, or of its partitions, as added or taken. The table is locked against writers. C++ side.
  */
 void RecordTable(Oid relid, char **arguments, int count, bool taken);
+
+// Takes the rights of a relation's owner, on whose behalf something of ours is done that the caller need not be allowed. Server side.
+struct AsOwner {
+	Oid user;
+	int context;
+	int guc_level;
+};
+AsOwner BecomeOwner(Oid relid);
+void BecomeAgain(const AsOwner &before);
 
 /*
  * What the readings of one series in [from, to) come to, counted anew in a table source by the snapshot that is active. Runs as

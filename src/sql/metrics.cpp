@@ -404,7 +404,7 @@ AUREN_FUNCTION(auren_unfilled_readings) {
 	sink.rows = Call([&] { return pg::BeginRows(fcinfo); });
 	const pg::Sources sources = Call([] { return pg::ReadSources(GetActiveSnapshot()); });
 	for (int i = 0; i < sources.count; i++) {
-		if (!sources.items[i].filled) {
+		if (sources.items[i].unfilled) {
 			pg::ScanSource(sources.items[i], &sink);
 		}
 	}
@@ -412,13 +412,13 @@ AUREN_FUNCTION(auren_unfilled_readings) {
 	return 0;
 }
 
-AUREN_FUNCTION(auren_unfilled_sources) {
+AUREN_FUNCTION(auren_filled_sources) {
 	return Call([] {
 		const pg::Sources sources = pg::ReadSources(GetActiveSnapshot());
 		auto *ids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(sources.count + 1)));
 		int count = 0;
 		for (int i = 0; i < sources.count; i++) {
-			if (!sources.items[i].filled) {
+			if (sources.items[i].filled) {
 				ids[count++] = Int32GetDatum(sources.items[i].id);
 			}
 		}
