@@ -335,6 +335,11 @@ Summary::Merge(const Summary &other) {
 }
 
 bool
+Summary::Nothing() const {
+	return nulls_ == 0 && !wide_ && added_.empty() && taken_.empty();
+}
+
+bool
 Summary::Empty() const {
 	if (nulls_ != 0) {
 		return false;

@@ -49,7 +49,9 @@ class Summary {
 	void TakeNull();
 	void Merge(const Summary &other);
 
-	// Nothing was added or taken, on balance.
+	// Of a part: it changes nothing. (One that took as many as it added may well change their sum.)
+	bool Nothing() const;
+	// Of a whole bucket: no reading is left.
 	bool Empty() const;
 	/*
 	 * For the summary of a whole bucket, with everything added and taken that there is: forgets what the values taken mean for

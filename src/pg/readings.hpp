@@ -63,7 +63,7 @@ ForEachSummary(std::vector<Reading> *readings, F &&fn) {
 					reading.taken ? summary.Take(reading.value) : summary.Add(reading.value);
 				}
 			}
-			if (!summary.Empty()) {
+			if (!summary.Nothing()) {
 				const std::string bytes = summary.Bytes();
 				fn(first.series, first.bucket, std::string_view(bytes));
 			}

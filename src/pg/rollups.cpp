@@ -184,9 +184,11 @@ class Rollups {
 		MemoryContext before = nullptr;
 		const int64 series = first->series;
 		const bool found = Call([&] {
+			// where the access method keeps what it needs for the whole scan
+			const bool there = Find(rollup, level, series, bucket);
 			MemoryContextReset(context_);
 			before = MemoryContextSwitchTo(context_);
-			return Find(rollup, level, series, bucket);
+			return there;
 		});
 		if (!found && end == first + 1 && first->length == Summary::kOneValueBytes) {
 			// one value that was added, as most of them are

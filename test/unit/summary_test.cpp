@@ -119,6 +119,20 @@ TEST(Summary, TakenBeforeAdded) {
 	EXPECT_EQ(*bucket.Least(), 7);
 }
 
+TEST(Summary, APartThatTookAsManyAsItAddedIsNotNothing) {
+	Summary change;
+	Summary bucket;
+	for (int i = 0; i < 20; i++) {
+		change.Take(1000000);
+		change.Add(1000001 + i / 100.0);
+		bucket.Add(1000000);
+	}
+	EXPECT_FALSE(change.Nothing());
+	bucket.Merge(Summary::FromBytes(change.Bytes()));
+	EXPECT_NEAR(*bucket.Average(), 1000001.095, 1e-9);
+	EXPECT_TRUE(Summary().Nothing());
+}
+
 TEST(Summary, WhatIsBeyondTheRangeIsUnsure) {
 	Summary s;
 	for (int i = 0; i < 100; i++) {
