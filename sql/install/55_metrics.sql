@@ -100,36 +100,53 @@ COMMENT ON COLUMN analytics.deltas.series_id IS 'series';
 COMMENT ON COLUMN analytics.deltas.bucket IS 'start of the five minutes';
 COMMENT ON COLUMN analytics.deltas.summary IS 'what was added and taken';
 
+-- The key begins with some days, a period, so that new readings touch only the part of the index that is theirs, however long the
+-- history is. Who reads a series asks for it in each period that there is.
 CREATE TABLE analytics.rollup_5min (
+	period    integer     NOT NULL,
 	series_id bigint      NOT NULL,
 	bucket    timestamptz NOT NULL,
 	summary   bytea       NOT NULL,
-	CONSTRAINT rollup_5min_pkey PRIMARY KEY (series_id, bucket)
+	CONSTRAINT rollup_5min_pkey PRIMARY KEY (period, series_id, bucket)
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE analytics.rollup_5min IS 'merged readings by five minutes';
+COMMENT ON COLUMN analytics.rollup_5min.period IS 'days that it falls into';
 COMMENT ON COLUMN analytics.rollup_5min.series_id IS 'series';
 COMMENT ON COLUMN analytics.rollup_5min.bucket IS 'start';
 COMMENT ON COLUMN analytics.rollup_5min.summary IS 'summary of the readings';
 CREATE TABLE analytics.rollup_hourly (
+	period    integer     NOT NULL,
 	series_id bigint      NOT NULL,
 	bucket    timestamptz NOT NULL,
 	summary   bytea       NOT NULL,
-	CONSTRAINT rollup_hourly_pkey PRIMARY KEY (series_id, bucket)
+	CONSTRAINT rollup_hourly_pkey PRIMARY KEY (period, series_id, bucket)
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE analytics.rollup_hourly IS 'merged readings by hour';
+COMMENT ON COLUMN analytics.rollup_hourly.period IS 'days that it falls into';
 COMMENT ON COLUMN analytics.rollup_hourly.series_id IS 'series';
 COMMENT ON COLUMN analytics.rollup_hourly.bucket IS 'start';
 COMMENT ON COLUMN analytics.rollup_hourly.summary IS 'summary of the readings';
 CREATE TABLE analytics.rollup_daily (
+	period    integer     NOT NULL,
 	series_id bigint NOT NULL,
 	day       date   NOT NULL,
 	summary   bytea  NOT NULL,
-	CONSTRAINT rollup_daily_pkey PRIMARY KEY (series_id, day)
+	CONSTRAINT rollup_daily_pkey PRIMARY KEY (period, series_id, day)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE analytics.rollup_daily IS 'merged readings by day';
+COMMENT ON COLUMN analytics.rollup_daily.period IS 'days that it falls into';
 COMMENT ON COLUMN analytics.rollup_daily.series_id IS 'series';
 COMMENT ON COLUMN analytics.rollup_daily.day IS 'day';
 COMMENT ON COLUMN analytics.rollup_daily.summary IS 'summary of the readings';
+
+CREATE TABLE analytics.rollup_periods (
+	level  integer NOT NULL,
+	period integer NOT NULL,
+	CONSTRAINT rollup_periods_pkey PRIMARY KEY (level, period)
+);
+COMMENT ON TABLE analytics.rollup_periods IS 'periods in which the rollups have rows';
+COMMENT ON COLUMN analytics.rollup_periods.level IS '0: five minutes, 1: hours, 2: days';
+COMMENT ON COLUMN analytics.rollup_periods.period IS 'number of the period: days since 2000-01-01, divided by 1, 4 and 32';
 
 CREATE TABLE analytics.metric_settings (
 	time_zone text NOT NULL

@@ -49,7 +49,8 @@ CREATE VIEW analytics.user_metrics_daily AS
 		FROM (
 			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, b.day, b.summary, s.series_id, b.part
 			FROM analytics.tenant_series s
-			JOIN (SELECT series_id, day, NULL::timestamptz AS part, summary FROM analytics.rollup_daily
+			JOIN (SELECT r.series_id, r.day, NULL::timestamptz AS part, r.summary FROM analytics.rollup_periods p
+			      JOIN analytics.rollup_daily r ON r.period OPERATOR(pg_catalog.=) p.period WHERE p.level OPERATOR(pg_catalog.=) 2
 			      UNION ALL
 			      SELECT series_id, (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, bucket, summary
 			      FROM analytics.deltas) b ON b.series_id OPERATOR(pg_catalog.=) s.series_id
@@ -72,7 +73,8 @@ CREATE VIEW analytics.user_metrics_hourly AS
 		FROM (
 			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, b.bucket, b.summary, s.series_id
 			FROM analytics.tenant_series s
-			JOIN (SELECT series_id, bucket, summary FROM analytics.rollup_hourly
+			JOIN (SELECT r.series_id, r.bucket, r.summary FROM analytics.rollup_periods p
+			      JOIN analytics.rollup_hourly r ON r.period OPERATOR(pg_catalog.=) p.period WHERE p.level OPERATOR(pg_catalog.=) 1
 			      UNION ALL
 			      SELECT series_id, pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), summary
 			      FROM analytics.deltas) b ON b.series_id OPERATOR(pg_catalog.=) s.series_id
@@ -94,7 +96,8 @@ CREATE VIEW analytics.user_metrics_5min AS
 		FROM (
 			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, b.bucket, b.summary, s.series_id
 			FROM analytics.tenant_series s
-			JOIN (SELECT series_id, bucket, summary FROM analytics.rollup_5min
+			JOIN (SELECT r.series_id, r.bucket, r.summary FROM analytics.rollup_periods p
+			      JOIN analytics.rollup_5min r ON r.period OPERATOR(pg_catalog.=) p.period WHERE p.level OPERATOR(pg_catalog.=) 0
 			      UNION ALL
 			      SELECT series_id, bucket, summary FROM analytics.deltas) b ON b.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL

@@ -26,6 +26,7 @@ SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_hourly',
 	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
 SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_daily',
 	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
+SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_periods', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.metric_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.retention', '');
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,11 @@ namespace {
 
 enum Level : int { kFive, kHourly, kDaily, kLevels };
 constexpr const char *kLevelNames[kLevels] = {"5min", "hourly", "daily"};
-enum RollupColumn : int { kSeries, kBucket, kSummary, kRollupColumns };
+enum RollupColumn : int { kPeriod, kSeries, kBucket, kSummary, kRollupColumns };
+enum DeltaColumn : int { kDeltaSeries, kDeltaBucket, kDeltaSummary };
+
+// Days of a period, as a power of two: the more buckets a day has, the fewer.
+constexpr int kPeriodShift[kLevels] = {0, 2, 5};
 
 // In the last field of the tag, beside kPositionLockClass.
 constexpr uint16 kRefreshLockClass = 0xA0E3;
@@ -61,6 +66,7 @@ class Rollups {
   public:
 	explicit Rollups(Snapshot snapshot) : snapshot_(snapshot) {
 		Call([this] { Open(); });
+		ReadPeriods();
 	}
 
 	int64
@@ -105,6 +111,13 @@ class Rollups {
 	}
 
   private:
+	// Behind the days of the calendar there are those of infinite times.
+	static int32
+	PeriodOf(int level, int64 bucket) {
+		const DateADT day = level == kDaily ? static_cast<DateADT>(bucket) : DayOf(bucket, nullptr);
+		return day >> kPeriodShift[level];
+	}
+
 	// A day as a number, a time as it is.
 	int64
 	BucketOf(int level, TimestampTz five_minutes) {
@@ -131,7 +144,7 @@ class Rollups {
 			rollup.plain = list_length(indexes) == 1;
 			list_free(indexes);
 			// only refreshes write here, one at a time: the newest version is the one
-			rollup.scan = compat::BeginIndexScan(rollup.heap, rollup.key, SnapshotSelf, 2);
+			rollup.scan = compat::BeginIndexScan(rollup.heap, rollup.key, SnapshotSelf, 3);
 			rollup.found = table_slot_create(rollup.heap, nullptr);
 			rollup.row = MakeSingleTupleTableSlot(RelationGetDescr(rollup.heap), &TTSOpsVirtual);
 		}
@@ -162,10 +175,11 @@ class Rollups {
 	// Server side.
 	bool
 	Find(Rollup *rollup, int level, int64 series, int64 bucket) {
-		ScanKeyData keys[2];
-		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
-		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, BucketDatum(level, bucket));
-		index_rescan(rollup->scan, keys, 2, nullptr, 0);
+		ScanKeyData keys[3];
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(PeriodOf(level, bucket)));
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
+		ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, BucketDatum(level, bucket));
+		index_rescan(rollup->scan, keys, 3, nullptr, 0);
 		const bool found = index_getnext_slot(rollup->scan, ForwardScanDirection, rollup->found);
 		if (found) {
 			slot_getallattrs(rollup->found);
@@ -223,11 +237,15 @@ class Rollups {
 
 	void
 	Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_view bytes, bool update) {
+		if (!update) {
+			KnowPeriod(level, bucket);
+		}
 		Call([&] {
 			auto *summary = static_cast<bytea *>(palloc(VARHDRSZ + bytes.size()));
 			SET_VARSIZE(summary, VARHDRSZ + bytes.size());
 			std::memcpy(VARDATA(summary), bytes.data(), bytes.size());
 			TupleTableSlot *row = ExecClearTuple(rollup->row);
+			row->tts_values[kPeriod] = Int32GetDatum(PeriodOf(level, bucket));
 			row->tts_values[kSeries] = Int64GetDatum(series);
 			row->tts_values[kBucket] = BucketDatum(level, bucket);
 			row->tts_values[kSummary] = PointerGetDatum(summary);
@@ -295,32 +313,84 @@ class Rollups {
 	Summary
 	FromFiveMinutes(int64 series, TimestampTz from, TimestampTz to) {
 		Rollup *rollup = &rollups_[kFive];
-		IndexScanDesc scan = nullptr;
-		TupleTableSlot *slot = nullptr;
-		Call([&] {
-			ScanKeyData keys[3];
-			ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
-			ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE, TimestampTzGetDatum(from));
-			ScanKeyInit(&keys[2], 2, from == to ? BTLessEqualStrategyNumber : BTLessStrategyNumber, from == to ? F_TIMESTAMPTZ_LE : F_TIMESTAMPTZ_LT,
-			            TimestampTzGetDatum(to));
-			scan = compat::BeginIndexScan(rollup->heap, rollup->key, SnapshotSelf, 3);
-			slot = table_slot_create(rollup->heap, nullptr);
-			index_rescan(scan, keys, 3, nullptr, 0);
-		});
 		Summary whole;
-		while (Call([&] { return index_getnext_slot(scan, ForwardScanDirection, slot); })) {
-			whole.Merge(Summary::FromBytes(Call([&] {
-				slot_getallattrs(slot);
-				return BytesOf(slot->tts_values[kSummary]);
-			})));
+		for (int64 period = PeriodOf(kFive, from); period <= PeriodOf(kFive, from == to ? to : to - 1); period++) {
+			Call([&] {
+				ScanKeyData keys[4];
+				ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(static_cast<int32>(period)));
+				ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
+				ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE, TimestampTzGetDatum(from));
+				ScanKeyInit(&keys[3], 3, from == to ? BTLessEqualStrategyNumber : BTLessStrategyNumber, from == to ? F_TIMESTAMPTZ_LE : F_TIMESTAMPTZ_LT,
+				            TimestampTzGetDatum(to));
+				part_scan_ = compat::BeginIndexScan(rollup->heap, rollup->key, SnapshotSelf, 4);
+				part_ = table_slot_create(rollup->heap, nullptr);
+				index_rescan(part_scan_, keys, 4, nullptr, 0);
+			});
+			while (Call([&] { return index_getnext_slot(part_scan_, ForwardScanDirection, part_); })) {
+				whole.Merge(Summary::FromBytes(Call([&] {
+					slot_getallattrs(part_);
+					return BytesOf(part_->tts_values[kSummary]);
+				})));
+			}
+			Call([&] {
+				index_endscan(part_scan_);
+				ExecDropSingleTupleTableSlot(part_);
+			});
 		}
-		Call([&] {
-			index_endscan(scan);
-			ExecDropSingleTupleTableSlot(slot);
-		});
 		return whole;
 	}
 
+	// Writes down that there are rows in a period.
+	void
+	KnowPeriod(int level, int64 bucket) {
+		const int32 period = PeriodOf(level, bucket);
+		if (level == last_level_ && period == last_period_) {
+			return;
+		}
+		if (periods_.insert({level, period}).second) {
+			Call([&] {
+				Relation heap = table_open(Oids().rollup_periods, RowExclusiveLock);
+				const Datum values[2] = {Int32GetDatum(level), Int32GetDatum(period)};
+				const bool isnull[2] = {};
+				InsertRow(heap, values, isnull);
+				table_close(heap, NoLock);
+			});
+		}
+		last_level_ = level;
+		last_period_ = period;
+	}
+
+	void
+	ReadPeriods() {
+		Relation heap = nullptr;
+		TableScanDesc scan = nullptr;
+		TupleTableSlot *slot = nullptr;
+		Call([&] {
+			heap = table_open(Oids().rollup_periods, AccessShareLock);
+			scan = table_beginscan(heap, SnapshotSelf, 0, nullptr);
+			slot = table_slot_create(heap, nullptr);
+		});
+		while (Call([&] {
+			const bool more = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+			if (more) {
+				slot_getallattrs(slot);
+			}
+			return more;
+		})) {
+			periods_.insert({DatumGetInt32(slot->tts_values[0]), DatumGetInt32(slot->tts_values[1])});
+		}
+		Call([&] {
+			ExecDropSingleTupleTableSlot(slot);
+			table_endscan(scan);
+			table_close(heap, NoLock);
+		});
+	}
+
+	std::set<std::pair<int, int32>> periods_;
+	int last_level_ = -1;
+	int32 last_period_ = 0;
+	IndexScanDesc part_scan_ = nullptr;
+	TupleTableSlot *part_ = nullptr;
 	Snapshot snapshot_;
 	pg_tz *zone_ = nullptr;
 	TimestampTz dropped_before_[kLevels];
@@ -360,6 +430,7 @@ RefreshedSince(Snapshot snapshot) {
  * SERIALIZABLE: to move a delta is no use of what it says. Server side.
  */
 struct DeltaScan {
+	int first; // column of the series
 	Relation heap;
 	TableScanDesc scan;
 	TupleTableSlot *slot;
@@ -379,9 +450,9 @@ NextDelta(DeltaScan *deltas, Snapshot snapshot, Change *change) {
 		}
 		slot_getallattrs(deltas->slot);
 		MemoryContext before = MemoryContextSwitchTo(deltas->context);
-		const std::string_view bytes = BytesOf(deltas->slot->tts_values[kSummary]);
-		change->series = DatumGetInt64(deltas->slot->tts_values[kSeries]);
-		change->bucket = DatumGetTimestampTz(deltas->slot->tts_values[kBucket]);
+		const std::string_view bytes = BytesOf(deltas->slot->tts_values[deltas->first + kDeltaSummary]);
+		change->series = DatumGetInt64(deltas->slot->tts_values[deltas->first + kDeltaSeries]);
+		change->bucket = DatumGetTimestampTz(deltas->slot->tts_values[deltas->first + kDeltaBucket]);
 		auto *copy = static_cast<char *>(palloc(bytes.size()));
 		std::memcpy(copy, bytes.data(), bytes.size());
 		change->bytes = copy;
@@ -498,6 +569,7 @@ int64
 MergeDeltas(Snapshot snapshot, const std::vector<int32> &filled, Rollups *rollups) {
 	DeltaScan deltas;
 	Call([&] {
+		deltas.first = 0;
 		deltas.heap = table_open(Oids().deltas, RowExclusiveLock);
 		deltas.scan = table_beginscan(deltas.heap, SnapshotSelf, 0, nullptr);
 		deltas.slot = table_slot_create(deltas.heap, nullptr);
@@ -654,6 +726,7 @@ RebuildDaysAndHours() {
 	Rollups rollups(snapshot);
 	DeltaScan five;
 	Call([&] {
+		five.first = kSeries;
 		five.heap = table_open(Oids().rollups[kFive], AccessShareLock);
 		five.scan = table_beginscan(five.heap, SnapshotSelf, 0, nullptr);
 		five.slot = table_slot_create(five.heap, nullptr);

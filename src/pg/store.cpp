@@ -268,6 +268,7 @@ Oids() {
 		fresh.rollup_keys[0] = RelationNamed(analytics, "rollup_5min_pkey");
 		fresh.rollup_keys[1] = RelationNamed(analytics, "rollup_hourly_pkey");
 		fresh.rollup_keys[2] = RelationNamed(analytics, "rollup_daily_pkey");
+		fresh.rollup_periods = RelationNamed(analytics, "rollup_periods");
 		fresh.metric_settings = RelationNamed(analytics, "metric_settings");
 		fresh.retention = RelationNamed(analytics, "retention");
 		fresh.refresh_runs = RelationNamed(analytics, "refresh_runs");

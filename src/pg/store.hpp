@@ -51,6 +51,7 @@ struct StoreOids {
 	Oid deltas;
 	Oid rollups[3]; // five minutes, hours, days
 	Oid rollup_keys[3];
+	Oid rollup_periods;
 	Oid metric_settings;
 	Oid retention;
 	Oid refresh_runs;
