@@ -14,6 +14,7 @@ import suite_feed
 import suite_held
 import suite_indexes
 import suite_instructions
+import suite_metrics
 import suite_months
 import suite_replay
 import suite_state
@@ -30,8 +31,9 @@ SUITES = {
     "replay": suite_replay.replay,
     "state": suite_state.state,
     "feed": suite_feed.feed,
+    "metrics": suite_metrics.metrics,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "metrics"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15

@@ -87,12 +87,13 @@ COMMENT ON COLUMN analytics.series.user_id IS 'user';
 COMMENT ON COLUMN analytics.series.device_type IS 'device';
 COMMENT ON COLUMN analytics.series.metric_type IS 'metric';
 
--- Inserted, never updated: writers wait for nobody, and a held snapshot costs them nothing.
+-- Inserted, never updated: writers wait for nobody, and a held snapshot costs them nothing. Not truncated: of a table without pages the
+-- planner would remember that reading all of it is cheapest, and plans outlive its emptiness.
 CREATE TABLE analytics.deltas (
 	series_id bigint      NOT NULL,
 	bucket    timestamptz NOT NULL,
 	summary   bytea       NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
+) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
 CREATE INDEX deltas_series ON analytics.deltas (series_id, bucket);
 COMMENT ON TABLE analytics.deltas IS 'readings added and taken that no refresh has merged yet, by five minutes';
 COMMENT ON INDEX analytics.deltas_series IS 'finds what is pending of a series';

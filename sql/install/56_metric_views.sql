@@ -47,13 +47,13 @@ CREATE VIEW analytics.user_metrics_daily AS
 		SELECT tenant_id, user_id, device_type, metric_type, day,
 		       analytics.metric_values(summary, series_id, part, 0) AS m
 		FROM (
-			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, b.day, b.summary, s.series_id, b.part
-			FROM analytics.tenant_series s
-			JOIN (SELECT r.series_id, r.day, NULL::timestamptz AS part, r.summary FROM analytics.rollup_periods p
-			      JOIN analytics.rollup_daily r ON r.period OPERATOR(pg_catalog.=) p.period WHERE p.level OPERATOR(pg_catalog.=) 2
-			      UNION ALL
-			      SELECT series_id, (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, bucket, summary
-			      FROM analytics.deltas) b ON b.series_id OPERATOR(pg_catalog.=) s.series_id
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.day, r.summary, s.series_id, NULL::timestamptz AS part
+			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_daily r
+			WHERE p.level OPERATOR(pg_catalog.=) 2 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, (d.bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, d.summary, s.series_id, d.bucket
+			FROM analytics.tenant_series s, analytics.deltas d
+			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type,
 			       (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, summary, NULL, bucket
@@ -71,13 +71,13 @@ CREATE VIEW analytics.user_metrics_hourly AS
 		SELECT tenant_id, user_id, device_type, metric_type, bucket,
 		       analytics.metric_values(summary, series_id, bucket, 60) AS m
 		FROM (
-			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, b.bucket, b.summary, s.series_id
-			FROM analytics.tenant_series s
-			JOIN (SELECT r.series_id, r.bucket, r.summary FROM analytics.rollup_periods p
-			      JOIN analytics.rollup_hourly r ON r.period OPERATOR(pg_catalog.=) p.period WHERE p.level OPERATOR(pg_catalog.=) 1
-			      UNION ALL
-			      SELECT series_id, pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), summary
-			      FROM analytics.deltas) b ON b.series_id OPERATOR(pg_catalog.=) s.series_id
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.bucket, r.summary, s.series_id
+			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_hourly r
+			WHERE p.level OPERATOR(pg_catalog.=) 1 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, pg_catalog.date_trunc('hour', d.bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), d.summary, s.series_id
+			FROM analytics.tenant_series s, analytics.deltas d
+			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type,
 			       pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), summary, NULL
@@ -94,12 +94,13 @@ CREATE VIEW analytics.user_metrics_5min AS
 		SELECT tenant_id, user_id, device_type, metric_type, bucket,
 		       analytics.metric_values(summary, series_id, bucket, 5) AS m
 		FROM (
-			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, b.bucket, b.summary, s.series_id
-			FROM analytics.tenant_series s
-			JOIN (SELECT r.series_id, r.bucket, r.summary FROM analytics.rollup_periods p
-			      JOIN analytics.rollup_5min r ON r.period OPERATOR(pg_catalog.=) p.period WHERE p.level OPERATOR(pg_catalog.=) 0
-			      UNION ALL
-			      SELECT series_id, bucket, summary FROM analytics.deltas) b ON b.series_id OPERATOR(pg_catalog.=) s.series_id
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.bucket, r.summary, s.series_id
+			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_5min r
+			WHERE p.level OPERATOR(pg_catalog.=) 0 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, d.bucket, d.summary, s.series_id
+			FROM analytics.tenant_series s, analytics.deltas d
+			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type, bucket, summary, NULL FROM analytics.unfilled_readings()) r
 		WHERE bucket OPERATOR(pg_catalog.>=) COALESCE((SELECT dropped_before FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) '5min'), '-infinity')

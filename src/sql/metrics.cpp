@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "core/summary.hpp"
 #include "pg/buckets.hpp"
+#include "pg/compat.hpp"
 #include "pg/entry.hpp"
 #include "pg/readings.hpp"
 #include "pg/rollups.hpp"
@@ -68,6 +69,19 @@ SameReading(const pg::Reading &a, const pg::Reading &b) {
 	return a.series == b.series && a.bucket == b.bucket && a.null == b.null && std::memcmp(&a.value, &b.value, sizeof a.value) == 0;
 }
 
+struct CommandAsked {
+	LocalTransactionId transaction;
+	CommandId command;
+	Oid user;
+
+	bool
+	operator==(const CommandAsked &other) const {
+		return transaction == other.transaction && command == other.command && user == other.user;
+	}
+};
+CommandAsked last_asked = {InvalidLocalTransactionId, 0, InvalidOid};
+std::string last_written;
+
 /*
  * The table's column of the tenant decides whose reading it is, and who is bound to tenants cannot name another there. C++ side.
  */
@@ -76,17 +90,25 @@ RequireTenant(const pg::ReadingColumns &columns, TupleDesc descriptor, HeapTuple
 	if (columns.tenant == 0 || columns.types[5] != TEXTOID) {
 		return;
 	}
-	const pg::Tenant tenant = pg::CurrentTenant();
-	const bool same = Call([&] {
+	const std::string_view written = Call([&]() -> std::string_view {
 		bool isnull;
 		const Datum value = heap_getattr(row, columns.tenant, descriptor, &isnull);
-		return !isnull && pg::TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(value))) == tenant.id;
+		return isnull ? std::string_view() : pg::TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(value)));
 	});
+	// The rows of a command mostly have one tenant, which is asked for once.
+	const CommandAsked now = {pg::compat::CurrentLocalTransaction(), GetCurrentCommandId(false), GetUserId()};
+	if (now == last_asked && written == last_written) {
+		return;
+	}
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const bool same = written == tenant.id;
 	if (!same && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetUserId()))) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, "this role may not write readings of another tenant",
 		                  "The reading's tenant is not the one that app.tenant_id names, and the role is bound to tenants.",
 		                  "Leave tenant_id to its default.");
 	}
+	last_asked = now;
+	last_written = written;
 }
 
 void
