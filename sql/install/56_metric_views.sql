@@ -12,13 +12,13 @@ CREATE TYPE analytics.metrics AS (
 COMMENT ON TYPE analytics.metrics IS 'what a summary of readings says';
 
 CREATE FUNCTION analytics.add_summary(internal, bytea, bigint, timestamptz, integer) RETURNS internal
-	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_add_summary';
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_add_summary';
 COMMENT ON FUNCTION analytics.add_summary(internal, bytea, bigint, timestamptz, integer) IS 'transition of analytics.metric_values';
 CREATE FUNCTION analytics.summary_metrics(internal) RETURNS analytics.metrics
-	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_summary_metrics';
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_summary_metrics';
 COMMENT ON FUNCTION analytics.summary_metrics(internal) IS 'final function of analytics.metric_values';
 CREATE AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) (
-	SFUNC = analytics.add_summary, STYPE = internal, FINALFUNC = analytics.summary_metrics, PARALLEL = SAFE);
+	SFUNC = analytics.add_summary, STYPE = internal, FINALFUNC = analytics.summary_metrics, PARALLEL = RESTRICTED);
 COMMENT ON AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) IS
 'metrics of a bucket from the summaries of its parts (summary, series, start, minutes of the bucket; 0 for a day)';
 

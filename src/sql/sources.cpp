@@ -359,6 +359,24 @@ RelationOf(const RangeVar *name) {
 	return Call([&] { return RangeVarGetRelid(name, NoLock, true); });
 }
 
+// A column that a source is read by keeps its name and can still be read: else the next write would find out.
+void
+RequireColumns(const RangeVar *table) {
+	const Oid relid = table == nullptr ? InvalidOid : RelationOf(table);
+	if (!OidIsValid(relid)) {
+		return;
+	}
+	Call([&] {
+		const TriggerArguments arguments = ArgumentsOf(relid);
+		if (arguments.count > 0) {
+			Relation relation = table_open(relid, AccessShareLock);
+			pg::ReadingColumns found;
+			pg::FindColumns(&found, RelationGetDescr(relation), RelationGetRelationName(relation), arguments.values, arguments.count, CurrentMemoryContext);
+			table_close(relation, NoLock);
+		}
+	});
+}
+
 void
 FollowAlter(const AlterTableStmt *statement) {
 	const Oid parent = RelationOf(statement->relation);
@@ -470,7 +488,10 @@ AUREN_FUNCTION(auren_follow_tables) {
 	const Node *statement = data->parsetree;
 	if (std::strcmp(data->event, "sql_drop") == 0) {
 		EndSourcesWithoutTable(!IsA(statement, DropStmt) || reinterpret_cast<const DropStmt *>(statement)->removeType != OBJECT_TABLE);
+	} else if (IsA(statement, RenameStmt)) {
+		RequireColumns(reinterpret_cast<const RenameStmt *>(statement)->relation);
 	} else if (IsA(statement, AlterTableStmt)) {
+		RequireColumns(reinterpret_cast<const AlterTableStmt *>(statement)->relation);
 		FollowAlter(reinterpret_cast<const AlterTableStmt *>(statement));
 	} else if (IsA(statement, CreateStmt)) {
 		FollowCreate(reinterpret_cast<const CreateStmt *>(statement));
