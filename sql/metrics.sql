@@ -29,7 +29,7 @@ INSERT INTO biometric.biometric_events (user_id, device_type, metric_type, value
 	('a', 'w', 'm', 1, '2026-01-01'), ('a', 'w', 'm', NULL, '2026-01-01'), ('a', NULL, 'm', 'NaN', '2026-01-01'), ('a', NULL, 'm', 2, '2026-01-01'),
 	('b', 'w', 'm', 'Infinity', '2026-01-01'), ('b', 'w', 'm', '-Infinity', '2026-01-01'), ('c', 'w', 'm', NULL, '2026-01-01'), ('d', 'w', 'm', 5, 'infinity'), ('d', 'w', 'm', 6, '-infinity');
 SELECT * FROM t.days;
-SELECT analytics.refresh_user_metrics();
+SELECT analytics.refresh_user_metrics() > 0 AS merged;
 SELECT * FROM t.days;
 UPDATE biometric.biometric_events SET value = 3 WHERE value = 'NaN';
 DELETE FROM biometric.biometric_events WHERE value = 'Infinity' OR "timestamp" = 'infinity';

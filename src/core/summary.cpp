@@ -514,7 +514,7 @@ Summary::Quantile(double fraction) const {
 	if (values() <= 0) {
 		return std::nullopt;
 	}
-	auto rank = static_cast<std::int64_t>(std::floor(fraction * static_cast<double>(values() - 1)));
+	auto rank = std::max<std::int64_t>(static_cast<std::int64_t>(std::ceil(fraction * static_cast<double>(values()))) - 1, 0);
 	if (!wide_) {
 		std::vector<double> sorted = added_;
 		std::sort(sorted.begin(), sorted.end(), SqlLess);

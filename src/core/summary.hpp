@@ -68,7 +68,7 @@ class Summary {
 	std::optional<double> Greatest() const;
 	// of the sample; none for less than two values
 	std::optional<double> Deviation() const;
-	// the value of rank floor(fraction * (n - 1)) in SQL's order, NaN last
+	// as percentile_disc gives it: the first value, NaN last, up to which there is that fraction of all
 	std::optional<double> Quantile(double fraction) const;
 
 	// The bytes of a summary are the same on every machine.

@@ -247,7 +247,8 @@ TEST(Summary, QuantilesAreWithinTheirError) {
 		s.Merge(part);
 		std::sort(values.begin(), values.end());
 		for (const double fraction : {0.0, 0.01, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0}) {
-			const double exact = values[static_cast<std::size_t>(fraction * static_cast<double>(values.size() - 1))];
+			const double rank = std::max(std::ceil(fraction * static_cast<double>(values.size())) - 1, 0.0);
+			const double exact = values[static_cast<std::size_t>(rank)];
 			EXPECT_NEAR(*s.Quantile(fraction), exact, std::fabs(exact) * Summary::kSketchError * (1 + 1e-9)) << fraction;
 		}
 	}
