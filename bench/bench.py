@@ -14,6 +14,7 @@ import suite_feed
 import suite_held
 import suite_indexes
 import suite_instructions
+import suite_metrics
 import suite_months
 import suite_notify
 import suite_replay
@@ -32,8 +33,9 @@ SUITES = {
     "state": suite_state.state,
     "feed": suite_feed.feed,
     "notify": suite_notify.notify,
+    "metrics": suite_metrics.metrics,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed", "notify"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "notify", "metrics"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15

@@ -176,6 +176,17 @@ find_postgres() {
 	id "$SERVER_USER" >/dev/null 2>&1 || die "there is no user $SERVER_USER to run servers as; set AUREN_SERVER_USER"
 }
 
+# pg_cron for the PostgreSQL that was chosen. One that the caller brought may have it or not; the test says so.
+ensure_cron() {
+	local package=postgresql-$PG_MAJOR-cron
+	[ "$PG_CONFIG" = "/usr/lib/postgresql/$PG_MAJOR/bin/pg_config" ] || return 0
+	[ -z "$(package_version "$package")" ] || return 0
+	command -v apt-get >/dev/null || return 0
+	as_root apt-get update -q </dev/null >/dev/null 2>&1 || true
+	step packages "installing $package"
+	apt_install "$package"
+}
+
 pg_version() {
 	"$PG_CONFIG" --version | awk '{print $2}'
 }

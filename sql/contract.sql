@@ -3,6 +3,9 @@
 SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid) AS function,
        provolatile AS volatile, proparallel AS parallel, proisstrict AS strict
 FROM pg_proc p WHERE pronamespace = 'events'::regnamespace ORDER BY proname COLLATE "C";
+SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid) AS function,
+       provolatile AS volatile, proparallel AS parallel, proisstrict AS strict
+FROM pg_proc p WHERE pronamespace = 'analytics'::regnamespace ORDER BY proname COLLATE "C";
 -- no function has two forms
 SELECT proname FROM pg_proc WHERE pronamespace = 'events'::regnamespace GROUP BY 1 HAVING count(*) > 1;
 -- all are C++

@@ -13,6 +13,24 @@ SELECT pg_catalog.pg_extension_config_dump('events.subscription_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_troubles', '');
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA events FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA events FROM PUBLIC;
+-- What biometric.biometric_events gave is not dumped but made anew: its trigger fires on the rows that a dump copies in.
+SELECT pg_catalog.pg_extension_config_dump('biometric.biometric_events', '');
+SELECT pg_catalog.pg_extension_config_dump('analytics.source_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('analytics.sources', 'WHERE source_id OPERATOR(pg_catalog.>) 1');
+SELECT pg_catalog.pg_extension_config_dump('analytics.series', 'WHERE source_id OPERATOR(pg_catalog.>) 1');
+SELECT pg_catalog.pg_extension_config_dump('analytics.deltas',
+	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
+SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_5min',
+	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
+SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_hourly',
+	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
+SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_daily',
+	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
+SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_periods', '');
+SELECT pg_catalog.pg_extension_config_dump('analytics.metric_settings', '');
+SELECT pg_catalog.pg_extension_config_dump('analytics.retention', '');
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events, biometric, analytics FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA events, biometric, analytics FROM PUBLIC;
+REVOKE ALL ON TYPE analytics.metrics FROM PUBLIC;

@@ -14,6 +14,8 @@
 #include "pg/guard.hpp"
 #include "pg/months.hpp"
 #include "pg/random.hpp"
+#include "pg/readings.hpp"
+#include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/stream_row.hpp"
 #include "pg/table_row.hpp"
@@ -87,6 +89,7 @@ class Appending {
 			GivePositions();
 			InsertSuppliedIds();
 			Write();
+			WriteReadings();
 		}
 		FillRepeats();
 		CloseStore();
@@ -437,6 +440,7 @@ class Appending {
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
 			Call([&] { WriteEvent(&writer_, values); });
 			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
+			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), given.data, locked_[element.stream].created_at);
 		}
 	}
 

@@ -69,6 +69,35 @@ MayExecute(Oid role, Oid function) {
 #endif
 }
 
+// pg_class_ownercheck
+//   16: object_ownercheck for every kind of object
+inline bool
+OwnsRelation(Oid role, Oid relid) {
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, role);
+#else
+	return pg_class_ownercheck(relid, role);
+#endif
+}
+
+// table_tuple_update: whether the new version needs entries in the indexes
+//   16: says which indexes
+inline TM_Result
+UpdateRow(Relation heap, ItemPointer tid, TupleTableSlot *slot, Snapshot snapshot, bool *needs_entries) {
+	TM_FailureData failure;
+	LockTupleMode mode;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes update;
+	const TM_Result result =
+	    table_tuple_update(heap, tid, slot, GetCurrentCommandId(true), snapshot, InvalidSnapshot, true, &failure, &mode, &update);
+	*needs_entries = update == TU_All;
+#else
+	const TM_Result result =
+	    table_tuple_update(heap, tid, slot, GetCurrentCommandId(true), snapshot, InvalidSnapshot, true, &failure, &mode, needs_entries);
+#endif
+	return result;
+}
+
 // ReadRecentBuffer
 //   16: RelFileNode became RelFileLocator, and the relation's field with it
 inline bool

@@ -43,7 +43,9 @@ void
 WaiveRights(Query *query) {
 	compat::WaiveTableRights(query, Oids().events);
 	const StoreOids &oids = Oids();
-	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.troubles, oids.notification_rules}) {
+	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.troubles, oids.notification_rules, oids.sources,
+	                        oids.series, oids.deltas, oids.rollups[0], oids.rollups[1], oids.rollups[2], oids.rollup_periods, oids.metric_settings, oids.retention,
+	                        oids.refresh_runs}) {
 		compat::WaiveTableRights(query, relid);
 	}
 	ListCell *cell;

@@ -29,7 +29,7 @@ Oid
 RelationNamed(Oid schema, const char *name) {
 	const Oid oid = get_relname_relid(name, schema);
 	if (!OidIsValid(oid)) {
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation events.%s does not exist", name),
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %s.%s does not exist", get_namespace_name(schema), name),
 		                errhint("Install the extension with CREATE EXTENSION auren_events.")));
 	}
 	return oid;
@@ -255,6 +255,24 @@ Oids() {
 		fresh.troubles = RelationNamed(schema, "subscription_troubles");
 		fresh.notification_rules = RelationNamed(schema, "declared_notification_rules");
 		fresh.troubles_pkey = RelationNamed(schema, "subscription_troubles_pkey");
+		fresh.readings = RelationNamed(get_namespace_oid("biometric", false), "biometric_events");
+		const Oid analytics = get_namespace_oid("analytics", false);
+		fresh.sources = RelationNamed(analytics, "sources");
+		fresh.series = RelationNamed(analytics, "series");
+		fresh.series_names = RelationNamed(analytics, "series_names");
+		fresh.series_ids = RelationNamed(analytics, "series_ids");
+		fresh.deltas = RelationNamed(analytics, "deltas");
+		fresh.rollups[0] = RelationNamed(analytics, "rollup_5min");
+		fresh.rollups[1] = RelationNamed(analytics, "rollup_hourly");
+		fresh.rollups[2] = RelationNamed(analytics, "rollup_daily");
+		fresh.rollup_keys[0] = RelationNamed(analytics, "rollup_5min_pkey");
+		fresh.rollup_keys[1] = RelationNamed(analytics, "rollup_hourly_pkey");
+		fresh.rollup_keys[2] = RelationNamed(analytics, "rollup_daily_pkey");
+		fresh.rollup_periods = RelationNamed(analytics, "rollup_periods");
+		fresh.metric_settings = RelationNamed(analytics, "metric_settings");
+		fresh.retention = RelationNamed(analytics, "retention");
+		fresh.refresh_runs = RelationNamed(analytics, "refresh_runs");
+		fresh.refresh_runs_finished = RelationNamed(analytics, "refresh_runs_finished");
 		if (fresh.events != oids.events) {
 			ranges.valid = false;
 		}
@@ -262,6 +280,11 @@ Oids() {
 		oids_valid = true;
 	}
 	return oids;
+}
+
+const StoreOids *
+KnownOids() {
+	return oids_valid ? &oids : nullptr;
 }
 
 PartitionRange

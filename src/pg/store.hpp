@@ -43,6 +43,19 @@ struct StoreOids {
 	Oid troubles;
 	Oid troubles_pkey;
 	Oid notification_rules;
+	Oid readings;
+	Oid sources;
+	Oid series;
+	Oid series_names;
+	Oid series_ids;
+	Oid deltas;
+	Oid rollups[3]; // five minutes, hours, days
+	Oid rollup_keys[3];
+	Oid rollup_periods;
+	Oid metric_settings;
+	Oid retention;
+	Oid refresh_runs;
+	Oid refresh_runs_finished;
 
 	// Whether a relation is one of them. They are all Oids, and nothing else is here.
 	bool
@@ -64,6 +77,8 @@ struct StoreOids {
  * raise the server's errors.
  */
 const StoreOids &Oids();
+// What Oids() last gave, for a cache's callback, which may look nothing up; nullptr when something changed since.
+const StoreOids *KnownOids();
 
 // Months between the epochs of PostgreSQL and Unix, in microseconds.
 inline constexpr int64 kUnixEpochOffset = INT64CONST(946684800000000);

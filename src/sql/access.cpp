@@ -27,19 +27,23 @@ constexpr const char *kReaderFunctions =
     "events.read_all(bigint, integer, text[], text, text, uuid), events.feed_horizon(), events.store_epoch(), "
     "events.fetch(text, text, integer), events.acknowledge(text, text, bigint), events.retry(text, text, bigint, interval, text), "
     "events.park(text, text, bigint, text), events.wait_for_subscription(text, bigint, interval), "
-    "events.wait_for_events(bigint, interval)";
+    "events.wait_for_events(bigint, interval), "
+    "analytics.metric_values(bytea, bigint, timestamptz, integer), analytics.filled_sources(), analytics.unfilled_readings(), "
+    "analytics.metric_series(text, text, timestamptz, timestamptz, interval, text), analytics.sparkline(double precision[])";
 // The first of each list.
 constexpr const char *kSharedFunction = "events.current_tenant()";
-constexpr const char *kReaderViews = "events.streams, events.tenant_events, events.feed_blockers";
-constexpr const char *kReaderTables = "events.event_store";
+constexpr const char *kReaderViews = "events.streams, events.tenant_events, events.feed_blockers, analytics.user_metrics_daily, "
+                                      "analytics.user_metrics_hourly, analytics.user_metrics_5min";
+constexpr const char *kReaderTables = "events.event_store, biometric.biometric_events";
 // What readers and admins both need.
 constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version(), events.subscription_status(text)";
 constexpr const char *kSharedViews = "events.reducers, events.snapshots, events.subscriptions, events.parked, "
-                                      "events.notification_rules, events.notification_queue";
+                                      "events.notification_rules, events.notification_queue, analytics.refresh_status";
 constexpr const char *kWriterFunctions =
     "events.current_tenant(), events.append_event(text, text, jsonb, text, jsonb, bigint, uuid), "
     "events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]), events.notify_mode_switch(), "
     "events.notify_memory_tier_change()";
+constexpr const char *kWriterTables = "biometric.biometric_events";
 constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_monthly_partitions(integer), "
                                         "events.close_stream(text, text), events.reopen_stream(text), "
                                         "events.set_reducer(text, text, jsonb), events.drop_reducer(text, text), "
@@ -48,7 +52,12 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
                                         "events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, "
                                         "boolean), events.drop_subscription(text), events.reset_subscription(text, bigint), "
                                         "events.unpark(text, bigint), events.add_notification_rule(text, text, text), "
-                                        "events.drop_notification_rule(text, text, text)";
+                                        "events.drop_notification_rule(text, text, text), "
+                                        "analytics.refresh_user_metrics(), analytics.record_change(), "
+                                        "analytics.attach_source(regclass, text, text, text, text, text, text), analytics.detach_source(regclass), "
+                                        "analytics.attach_events(text, jsonb, text, text, text), analytics.detach_events(text), "
+                                        "analytics.rebuild_source(integer), analytics.set_time_zone(text), "
+                                        "analytics.set_retention(text, interval), analytics.apply_retention(), analytics.schedule(text, text, text)";
 
 enum class Access { kReader, kWriter, kAdmin };
 
@@ -132,7 +141,7 @@ RequireOwner() {
 // Tables that show all tenants are for roles that may name all tenants.
 void
 Grant(const Role &role, const char *functions, const char *relations) {
-	std::string sql = "GRANT USAGE ON SCHEMA events TO " + role.quoted + ";GRANT EXECUTE ON FUNCTION " +
+	std::string sql = "GRANT USAGE ON SCHEMA events, biometric, analytics TO " + role.quoted + ";GRANT EXECUTE ON FUNCTION " +
 	                  std::string(functions) + " TO " + role.quoted + ";";
 	if (relations != nullptr) {
 		sql += "GRANT SELECT ON " + std::string(relations) + " TO " + role.quoted + ";";
@@ -180,7 +189,8 @@ CanReadTable(Oid role) {
 	while (!can && HeapTupleIsValid(tuple = systable_getnext(scan))) {
 		const Oid other = reinterpret_cast<const FormData_pg_authid *>(GETSTRUCT(tuple))->oid;
 		can = (other == role || is_member_of_role_nosuper(role, other)) &&
-		      pg_class_aclcheck(pg::Oids().events, other, ACL_SELECT) == ACLCHECK_OK;
+		      (pg_class_aclcheck(pg::Oids().events, other, ACL_SELECT) == ACLCHECK_OK ||
+		       pg_class_aclcheck(pg::Oids().readings, other, ACL_SELECT) == ACLCHECK_OK);
 	}
 	systable_endscan(scan);
 	table_close(authid, AccessShareLock);
@@ -212,7 +222,7 @@ TakeTableFrom(const char *role) {
 	const Oid oid = Call([&] { return get_role_oid(role, false); });
 	if (Call([&] { return CanReadTable(oid); })) {
 		throw DomainError(sqlstate::kNotInState, "role \"" + std::string(role) + "\" can read events of all tenants and cannot be bound",
-		                  "It is a superuser, or has SELECT on events.event_store through a role that it is a member of, "
+		                  "It is a superuser, or has SELECT on events.event_store or biometric.biometric_events through a role that it is a member of, "
 		                  "or from PUBLIC.",
 		                  "Take that right or membership away first.");
 	}
@@ -234,6 +244,7 @@ AUREN_FUNCTION(auren_grant_access) {
 		break;
 	case Access::kWriter:
 		Grant(role, kWriterFunctions, nullptr);
+		Run("GRANT INSERT, UPDATE, DELETE ON " + std::string(kWriterTables) + " TO " + role.quoted);
 		break;
 	case Access::kAdmin:
 		Grant(role, kAdminFunctions, nullptr);
@@ -254,10 +265,12 @@ AUREN_FUNCTION(auren_revoke_access) {
 	switch (access) {
 	case Access::kReader:
 		revoke("FUNCTION " + without_shared(kReaderFunctions));
-		revoke(std::string(kReaderViews) + ", " + kReaderTables);
+		revoke(kReaderViews);
+		Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + role.quoted);
 		break;
 	case Access::kWriter:
 		revoke("FUNCTION " + without_shared(kWriterFunctions));
+		Run("REVOKE INSERT, UPDATE, DELETE ON " + std::string(kWriterTables) + " FROM " + role.quoted);
 		break;
 	case Access::kAdmin:
 		revoke("FUNCTION " + without_shared(kAdminFunctions));
@@ -272,7 +285,7 @@ AUREN_FUNCTION(auren_revoke_access) {
 	}
 	if (!reads && !administers && !HasAccess(role.oid, Access::kWriter)) {
 		revoke(std::string("FUNCTION ") + kSharedFunction);
-		revoke("SCHEMA events");
+		revoke("SCHEMA events, biometric, analytics");
 	}
 	PG_RETURN_VOID();
 }

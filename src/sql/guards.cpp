@@ -52,19 +52,25 @@ DropsExtension(const Node *statement) {
 	return false;
 }
 
-// Server side. A stream's row is there exactly when an event is.
+// Server side.
 bool
-HasEvents() {
-	Relation rows = table_open(pg::Oids().stream_rows, AccessShareLock);
+HasRows(Oid relid) {
+	Relation relation = table_open(relid, AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(rows, snapshot, 0, nullptr);
-	TupleTableSlot *slot = table_slot_create(rows, nullptr);
+	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(relation, nullptr);
 	const bool any = table_scan_getnextslot(scan, ForwardScanDirection, slot);
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	table_close(rows, AccessShareLock);
+	table_close(relation, NoLock);
 	return any;
+}
+
+// Server side. A stream's row is there exactly when an event is.
+bool
+HoldsSomething() {
+	return HasRows(pg::Oids().stream_rows) || HasRows(pg::Oids().readings);
 }
 
 } // namespace
@@ -93,11 +99,11 @@ AUREN_FUNCTION(auren_guard_drop) {
 		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
-	if (pg::AllowDrop() || !Call([&] { return DropsExtension(data->parsetree) && HasEvents(); })) {
+	if (pg::AllowDrop() || !Call([&] { return DropsExtension(data->parsetree) && HoldsSomething(); })) {
 		PG_RETURN_NULL();
 	}
-	throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds events and would take them with it",
-	                  "Dropping the extension drops events.event_store with all its months.",
+	throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds events or readings and would take them with it",
+	                  "Dropping the extension drops events.event_store with all its months, and biometric.biometric_events.",
 	                  "Dump the database first; then SET auren_events.allow_drop = on and drop again.");
 }
 

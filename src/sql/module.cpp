@@ -2,11 +2,15 @@
 
 #include "pg/announce.hpp"
 #include "pg/compat.hpp"
+#include "pg/readings.hpp"
 #include "pg/reducers.hpp"
+#include "pg/series.hpp"
 #include "pg/settings.hpp"
+#include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
 #include "pg/waker.hpp"
+#include "sql/metrics.hpp"
 #include "sql/streaming.hpp"
 
 extern "C" {
@@ -28,6 +32,10 @@ _PG_init(void) {
 	auren::pg::RegisterTenantCallbacks();
 	auren::pg::RegisterReducerCallbacks();
 	auren::pg::RegisterAnnouncements();
+	auren::pg::RegisterReadingCallbacks();
+	auren::pg::RegisterSeriesCallbacks();
+	auren::pg::RegisterSourceCallbacks();
+	auren::RegisterMetricCallbacks();
 	auren::RegisterStreamingFunctions();
 }
 }

@@ -1,0 +1,205 @@
+-- Readings and their rollups: what changed is recorded as it happens, refresh merges it, the views add what is not merged yet.
+
+CREATE SCHEMA biometric;
+COMMENT ON SCHEMA biometric IS 'auren_events: readings of wearers';
+REVOKE ALL ON SCHEMA biometric FROM PUBLIC;
+CREATE SCHEMA analytics;
+COMMENT ON SCHEMA analytics IS 'auren_events: metrics of readings by day, hour and five minutes';
+REVOKE ALL ON SCHEMA analytics FROM PUBLIC;
+
+CREATE TABLE biometric.biometric_events (
+	user_id     text             COLLATE "C" NOT NULL,
+	device_type text             COLLATE "C",
+	metric_type text             COLLATE "C" NOT NULL,
+	value       double precision,
+	"timestamp" timestamptz      NOT NULL DEFAULT pg_catalog.now(),
+	event_id    uuid,
+	metadata    jsonb,
+	tenant_id   text             COLLATE "C" NOT NULL DEFAULT events.current_tenant()
+);
+CREATE INDEX idx_biometric_events_user_device_time ON biometric.biometric_events (user_id, device_type, "timestamp" DESC);
+CREATE INDEX idx_biometric_events_metric_time ON biometric.biometric_events (metric_type, "timestamp" DESC);
+COMMENT ON TABLE biometric.biometric_events IS 'readings of all tenants; insert, correct and delete them as in any table, the metrics follow';
+COMMENT ON INDEX biometric.idx_biometric_events_user_device_time IS 'finds a user''s readings by device and time';
+COMMENT ON INDEX biometric.idx_biometric_events_metric_time IS 'finds a metric''s readings by time';
+COMMENT ON COLUMN biometric.biometric_events.user_id IS 'who was measured';
+COMMENT ON COLUMN biometric.biometric_events.device_type IS 'what measured, where that is known';
+COMMENT ON COLUMN biometric.biometric_events.metric_type IS 'what was measured';
+COMMENT ON COLUMN biometric.biometric_events.value IS 'what the reading says; NULL counts as a reading without a value';
+COMMENT ON COLUMN biometric.biometric_events."timestamp" IS 'when it was measured';
+COMMENT ON COLUMN biometric.biometric_events.event_id IS 'event that it came with, if any';
+COMMENT ON COLUMN biometric.biometric_events.metadata IS 'what else is known of it';
+COMMENT ON COLUMN biometric.biometric_events.tenant_id IS 'tenant that it belongs to (setting app.tenant_id of the session that wrote it)';
+
+CREATE SEQUENCE analytics.source_id_seq AS integer MINVALUE 2 START 2;
+COMMENT ON SEQUENCE analytics.source_id_seq IS 'numbers of the sources; 1 is biometric.biometric_events';
+CREATE TABLE analytics.sources (
+	source_id     integer     NOT NULL CONSTRAINT sources_pkey PRIMARY KEY,
+	relation      regclass,
+	event_type    text        COLLATE "C",
+	tenant_id     text        COLLATE "C" NOT NULL,
+	user_field    text        COLLATE "C",
+	device_field  text        COLLATE "C",
+	metric_field  text        COLLATE "C",
+	value_field   text        COLLATE "C",
+	time_field    text        COLLATE "C",
+	tenant_field  text        COLLATE "C",
+	metrics       jsonb,
+	filled        boolean,
+	attached_by   text        NOT NULL,
+	attached_at   timestamptz NOT NULL
+);
+COMMENT ON TABLE analytics.sources IS 'where readings come from: tables (analytics.attach_source) and events of a type (analytics.attach_events)';
+COMMENT ON COLUMN analytics.sources.source_id IS 'number of the source';
+COMMENT ON COLUMN analytics.sources.relation IS 'its table; NULL: events';
+COMMENT ON COLUMN analytics.sources.event_type IS 'type of its events; NULL: a table';
+COMMENT ON COLUMN analytics.sources.tenant_id IS 'tenant of its readings, unless a column says so';
+COMMENT ON COLUMN analytics.sources.user_field IS 'column or field of the user; NULL: the stream''s id behind its category';
+COMMENT ON COLUMN analytics.sources.device_field IS 'column or field of the device, if any';
+COMMENT ON COLUMN analytics.sources.metric_field IS 'column of the metric';
+COMMENT ON COLUMN analytics.sources.value_field IS 'column of the value';
+COMMENT ON COLUMN analytics.sources.time_field IS 'column or field of the time; NULL or without a time in it: when the event was appended';
+COMMENT ON COLUMN analytics.sources.tenant_field IS 'column of the tenant, if any';
+COMMENT ON COLUMN analytics.sources.metrics IS 'of events: field of the data to metric';
+COMMENT ON COLUMN analytics.sources.filled IS 'whether the rollups hold its readings; false: until the next refresh the views read the source itself; NULL: it was detached, and the next refresh removes what is left of it';
+COMMENT ON COLUMN analytics.sources.attached_by IS 'role that attached it';
+COMMENT ON COLUMN analytics.sources.attached_at IS 'when';
+
+-- Neither index is unique, so that two sessions with the first reading of the same series never wait for each other: both
+-- may add the row, with the same number.
+CREATE TABLE analytics.series (
+	series_id   bigint  NOT NULL,
+	source_id   integer NOT NULL,
+	tenant_id   text    COLLATE "C" NOT NULL,
+	user_id     text    COLLATE "C",
+	device_type text    COLLATE "C",
+	metric_type text    COLLATE "C"
+);
+CREATE INDEX series_names ON analytics.series (tenant_id, user_id, metric_type, device_type, source_id);
+CREATE INDEX series_ids ON analytics.series (series_id);
+COMMENT ON TABLE analytics.series IS 'who, what and by which device: the names of the rollups'' numbers';
+COMMENT ON INDEX analytics.series_names IS 'finds a series by its names';
+COMMENT ON INDEX analytics.series_ids IS 'finds the names of a series';
+COMMENT ON COLUMN analytics.series.series_id IS 'number, a hash of the names and the source';
+COMMENT ON COLUMN analytics.series.source_id IS 'source that its readings come from';
+COMMENT ON COLUMN analytics.series.tenant_id IS 'tenant';
+COMMENT ON COLUMN analytics.series.user_id IS 'user';
+COMMENT ON COLUMN analytics.series.device_type IS 'device';
+COMMENT ON COLUMN analytics.series.metric_type IS 'metric';
+
+-- Inserted, never updated: writers wait for nobody, and a held snapshot costs them nothing. Not truncated: of a table without pages the
+-- planner would remember that reading all of it is cheapest, and plans outlive its emptiness.
+CREATE TABLE analytics.deltas (
+	series_id bigint      NOT NULL,
+	bucket    timestamptz NOT NULL,
+	summary   bytea       NOT NULL
+) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
+CREATE INDEX deltas_series ON analytics.deltas (series_id, bucket);
+COMMENT ON TABLE analytics.deltas IS 'readings added and taken that no refresh has merged yet, by five minutes';
+COMMENT ON INDEX analytics.deltas_series IS 'finds what is pending of a series';
+COMMENT ON COLUMN analytics.deltas.series_id IS 'series';
+COMMENT ON COLUMN analytics.deltas.bucket IS 'start of the five minutes';
+COMMENT ON COLUMN analytics.deltas.summary IS 'what was added and taken';
+
+-- The key begins with some days, a period, so that new readings touch only the part of the index that is theirs, however long the
+-- history is. Who reads a series asks for it in each period that there is.
+CREATE TABLE analytics.rollup_5min (
+	period    integer     NOT NULL,
+	series_id bigint      NOT NULL,
+	bucket    timestamptz NOT NULL,
+	summary   bytea       NOT NULL,
+	CONSTRAINT rollup_5min_pkey PRIMARY KEY (period, series_id, bucket)
+) WITH (fillfactor = 90);
+COMMENT ON TABLE analytics.rollup_5min IS 'merged readings by five minutes';
+COMMENT ON COLUMN analytics.rollup_5min.period IS 'days that it falls into';
+COMMENT ON COLUMN analytics.rollup_5min.series_id IS 'series';
+COMMENT ON COLUMN analytics.rollup_5min.bucket IS 'start';
+COMMENT ON COLUMN analytics.rollup_5min.summary IS 'summary of the readings';
+CREATE TABLE analytics.rollup_hourly (
+	period    integer     NOT NULL,
+	series_id bigint      NOT NULL,
+	bucket    timestamptz NOT NULL,
+	summary   bytea       NOT NULL,
+	CONSTRAINT rollup_hourly_pkey PRIMARY KEY (period, series_id, bucket)
+) WITH (fillfactor = 90);
+COMMENT ON TABLE analytics.rollup_hourly IS 'merged readings by hour';
+COMMENT ON COLUMN analytics.rollup_hourly.period IS 'days that it falls into';
+COMMENT ON COLUMN analytics.rollup_hourly.series_id IS 'series';
+COMMENT ON COLUMN analytics.rollup_hourly.bucket IS 'start';
+COMMENT ON COLUMN analytics.rollup_hourly.summary IS 'summary of the readings';
+CREATE TABLE analytics.rollup_daily (
+	period    integer     NOT NULL,
+	series_id bigint NOT NULL,
+	day       date   NOT NULL,
+	summary   bytea  NOT NULL,
+	CONSTRAINT rollup_daily_pkey PRIMARY KEY (period, series_id, day)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE analytics.rollup_daily IS 'merged readings by day';
+COMMENT ON COLUMN analytics.rollup_daily.period IS 'days that it falls into';
+COMMENT ON COLUMN analytics.rollup_daily.series_id IS 'series';
+COMMENT ON COLUMN analytics.rollup_daily.day IS 'day';
+COMMENT ON COLUMN analytics.rollup_daily.summary IS 'summary of the readings';
+
+CREATE TABLE analytics.rollup_periods (
+	level  integer NOT NULL,
+	period integer NOT NULL,
+	CONSTRAINT rollup_periods_pkey PRIMARY KEY (level, period)
+);
+COMMENT ON TABLE analytics.rollup_periods IS 'periods in which the rollups have rows';
+COMMENT ON COLUMN analytics.rollup_periods.level IS '0: five minutes, 1: hours, 2: days';
+COMMENT ON COLUMN analytics.rollup_periods.period IS 'number of the period: days since 2000-01-01, divided by 1, 4 and 32';
+
+CREATE TABLE analytics.metric_settings (
+	time_zone text NOT NULL
+);
+COMMENT ON TABLE analytics.metric_settings IS 'a row when analytics.set_time_zone was called';
+COMMENT ON COLUMN analytics.metric_settings.time_zone IS 'zone of days and hours';
+CREATE TABLE analytics.retention (
+	level          text        NOT NULL CONSTRAINT retention_pkey PRIMARY KEY,
+	keep           interval,
+	dropped_before timestamptz NOT NULL
+);
+COMMENT ON TABLE analytics.retention IS 'levels whose old buckets are dropped (analytics.set_retention)';
+COMMENT ON COLUMN analytics.retention.level IS '5min, hourly or daily';
+COMMENT ON COLUMN analytics.retention.keep IS 'how long its buckets are kept; NULL: for ever';
+COMMENT ON COLUMN analytics.retention.dropped_before IS 'buckets before this are gone';
+CREATE TABLE analytics.refresh_runs (
+	finished_at timestamptz NOT NULL,
+	duration    interval    NOT NULL,
+	changes     bigint      NOT NULL,
+	buckets     bigint      NOT NULL
+);
+CREATE INDEX refresh_runs_finished ON analytics.refresh_runs (finished_at);
+COMMENT ON TABLE analytics.refresh_runs IS 'the last refreshes';
+COMMENT ON INDEX analytics.refresh_runs_finished IS 'finds the last one';
+COMMENT ON COLUMN analytics.refresh_runs.finished_at IS 'when it was done';
+COMMENT ON COLUMN analytics.refresh_runs.duration IS 'how long it took';
+COMMENT ON COLUMN analytics.refresh_runs.changes IS 'changes that it merged';
+COMMENT ON COLUMN analytics.refresh_runs.buckets IS 'buckets that it wrote';
+
+CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON analytics.sources
+	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
+ALTER TABLE analytics.sources ENABLE ALWAYS TRIGGER tell_sessions;
+
+CREATE FUNCTION analytics.record_change() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_record_change';
+COMMENT ON FUNCTION analytics.record_change() IS 'trigger of a source''s tables: records the readings that were added and taken';
+
+INSERT INTO analytics.sources VALUES
+	(1, 'biometric.biometric_events', NULL, 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id', NULL, true,
+	 'auren_events', pg_catalog.now());
+-- ALWAYS: a subscriber of logical replication counts the rows that it gets.
+CREATE TRIGGER auren_record_row AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH ROW
+	EXECUTE FUNCTION analytics.record_change('1', 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id');
+CREATE TRIGGER auren_record_statement AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH STATEMENT
+	EXECUTE FUNCTION analytics.record_change('1');
+CREATE TRIGGER auren_record_truncate BEFORE TRUNCATE ON biometric.biometric_events FOR EACH STATEMENT
+	EXECUTE FUNCTION analytics.record_change('1', 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id');
+ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_row;
+ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_statement;
+ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_truncate;
+
+CREATE FUNCTION analytics.refresh_user_metrics() RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_refresh_user_metrics';
+COMMENT ON FUNCTION analytics.refresh_user_metrics() IS
+'merges what changed since the last refresh into the rollups and returns how many changes that were; does nothing while another one is at work';

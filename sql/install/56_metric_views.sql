@@ -1,0 +1,117 @@
+-- The metrics as they are at this moment: what is merged and what is not yet.
+
+CREATE TYPE analytics.metrics AS (
+	reading_count bigint,
+	avg_value     double precision,
+	min_value     double precision,
+	max_value     double precision,
+	stddev_value  double precision,
+	p50_value     double precision,
+	p95_value     double precision
+);
+COMMENT ON TYPE analytics.metrics IS 'what a summary of readings says';
+
+CREATE FUNCTION analytics.add_summary(internal, bytea, bigint, timestamptz, integer) RETURNS internal
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_add_summary';
+COMMENT ON FUNCTION analytics.add_summary(internal, bytea, bigint, timestamptz, integer) IS 'transition of analytics.metric_values';
+CREATE FUNCTION analytics.summary_metrics(internal) RETURNS analytics.metrics
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_summary_metrics';
+COMMENT ON FUNCTION analytics.summary_metrics(internal) IS 'final function of analytics.metric_values';
+CREATE AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) (
+	SFUNC = analytics.add_summary, STYPE = internal, FINALFUNC = analytics.summary_metrics, PARALLEL = RESTRICTED);
+COMMENT ON AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) IS
+'metrics of a bucket from the summaries of its parts (summary, series, start, minutes of the bucket; 0 for a day)';
+
+CREATE FUNCTION analytics.filled_sources() RETURNS integer[]
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_filled_sources';
+COMMENT ON FUNCTION analytics.filled_sources() IS 'sources whose readings the rollups hold';
+CREATE FUNCTION analytics.unfilled_readings()
+	RETURNS TABLE (tenant_id text, user_id text, device_type text, metric_type text, bucket timestamptz, summary bytea)
+	LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'auren_unfilled_readings';
+COMMENT ON FUNCTION analytics.unfilled_readings() IS 'readings of this session''s tenant in sources that the rollups do not hold yet, by five minutes';
+
+CREATE VIEW analytics.tenant_series WITH (security_barrier) AS
+	SELECT tenant_id, user_id, device_type, metric_type, series_id
+	FROM analytics.series
+	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant())
+	  AND source_id OPERATOR(pg_catalog.=) ANY ((SELECT analytics.filled_sources())::integer[])
+	GROUP BY 1, 2, 3, 4, 5;
+COMMENT ON VIEW analytics.tenant_series IS 'series of this session''s tenant';
+
+-- Only the names are behind a barrier: a condition on the day or the bucket may be asked of rows of others, where it sees a time
+-- and nothing of whom. Behind a barrier "day > CURRENT_DATE - 7" would read all days.
+CREATE VIEW analytics.user_metrics_daily AS
+	SELECT day, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
+	       tenant_id, (m).p50_value, (m).p95_value
+	FROM (
+		SELECT tenant_id, user_id, device_type, metric_type, day,
+		       analytics.metric_values(summary, series_id, part, 0) AS m
+		FROM (
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.day, r.summary, s.series_id, NULL::timestamptz AS part
+			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_daily r
+			WHERE p.level OPERATOR(pg_catalog.=) 2 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, (d.bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, d.summary, s.series_id, d.bucket
+			FROM analytics.tenant_series s, analytics.deltas d
+			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT tenant_id, user_id, device_type, metric_type,
+			       (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, summary, NULL, bucket
+			FROM analytics.unfilled_readings()) r
+		WHERE day OPERATOR(pg_catalog.>=) COALESCE((SELECT (dropped_before AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date
+		                     FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) 'daily'), '-infinity')
+		GROUP BY tenant_id, user_id, device_type, metric_type, day) g
+	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
+COMMENT ON VIEW analytics.user_metrics_daily IS 'metrics of this session''s tenant by day, exact at every moment';
+
+CREATE VIEW analytics.user_metrics_hourly AS
+	SELECT bucket, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
+	       tenant_id, (m).p50_value, (m).p95_value
+	FROM (
+		SELECT tenant_id, user_id, device_type, metric_type, bucket,
+		       analytics.metric_values(summary, series_id, bucket, 60) AS m
+		FROM (
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.bucket, r.summary, s.series_id
+			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_hourly r
+			WHERE p.level OPERATOR(pg_catalog.=) 1 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, pg_catalog.date_trunc('hour', d.bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), d.summary, s.series_id
+			FROM analytics.tenant_series s, analytics.deltas d
+			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT tenant_id, user_id, device_type, metric_type,
+			       pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), summary, NULL
+			FROM analytics.unfilled_readings()) r
+		WHERE bucket OPERATOR(pg_catalog.>=) COALESCE((SELECT dropped_before FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) 'hourly'), '-infinity')
+		GROUP BY tenant_id, user_id, device_type, metric_type, bucket) g
+	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
+COMMENT ON VIEW analytics.user_metrics_hourly IS 'metrics of this session''s tenant by hour, exact at every moment';
+
+CREATE VIEW analytics.user_metrics_5min AS
+	SELECT bucket, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
+	       tenant_id, (m).p50_value, (m).p95_value
+	FROM (
+		SELECT tenant_id, user_id, device_type, metric_type, bucket,
+		       analytics.metric_values(summary, series_id, bucket, 5) AS m
+		FROM (
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.bucket, r.summary, s.series_id
+			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_5min r
+			WHERE p.level OPERATOR(pg_catalog.=) 0 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, d.bucket, d.summary, s.series_id
+			FROM analytics.tenant_series s, analytics.deltas d
+			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
+			UNION ALL
+			SELECT tenant_id, user_id, device_type, metric_type, bucket, summary, NULL FROM analytics.unfilled_readings()) r
+		WHERE bucket OPERATOR(pg_catalog.>=) COALESCE((SELECT dropped_before FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) '5min'), '-infinity')
+		GROUP BY tenant_id, user_id, device_type, metric_type, bucket) g
+	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
+COMMENT ON VIEW analytics.user_metrics_5min IS 'metrics of this session''s tenant by five minutes, exact at every moment';
+
+CREATE VIEW analytics.refresh_status AS
+	SELECT (SELECT pg_catalog.count(*) FROM analytics.deltas) AS pending_changes,
+	       (SELECT pg_catalog.count(*) FROM analytics.sources WHERE NOT filled) AS pending_sources,
+	       r.finished_at AS last_run, r.duration AS last_duration, r.changes AS last_changes, r.buckets AS last_rows
+	FROM (SELECT true) one
+	LEFT JOIN LATERAL (SELECT * FROM analytics.refresh_runs ORDER BY finished_at DESC LIMIT 1) r ON true;
+COMMENT ON VIEW analytics.refresh_status IS 'changes that the next refresh will merge, and what the last one did';

@@ -1,0 +1,91 @@
+-- Sources: tables and events that readings come from; zone, retention, jobs; charts.
+
+CREATE FUNCTION analytics.attach_source(
+	p_table         regclass,
+	p_user_column   text,
+	p_device_column text,
+	p_metric_column text,
+	p_value_column  text,
+	p_time_column   text,
+	p_tenant_column text DEFAULT NULL
+) RETURNS integer
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_attach_source';
+COMMENT ON FUNCTION analytics.attach_source(regclass, text, text, text, text, text, text) IS
+'makes a table, partitioned or not, a source of readings by naming its columns (device: NULL for none; tenant: NULL for this session''s); what it holds is merged by the next refresh, and the metrics have it at once; returns its number';
+
+CREATE FUNCTION analytics.detach_source(p_table regclass) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_detach_source';
+COMMENT ON FUNCTION analytics.detach_source(regclass) IS 'ends what analytics.attach_source began: the metrics have its readings no more, the table stays as it is';
+
+CREATE FUNCTION analytics.attach_events(
+	p_event_type   text,
+	p_metrics      jsonb,
+	p_user_field   text DEFAULT NULL,
+	p_device_field text DEFAULT 'device_type',
+	p_time_field   text DEFAULT 'timestamp'
+) RETURNS integer
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_attach_events';
+COMMENT ON FUNCTION analytics.attach_events(text, jsonb, text, text, text) IS
+'makes events of a type, of this session''s tenant, a source of readings: p_metrics says which field of the data is which metric; the user is a field or the stream''s id behind its category, the time a field or when the event was appended';
+
+CREATE FUNCTION analytics.detach_events(p_event_type text) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_detach_events';
+COMMENT ON FUNCTION analytics.detach_events(text) IS 'ends what analytics.attach_events began for this session''s tenant';
+
+CREATE FUNCTION analytics.rebuild_source(p_source integer) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_rebuild_source';
+COMMENT ON FUNCTION analytics.rebuild_source(integer) IS 'has the next refresh count a source anew; until then the views read the source itself';
+
+CREATE FUNCTION analytics.follow_tables() RETURNS event_trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_follow_tables';
+COMMENT ON FUNCTION analytics.follow_tables() IS 'event trigger: follows partitions of sources that are attached, detached or dropped, and sources that are dropped';
+CREATE EVENT TRIGGER auren_events_tables_change ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE') EXECUTE FUNCTION analytics.follow_tables();
+CREATE EVENT TRIGGER auren_events_tables_drop ON ddl_command_start
+	WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION analytics.follow_tables();
+CREATE EVENT TRIGGER auren_events_tables_gone ON sql_drop
+	WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION analytics.follow_tables();
+ALTER EVENT TRIGGER auren_events_tables_change ENABLE ALWAYS;
+ALTER EVENT TRIGGER auren_events_tables_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER auren_events_tables_gone ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER auren_events_tables_change IS 'keeps metrics exact when partitions of a source come and go';
+COMMENT ON EVENT TRIGGER auren_events_tables_drop IS 'keeps metrics exact when partitions of a source are dropped';
+COMMENT ON EVENT TRIGGER auren_events_tables_gone IS 'ends sources whose table is gone';
+
+CREATE FUNCTION analytics.set_time_zone(p_time_zone text) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_time_zone';
+COMMENT ON FUNCTION analytics.set_time_zone(text) IS 'sets the zone of days and hours (UTC at first) and makes their rollups anew';
+
+CREATE FUNCTION analytics.set_retention(p_level text, p_keep interval) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_retention';
+COMMENT ON FUNCTION analytics.set_retention(text, interval) IS 'how long buckets of a level (5min, hourly, daily) are kept; NULL: for ever. analytics.apply_retention drops them';
+
+CREATE FUNCTION analytics.apply_retention() RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_apply_retention';
+COMMENT ON FUNCTION analytics.apply_retention() IS 'drops the buckets that analytics.set_retention no longer keeps, and returns how many; readings stay where they are';
+
+CREATE FUNCTION analytics.schedule(
+	p_refresh   text DEFAULT '0 * * * *',
+	p_months    text DEFAULT '15 3 * * *',
+	p_retention text DEFAULT '30 3 * * *'
+) RETURNS TABLE (job text, schedule text, command text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_schedule';
+COMMENT ON FUNCTION analytics.schedule(text, text, text) IS
+'has pg_cron refresh the metrics, make the events'' months and apply retention at these times (NULL: not); calling it again changes the times';
+
+CREATE FUNCTION analytics.metric_series(
+	p_user_id     text,
+	p_metric_type text,
+	p_from        timestamptz,
+	p_to          timestamptz,
+	p_step        interval DEFAULT '1 hour',
+	p_device_type text DEFAULT NULL
+) RETURNS TABLE (bucket timestamptz, reading_count bigint, avg_value double precision, min_value double precision, max_value double precision,
+                 stddev_value double precision, p50_value double precision, p95_value double precision)
+	LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'auren_metric_series';
+COMMENT ON FUNCTION analytics.metric_series(text, text, timestamptz, timestamptz, interval, text) IS
+'a user''s metric by steps from a time up to another, of one device or all; a step without readings is a row of NULLs';
+
+CREATE FUNCTION analytics.sparkline(p_values double precision[]) RETURNS text
+	LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_sparkline';
+COMMENT ON FUNCTION analytics.sparkline(double precision[]) IS 'values as a line of bars from the least to the greatest; NULL is a gap';

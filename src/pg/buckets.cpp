@@ -1,0 +1,86 @@
+#include "pg/buckets.hpp"
+
+#include <cstring>
+
+#include "pg/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// The time in the zone, as if it were UTC.
+int64
+LocalTime(TimestampTz time, pg_tz *zone, int *offset) {
+	*offset = 0;
+	if (zone == nullptr) {
+		return time;
+	}
+	struct pg_tm tm;
+	fsec_t fraction;
+	if (timestamp2tm(time, offset, &tm, &fraction, nullptr, zone) != 0) {
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	}
+	return time - static_cast<int64>(*offset) * USECS_PER_SEC;
+}
+
+int64
+Floor(int64 value, int64 unit) {
+	const int64 rest = value % unit;
+	return value - (rest < 0 ? rest + unit : rest);
+}
+
+} // namespace
+
+pg_tz *
+MetricZone(Snapshot snapshot) {
+	Relation settings = table_open(Oids().metric_settings, AccessShareLock);
+	TableScanDesc scan = table_beginscan(settings, snapshot, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(settings, nullptr);
+	pg_tz *zone = nullptr;
+	if (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+		bool isnull;
+		const char *name = TextDatumGetCString(slot_getattr(slot, 1, &isnull));
+		zone = std::strcmp(name, "UTC") == 0 ? nullptr : pg_tzset(name);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	table_close(settings, NoLock);
+	return zone;
+}
+
+TimestampTz
+HourOf(TimestampTz time, pg_tz *zone) {
+	if (TIMESTAMP_NOT_FINITE(time)) {
+		return time;
+	}
+	int offset;
+	const int64 local = LocalTime(time, zone, &offset);
+	return Floor(local, USECS_PER_HOUR) + static_cast<int64>(offset) * USECS_PER_SEC;
+}
+
+DateADT
+DayOf(TimestampTz time, pg_tz *zone) {
+	if (TIMESTAMP_NOT_FINITE(time)) {
+		return TIMESTAMP_IS_NOBEGIN(time) ? DATEVAL_NOBEGIN : DATEVAL_NOEND;
+	}
+	int offset;
+	const int64 local = LocalTime(time, zone, &offset);
+	return static_cast<DateADT>(Floor(local, USECS_PER_DAY) / USECS_PER_DAY);
+}
+
+TimestampTz
+StartOfDay(DateADT day, pg_tz *zone) {
+	if (DATE_NOT_FINITE(day)) {
+		return DATE_IS_NOBEGIN(day) ? DT_NOBEGIN : DT_NOEND;
+	}
+	const TimestampTz utc = static_cast<int64>(day) * USECS_PER_DAY;
+	if (zone == nullptr) {
+		return utc;
+	}
+	struct pg_tm tm;
+	std::memset(&tm, 0, sizeof tm);
+	j2date(day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+	return utc + static_cast<int64>(DetermineTimeZoneOffset(&tm, zone)) * USECS_PER_SEC;
+}
+
+} // namespace auren::pg

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "core/summary.hpp"
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+struct Reading {
+	int64 series;
+	TimestampTz bucket; // of five minutes
+	double value;
+	bool null;
+	bool taken; // it is there no more
+};
+
+/*
+ * Readings added and taken by this transaction, gathered and then written as deltas: one row for each series and five minutes.
+ * What a rolled-back savepoint gathered goes with it. C++ side.
+ */
+void RecordReading(const Reading &reading);
+
+// Writes what was gathered: at the end of each statement, and before the transaction ends whatever happened.
+void WriteReadings();
+
+/*
+ * The summaries of readings, in the order of series and bucket; `readings` is sorted. For each group
+ * fn(series, bucket, bytes of its summary).
+ */
+template <typename F>
+void
+ForEachSummary(std::vector<Reading> *readings, F &&fn);
+
+void RegisterReadingCallbacks();
+
+namespace internal {
+void SortReadings(std::vector<Reading> *readings);
+} // namespace internal
+
+template <typename F>
+void
+ForEachSummary(std::vector<Reading> *readings, F &&fn) {
+	internal::SortReadings(readings);
+	for (std::size_t i = 0; i < readings->size();) {
+		const Reading &first = (*readings)[i];
+		std::size_t end = i + 1;
+		while (end < readings->size() && (*readings)[end].series == first.series && (*readings)[end].bucket == first.bucket) {
+			end++;
+		}
+		if (end == i + 1 && !first.null && !first.taken) {
+			char one[Summary::kOneValueBytes];
+			Summary::WriteOneValue(first.value, one);
+			fn(first.series, first.bucket, std::string_view(one, sizeof one));
+		} else {
+			Summary summary;
+			for (std::size_t k = i; k < end; k++) {
+				const Reading &reading = (*readings)[k];
+				if (reading.null) {
+					reading.taken ? summary.TakeNull() : summary.AddNull();
+				} else {
+					reading.taken ? summary.Take(reading.value) : summary.Add(reading.value);
+				}
+			}
+			if (!summary.Nothing()) {
+				const std::string bytes = summary.Bytes();
+				fn(first.series, first.bucket, std::string_view(bytes));
+			}
+		}
+		i = end;
+	}
+}
+
+} // namespace auren::pg

@@ -1,0 +1,252 @@
+#include "pg/series.hpp"
+
+#include <cstring>
+#include <unordered_map>
+#include <vector>
+
+#include "pg/compat.hpp"
+#include "pg/guard.hpp"
+#include "pg/store.hpp"
+#include "pg/table_row.hpp"
+#include "pg/text.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+enum SeriesColumn : int { kSeriesId, kSource, kTenant, kUser, kDevice, kMetric, kSeriesColumns };
+
+constexpr std::size_t kMostKept = 200000;
+
+std::unordered_map<std::string, int64> kept;
+// those whose row this transaction added or found not committed yet: forgotten when a part of it is rolled back
+std::vector<std::string> unsafe;
+std::string key;
+
+void
+Append(const std::optional<std::string_view> &name) {
+	const std::size_t length = name ? name->size() : static_cast<std::size_t>(-1);
+	key.append(reinterpret_cast<const char *>(&length), sizeof length);
+	if (name) {
+		key.append(*name);
+	}
+}
+
+struct Names {
+	Datum values[kSeriesColumns];
+	bool isnull[kSeriesColumns];
+};
+
+Datum
+TextFrom(std::string_view name) {
+	return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+}
+
+// Server side.
+bool
+SameNames(const Names &names, TupleTableSlot *slot) {
+	slot_getallattrs(slot);
+	if (DatumGetInt32(names.values[kSource]) != DatumGetInt32(slot->tts_values[kSource])) {
+		return false;
+	}
+	for (int i = kTenant; i < kSeriesColumns; i++) {
+		if (names.isnull[i] != slot->tts_isnull[i] ||
+		    (!names.isnull[i] && !DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, names.values[i], slot->tts_values[i])))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+struct Found {
+	bool found;
+	bool own; // its row is not committed
+	int64 id;
+};
+
+// Server side.
+Found
+FindByNames(Relation heap, const Names &names) {
+	static const int order[] = {kTenant, kUser, kMetric, kDevice, kSource};
+	ScanKeyData keys[5];
+	for (int i = 0; i < 5; i++) {
+		const int column = order[i];
+		const bool null = names.isnull[column];
+		ScanKeyEntryInitialize(&keys[i], null ? SK_ISNULL | SK_SEARCHNULL : 0, static_cast<AttrNumber>(i + 1), null ? InvalidStrategy : BTEqualStrategyNumber,
+		                       InvalidOid, column == kSource ? InvalidOid : C_COLLATION_OID,
+		                       null ? InvalidOid : static_cast<RegProcedure>(column == kSource ? F_INT4EQ : F_TEXTEQ), null ? 0 : names.values[column]);
+	}
+	Relation index = index_open(Oids().series_names, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	// any committed row, or one of this transaction's: a snapshot older than another's first reading would add it once more
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 5);
+	index_rescan(scan, keys, 5, nullptr, 0);
+	Found result = {};
+	if (index_getnext_slot(scan, ForwardScanDirection, slot)) {
+		bool isnull;
+		result.found = true;
+		result.id = DatumGetInt64(slot_getattr(slot, kSeriesId + 1, &isnull));
+		const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+		result.own = TransactionIdIsCurrentTransactionId(xmin);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	return result;
+}
+
+// Server side. Whether a number is another series'.
+bool
+IsTaken(Relation heap, int64 id, const Names &names) {
+	ScanKeyData scan_key;
+	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	Relation index = index_open(Oids().series_ids, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 1);
+	index_rescan(scan, &scan_key, 1, nullptr, 0);
+	bool taken = false;
+	while (!taken && index_getnext_slot(scan, ForwardScanDirection, slot)) {
+		taken = !SameNames(names, slot);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	return taken;
+}
+
+// Server side.
+Found
+FindOrAdd(const SeriesNames &names, uint64 hash) {
+	Names row;
+	std::memset(&row, 0, sizeof row);
+	row.values[kSource] = Int32GetDatum(names.source);
+	row.values[kTenant] = TextFrom(names.tenant);
+	const std::optional<std::string_view> *optional[] = {&names.user, &names.device, &names.metric};
+	for (int i = 0; i < 3; i++) {
+		row.isnull[kUser + i] = !optional[i]->has_value();
+		if (!row.isnull[kUser + i]) {
+			row.values[kUser + i] = TextFrom(**optional[i]);
+		}
+	}
+	Relation heap = table_open(Oids().series, RowExclusiveLock);
+	Found result = FindByNames(heap, row);
+	if (!result.found) {
+		result.id = static_cast<int64>(hash);
+		while (IsTaken(heap, result.id, row)) {
+			result.id = static_cast<int64>(static_cast<uint64>(result.id) + 1);
+		}
+		row.values[kSeriesId] = Int64GetDatum(result.id);
+		InsertRow(heap, row.values, row.isnull);
+		result.own = true;
+	}
+	table_close(heap, NoLock);
+	return result;
+}
+
+void
+ForgetUnsafe() {
+	for (const std::string &name : unsafe) {
+		kept.erase(name);
+	}
+	unsafe.clear();
+}
+
+void
+OnTransaction(XactEvent event, void *) {
+	switch (event) {
+	case XACT_EVENT_COMMIT:
+		unsafe.clear();
+		break;
+	case XACT_EVENT_ABORT:
+	case XACT_EVENT_PREPARE:
+		ForgetUnsafe();
+		break;
+	default:
+		break;
+	}
+}
+
+void
+OnSubtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+	if (event == SUBXACT_EVENT_ABORT_SUB) {
+		ForgetUnsafe();
+	}
+}
+
+void
+ForgetOnRelation(Datum, Oid relid) {
+	// a source that was detached took its series with it; that is told by a change of analytics.sources. The extension
+	// itself may be gone and come back.
+	if (relid == InvalidOid || !kept.empty()) {
+		const StoreOids *oids = KnownOids();
+		if (relid == InvalidOid || oids == nullptr || relid == oids->sources || relid == oids->series) {
+			kept.clear();
+			unsafe.clear();
+		}
+	}
+}
+
+} // namespace
+
+int64
+SeriesOf(const SeriesNames &names) {
+	key.assign(reinterpret_cast<const char *>(&names.source), sizeof names.source);
+	Append(names.tenant);
+	Append(names.user);
+	Append(names.device);
+	Append(names.metric);
+	const auto found = kept.find(key);
+	if (found != kept.end()) {
+		return found->second;
+	}
+	if (kept.size() >= kMostKept) {
+		ForgetUnsafe();
+		kept.clear();
+	}
+	const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(key.data()), static_cast<int>(key.size()), 0);
+	const std::string name = key;
+	const Found series = Call([&] { return FindOrAdd(names, hash); });
+	if (series.own) {
+		unsafe.push_back(name);
+	}
+	kept.emplace(name, series.id);
+	return series.id;
+}
+
+StoredSeries
+FindSeries(int64 series) {
+	Relation heap = table_open(Oids().series, AccessShareLock);
+	Relation index = index_open(Oids().series_ids, AccessShareLock);
+	ScanKeyData scan_key;
+	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 1);
+	index_rescan(scan, &scan_key, 1, nullptr, 0);
+	StoredSeries stored = {};
+	if (index_getnext_slot(scan, ForwardScanDirection, slot)) {
+		slot_getallattrs(slot);
+		const auto name = [&](int column) {
+			return slot->tts_isnull[column] ? nullptr : static_cast<const char *>(TextDatumGetCString(slot->tts_values[column]));
+		};
+		stored.found = true;
+		stored.source = DatumGetInt32(slot->tts_values[kSource]);
+		stored.tenant = name(kTenant);
+		stored.user = name(kUser);
+		stored.device = name(kDevice);
+		stored.metric = name(kMetric);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return stored;
+}
+
+void
+RegisterSeriesCallbacks() {
+	RegisterXactCallback(OnTransaction, nullptr);
+	RegisterSubXactCallback(OnSubtransaction, nullptr);
+	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+}
+
+} // namespace auren::pg

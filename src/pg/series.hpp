@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+struct SeriesNames {
+	int32 source;
+	std::string_view tenant;
+	std::optional<std::string_view> user;
+	std::optional<std::string_view> device;
+	std::optional<std::string_view> metric;
+};
+
+/*
+ * The number of a series in analytics.series; its row is added where there is none. What was found is kept, so that most calls
+ * ask nobody. C++ side.
+ */
+int64 SeriesOf(const SeriesNames &names);
+
+// Names of a series, palloc'ed; nullptr stands for NULL. Server side.
+struct StoredSeries {
+	bool found;
+	int32 source;
+	const char *tenant;
+	const char *user;
+	const char *device;
+	const char *metric;
+};
+StoredSeries FindSeries(int64 series);
+
+void RegisterSeriesCallbacks();
+
+} // namespace auren::pg

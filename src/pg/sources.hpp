@@ -1,0 +1,99 @@
+#pragma once
+
+#include <vector>
+
+#include "core/summary.hpp"
+#include "pg/postgres.hpp"
+#include "pg/readings.hpp"
+#include "pg/series.hpp"
+
+namespace auren::pg {
+
+// A row of analytics.sources, palloc'ed; names are nullptr where there is none.
+struct Source {
+	int32 id;
+	Oid relation; // InvalidOid: events
+	const char *event_type;
+	const char *tenant;
+	const char *user;
+	const char *device;
+	const char *metric;
+	const char *value;
+	const char *time;
+	const char *tenant_column;
+	Jsonb *metrics;
+	bool filled;   // the rollups hold it
+	bool unfilled; // not yet; neither: it was detached
+	ItemPointerData tid;
+};
+
+/*
+ * Sources as a snapshot sees them, in the caller's memory context. Server side.
+ */
+struct Sources {
+	Source *items;
+	int count;
+};
+Sources ReadSources(Snapshot snapshot);
+
+/*
+ * How the readings of a table are read from its rows: kept by a trigger until the table changes.
+ */
+struct ReadingColumns {
+	int32 source;
+	AttrNumber user;
+	AttrNumber device; // 0: none
+	AttrNumber metric;
+	AttrNumber value;
+	AttrNumber time;
+	AttrNumber tenant; // 0: the constant
+	char tenant_text[256];
+	Oid types[6]; // user, device, metric, value, time, tenant
+	FmgrInfo outputs[6];
+};
+
+// Of a trigger's arguments. Raises 42703 where the table lacks one, 42804 where it cannot be read. Server side.
+void FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation, char **arguments, int count, MemoryContext context);
+
+// Reads a row's reading. false: it has no time, and no bucket. C++ side.
+bool ReadingOf(const ReadingColumns &columns, TupleDesc descriptor, HeapTuple row, Reading *reading);
+
+/*
+ * Records every row of a table, or of its partitions, as added or taken. The table is locked against writers. C++ side.
+ */
+void RecordTable(Oid relid, char **arguments, int count, bool taken);
+
+// Takes the rights of a relation's owner, on whose behalf something of ours is done that the caller need not be allowed. Server side.
+struct AsOwner {
+	Oid user;
+	int context;
+	int guc_level;
+};
+AsOwner BecomeOwner(Oid relid);
+void BecomeAgain(const AsOwner &before);
+
+/*
+ * What the readings of one series in [from, to) come to, counted anew in a table source by the snapshot that is active. Runs as
+ * the table's owner. C++ side.
+ */
+Summary Recount(const Source &source, const char *tenant, const char *user, const char *device, const char *metric, TimestampTz from, TimestampTz to);
+
+// Whoever scans a source: names its series, and takes its readings some thousands at a time.
+class ReadingSink {
+  public:
+	virtual ~ReadingSink() = default;
+	virtual int64 SeriesFor(const SeriesNames &names) = 0;
+	virtual void Take(std::vector<Reading> *readings) = 0;
+};
+
+// All readings of a source by the active snapshot; as the owner of the table. C++ side.
+void ScanSource(const Source &source, ReadingSink *sink);
+
+/*
+ * Records the readings of an appended event, where a source takes them. Costs a look at a flag where none does. C++ side.
+ */
+void RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at);
+
+void RegisterSourceCallbacks();
+
+} // namespace auren::pg

@@ -1,0 +1,451 @@
+// Metrics: the triggers that record readings, the refresh, and what the views are made of.
+
+#include <cstring>
+#include <new>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/summary.hpp"
+#include "pg/buckets.hpp"
+#include "pg/compat.hpp"
+#include "pg/entry.hpp"
+#include "pg/readings.hpp"
+#include "pg/rollups.hpp"
+#include "pg/rows.hpp"
+#include "pg/series.hpp"
+#include "pg/sources.hpp"
+#include "pg/store.hpp"
+#include "pg/tenant.hpp"
+#include "pg/text.hpp"
+#include "sql/metrics.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+
+// ---- recording -------------------------------------------------------------------------------------------------------
+
+// Of each trigger that has fired in this session.
+struct KeptColumns {
+	bool valid;
+	Oid relid;
+	MemoryContext context;
+	pg::ReadingColumns columns;
+};
+std::unordered_map<Oid, KeptColumns> kept_columns;
+
+void
+ForgetOnRelation(Datum, Oid relid) {
+	for (auto &[trigger, kept] : kept_columns) {
+		kept.valid = kept.valid && relid != InvalidOid && kept.relid != relid;
+	}
+}
+
+const pg::ReadingColumns &
+ColumnsOf(const TriggerData *trigger) {
+	KeptColumns &kept = kept_columns[trigger->tg_trigger->tgoid];
+	const Relation relation = trigger->tg_relation;
+	if (!kept.valid) {
+		Call([&] {
+			if (kept.context == nullptr) {
+				kept.context = AllocSetContextCreate(CacheMemoryContext, "auren_events source", ALLOCSET_SMALL_SIZES);
+			}
+			MemoryContextReset(kept.context);
+			pg::FindColumns(&kept.columns, RelationGetDescr(relation), RelationGetRelationName(relation), trigger->tg_trigger->tgargs,
+			                trigger->tg_trigger->tgnargs, kept.context);
+		});
+		kept.relid = RelationGetRelid(relation);
+		kept.valid = true;
+	}
+	return kept.columns;
+}
+
+bool
+SameReading(const pg::Reading &a, const pg::Reading &b) {
+	return a.series == b.series && a.bucket == b.bucket && a.null == b.null && std::memcmp(&a.value, &b.value, sizeof a.value) == 0;
+}
+
+struct CommandAsked {
+	LocalTransactionId transaction;
+	CommandId command;
+	Oid user;
+
+	bool
+	operator==(const CommandAsked &other) const {
+		return transaction == other.transaction && command == other.command && user == other.user;
+	}
+};
+CommandAsked last_asked = {InvalidLocalTransactionId, 0, InvalidOid};
+std::string last_written;
+
+/*
+ * The table's column of the tenant decides whose reading it is, and who is bound to tenants cannot name another there. C++ side.
+ */
+void
+RequireTenant(const pg::ReadingColumns &columns, TupleDesc descriptor, HeapTuple row) {
+	if (columns.tenant == 0 || columns.types[5] != TEXTOID) {
+		return;
+	}
+	const std::string_view written = Call([&]() -> std::string_view {
+		bool isnull;
+		const Datum value = heap_getattr(row, columns.tenant, descriptor, &isnull);
+		return isnull ? std::string_view() : pg::TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(value)));
+	});
+	// The rows of a command mostly have one tenant, which is asked for once.
+	const CommandAsked now = {pg::compat::CurrentLocalTransaction(), GetCurrentCommandId(false), GetUserId()};
+	if (now == last_asked && written == last_written) {
+		return;
+	}
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const bool same = written == tenant.id;
+	if (!same && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetUserId()))) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "this role may not write readings of another tenant",
+		                  "The reading's tenant is not the one that app.tenant_id names, and the role is bound to tenants.",
+		                  "Leave tenant_id to its default.");
+	}
+	last_asked = now;
+	last_written = written;
+}
+
+void
+RecordRow(const TriggerData *trigger) {
+	const pg::ReadingColumns &columns = ColumnsOf(trigger);
+	const TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
+	const bool inserted = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+	const bool updated = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	RequireTenant(columns, descriptor, trigger->tg_trigtuple);
+	pg::Reading old_reading = {};
+	const bool taken = !inserted && pg::ReadingOf(columns, descriptor, trigger->tg_trigtuple, &old_reading);
+	pg::Reading reading = {};
+	bool added = false;
+	if (updated) {
+		RequireTenant(columns, descriptor, trigger->tg_newtuple);
+		added = pg::ReadingOf(columns, descriptor, trigger->tg_newtuple, &reading);
+	} else if (inserted) {
+		added = pg::ReadingOf(columns, descriptor, trigger->tg_trigtuple, &reading);
+	}
+	if (taken && added && SameReading(old_reading, reading)) {
+		return;
+	}
+	if (taken) {
+		old_reading.taken = true;
+		pg::RecordReading(old_reading);
+	}
+	if (added) {
+		pg::RecordReading(reading);
+	}
+}
+
+// ---- sources that are not in the rollups yet -------------------------------------------------------------------------
+
+// Names a source's series for one call: nothing is written for a query.
+class NamingSink : public pg::ReadingSink {
+  public:
+	struct Named {
+		std::string tenant;
+		std::optional<std::string> user;
+		std::optional<std::string> device;
+		std::optional<std::string> metric;
+	};
+
+	explicit NamingSink(std::string_view tenant) : tenant_(tenant) {
+	}
+
+	int64
+	SeriesFor(const pg::SeriesNames &names) override {
+		if (names.tenant != tenant_) {
+			return -1;
+		}
+		std::string key;
+		for (const auto *name : {&names.user, &names.device, &names.metric}) {
+			key += *name ? std::to_string((*name)->size()) + ":" : "-";
+			key.append(*name ? **name : std::string_view());
+		}
+		const auto [found, added] = numbers_.emplace(key, static_cast<int64>(names_.size()));
+		if (added) {
+			const auto copy = [](const std::optional<std::string_view> &name) { return name ? std::optional<std::string>(*name) : std::nullopt; };
+			names_.push_back({std::string(names.tenant), copy(names.user), copy(names.device), copy(names.metric)});
+		}
+		return found->second;
+	}
+
+	void
+	Take(std::vector<pg::Reading> *readings) override {
+		for (const pg::Reading &reading : *readings) {
+			if (reading.series >= 0) {
+				gathered_.push_back(reading);
+			}
+		}
+		readings->clear();
+		if (gathered_.size() >= 100000) {
+			Put();
+		}
+	}
+
+	void
+	Put() {
+		pg::ForEachSummary(&gathered_, [&](int64 series, TimestampTz bucket, std::string_view summary) {
+			const Named &named = names_[static_cast<std::size_t>(series)];
+			Call([&] {
+				const auto text_of = [](const std::string &name) { return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size()))); };
+				const std::optional<std::string> *optional[3] = {&named.user, &named.device, &named.metric};
+				Datum values[6];
+				bool isnull[6] = {};
+				values[0] = text_of(named.tenant);
+				for (int i = 0; i < 3; i++) {
+					isnull[i + 1] = !optional[i]->has_value();
+					values[i + 1] = isnull[i + 1] ? 0 : text_of(**optional[i]);
+				}
+				values[4] = TimestampTzGetDatum(bucket);
+				auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + summary.size()));
+				SET_VARSIZE(bytes, VARHDRSZ + summary.size());
+				std::memcpy(VARDATA(bytes), summary.data(), summary.size());
+				values[5] = PointerGetDatum(bytes);
+				pg::PutRow(rows, values, isnull);
+				pfree(bytes);
+			});
+		});
+		gathered_.clear();
+	}
+
+	pg::Rows rows = {};
+
+  private:
+	std::string tenant_;
+	std::unordered_map<std::string, int64> numbers_;
+	std::vector<Named> names_;
+	std::vector<pg::Reading> gathered_;
+};
+
+// ---- the aggregate ---------------------------------------------------------------------------------------------------
+
+// Summaries of one bucket, by series. Most buckets have one or two.
+struct Parts {
+	struct Part {
+		int64 series;
+		bool in_rollups;
+		Summary summary;
+	};
+	std::vector<Part> parts;
+	TimestampTz bucket = DT_NOBEGIN;
+	bool has_bucket = false;
+	int minutes = 0;
+};
+
+// The first summary of a group is kept as it came: most groups have no other.
+struct State {
+	bytea *first;
+	int64 first_series;
+	bool first_in_rollups;
+	TimestampTz bucket;
+	bool has_bucket;
+	int minutes;
+	Parts *parts;
+};
+
+void
+DropParts(void *argument) {
+	delete static_cast<State *>(argument)->parts;
+}
+
+std::string_view
+BytesOf(const bytea *bytes) {
+	return {VARDATA_ANY(bytes), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(bytes))};
+}
+
+void
+AddPart(Parts *parts, int64 series, bool in_rollups, std::string_view bytes) {
+	for (Parts::Part &part : parts->parts) {
+		if (part.series == series && part.in_rollups == in_rollups) {
+			part.summary.Merge(Summary::FromBytes(bytes));
+			return;
+		}
+	}
+	parts->parts.push_back({series, in_rollups, Summary::FromBytes(bytes)});
+}
+
+// The readings of a series in a bucket, asked of its table by the query's own snapshot: they agree with the deltas that it sees.
+Summary
+Ask(int64 series, const State &state) {
+	const pg::StoredSeries names = Call([&] { return pg::FindSeries(series); });
+	const pg::Sources sources = Call([] { return pg::ReadSources(GetActiveSnapshot()); });
+	TimestampTz from = state.bucket;
+	TimestampTz to = state.bucket;
+	Call([&] {
+		if (state.minutes == 0) {
+			pg_tz *zone = pg::MetricZone(GetActiveSnapshot());
+			const DateADT day = pg::DayOf(state.bucket, zone);
+			from = pg::StartOfDay(day, zone);
+			to = DATE_NOT_FINITE(day) ? from : pg::StartOfDay(day + 1, zone);
+		} else if (!TIMESTAMP_NOT_FINITE(state.bucket)) {
+			to = state.bucket + state.minutes * USECS_PER_MINUTE;
+		}
+	});
+	for (int i = 0; i < sources.count; i++) {
+		if (names.found && sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
+			return pg::Recount(sources.items[i], names.tenant, names.user, names.device, names.metric, from, to);
+		}
+	}
+	return Summary();
+}
+
+Summary
+Whole(const State &state) {
+	Summary whole;
+	if (state.parts == nullptr) {
+		whole = Summary::FromBytes(BytesOf(state.first));
+		whole.Settle();
+		return whole.Unsure() && state.first_in_rollups ? Ask(state.first_series, state) : whole;
+	}
+	for (const Parts::Part &part : state.parts->parts) {
+		Summary summary = part.summary;
+		summary.Settle();
+		if (summary.Unsure() && part.in_rollups) {
+			summary = Ask(part.series, state);
+		}
+		whole.Merge(summary);
+	}
+	return whole;
+}
+
+} // namespace
+
+void
+RegisterMetricCallbacks() {
+	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+}
+
+AUREN_FUNCTION(auren_record_change) {
+	if (!CALLED_AS_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, "analytics.record_change is a trigger function",
+		                  "It was called as an ordinary function.", "analytics.attach_source makes the triggers.");
+	}
+	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
+	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event)) {
+		RecordRow(trigger);
+	} else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+		pg::RecordTable(RelationGetRelid(trigger->tg_relation), trigger->tg_trigger->tgargs, trigger->tg_trigger->tgnargs, true);
+	} else {
+		pg::WriteReadings();
+	}
+	return PointerGetDatum(nullptr);
+}
+
+AUREN_FUNCTION(auren_refresh_user_metrics) {
+	Call([] {
+		PreventCommandIfReadOnly("analytics.refresh_user_metrics()");
+		PreventCommandIfParallelMode("analytics.refresh_user_metrics()");
+	});
+	PG_RETURN_INT64(pg::Refresh().changes);
+}
+
+AUREN_FUNCTION(auren_add_summary) {
+	MemoryContext context;
+	if (!AggCheckCallContext(fcinfo, &context)) {
+		throw DomainError("0A000", "analytics.add_summary is of an aggregate", "It was called as an ordinary function.",
+		                  "Call analytics.metric_values.");
+	}
+	auto *state = PG_ARGISNULL(0) ? nullptr : reinterpret_cast<State *>(PG_GETARG_POINTER(0));
+	const bool in_rollups = !PG_ARGISNULL(2);
+	const int64 series = in_rollups ? PG_GETARG_INT64(2) : 0;
+	if (state == nullptr) {
+		state = Call([&] {
+			MemoryContext before = MemoryContextSwitchTo(context);
+			auto *made = static_cast<State *>(palloc0(sizeof(State)));
+			made->minutes = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4);
+			MemoryContextSwitchTo(before);
+			return made;
+		});
+	}
+	if (!PG_ARGISNULL(3)) {
+		state->bucket = PG_GETARG_TIMESTAMPTZ(3);
+		state->has_bucket = true;
+	}
+	if (PG_ARGISNULL(1)) {
+		PG_RETURN_POINTER(state);
+	}
+	if (state->first == nullptr) {
+		Call([&] {
+			MemoryContext before = MemoryContextSwitchTo(context);
+			state->first = DatumGetByteaPCopy(PG_GETARG_DATUM(1));
+			MemoryContextSwitchTo(before);
+		});
+		state->first_series = series;
+		state->first_in_rollups = in_rollups;
+		PG_RETURN_POINTER(state);
+	}
+	if (state->parts == nullptr) {
+		Call([&] {
+			auto *callback = static_cast<MemoryContextCallback *>(MemoryContextAllocZero(context, sizeof(MemoryContextCallback)));
+			callback->func = DropParts;
+			callback->arg = state;
+			MemoryContextRegisterResetCallback(context, callback);
+		});
+		state->parts = new Parts();
+		AddPart(state->parts, state->first_series, state->first_in_rollups, BytesOf(state->first));
+	}
+	const bytea *bytes = Call([&] { return static_cast<const bytea *>(PG_GETARG_BYTEA_PP(1)); });
+	AddPart(state->parts, series, in_rollups, BytesOf(bytes));
+	PG_RETURN_POINTER(state);
+}
+
+AUREN_FUNCTION(auren_summary_metrics) {
+	const auto *state = PG_ARGISNULL(0) ? nullptr : reinterpret_cast<const State *>(PG_GETARG_POINTER(0));
+	if (state == nullptr || state->first == nullptr) {
+		PG_RETURN_NULL();
+	}
+	const Summary whole = Whole(*state);
+	Datum values[7];
+	bool isnull[7];
+	values[0] = Int64GetDatum(whole.readings());
+	isnull[0] = false;
+	const std::optional<double> answers[6] = {whole.Average(), whole.Least(), whole.Greatest(), whole.Deviation(), whole.Quantile(0.5), whole.Quantile(0.95)};
+	for (int i = 0; i < 6; i++) {
+		isnull[i + 1] = !answers[i];
+		values[i + 1] = answers[i] ? Float8GetDatum(*answers[i]) : 0;
+	}
+	return Call([&] {
+		auto descriptor = static_cast<TupleDesc>(fcinfo->flinfo->fn_extra);
+		if (descriptor == nullptr) {
+			MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+			descriptor = lookup_rowtype_tupdesc_copy(get_func_rettype(fcinfo->flinfo->fn_oid), -1);
+			MemoryContextSwitchTo(before);
+			fcinfo->flinfo->fn_extra = descriptor;
+		}
+		return HeapTupleGetDatum(heap_form_tuple(descriptor, values, isnull));
+	});
+}
+
+AUREN_FUNCTION(auren_unfilled_readings) {
+	const pg::Tenant tenant = pg::CurrentTenant();
+	NamingSink sink(tenant.id);
+	sink.rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Sources sources = Call([] { return pg::ReadSources(GetActiveSnapshot()); });
+	for (int i = 0; i < sources.count; i++) {
+		if (sources.items[i].unfilled) {
+			pg::ScanSource(sources.items[i], &sink);
+		}
+	}
+	sink.Put();
+	return 0;
+}
+
+AUREN_FUNCTION(auren_filled_sources) {
+	return Call([] {
+		const pg::Sources sources = pg::ReadSources(GetActiveSnapshot());
+		auto *ids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(sources.count + 1)));
+		int count = 0;
+		for (int i = 0; i < sources.count; i++) {
+			if (sources.items[i].filled) {
+				ids[count++] = Int32GetDatum(sources.items[i].id);
+			}
+		}
+		return PointerGetDatum(construct_array(ids, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	});
+}
+
+} // namespace auren

@@ -1,0 +1,45 @@
+#include <limits>
+
+#include <gtest/gtest.h>
+
+#include "core/month.hpp"
+#include "core/reading_time.hpp"
+
+namespace auren {
+namespace {
+
+TEST(ReadingTime, IsReadAsWritten) {
+	EXPECT_EQ(*ParseReadingTime("2000-01-01T00:00:00Z"), 0);
+	EXPECT_EQ(*ParseReadingTime("2000-01-01"), 0);
+	EXPECT_EQ(*ParseReadingTime("2025-01-29T10:00:00Z"), Month::FromIndex(300).StartMicros() + (28 * 24 + 10) * 3600 * kMicrosPerSecond);
+	EXPECT_EQ(*ParseReadingTime("2025-01-29 10:00"), *ParseReadingTime("2025-01-29T10:00:00Z"));
+	EXPECT_EQ(*ParseReadingTime("2025-01-29T10:00:00.123456789Z"), *ParseReadingTime("2025-01-29T10:00:00Z") + 123456);
+	EXPECT_EQ(*ParseReadingTime("2025-01-29T10:00:00+05:30"), *ParseReadingTime("2025-01-29T04:30:00Z"));
+	EXPECT_EQ(*ParseReadingTime("2025-01-29T10:00:00-0800"), *ParseReadingTime("2025-01-29T18:00:00Z"));
+	EXPECT_EQ(*ParseReadingTime("2025-01-29T10:00:00+01"), *ParseReadingTime("2025-01-29T09:00:00Z"));
+	EXPECT_EQ(*ParseReadingTime("2024-02-29"), Month::FromIndex(289).StartMicros() + 28 * 86400 * kMicrosPerSecond);
+	for (int month = -3000; month < 4000; month += 7) {
+		const Month m = Month::FromIndex(month);
+		char text[32];
+		std::snprintf(text, sizeof text, "%04d-%02d-01", m.Year(), m.MonthOfYear());
+		EXPECT_EQ(*ParseReadingTime(text), m.StartMicros()) << text;
+	}
+}
+
+TEST(ReadingTime, WhatIsNoTimeIsNone) {
+	for (const char *text : {"", "now", "2025", "2025-13-01", "2025-02-29", "2025-01-01T", "2025-01-01T25:00:00Z", "2025-01-01T10:00:00x",
+	                         "2025-01-01T10:00:00Zx", "2025-01-01T10:00:00.Z", "0000-01-01", "2025-01-01T10:00:00+1", "1/29/2025"}) {
+		EXPECT_FALSE(ParseReadingTime(text)) << text;
+	}
+}
+
+TEST(ReadingTime, FiveMinutesBeginBelowTheTime) {
+	EXPECT_EQ(FiveMinutesOf(0), 0);
+	EXPECT_EQ(FiveMinutesOf(kFiveMinutes - 1), 0);
+	EXPECT_EQ(FiveMinutesOf(-1), -kFiveMinutes);
+	EXPECT_EQ(FiveMinutesOf(std::numeric_limits<std::int64_t>::max()), std::numeric_limits<std::int64_t>::max());
+	EXPECT_EQ(FiveMinutesOf(std::numeric_limits<std::int64_t>::min()), std::numeric_limits<std::int64_t>::min());
+}
+
+} // namespace
+} // namespace auren
