@@ -32,7 +32,7 @@ enum DeltaColumn : int { kDeltaSeries, kDeltaBucket, kDeltaSummary };
 constexpr int kPeriodShift[kLevels] = {0, 2, 5};
 
 // In the last field of the tag, beside kPositionLockClass.
-constexpr uint16 kRefreshLockClass = 0xA0E3;
+constexpr uint16 kRefreshLockClass = 0xA0E5;
 
 // Deltas that one round takes: what it holds in memory is bounded.
 constexpr std::size_t kMostChanges = 250000;
