@@ -121,7 +121,7 @@ ForEachLockOf(PGPROC *process, int partition, F &&function) {
 #if PG_VERSION_NUM >= 160000
 	dlist_iter at;
 	dlist_foreach(at, &process->myProcLocks[partition]) {
-		function(dlist_container(PROCLOCK, procLink, at.cur));
+		function(reinterpret_cast<PROCLOCK *>(reinterpret_cast<char *>(at.cur) - offsetof(PROCLOCK, procLink)));
 	}
 #else
 	SHM_QUEUE *locks = &process->myProcLocks[partition];
