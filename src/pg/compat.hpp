@@ -148,9 +148,10 @@ template <typename F>
 inline void
 ForEachLockOf(PGPROC *process, int partition, F &&function) {
 #if PG_VERSION_NUM >= 160000
-	dlist_iter at;
-	dlist_foreach(at, &process->myProcLocks[partition]) {
-		function(dlist_container(PROCLOCK, procLink, at.cur));
+	// dlist_foreach is no C++
+	dlist_node *end = &process->myProcLocks[partition].head;
+	for (dlist_node *at = end->next != nullptr ? end->next : end; at != end; at = at->next) {
+		function(reinterpret_cast<PROCLOCK *>(reinterpret_cast<char *>(at) - offsetof(PROCLOCK, procLink)));
 	}
 #else
 	SHM_QUEUE *locks = &process->myProcLocks[partition];
