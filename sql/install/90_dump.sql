@@ -12,7 +12,12 @@ SELECT pg_catalog.pg_extension_config_dump('events.subscription_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_troubles', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.data_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.key_uses', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.forgotten_people', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.declared_rules', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.audit_log', '');
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA events FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA events FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events, encrypted FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA events, encrypted FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA events, encrypted FROM PUBLIC;

@@ -43,7 +43,8 @@ void
 WaiveRights(Query *query) {
 	compat::WaiveTableRights(query, Oids().events);
 	const StoreOids &oids = Oids();
-	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.troubles, oids.notification_rules}) {
+	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.troubles, oids.notification_rules, oids.data_keys,
+	                        oids.key_uses, oids.forgotten, oids.personal_rules, oids.audit_log}) {
 		compat::WaiveTableRights(query, relid);
 	}
 	ListCell *cell;

@@ -10,6 +10,12 @@ int naming = static_cast<int>(Naming::kOff);
 bool allow_drop = false;
 int snapshot_after = 1000;
 bool read_flushed = true;
+char *master_key_file = nullptr;
+char *master_key_command = nullptr;
+int master_key_timeout = 10000;
+int max_key_uses = INT_MAX;
+bool audit_decrypt = false;
+char *decrypt_reason = nullptr;
 
 const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Naming::kOff), false},
                                                   {"warn", static_cast<int>(Naming::kWarn), false},
@@ -38,6 +44,36 @@ ReadFlushed() {
 	return read_flushed;
 }
 
+const char *
+MasterKeyFile() {
+	return master_key_file;
+}
+
+const char *
+MasterKeyCommand() {
+	return master_key_command;
+}
+
+int
+MasterKeyTimeout() {
+	return master_key_timeout;
+}
+
+int
+MaxKeyUses() {
+	return max_key_uses;
+}
+
+bool
+AuditDecrypt() {
+	return audit_decrypt;
+}
+
+const char *
+DecryptReason() {
+	return decrypt_reason;
+}
+
 void
 DefineSettings() {
 	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
@@ -50,6 +86,22 @@ DefineSettings() {
 	DefineCustomBoolVariable("auren_events.read_flushed", "Feed reads give only events that a crash cannot take back.",
 	                         "An event whose commit is not on disk yet is flushed first. Off for readers within the database.",
 	                         &read_flushed, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomStringVariable("auren_events.master_key_file", "File that holds the master keys of encrypted fields.",
+	                           "A line \"<id> <64 hexadecimal digits>\" for each; the last one is current.", &master_key_file, "",
+	                           PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+	DefineCustomStringVariable("auren_events.master_key_command", "Command that writes the master keys of encrypted fields.",
+	                           "What it writes is read as the file would be.", &master_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+	                           nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("auren_events.master_key_timeout", "Time after which the command for the master keys is ended.", nullptr,
+	                        &master_key_timeout, 10000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("auren_events.max_key_uses", "Values that a data key encrypts before another takes its place.",
+	                        "Random nonces of 96 bits are safe for some 4 billion values.", &max_key_uses, INT_MAX, 1, INT_MAX, PGC_SUSET, 0,
+	                        nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("auren_events.audit_decrypt", "Writes down who decrypts what in encrypted.audit_log, before it is decrypted.",
+	                         "The row stays when the transaction is rolled back.", &audit_decrypt, false, PGC_SUSET, 0, nullptr, nullptr,
+	                         nullptr);
+	DefineCustomStringVariable("auren_events.decrypt_reason", "Why the session decrypts, for the audit.", nullptr, &decrypt_reason, "",
+	                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

@@ -29,7 +29,7 @@ Oid
 RelationNamed(Oid schema, const char *name) {
 	const Oid oid = get_relname_relid(name, schema);
 	if (!OidIsValid(oid)) {
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation events.%s does not exist", name),
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %s.%s does not exist", get_namespace_name(schema), name),
 		                errhint("Install the extension with CREATE EXTENSION auren_events.")));
 	}
 	return oid;
@@ -255,6 +255,15 @@ Oids() {
 		fresh.troubles = RelationNamed(schema, "subscription_troubles");
 		fresh.notification_rules = RelationNamed(schema, "declared_notification_rules");
 		fresh.troubles_pkey = RelationNamed(schema, "subscription_troubles_pkey");
+		const Oid encrypted = get_namespace_oid("encrypted", false);
+		fresh.data_keys = RelationNamed(encrypted, "data_keys");
+		fresh.data_keys_pkey = RelationNamed(encrypted, "data_keys_pkey");
+		fresh.key_uses = RelationNamed(encrypted, "key_uses");
+		fresh.key_uses_key = RelationNamed(encrypted, "key_uses_key");
+		fresh.forgotten = RelationNamed(encrypted, "forgotten_people");
+		fresh.forgotten_pkey = RelationNamed(encrypted, "forgotten_people_pkey");
+		fresh.personal_rules = RelationNamed(encrypted, "declared_rules");
+		fresh.audit_log = RelationNamed(encrypted, "audit_log");
 		if (fresh.events != oids.events) {
 			ranges.valid = false;
 		}

@@ -43,6 +43,14 @@ struct StoreOids {
 	Oid troubles;
 	Oid troubles_pkey;
 	Oid notification_rules;
+	Oid data_keys;
+	Oid data_keys_pkey;
+	Oid key_uses;
+	Oid key_uses_key;
+	Oid forgotten;
+	Oid forgotten_pkey;
+	Oid personal_rules;
+	Oid audit_log;
 
 	// Whether a relation is one of them. They are all Oids, and nothing else is here.
 	bool

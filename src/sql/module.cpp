@@ -2,6 +2,8 @@
 
 #include "pg/announce.hpp"
 #include "pg/compat.hpp"
+#include "pg/key_ring.hpp"
+#include "pg/personal_rules.hpp"
 #include "pg/reducers.hpp"
 #include "pg/settings.hpp"
 #include "pg/store.hpp"
@@ -20,6 +22,8 @@ _PG_init(void) {
 	auren::pg::RegisterTenantCallbacks();
 	auren::pg::RegisterReducerCallbacks();
 	auren::pg::RegisterAnnouncements();
+	auren::pg::RegisterKeyRing();
+	auren::pg::RegisterPersonalRules();
 	auren::RegisterStreamingFunctions();
 }
 }
