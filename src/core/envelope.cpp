@@ -27,6 +27,18 @@ struct Values {
 };
 constexpr Values kValues;
 
+// Two characters for each 12 bits: half as many steps.
+struct Pairs {
+	char of[4096][2];
+	constexpr Pairs() : of() {
+		for (int i = 0; i < 4096; i++) {
+			of[i][0] = kDigits[i >> 6];
+			of[i][1] = kDigits[i & 63];
+		}
+	}
+};
+constexpr Pairs kPairs;
+
 std::size_t
 TextLength(std::size_t bytes) {
 	return bytes / 3 * 4 + (bytes % 3 == 0 ? 0 : bytes % 3 + 1);
@@ -109,11 +121,9 @@ void
 WriteEnvelope(const std::uint8_t *body, std::size_t body_bytes, char *text) {
 	std::memcpy(text, kEnvelopePrefix.data(), kEnvelopePrefix.size());
 	text += kEnvelopePrefix.size();
-	for (; body_bytes >= 3; body_bytes -= 3, body += 3) {
-		*text++ = kDigits[body[0] >> 2];
-		*text++ = kDigits[(body[0] & 3) << 4 | body[1] >> 4];
-		*text++ = kDigits[(body[1] & 15) << 2 | body[2] >> 6];
-		*text++ = kDigits[body[2] & 63];
+	for (; body_bytes >= 3; body_bytes -= 3, body += 3, text += 4) {
+		std::memcpy(text, kPairs.of[body[0] << 4 | body[1] >> 4], 2);
+		std::memcpy(text + 2, kPairs.of[(body[1] & 15) << 8 | body[2]], 2);
 	}
 	if (body_bytes > 0) {
 		const int second = body_bytes == 2 ? body[1] : 0;

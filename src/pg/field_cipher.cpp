@@ -23,6 +23,17 @@ namespace {
 std::string associated;
 std::string body;
 
+// What `associated` was made of: a statement over one person's values makes it once.
+struct AssociatedWith {
+	std::uint64_t key_id = 0;
+	bool json = false;
+	bool field_bound = false;
+	std::string tenant;
+	std::string user;
+	std::string field;
+};
+AssociatedWith associated_with;
+
 bool
 IsUtf8() {
 	return GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
@@ -30,8 +41,19 @@ IsUtf8() {
 
 void
 Associate(const EnvelopeHeader &header, const FieldOf &of) {
-	associated.clear();
 	const std::string_view field = of.field ? *of.field : std::string_view();
+	AssociatedWith &with = associated_with;
+	if (!associated.empty() && with.key_id == header.key_id && with.json == header.json && with.field_bound == header.field_bound &&
+	    with.user == of.user && with.field == field && with.tenant == of.tenant) {
+		return;
+	}
+	associated.clear(); // and stays so where something below throws
+	with.key_id = header.key_id;
+	with.json = header.json;
+	with.field_bound = header.field_bound;
+	with.tenant = of.tenant;
+	with.user = of.user;
+	with.field = field;
 	if (IsUtf8()) {
 		AppendAssociated(header, of.tenant, of.user, field, &associated);
 	} else {

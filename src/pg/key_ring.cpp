@@ -376,9 +376,14 @@ FindOrMakeNewest(std::string_view tenant, std::string_view user) {
 // How many uses one that is counted stands for: a power of two, so that a small limit is counted exactly.
 std::uint32_t
 Granule() {
-	std::uint32_t granule = 1;
-	while (granule < 65536 && granule * 32768LL < MaxKeyUses()) {
-		granule *= 2;
+	static int limit = 0;
+	static std::uint32_t granule = 1;
+	if (limit != MaxKeyUses()) {
+		limit = MaxKeyUses();
+		granule = 1;
+		while (granule < 65536 && granule * 32768LL < limit) {
+			granule *= 2;
+		}
 	}
 	return granule;
 }

@@ -50,10 +50,10 @@ BytesArgument(FunctionCallInfo fcinfo, int argument) {
 
 // The person and the field of a call, arguments 1 and 2.
 pg::FieldOf
-FieldArguments(FunctionCallInfo fcinfo, const pg::Tenant &tenant) {
+FieldArguments(FunctionCallInfo fcinfo) {
 	pg::RequireNotNull(fcinfo, 1, "p_user_id");
 	pg::FieldOf of;
-	of.tenant = tenant.id;
+	of.tenant = pg::CurrentTenantId();
 	of.user = BytesArgument(fcinfo, 1);
 	constexpr std::size_t kSurelyShort = 255; // in bytes: no more characters than that
 	if (of.user.empty() || of.user.size() > kSurelyShort) {
@@ -68,10 +68,12 @@ FieldArguments(FunctionCallInfo fcinfo, const pg::Tenant &tenant) {
 // Encrypting may make a key, and counts its uses.
 void
 RequireWrite(const char *function) {
-	Call([&] {
-		PreventCommandIfReadOnly(function);
-		PreventCommandIfParallelMode(function);
-	});
+	if (XactReadOnly || IsInParallelMode()) { // a standby is read-only too
+		Call([&] {
+			PreventCommandIfReadOnly(function);
+			PreventCommandIfParallelMode(function);
+		});
+	}
 }
 
 std::vector<std::string>
@@ -115,16 +117,14 @@ AUREN_FUNCTION(auren_encrypt_phi_field) {
 		PG_RETURN_NULL();
 	}
 	RequireWrite("encrypted.encrypt_phi_field()");
-	const pg::Tenant tenant = pg::CurrentTenant();
-	return pg::SealText(FieldArguments(fcinfo, tenant), BytesArgument(fcinfo, 0));
+	return pg::SealText(FieldArguments(fcinfo), BytesArgument(fcinfo, 0));
 }
 
 AUREN_FUNCTION(auren_decrypt_phi_field) {
 	if (PG_ARGISNULL(0)) {
 		PG_RETURN_NULL();
 	}
-	const pg::Tenant tenant = pg::CurrentTenant();
-	return pg::OpenText(FieldArguments(fcinfo, tenant), BytesArgument(fcinfo, 0));
+	return pg::OpenText(FieldArguments(fcinfo), BytesArgument(fcinfo, 0));
 }
 
 AUREN_FUNCTION(auren_encrypt_fields) {
