@@ -90,6 +90,11 @@ Unlink() {
 void
 StartWorker() {
 	Unlink();
+	if (RecoveryInProgress()) {
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("the audit cannot be written, so nothing is decrypted"),
+		                errdetail("The server is a standby, on which nothing is written."),
+		                errhint("Decrypt on the primary, or do not ask for the audit here (auren_events.audit_decrypt).")));
+	}
 	if (max_worker_processes == 0) {
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("the audit cannot be written, so nothing is decrypted"),
 		                errdetail("It needs a background worker, and max_worker_processes is 0."), errhint("Raise max_worker_processes.")));
