@@ -33,6 +33,8 @@ my $node = PostgreSQL::Test::Cluster->new('phi');
 $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', <<"END");
 auren_events.master_key_file = '$keys'
+auren_events.master_key_command = ''
+auren_events.master_key_timeout = '1min'
 max_prepared_transactions = 5
 max_worker_processes = 8
 log_min_messages = debug1
@@ -258,7 +260,7 @@ $standby->stop;
 sub with_command
 {
 	my ($command, $timeout) = @_;
-	$node->adjust_conf('postgresql.conf', 'auren_events.master_key_file', undef);
+	$node->adjust_conf('postgresql.conf', 'auren_events.master_key_file', "''");
 	$node->adjust_conf('postgresql.conf', 'auren_events.master_key_command', "'$command'");
 	$node->adjust_conf('postgresql.conf', 'auren_events.master_key_timeout', "'$timeout'");
 	$node->reload;
@@ -269,7 +271,7 @@ with_command("cat $keys", '1min');
 is($node->safe_psql('postgres', $id), 'new', 'keys from a command');
 with_command("cat $keys; exit 3", '1min');
 fails_with($node, 'postgres', $id, 'F0000', 'a command that fails', like => qr/ended with status 3/);
-with_command("echo secret $NEW >&2; exit 1", '1min');
+with_command("cat $keys >&2; exit 1", '1min');
 fails_with($node, 'postgres', $id, 'F0000', 'one that fails with words');
 with_command('head -c 400000 /dev/zero', '1min');
 fails_with($node, 'postgres', $id, 'F0000', 'one that writes too much', like => qr/is too long/);
@@ -289,7 +291,7 @@ like($waiting->{stderr}, qr/57014/, 'one that waits is cancelled');
 $command_pid = slurp_file($pid_file);
 chomp $command_pid;
 is(kill(0, $command_pid), 0, 'and ended');
-is(index(slurp_file($node->logfile), "secret $NEW"), -1, 'what it said of errors is not in the log');
+is(index(slurp_file($node->logfile), $NEW), -1, 'what it said of errors is not in the log');
 
 # No worker at all.
 $node->adjust_conf('postgresql.conf', 'auren_events.master_key_command', "'cat $keys'");
