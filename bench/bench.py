@@ -15,6 +15,7 @@ import suite_held
 import suite_indexes
 import suite_instructions
 import suite_months
+import suite_phi
 import suite_replay
 import suite_state
 from cluster import BenchError, Cluster, machine_seconds
@@ -30,8 +31,9 @@ SUITES = {
     "replay": suite_replay.replay,
     "state": suite_state.state,
     "feed": suite_feed.feed,
+    "phi": suite_phi.phi,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "phi"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15
