@@ -14,14 +14,18 @@ constexpr std::uint8_t kFieldBound = 2;
 
 constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+// What each of four digits adds to 24 bits; a character that is no digit sets a bit above them.
+constexpr std::uint32_t kNoDigit = 1U << 24;
 struct Values {
-	std::int8_t of[256];
+	std::uint32_t of[4][256];
 	constexpr Values() : of() {
-		for (int i = 0; i < 256; i++) {
-			of[i] = -1;
-		}
-		for (int i = 0; i < 64; i++) {
-			of[static_cast<unsigned char>(kDigits[i])] = static_cast<std::int8_t>(i);
+		for (int place = 0; place < 4; place++) {
+			for (int i = 0; i < 256; i++) {
+				of[place][i] = kNoDigit;
+			}
+			for (std::uint32_t i = 0; i < 64; i++) {
+				of[place][static_cast<unsigned char>(kDigits[i])] = i << (18 - 6 * place);
+			}
 		}
 	}
 };
@@ -54,29 +58,27 @@ Decode(std::string_view text, std::string *bytes) {
 	char *out = &(*bytes)[0];
 	const auto *in = reinterpret_cast<const unsigned char *>(text.data());
 	std::size_t left = text.size();
-	for (; left >= 4; left -= 4, in += 4) {
-		const int a = kValues.of[in[0]];
-		const int b = kValues.of[in[1]];
-		const int c = kValues.of[in[2]];
-		const int d = kValues.of[in[3]];
-		if ((a | b | c | d) < 0) {
-			return false;
-		}
-		*out++ = static_cast<char>(a << 2 | b >> 4);
-		*out++ = static_cast<char>(b << 4 | c >> 2);
-		*out++ = static_cast<char>(c << 6 | d);
+	std::uint32_t seen = 0;
+	for (; left >= 4; left -= 4, in += 4, out += 3) {
+		const std::uint32_t bits = kValues.of[0][in[0]] | kValues.of[1][in[1]] | kValues.of[2][in[2]] | kValues.of[3][in[3]];
+		seen |= bits;
+		out[0] = static_cast<char>(bits >> 16);
+		out[1] = static_cast<char>(bits >> 8);
+		out[2] = static_cast<char>(bits);
 	}
 	if (left > 0) {
-		const int a = kValues.of[in[0]];
-		const int b = kValues.of[in[1]];
-		const int c = left == 3 ? kValues.of[in[2]] : 0;
-		if ((a | b | c) < 0 || (left == 2 ? (b & 15) : (c & 3)) != 0) {
+		const std::uint32_t bits = kValues.of[0][in[0]] | kValues.of[1][in[1]] | (left == 3 ? kValues.of[2][in[2]] : 0);
+		if ((bits & (left == 2 ? 0xFFFFU : 0xFFU)) != 0) {
 			return false;
 		}
-		*out++ = static_cast<char>(a << 2 | b >> 4);
+		seen |= bits;
+		*out++ = static_cast<char>(bits >> 16);
 		if (left == 3) {
-			*out++ = static_cast<char>(b << 4 | c >> 2);
+			*out++ = static_cast<char>(bits >> 8);
 		}
+	}
+	if ((seen & kNoDigit) != 0) {
+		return false;
 	}
 	return true;
 }

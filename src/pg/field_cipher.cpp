@@ -65,11 +65,11 @@ Associate(const EnvelopeHeader &header, const FieldOf &of) {
 // The envelope of a value in UTF-8, written by `room`, which gives the place for its characters.
 template <typename Room>
 void
-Seal(const FieldOf &of, std::string_view plain, bool json, Room &&room) {
+Seal(const FieldOf &of, std::string_view plain, bool json, News news, Room &&room) {
 	EnvelopeHeader header;
 	const std::uint64_t random[2] = {RandomBits(), RandomBits()};
 	std::memcpy(header.nonce, random, sizeof header.nonce);
-	const DataKey &key = SealingKey(of.tenant, of.user, static_cast<std::uint32_t>(random[1] >> 32));
+	const DataKey &key = SealingKey(of.tenant, of.user, static_cast<std::uint32_t>(random[1] >> 32), news);
 	header.key_id = key.id;
 	header.json = json;
 	header.field_bound = of.field.has_value();
@@ -116,8 +116,8 @@ ThrowDoesNotOpen(const FieldOf &of) {
  */
 template <typename Room, typename Missing>
 bool
-Open(const FieldOf &of, const EnvelopeHeader &header, const FieldOf *audited, Room &&room, Missing &&missing) {
-	const DataKey *key = OpeningKey(of.tenant, of.user, header.key_id);
+Open(const FieldOf &of, const EnvelopeHeader &header, const FieldOf *audited, News news, Room &&room, Missing &&missing) {
+	const DataKey *key = OpeningKey(of.tenant, of.user, header.key_id, news);
 	if (key != nullptr && audited != nullptr && AuditDecrypt()) {
 		// before it is decrypted; meanwhile the person may have been forgotten
 		WriteAudit(*audited);
@@ -172,7 +172,7 @@ IsOwnEnvelope(const FieldOf &of, const std::string &text) {
 	}
 	std::string plain;
 	return Open(
-	    of, header, nullptr,
+	    of, header, nullptr, News::kAsk,
 	    [&](std::size_t size) {
 		    plain.resize(size + 1);
 		    return &plain[0];
@@ -190,7 +190,7 @@ SealText(const FieldOf &of, std::string_view plain) {
 		plain = converted;
 	}
 	text *envelope = nullptr;
-	Seal(of, plain, false, [&](std::size_t length) {
+	Seal(of, plain, false, News::kAsked, [&](std::size_t length) {
 		envelope = Call([&] {
 			auto *room = static_cast<text *>(palloc(VARHDRSZ + length));
 			SET_VARSIZE(room, VARHDRSZ + length);
@@ -212,7 +212,7 @@ OpenText(const FieldOf &of, std::string_view envelope) {
 	}
 	text *plain = nullptr;
 	const bool opened = Open(
-	    of, header, &of,
+	    of, header, &of, News::kAsked,
 	    [&](std::size_t size) {
 		    plain = Call([&] {
 			    auto *room = static_cast<text *>(palloc(VARHDRSZ + size + 1));
@@ -250,7 +250,7 @@ SealDocument(std::string_view tenant, std::string_view user, const std::vector<J
 		}
 		const std::string plain = JsonText(*value);
 		std::string envelope;
-		Seal(bound, plain, true, [&](std::size_t length) {
+		Seal(bound, plain, true, News::kAsk, [&](std::size_t length) {
 			envelope.resize(length);
 			return &envelope[0];
 		});
@@ -277,7 +277,7 @@ OpenDocument(std::string_view tenant, std::string_view user, const std::vector<J
 		std::string plain;
 		bool missing = false;
 		const bool opened = Open(
-		    of, header, audited == Audited::kAsSet ? &named : nullptr,
+		    of, header, audited == Audited::kAsSet ? &named : nullptr, News::kAsk,
 		    [&](std::size_t size) {
 			    plain.resize(size);
 			    return &plain[0];

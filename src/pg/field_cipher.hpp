@@ -23,7 +23,7 @@ struct FieldOf {
 	std::optional<std::string_view> field;
 };
 
-// The envelope as a text datum.
+// The envelope as a text datum. The tenant is what CurrentTenantId has just given, as for OpenText.
 Datum SealText(const FieldOf &of, std::string_view plain);
 /*
  * The value of an envelope as a text datum: a JSON string as its text, other JSON as it is written. Throws 22P02, 22000 and ZE006 as

@@ -74,8 +74,10 @@ DropAll() noexcept {
 
 // What is no longer sure goes: after this nothing that is kept was changed by anybody, as far as this session could know.
 void
-Refresh() {
-	Call([] { AcceptInvalidationMessages(); });
+Refresh(News news = News::kAsk) {
+	if (news == News::kAsk) {
+		Call([] { AcceptInvalidationMessages(); });
+	}
 	if (!people_valid || configured != PgReloadTime) {
 		DropAll();
 		people_valid = true;
@@ -520,8 +522,8 @@ CheckUserId(const std::string_view &bytes, std::size_t characters) {
 }
 
 const DataKey &
-SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot) {
-	Refresh();
+SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, News news) {
+	Refresh(news);
 	DataKey *key = KeysOf(tenant, user).newest;
 	if (key == nullptr) {
 		key = FindOrMakeNewest(tenant, user);
@@ -548,8 +550,8 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot) {
 }
 
 const DataKey *
-OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id) {
-	Refresh();
+OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, News news) {
+	Refresh(news);
 	for (int turn = 0;; turn++) {
 		Keys &keys = KeysOf(tenant, user);
 		if (const DataKey *key = KeyWithId(&keys, key_id)) {
