@@ -52,10 +52,10 @@ DropsExtension(const Node *statement) {
 	return false;
 }
 
-// Server side. A stream's row is there exactly when an event is.
+// Server side.
 bool
-HasEvents() {
-	Relation rows = table_open(pg::Oids().stream_rows, AccessShareLock);
+HasRows(Oid relid) {
+	Relation rows = table_open(relid, AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(rows, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(rows, nullptr);
@@ -93,8 +93,17 @@ AUREN_FUNCTION(auren_guard_drop) {
 		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
-	if (pg::AllowDrop() || !Call([&] { return DropsExtension(data->parsetree) && HasEvents(); })) {
+	if (pg::AllowDrop() || !Call([&] { return DropsExtension(data->parsetree); })) {
 		PG_RETURN_NULL();
+	}
+	// a stream's row is there exactly when an event is
+	if (!Call([] { return HasRows(pg::Oids().stream_rows); })) {
+		if (!Call([] { return HasRows(pg::Oids().data_keys); })) {
+			PG_RETURN_NULL();
+		}
+		throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds data keys and would take them with it",
+		                  "Without them no encrypted value can be read, in the application's tables either.",
+		                  "Dump the database first; then SET auren_events.allow_drop = on and drop again.");
 	}
 	throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds events and would take them with it",
 	                  "Dropping the extension drops events.event_store with all its months.",

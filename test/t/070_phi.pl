@@ -256,6 +256,13 @@ $standby->safe_psql('postgres', q{CREATE TABLE more AS SELECT encrypted.encrypt_
 is($standby->safe_psql('postgres', q{SET auren_events.audit_decrypt = off; SELECT count(DISTINCT e), bool_and(encrypted.decrypt_phi_field(e, 'fresh') = 'x') FROM more}), '10|t', 'promoted, it encrypts');
 $standby->stop;
 
+# Many people in one statement: more than a session keeps keys of.
+create_store($node, 'many');
+is($node->safe_psql('many', q{SELECT count(*) FROM (SELECT encrypted.encrypt_phi_field('x', n::text) AS e, n FROM generate_series(1, 12000) n) s WHERE encrypted.decrypt_phi_field(e, n::text) = 'x'}),
+	12000, 'twelve thousand people');
+is($node->safe_psql('many', q{SELECT count(*), count(DISTINCT user_id) FROM encrypted.data_keys}), '12000|12000', 'with a key each');
+fails_with($node, 'many', 'DROP EXTENSION auren_events', '55006', 'keys are not dropped by the way', like => qr/holds data keys/);
+
 # The command: its output is the file; it fails, is too slow, is cancelled, and nothing of it goes on.
 sub with_command
 {
