@@ -1,11 +1,16 @@
 -- Encrypted fields: values, documents, rules in appends, decrypted reads, keys, forgetting. The test makes its own master keys.
 SET client_min_messages = warning;
 LOAD 'auren_events';
+ALTER SYSTEM RESET auren_events.master_key_file;
+SELECT pg_reload_conf();
+-- a new connection is taken after the server has read its configuration
+\c -
+SET client_min_messages = warning;
+LOAD 'auren_events';
 SELECT t.try($$SELECT encrypted.encrypt_phi_field('72', 'u')$$);
 COPY (SELECT 'k1 ' || repeat('0123456789abcdef', 4)) TO PROGRAM 'umask 077; cat > auren_events_regress_keys';
 ALTER SYSTEM SET auren_events.master_key_file = 'auren_events_regress_keys';
 SELECT pg_reload_conf();
--- a new connection is taken after the server has read its configuration
 \c -
 SET client_min_messages = warning;
 SHOW auren_events.master_key_file;
