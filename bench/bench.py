@@ -17,6 +17,7 @@ import suite_instructions
 import suite_metrics
 import suite_months
 import suite_notify
+import suite_phi
 import suite_replay
 import suite_state
 from cluster import BenchError, Cluster, machine_seconds
@@ -34,8 +35,9 @@ SUITES = {
     "feed": suite_feed.feed,
     "notify": suite_notify.notify,
     "metrics": suite_metrics.metrics,
+    "phi": suite_phi.phi,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed", "notify", "metrics"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "notify", "metrics", "phi"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15

@@ -1,8 +1,8 @@
--- Who may do what. Three rights, each granted by itself: reader, writer, admin.
+-- Who may do what. Six rights, each granted by itself: reader, writer, admin, encrypt, decrypt, key_admin.
 
 CREATE FUNCTION events.grant_access(p_role text, p_access text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_grant_access';
-COMMENT ON FUNCTION events.grant_access(text, text) IS 'lets a role read (''reader''), append (''writer'') or administer streams and months (''admin''); for the store''s owner';
+COMMENT ON FUNCTION events.grant_access(text, text) IS 'lets a role read (''reader''), append (''writer'') administer streams and months (''admin''), encrypt (''encrypt'') or decrypt (''decrypt'') fields, or administer keys, rules and forgetting (''key_admin''); for the store''s owner';
 
 CREATE FUNCTION events.revoke_access(p_role text, p_access text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_revoke_access';

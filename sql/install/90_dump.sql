@@ -12,6 +12,11 @@ SELECT pg_catalog.pg_extension_config_dump('events.subscription_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_troubles', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.data_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.key_uses', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.forgotten_people', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.declared_rules', '');
+SELECT pg_catalog.pg_extension_config_dump('encrypted.audit_log', '');
 
 -- What biometric.biometric_events gave is not dumped but made anew: its trigger fires on the rows that a dump copies in.
 SELECT pg_catalog.pg_extension_config_dump('biometric.biometric_events', '');
@@ -30,7 +35,7 @@ SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_periods', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.metric_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.retention', '');
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events, biometric, analytics FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA events, biometric, analytics FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events, biometric, analytics, encrypted FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics, encrypted FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA events, biometric, analytics, encrypted FROM PUBLIC;
 REVOKE ALL ON TYPE analytics.metrics FROM PUBLIC;

@@ -163,6 +163,16 @@ ReducerSet::Declare(const std::string &event_type, const std::string &category, 
 	reducers_[{event_type, category}] = std::move(reducer);
 }
 
+bool
+ReducerSet::HasFunction() const {
+	for (const auto &entry : reducers_) {
+		if (entry.second.kind == ReducerKind::kFunction) {
+			return true;
+		}
+	}
+	return false;
+}
+
 const Reducer *
 ReducerSet::Find(std::string_view event_type, std::string_view category) const {
 	const std::string type(event_type);

@@ -45,6 +45,8 @@ class ReducerSet {
 	void Declare(const std::string &event_type, const std::string &category, Reducer reducer);
 	// The reducer of a type in a stream of a category: the category's own, else the one of all categories. nullptr: none.
 	const Reducer *Find(std::string_view event_type, std::string_view category) const;
+	// Whether one of them calls a function.
+	bool HasFunction() const;
 
   private:
 	std::map<std::pair<std::string, std::string>, Reducer> reducers_;

@@ -13,6 +13,7 @@
 #include "pg/feed_horizon.hpp"
 #include "pg/guard.hpp"
 #include "pg/months.hpp"
+#include "pg/personal_rules.hpp"
 #include "pg/random.hpp"
 #include "pg/readings.hpp"
 #include "pg/sources.hpp"
@@ -85,6 +86,7 @@ class Appending {
 		FindStored();
 		plan_.AssignVersions();
 		if (plan_.new_events() > 0) {
+			SealPersonal();
 			GiveTimes();
 			GivePositions();
 			InsertSuppliedIds();
@@ -232,7 +234,7 @@ class Appending {
 				throw DomainError(sqlstate::kIdReused, "event id " + IdText(id) + " was used in a month that has been dropped",
 				                  "What it was used for can no longer be compared.", "Give a new event a new id.");
 			}
-			if (!stored.same_content) {
+			if (!stored.same_content && !(stored.other_data != 0 && SameWhenOpened(element, stored.other_data))) {
 				ThrowIdReused(id);
 			}
 			if (!stored.visible) {
@@ -247,6 +249,7 @@ class Appending {
 		bool found;
 		bool visible;
 		bool same_content;
+		Datum other_data; // of an event that has other data and is the same in all else
 		bool month_gone;
 		int64 version;
 		int64 position;
@@ -284,7 +287,12 @@ class Appending {
 		if (event.found) {
 			stored.found = true;
 			stored.visible = event.visible;
-			stored.same_content = SameContent(event.row, element);
+			const bool same_data = SameBytes(event.row.values[kEventData], request_.datums[element].data);
+			const bool same_else = SameButForData(event.row, element);
+			stored.same_content = same_data && same_else;
+			if (same_else && !same_data) {
+				stored.other_data = JsonbPGetDatum(DatumGetJsonbPCopy(event.row.values[kEventData]));
+			}
 			stored.version = DatumGetInt64(event.row.values[kStreamVersion]);
 			stored.position = DatumGetInt64(event.row.values[kGlobalPosition]);
 		}
@@ -317,11 +325,10 @@ class Appending {
 	}
 
 	bool
-	SameContent(const EventRow &row, std::uint32_t element) const {
+	SameButForData(const EventRow &row, std::uint32_t element) const {
 		const AppendRequest::Datums &given = request_.datums[element];
 		return SameBytes(row.values[kStreamId], given.stream_id) && SameBytes(row.values[kEventType], given.event_type) &&
-		       SameBytes(row.values[kEventData], given.data) && SameBytes(row.values[kMetadata], given.metadata) &&
-		       SameBytes(row.values[kCreatedBy], request_.created_by);
+		       SameBytes(row.values[kMetadata], given.metadata) && SameBytes(row.values[kCreatedBy], request_.created_by);
 	}
 
 	// jsonb and text have one form for one value, so equal bytes are equal content, digits included.
@@ -333,6 +340,37 @@ class Appending {
 			pfree(detoasted);
 		}
 		return same;
+	}
+
+	EventOf
+	Subject(std::size_t element) const {
+		const BatchElement &given = request_.elements[element];
+		return {tenant_.id, given.stream_id, given.event_type};
+	}
+
+	/*
+	 * Whether a stored event is the given one with its personal fields encrypted: each envelope has a nonce of its own, so what it holds is
+	 * compared. Who was forgotten cannot be compared, and no event of theirs is appended again.
+	 */
+	bool
+	SameWhenOpened(std::size_t element, Datum stored) const {
+		if (!IsPersonal(Subject(element))) {
+			return false;
+		}
+		const Datum given = request_.datums[element].data;
+		return TextBytes(OpenEvent(Subject(element), stored, Audited::kNo)) == TextBytes(OpenEvent(Subject(element), given, Audited::kNo));
+	}
+
+	// What the rules of encrypted.add_rule say is personal is encrypted, before anything is drawn or written.
+	void
+	SealPersonal() {
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			if (plan_.elements()[i].fate != Fate::kNew || !IsPersonal(Subject(i))) {
+				continue;
+			}
+			sealed_.resize(results_.size(), 0);
+			sealed_[i] = SealEvent(Subject(i), request_.datums[i].data);
+		}
 	}
 
 	// Taken behind the locks and never before a stream's last event: a late transaction cannot append to an older month.
@@ -432,7 +470,7 @@ class Appending {
 			values[kStreamId] = given.stream_id;
 			values[kStreamVersion] = Int64GetDatum(results_[i].version);
 			values[kEventType] = given.event_type;
-			values[kEventData] = given.data;
+			values[kEventData] = !sealed_.empty() && sealed_[i] != 0 ? sealed_[i] : given.data;
 			values[kMetadata] = given.metadata;
 			values[kCreatedAt] = TimestampTzGetDatum(locked_[element.stream].created_at);
 			values[kCreatedBy] = request_.created_by;
@@ -477,6 +515,7 @@ class Appending {
 	Tenant tenant_;
 	std::vector<AppendedEvent> results_;
 	std::vector<LockedStream> locked_;
+	std::vector<Datum> sealed_; // of the elements, their data where some of it was encrypted; empty where nothing was
 	int64 now_ = 0;
 	Relation events_ = nullptr;
 	StreamRows rows_ = {};

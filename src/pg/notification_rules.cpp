@@ -2,6 +2,7 @@
 
 #include "core/names.hpp"
 #include "pg/guard.hpp"
+#include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
 
 namespace auren::pg {
@@ -44,7 +45,7 @@ ReadRows(Row **rows) {
 }
 
 void
-ForgetOnRelation(Datum, Oid relid) {
+ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == rules_relid) {
 		rules_valid = false;
 	}
@@ -79,7 +80,7 @@ NotificationRules() {
 
 void
 RegisterNotificationRules() {
-	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	OnRelationChange(ForgetOnRelation);
 }
 
 } // namespace auren::pg

@@ -8,6 +8,7 @@
 #include "pg/encoding.hpp"
 #include "pg/guard.hpp"
 #include "pg/reducer_function.hpp"
+#include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
 
 namespace auren::pg {
@@ -144,7 +145,7 @@ Load() {
 }
 
 void
-ForgetOnRelation(Datum, Oid relid) {
+ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == reducers_relid) {
 		kept_valid = false;
 	}
@@ -190,7 +191,7 @@ ParseDeclaration(const char *event_type, const char *kind, const char *options) 
 
 void
 RegisterReducerCallbacks() {
-	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	OnRelationChange(ForgetOnRelation);
 	CacheRegisterSyscacheCallback(PROCOID, ForgetOnFunction, 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetOnFunction, 0); // its name is kept with its schema's
 }

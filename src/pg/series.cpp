@@ -6,6 +6,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
+#include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
 #include "pg/text.hpp"
@@ -242,7 +243,7 @@ OnSubtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void *)
 }
 
 void
-ForgetOnRelation(Datum, Oid relid) {
+ForgetOnRelation(Oid relid) {
 	// a source that was detached took its series with it; that is told by a change of analytics.sources. The extension
 	// itself may be gone and come back.
 	if (relid == InvalidOid || !kept.empty()) {
@@ -322,7 +323,7 @@ void
 RegisterSeriesCallbacks() {
 	RegisterXactCallback(OnTransaction, nullptr);
 	RegisterSubXactCallback(OnSubtransaction, nullptr);
-	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	OnRelationChange(ForgetOnRelation);
 }
 
 } // namespace auren::pg

@@ -12,6 +12,12 @@ int snapshot_after = 1000;
 bool read_flushed = true;
 bool waker = true;
 double notify_below = 0.95;
+char *master_key_file = nullptr;
+char *master_key_command = nullptr;
+int master_key_timeout = 10000;
+int max_key_uses = INT_MAX;
+bool audit_decrypt = false;
+char *decrypt_reason = nullptr;
 
 const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Naming::kOff), false},
                                                   {"warn", static_cast<int>(Naming::kWarn), false},
@@ -50,6 +56,36 @@ WakerAllowed() {
 	return waker;
 }
 
+const char *
+MasterKeyFile() {
+	return master_key_file;
+}
+
+const char *
+MasterKeyCommand() {
+	return master_key_command;
+}
+
+int
+MasterKeyTimeout() {
+	return master_key_timeout;
+}
+
+int
+MaxKeyUses() {
+	return max_key_uses;
+}
+
+bool
+AuditDecrypt() {
+	return audit_decrypt;
+}
+
+const char *
+DecryptReason() {
+	return decrypt_reason;
+}
+
 void
 DefineSettings() {
 	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
@@ -68,6 +104,22 @@ DefineSettings() {
 	DefineCustomRealVariable("auren_events.notify_below", "How full the queue of notifications may be for listeners to be told, 1 being full.",
 	                         "A full queue would fail the commit that notifies.", &notify_below, 0.95, 0.0, 1.0, PGC_SUSET, 0, nullptr,
 	                         nullptr, nullptr);
+	DefineCustomStringVariable("auren_events.master_key_file", "File that holds the master keys of encrypted fields.",
+	                           "A line \"<id> <64 hexadecimal digits>\" for each; the last one is current.", &master_key_file, "",
+	                           PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+	DefineCustomStringVariable("auren_events.master_key_command", "Command that writes the master keys of encrypted fields.",
+	                           "What it writes is read as the file would be.", &master_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+	                           nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("auren_events.master_key_timeout", "Time after which the command for the master keys is ended.", nullptr,
+	                        &master_key_timeout, 10000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("auren_events.max_key_uses", "Values that a data key encrypts before another takes its place.",
+	                        "Random nonces of 96 bits are safe for some 4 billion values.", &max_key_uses, INT_MAX, 1, INT_MAX, PGC_SUSET, 0,
+	                        nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("auren_events.audit_decrypt", "Writes down who decrypts what in encrypted.audit_log, before it is decrypted.",
+	                         "The row stays when the transaction is rolled back.", &audit_decrypt, false, PGC_SUSET, 0, nullptr, nullptr,
+	                         nullptr);
+	DefineCustomStringVariable("auren_events.decrypt_reason", "Why the session decrypts, for the audit.", nullptr, &decrypt_reason, "",
+	                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

@@ -17,6 +17,20 @@ double NotifyBelow();
 // auren_events.waker: whether announcements may be left to a background worker.
 bool WakerAllowed();
 
+/*
+ * Where the master keys come from: a file, or a command whose output they are. "" where it is not set; the server's configuration alone
+ * can name them, and superusers alone see it.
+ */
+const char *MasterKeyFile();
+const char *MasterKeyCommand();
+// auren_events.master_key_timeout, in milliseconds
+int MasterKeyTimeout();
+// auren_events.max_key_uses: values that a data key encrypts before another takes its place.
+int MaxKeyUses();
+// auren_events.audit_decrypt and the reason that the caller gives (may be "").
+bool AuditDecrypt();
+const char *DecryptReason();
+
 // Defines the settings; called once when the module is loaded.
 void DefineSettings();
 

@@ -8,6 +8,7 @@
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
 #include "pg/jsonb.hpp"
+#include "pg/relation_changes.hpp"
 #include "pg/series.hpp"
 #include "pg/store.hpp"
 #include "pg/text.hpp"
@@ -600,7 +601,7 @@ EnsureEventSources() {
 }
 
 void
-ForgetOnRelation(Datum, Oid relid) {
+ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == sources_relid) {
 		event_sources_valid = false;
 	}
@@ -770,7 +771,7 @@ RecordEvent(std::string_view tenant, std::string_view stream, std::string_view e
 
 void
 RegisterSourceCallbacks() {
-	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	OnRelationChange(ForgetOnRelation);
 }
 
 } // namespace auren::pg

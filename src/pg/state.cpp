@@ -7,6 +7,7 @@
 #include "core/names.hpp"
 #include "pg/guard.hpp"
 #include "pg/jsonb_writer.hpp"
+#include "pg/personal_rules.hpp"
 #include "pg/settings.hpp"
 #include "pg/text.hpp"
 
@@ -43,9 +44,10 @@ Apply(Fold *fold, const EventRow &row, const Text &stream) {
 
 } // namespace
 
-StateReader::StateReader(const Tenant &tenant, Snapshot snapshot) : tenant_(tenant), reducers_(DeclaredReducers()) {
+StateReader::StateReader(const Tenant &tenant, Snapshot snapshot, bool decrypted)
+    : tenant_(tenant), reducers_(DeclaredReducers()), decrypted_(decrypted) {
 	Call([&] { BeginStreamScan(&scan_, snapshot); });
-	use_snapshots_ = !scan_.row_security && Call([&] { return OpenSnapshots(&snapshots_, snapshot); });
+	use_snapshots_ = !decrypted && !scan_.row_security && Call([&] { return OpenSnapshots(&snapshots_, snapshot); });
 }
 
 State
@@ -68,7 +70,18 @@ StateReader::Read(const Text &stream, int64 to_version) {
 	EventRow row;
 	int64 folded = 0;
 	while (Call([&] { return NextEvent(&scan_, &row); })) {
+		Datum opened = 0;
+		const EventOf event = {tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])};
+		if (decrypted_ && IsPersonal(event)) {
+			const Datum data = row.values[kEventData];
+			const Datum whole = Call([&] { return JsonbPGetDatum(DatumGetJsonbPCopy(data)); });
+			row.values[kEventData] = opened = OpenEvent(event, whole, Audited::kAsSet);
+			pfree(DatumGetPointer(whole));
+		}
 		Apply(&fold, row, stream);
+		if (opened != 0) {
+			pfree(DatumGetPointer(opened));
+		}
 		result.version = DatumGetInt64(row.values[kStreamVersion]);
 		result.event_time = DatumGetTimestampTz(row.values[kCreatedAt]);
 		folded++;

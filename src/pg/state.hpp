@@ -28,7 +28,8 @@ struct State {
  */
 class StateReader {
   public:
-	StateReader(const Tenant &tenant, Snapshot snapshot);
+	// `decrypted`: each event's personal fields are decrypted before it is folded; no snapshot is read or taken then.
+	StateReader(const Tenant &tenant, Snapshot snapshot, bool decrypted = false);
 	// The state at a version, PG_INT64_MAX for now; takes a snapshot by itself when the fold to now was long.
 	State Read(const Text &stream, int64 to_version);
 	void End();
@@ -56,6 +57,7 @@ class StateReader {
 	StreamScan scan_;
 	Snapshots snapshots_;
 	bool use_snapshots_;
+	bool decrypted_;
 };
 
 } // namespace auren::pg

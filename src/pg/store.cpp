@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "pg/relation_changes.hpp"
+
 namespace auren::pg {
 
 namespace {
@@ -37,7 +39,7 @@ RelationNamed(Oid schema, const char *name) {
 
 // Relcache callback: flags only, nothing that can fail.
 void
-Invalidate(Datum, Oid relid) {
+Invalidate(Oid relid) {
 	if (relid == InvalidOid || relid == oids.events) {
 		ranges.valid = false;
 	}
@@ -273,6 +275,15 @@ Oids() {
 		fresh.retention = RelationNamed(analytics, "retention");
 		fresh.refresh_runs = RelationNamed(analytics, "refresh_runs");
 		fresh.refresh_runs_finished = RelationNamed(analytics, "refresh_runs_finished");
+		const Oid encrypted = get_namespace_oid("encrypted", false);
+		fresh.data_keys = RelationNamed(encrypted, "data_keys");
+		fresh.data_keys_pkey = RelationNamed(encrypted, "data_keys_pkey");
+		fresh.key_uses = RelationNamed(encrypted, "key_uses");
+		fresh.key_uses_key = RelationNamed(encrypted, "key_uses_key");
+		fresh.forgotten = RelationNamed(encrypted, "forgotten_people");
+		fresh.forgotten_pkey = RelationNamed(encrypted, "forgotten_people_pkey");
+		fresh.personal_rules = RelationNamed(encrypted, "declared_rules");
+		fresh.audit_log = RelationNamed(encrypted, "audit_log");
 		if (fresh.events != oids.events) {
 			ranges.valid = false;
 		}
@@ -424,7 +435,7 @@ ParentAllowsDirectWrite(Relation events) {
 
 void
 RegisterStoreCallbacks() {
-	CacheRegisterRelcacheCallback(Invalidate, 0);
+	OnRelationChange(Invalidate);
 }
 
 } // namespace auren::pg

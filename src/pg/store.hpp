@@ -56,6 +56,14 @@ struct StoreOids {
 	Oid retention;
 	Oid refresh_runs;
 	Oid refresh_runs_finished;
+	Oid data_keys;
+	Oid data_keys_pkey;
+	Oid key_uses;
+	Oid key_uses_key;
+	Oid forgotten;
+	Oid forgotten_pkey;
+	Oid personal_rules;
+	Oid audit_log;
 
 	// Whether a relation is one of them. They are all Oids, and nothing else is here.
 	bool

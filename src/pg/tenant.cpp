@@ -7,6 +7,7 @@
 #include "core/names.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
+#include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
 
 namespace auren::pg {
@@ -71,7 +72,7 @@ Require(Oid role, const char *tenant) {
 }
 
 void
-ForgetOnRelation(Datum, Oid relid) {
+ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == bindings_relid) {
 		kept.valid = false;
 	}
@@ -84,8 +85,8 @@ ForgetOnRole(Datum, int, uint32) {
 
 } // namespace
 
-Tenant
-CurrentTenant() {
+std::string_view
+CurrentTenantId() {
 	const char *setting = Call([] {
 		// in an open transaction nothing else may have asked for news of a binding that was committed meanwhile
 		AcceptInvalidationMessages();
@@ -121,8 +122,14 @@ CurrentTenant() {
 		kept.outer_user = outer_user;
 		kept.current_user = current_user;
 	}
-	const char *bytes = kept.tenant.data();
-	const int length = static_cast<int>(kept.tenant.size());
+	return kept.tenant;
+}
+
+Tenant
+CurrentTenant() {
+	const std::string_view id = CurrentTenantId();
+	const char *bytes = id.data();
+	const int length = static_cast<int>(id.size());
 	const text *copy = Call([&] { return static_cast<const text *>(cstring_to_text_with_len(bytes, length)); });
 	return {{VARDATA_ANY(copy), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(copy))}, PointerGetDatum(copy)};
 }
@@ -134,7 +141,7 @@ IsBound(Oid role) {
 
 void
 RegisterTenantCallbacks() {
-	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	OnRelationChange(ForgetOnRelation);
 	CacheRegisterSyscacheCallback(AUTHOID, ForgetOnRole, 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, ForgetOnRole, 0);
 }

@@ -19,6 +19,8 @@ struct Tenant {
  * change.
  */
 Tenant CurrentTenant();
+// The same without a copy: valid until the next call of one of them.
+std::string_view CurrentTenantId();
 
 // Whether a role, or a role that it is a member of, is bound to tenants.
 bool IsBound(Oid role);

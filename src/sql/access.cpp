@@ -59,7 +59,19 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
                                         "analytics.rebuild_source(integer), analytics.set_time_zone(text), "
                                         "analytics.set_retention(text, interval), analytics.apply_retention(), analytics.schedule(text, text, text)";
 
-enum class Access { kReader, kWriter, kAdmin };
+// Of encrypted fields; each may name its tenant.
+constexpr const char *kEncryptFunctions = "events.current_tenant(), encrypted.encrypt_phi_field(text, text, text), "
+                                          "encrypted.encrypt_fields(jsonb, text, text[])";
+constexpr const char *kDecryptFunctions =
+    "events.current_tenant(), encrypted.decrypt_phi_field(text, text, text), encrypted.decrypt_fields(jsonb, text, text[]), "
+    "events.replay_stream_decrypted(text, bigint, bigint), events.get_stream_state_decrypted(text, bigint)";
+constexpr const char *kKeyAdminFunctions =
+    "events.current_tenant(), encrypted.add_rule(text, text[], text), encrypted.drop_rule(text, text), encrypted.rotate_user_key(text), "
+    "encrypted.rotate_master_key(integer), encrypted.forget_user(text, text), encrypted.allow_user(text, text), encrypted.master_key_id()";
+constexpr const char *kKeyAdminViews = "encrypted.rules, encrypted.status, encrypted.audit";
+
+enum class Access { kReader, kWriter, kAdmin, kEncrypt, kDecrypt, kKeyAdmin };
+constexpr Access kAllAccess[] = {Access::kReader, Access::kWriter, Access::kAdmin, Access::kEncrypt, Access::kDecrypt, Access::kKeyAdmin};
 
 Access
 AccessArgument(FunctionCallInfo fcinfo, int argument) {
@@ -73,7 +85,16 @@ AccessArgument(FunctionCallInfo fcinfo, int argument) {
 	if (access.name.bytes == "admin") {
 		return Access::kAdmin;
 	}
-	throw DomainError(sqlstate::kInvalidParameter, "p_access must be reader, writer or admin",
+	if (access.name.bytes == "encrypt") {
+		return Access::kEncrypt;
+	}
+	if (access.name.bytes == "decrypt") {
+		return Access::kDecrypt;
+	}
+	if (access.name.bytes == "key_admin") {
+		return Access::kKeyAdmin;
+	}
+	throw DomainError(sqlstate::kInvalidParameter, "p_access must be reader, writer, admin, encrypt, decrypt or key_admin",
 	                  "\"" + std::string(access.name.bytes) + "\" is none of them.",
 	                  "Each is granted by itself: a service that appends and reads gets 'writer' and 'reader'.");
 }
@@ -159,15 +180,27 @@ SignOf(Access access) {
 		return "append_event";
 	case Access::kAdmin:
 		return "close_stream";
+	case Access::kEncrypt:
+		return "encrypt_phi_field";
+	case Access::kDecrypt:
+		return "decrypt_phi_field";
+	case Access::kKeyAdmin:
+		return "forget_user";
 	}
 	return "";
 }
 
 bool
+IsOfKeys(Access access) {
+	return access == Access::kEncrypt || access == Access::kDecrypt || access == Access::kKeyAdmin;
+}
+
+bool
 HasAccess(Oid role, Access access) {
 	const char *name = SignOf(access);
+	const char *schema_name = IsOfKeys(access) ? "encrypted" : "events";
 	return Call([&] {
-		const Oid schema = get_namespace_oid("events", false);
+		const Oid schema = get_namespace_oid(schema_name, false);
 		bool has = false;
 		CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
 		for (int i = 0; i < functions->n_members; i++) {
@@ -250,6 +283,18 @@ AUREN_FUNCTION(auren_grant_access) {
 		Grant(role, kAdminFunctions, nullptr);
 		Grant(role, kViewFunctions, kSharedViews);
 		break;
+	case Access::kEncrypt:
+		Grant(role, kEncryptFunctions, nullptr);
+		break;
+	case Access::kDecrypt:
+		Grant(role, kDecryptFunctions, nullptr);
+		break;
+	case Access::kKeyAdmin:
+		Grant(role, kKeyAdminFunctions, kKeyAdminViews);
+		break;
+	}
+	if (IsOfKeys(access)) {
+		Run("GRANT USAGE ON SCHEMA encrypted TO " + role.quoted);
 	}
 	PG_RETURN_VOID();
 }
@@ -275,6 +320,16 @@ AUREN_FUNCTION(auren_revoke_access) {
 	case Access::kAdmin:
 		revoke("FUNCTION " + without_shared(kAdminFunctions));
 		break;
+	case Access::kEncrypt:
+		revoke("FUNCTION " + without_shared(kEncryptFunctions));
+		break;
+	case Access::kDecrypt:
+		revoke("FUNCTION " + without_shared(kDecryptFunctions));
+		break;
+	case Access::kKeyAdmin:
+		revoke("FUNCTION " + without_shared(kKeyAdminFunctions));
+		revoke(kKeyAdminViews);
+		break;
 	}
 	// What several rights need goes with the last of them.
 	const bool reads = HasAccess(role.oid, Access::kReader);
@@ -283,7 +338,17 @@ AUREN_FUNCTION(auren_revoke_access) {
 		revoke(std::string("FUNCTION ") + kViewFunctions);
 		revoke(kSharedViews);
 	}
-	if (!reads && !administers && !HasAccess(role.oid, Access::kWriter)) {
+	bool any = false;
+	bool any_of_keys = false;
+	for (const Access other : kAllAccess) {
+		const bool has = HasAccess(role.oid, other);
+		any |= has;
+		any_of_keys |= has && IsOfKeys(other);
+	}
+	if (!any_of_keys) {
+		revoke("SCHEMA encrypted");
+	}
+	if (!any) {
 		revoke(std::string("FUNCTION ") + kSharedFunction);
 		revoke("SCHEMA events, biometric, analytics");
 	}

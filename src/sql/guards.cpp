@@ -99,8 +99,16 @@ AUREN_FUNCTION(auren_guard_drop) {
 		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
-	if (pg::AllowDrop() || !Call([&] { return DropsExtension(data->parsetree) && HoldsSomething(); })) {
+	if (pg::AllowDrop() || !Call([&] { return DropsExtension(data->parsetree); })) {
 		PG_RETURN_NULL();
+	}
+	if (!Call([] { return HoldsSomething(); })) {
+		if (!Call([] { return HasRows(pg::Oids().data_keys); })) {
+			PG_RETURN_NULL();
+		}
+		throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds data keys and would take them with it",
+		                  "Without them no encrypted value can be read, in the application's tables either.",
+		                  "Dump the database first; then SET auren_events.allow_drop = on and drop again.");
 	}
 	throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds events or readings and would take them with it",
 	                  "Dropping the extension drops events.event_store with all its months, and biometric.biometric_events.",

@@ -12,6 +12,7 @@
 #include "pg/compat.hpp"
 #include "pg/entry.hpp"
 #include "pg/readings.hpp"
+#include "pg/relation_changes.hpp"
 #include "pg/rollups.hpp"
 #include "pg/rows.hpp"
 #include "pg/series.hpp"
@@ -39,7 +40,7 @@ struct KeptColumns {
 std::unordered_map<Oid, KeptColumns> kept_columns;
 
 void
-ForgetOnRelation(Datum, Oid relid) {
+ForgetOnRelation(Oid relid) {
 	for (auto &[trigger, kept] : kept_columns) {
 		kept.valid = kept.valid && relid != InvalidOid && kept.relid != relid;
 	}
@@ -316,7 +317,7 @@ Whole(const State &state) {
 
 void
 RegisterMetricCallbacks() {
-	CacheRegisterRelcacheCallback(ForgetOnRelation, 0);
+	pg::OnRelationChange(ForgetOnRelation);
 }
 
 AUREN_FUNCTION(auren_record_change) {

@@ -3,6 +3,8 @@
 #include "pg/announce.hpp"
 #include "pg/compat.hpp"
 #include "pg/readings.hpp"
+#include "pg/key_ring.hpp"
+#include "pg/personal_rules.hpp"
 #include "pg/reducers.hpp"
 #include "pg/series.hpp"
 #include "pg/settings.hpp"
@@ -36,6 +38,8 @@ _PG_init(void) {
 	auren::pg::RegisterSeriesCallbacks();
 	auren::pg::RegisterSourceCallbacks();
 	auren::RegisterMetricCallbacks();
+	auren::pg::RegisterKeyRing();
+	auren::pg::RegisterPersonalRules();
 	auren::RegisterStreamingFunctions();
 }
 }

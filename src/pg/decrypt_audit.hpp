@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string_view>
+
+#include "pg/field_cipher.hpp"
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * Writes down that the current role decrypts a field of a person, in a transaction of its own that is committed when this returns: once
+ * for each of the client's statements, person, field, role and reason. A worker of the session's does it, which goes a while after
+ * it was needed last. Throws where it cannot be written. C++ side.
+ */
+void WriteAudit(const FieldOf &of);
+
+// Adds a row on what this transaction does, with it.
+void AddAuditRow(const char *action, std::string_view tenant, std::string_view user, const char *reason, int keys);
+
+// What the worker runs.
+void RunAuditWorker(Datum argument);
+
+} // namespace auren::pg

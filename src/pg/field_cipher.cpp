@@ -1,0 +1,306 @@
+#include "pg/field_cipher.hpp"
+
+#include <cstring>
+
+#include "core/aes_gcm.hpp"
+#include "core/envelope.hpp"
+#include "core/error.hpp"
+#include "core/personal.hpp"
+#include "pg/decrypt_audit.hpp"
+#include "pg/encoding.hpp"
+#include "pg/guard.hpp"
+#include "pg/jsonb_writer.hpp"
+#include "pg/key_ring.hpp"
+#include "pg/random.hpp"
+#include "pg/settings.hpp"
+#include "pg/text.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// Used again and again, so that a value costs no allocation. Nothing in it is secret.
+std::string associated;
+std::string body;
+
+// What `associated` was made of: a statement over one person's values makes it once.
+struct AssociatedWith {
+	std::uint64_t key_id = 0;
+	bool json = false;
+	bool field_bound = false;
+	std::string tenant;
+	std::string user;
+	std::string field;
+};
+AssociatedWith associated_with;
+
+bool
+IsUtf8() {
+	return GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
+}
+
+void
+Associate(const EnvelopeHeader &header, const FieldOf &of) {
+	const std::string_view field = of.field ? *of.field : std::string_view();
+	AssociatedWith &with = associated_with;
+	if (!associated.empty() && with.key_id == header.key_id && with.json == header.json && with.field_bound == header.field_bound &&
+	    with.user == of.user && with.field == field && with.tenant == of.tenant) {
+		return;
+	}
+	associated.clear(); // and stays so where something below throws
+	with.key_id = header.key_id;
+	with.json = header.json;
+	with.field_bound = header.field_bound;
+	with.tenant = of.tenant;
+	with.user = of.user;
+	with.field = field;
+	if (IsUtf8()) {
+		AppendAssociated(header, of.tenant, of.user, field, &associated);
+	} else {
+		AppendAssociated(header, ToUtf8(std::string(of.tenant).c_str()), ToUtf8(std::string(of.user).c_str()), ToUtf8(std::string(field).c_str()),
+		                 &associated);
+	}
+}
+
+// The envelope of a value in UTF-8, written by `room`, which gives the place for its characters.
+template <typename Room>
+void
+Seal(const FieldOf &of, std::string_view plain, bool json, News news, Room &&room) {
+	EnvelopeHeader header;
+	const std::uint64_t random[2] = {RandomBits(), RandomBits()};
+	std::memcpy(header.nonce, random, sizeof header.nonce);
+	const DataKey &key = SealingKey(of.tenant, of.user, static_cast<std::uint32_t>(random[1] >> 32), news);
+	header.key_id = key.id;
+	header.json = json;
+	header.field_bound = of.field.has_value();
+	Associate(header, of);
+	body.resize(kEnvelopeHeaderBytes + plain.size() + kEnvelopeTagBytes);
+	auto *bytes = reinterpret_cast<std::uint8_t *>(&body[0]);
+	WriteEnvelopeHeader(header, bytes);
+	SealingCipher(key).Seal(header.nonce, associated, plain, bytes + kEnvelopeHeaderBytes);
+	WriteEnvelope(bytes, body.size(), room(EnvelopeLength(plain.size())));
+}
+
+// Takes what a large value needed away again.
+void
+TrimBuffers() {
+	constexpr std::size_t kKept = 64 * 1024;
+	if (body.capacity() > kKept) {
+		std::string().swap(body);
+	}
+}
+
+[[noreturn]] void
+ThrowForgotten(const FieldOf &of) {
+	throw DomainError(sqlstate::kUserForgotten, "user \"" + std::string(of.user) + "\" was forgotten",
+	                  "The person's data keys were destroyed: nobody can read this value any more.",
+	                  "Go on without it; encrypted.audit says who forgot the person, and when.");
+}
+
+[[noreturn]] void
+ThrowNoKey(const FieldOf &of) {
+	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
+	                  "The person has no data key with the envelope's key id in this tenant.",
+	                  "It is another person's or tenant's, or of another database.");
+}
+
+[[noreturn]] void
+ThrowDoesNotOpen(const FieldOf &of) {
+	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
+	                  "It was made for another field, or was changed.", "Name the field that it was made for; restore it from where it came.");
+}
+
+/*
+ * The plain value in UTF-8 of the envelope in `body`, written to what `room` gives for its size. Whether it opened; `missing` is called
+ * where the key is not there. `audited`: what the audit says of it, nullptr where the value is given to nobody.
+ */
+template <typename Room, typename Missing>
+bool
+Open(const FieldOf &of, const EnvelopeHeader &header, const FieldOf *audited, News news, Room &&room, Missing &&missing) {
+	const DataKey *key = OpeningKey(of.tenant, of.user, header.key_id, news);
+	if (key != nullptr && audited != nullptr && AuditDecrypt()) {
+		// before it is decrypted; meanwhile the person may have been forgotten
+		WriteAudit(*audited);
+		key = OpeningKey(of.tenant, of.user, header.key_id);
+	}
+	if (key == nullptr) {
+		missing();
+		return false;
+	}
+	Associate(header, of);
+	const std::string_view sealed = std::string_view(body).substr(kEnvelopeHeaderBytes);
+	auto *out = reinterpret_cast<std::uint8_t *>(room(sealed.size() - kEnvelopeTagBytes));
+	return OpeningCipher(*key).Open(header.nonce, associated, sealed, out);
+}
+
+Datum
+ServerText(const std::string &utf8) {
+	const std::string converted = FromUtf8(utf8);
+	return Call([&] { return PointerGetDatum(cstring_to_text_with_len(converted.data(), static_cast<int>(converted.size()))); });
+}
+
+// The JSON of a text that was JSON when it was encrypted.
+Json
+ParseJson(const std::string &utf8) {
+	const std::string text = FromUtf8(utf8);
+	const char *characters = text.c_str();
+	const Datum jsonb = Call([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(characters)); });
+	Json value = JsonOf(jsonb);
+	pfree(DatumGetPointer(jsonb));
+	return value;
+}
+
+std::string
+JsonText(const Json &value) {
+	const Datum datum = WriteJsonb(value);
+	const char *text = Call([&] {
+		auto *jsonb = reinterpret_cast<Jsonb *>(DatumGetPointer(datum));
+		return static_cast<const char *>(JsonbToCString(nullptr, &jsonb->root, static_cast<int>(VARSIZE(jsonb))));
+	});
+	std::string utf8 = IsUtf8() ? std::string(text) : ToUtf8(text);
+	pfree(const_cast<char *>(text));
+	pfree(DatumGetPointer(datum));
+	return utf8;
+}
+
+// Whether a string of a document is an envelope of the person that opens at this place.
+bool
+IsOwnEnvelope(const FieldOf &of, const std::string &text) {
+	EnvelopeHeader header;
+	if (!TryReadEnvelope(text, &header, &body)) {
+		return false;
+	}
+	std::string plain;
+	return Open(
+	    of, header, nullptr, News::kAsk,
+	    [&](std::size_t size) {
+		    plain.resize(size + 1);
+		    return &plain[0];
+	    },
+	    [] {});
+}
+
+} // namespace
+
+Datum
+SealText(const FieldOf &of, std::string_view plain) {
+	std::string converted;
+	if (!IsUtf8()) {
+		converted = ToUtf8(std::string(plain).c_str());
+		plain = converted;
+	}
+	text *envelope = nullptr;
+	Seal(of, plain, false, News::kAsked, [&](std::size_t length) {
+		envelope = Call([&] {
+			auto *room = static_cast<text *>(palloc(VARHDRSZ + length));
+			SET_VARSIZE(room, VARHDRSZ + length);
+			return room;
+		});
+		return VARDATA(envelope);
+	});
+	TrimBuffers();
+	return PointerGetDatum(envelope);
+}
+
+Datum
+OpenText(const FieldOf &of, std::string_view envelope) {
+	const EnvelopeHeader header = ReadEnvelope(envelope, &body);
+	if (header.field_bound != of.field.has_value()) {
+		throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
+		                  header.field_bound ? "It is bound to a field, and p_field names none." : "It is bound to no field, and p_field names one.",
+		                  header.field_bound ? "Name the field; one of a document is named by its JSON pointer." : "Leave p_field out.");
+	}
+	text *plain = nullptr;
+	const bool opened = Open(
+	    of, header, &of, News::kAsked,
+	    [&](std::size_t size) {
+		    plain = Call([&] {
+			    auto *room = static_cast<text *>(palloc(VARHDRSZ + size + 1));
+			    SET_VARSIZE(room, VARHDRSZ + size);
+			    return room;
+		    });
+		    return VARDATA(plain);
+	    },
+	    [&] { IsForgotten(of.tenant, of.user) ? ThrowForgotten(of) : ThrowNoKey(of); });
+	if (!opened) {
+		ThrowDoesNotOpen(of);
+	}
+	TrimBuffers();
+	if (header.json) {
+		const Json value = ServerJson().Expand(ParseJson(std::string(TextBytes(PointerGetDatum(plain)))).document().bytes);
+		return ServerText(value.is(Json::Kind::kString) ? (IsUtf8() ? value.string() : ToUtf8(value.string().c_str())) : JsonText(value));
+	}
+	return IsUtf8() ? PointerGetDatum(plain) : ServerText(std::string(TextBytes(PointerGetDatum(plain))));
+}
+
+void
+SealDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json) {
+	for (const JsonPointer &path : paths) {
+		Json *value = FindAt(document, path, json);
+		if (value == nullptr || value->is(Json::Kind::kNull)) {
+			continue;
+		}
+		const std::string place = PointerText(path);
+		const FieldOf bound = {tenant, user, place};
+		if (value->is(Json::Kind::kString) && LooksLikeEnvelope(value->string())) {
+			const FieldOf unbound = {tenant, user, std::nullopt};
+			if (IsOwnEnvelope(bound, value->string()) || IsOwnEnvelope(unbound, value->string())) {
+				continue;
+			}
+		}
+		const std::string plain = JsonText(*value);
+		std::string envelope;
+		Seal(bound, plain, true, News::kAsk, [&](std::size_t length) {
+			envelope.resize(length);
+			return &envelope[0];
+		});
+		value->SetString(envelope);
+	}
+	TrimBuffers();
+}
+
+void
+OpenDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json,
+             Unreadable unreadable, Audited audited) {
+	for (const JsonPointer &path : paths) {
+		Json *value = FindAt(document, path, json);
+		EnvelopeHeader header;
+		if (value == nullptr || !value->is(Json::Kind::kString) || !TryReadEnvelope(value->string(), &header, &body)) {
+			continue;
+		}
+		const std::string place = PointerText(path);
+		FieldOf of = {tenant, user, place};
+		const FieldOf named = of;
+		if (!header.field_bound) {
+			of.field.reset();
+		}
+		std::string plain;
+		bool missing = false;
+		const bool opened = Open(
+		    of, header, audited == Audited::kAsSet ? &named : nullptr, News::kAsk,
+		    [&](std::size_t size) {
+			    plain.resize(size);
+			    return &plain[0];
+		    },
+		    [&] {
+			    missing = true;
+			    if (unreadable == Unreadable::kError) {
+				    IsForgotten(tenant, user) ? ThrowForgotten(of) : ThrowNoKey(of);
+			    }
+		    });
+		if (!opened) {
+			if (!missing && unreadable == Unreadable::kError) {
+				ThrowDoesNotOpen(of);
+			}
+			continue;
+		}
+		if (header.json) {
+			*value = ParseJson(plain);
+		} else {
+			value->SetString(FromUtf8(plain));
+		}
+	}
+	TrimBuffers();
+}
+
+} // namespace auren::pg

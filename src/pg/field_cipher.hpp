@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json_pointer.hpp"
+#include "core/json.hpp"
+#include "pg/jsonb.hpp"
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * Values and documents, encrypted and decrypted. Texts are in the server's encoding; what is encrypted is UTF-8. C++ side.
+ */
+
+// Whose value it is, and which: the field is a name of the caller's, or the JSON pointer of the place in a document.
+struct FieldOf {
+	std::string_view tenant;
+	std::string_view user;
+	std::optional<std::string_view> field;
+};
+
+// The envelope as a text datum. The tenant is what CurrentTenantId has just given, as for OpenText.
+Datum SealText(const FieldOf &of, std::string_view plain);
+/*
+ * The value of an envelope as a text datum: a JSON string as its text, other JSON as it is written. Throws 22P02, 22000 and ZE006 as
+ * encrypted.decrypt_phi_field does; writes the audit down first.
+ */
+Datum OpenText(const FieldOf &of, std::string_view envelope);
+
+// Encrypts what stands at the paths, but for null, what is absent, and the person's own envelopes.
+void SealDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json);
+
+enum class Unreadable { kError, kStays };
+enum class Audited { kAsSet, kNo }; // kNo: what is opened is not given to anybody
+// Decrypts the envelopes at the paths; what is no envelope stays. The values of a forgotten person are an error, or stay.
+void OpenDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json,
+                  Unreadable unreadable, Audited audited);
+
+} // namespace auren::pg

@@ -1,0 +1,205 @@
+#include "pg/personal_rules.hpp"
+
+#include <memory>
+#include <string>
+
+#include "core/error.hpp"
+#include "pg/encoding.hpp"
+#include "pg/guard.hpp"
+#include "pg/jsonb_writer.hpp"
+#include "pg/key_ring.hpp"
+#include "pg/relation_changes.hpp"
+#include "pg/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// What is called while they are looked at may make them anew: who looks holds them.
+std::shared_ptr<const std::vector<PersonalRule>> rules;
+bool rules_valid = false;
+Oid rules_relid = InvalidOid;
+
+// A row as the scan gives it, in the caller's memory context.
+struct Row {
+	const char *columns[3];
+	const char **paths;
+	int path_count;
+};
+
+// Server side.
+int
+ReadRows(Row **rows) {
+	rules_relid = Oids().personal_rules;
+	Relation relation = table_open(rules_relid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+	int count = 0;
+	int room = 8;
+	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		if (count == room) {
+			room *= 2;
+			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(room)));
+		}
+		Row *row = &(*rows)[count++];
+		bool isnull;
+		for (int column = 0; column < 3; column++) {
+			row->columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, RelationGetDescr(relation), &isnull));
+		}
+		Datum *elements;
+		bool *nulls;
+		deconstruct_array(DatumGetArrayTypePCopy(heap_getattr(tuple, 4, RelationGetDescr(relation), &isnull)), TEXTOID, -1, false, TYPALIGN_INT,
+		                  &elements, &nulls, &row->path_count);
+		row->paths = static_cast<const char **>(palloc(sizeof(char *) * static_cast<Size>(row->path_count + 1)));
+		for (int i = 0; i < row->path_count; i++) {
+			row->paths[i] = nulls[i] ? "" : TextDatumGetCString(elements[i]);
+		}
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return count;
+}
+
+std::shared_ptr<const std::vector<PersonalRule>>
+Rules() {
+	while (!rules_valid) {
+		// set first: a change that arrives while they are read unsets it, and is not lost
+		rules_valid = true;
+		Row *rows = nullptr;
+		try {
+			const int count = Call([&] { return ReadRows(&rows); });
+			auto read = std::make_shared<std::vector<PersonalRule>>();
+			for (int i = 0; i < count; i++) {
+				PersonalRule rule;
+				rule.tenant = rows[i].columns[0];
+				rule.event_type = rows[i].columns[1];
+				rule.person = rows[i].columns[2];
+				rule.source = PersonSource::Parse(rule.person);
+				rule.paths = ParsePersonalPaths({rows[i].paths, rows[i].paths + rows[i].path_count});
+				read->push_back(std::move(rule));
+			}
+			rules = std::move(read);
+		} catch (...) {
+			rules_valid = false;
+			throw;
+		}
+	}
+	return rules;
+}
+
+void
+ForgetOnRelation(Oid relid) {
+	if (relid == InvalidOid || relid == rules_relid) {
+		rules_valid = false;
+	}
+}
+
+bool
+Applies(const PersonalRule &rule, const EventOf &event) {
+	return rule.event_type == event.event_type && rule.tenant == event.tenant;
+}
+
+// A string or a number names a person.
+std::optional<std::string>
+PersonIn(Json *document, const JsonPointer &place, const ServerJson &json) {
+	const Json *value = FindAt(document, place, json);
+	if (value == nullptr) {
+		return std::nullopt;
+	}
+	if (value->is(Json::Kind::kString)) {
+		return value->string().empty() ? std::nullopt : std::optional<std::string>(value->string());
+	}
+	if (value->is(Json::Kind::kNumber)) {
+		const char *numeric = value->number().bytes.data();
+		return std::string(Call([&] { return DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(numeric))); }));
+	}
+	return std::nullopt;
+}
+
+std::optional<std::string>
+PersonOf(const PersonalRule &rule, const EventOf &event, Json *document, const ServerJson &json) {
+	return rule.source.in_data() ? PersonIn(document, rule.source.place(), json) : rule.source.PersonOf(event.stream);
+}
+
+bool
+HasAny(const PersonalRule &rule, Json *document, const ServerJson &json) {
+	for (const JsonPointer &path : rule.paths) {
+		const Json *value = FindAt(document, path, json);
+		if (value != nullptr && !value->is(Json::Kind::kNull)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+} // namespace
+
+bool
+IsPersonal(const EventOf &event) {
+	for (const PersonalRule &rule : *Rules()) {
+		if (Applies(rule, event)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+Datum
+SealEvent(const EventOf &event, Datum data) {
+	const auto known = Rules();
+	const ServerJson json;
+	Json document = JsonOf(data);
+	for (const PersonalRule &rule : *known) {
+		if (!Applies(rule, event) || !HasAny(rule, &document, json)) {
+			continue;
+		}
+		const auto person = PersonOf(rule, event, &document, json);
+		if (!person) {
+			throw DomainError(sqlstate::kInvalidParameter, "an event of type \"" + std::string(event.event_type) + "\" has personal fields of nobody",
+			                  "The rule takes the person from " + QuotedPointer(rule.person) + ", and there is none.",
+			                  "Name the person there, or drop the rule with encrypted.drop_rule.");
+		}
+		const char *bytes = person->data();
+		const int size = static_cast<int>(person->size());
+		CheckUserId(*person, static_cast<std::size_t>(Call([&] { return pg_mbstrlen_with_len(bytes, size); })));
+		SealDocument(event.tenant, *person, rule.paths, &document, json);
+	}
+	return WriteJsonb(document);
+}
+
+Datum
+OpenEvent(const EventOf &event, Datum data, Audited audited) {
+	const auto known = Rules();
+	const ServerJson json;
+	Json document = JsonOf(data);
+	for (const PersonalRule &rule : *known) {
+		if (!Applies(rule, event)) {
+			continue;
+		}
+		const auto person = PersonOf(rule, event, &document, json);
+		if (person) {
+			OpenDocument(event.tenant, *person, rule.paths, &document, json, Unreadable::kStays, audited);
+		}
+	}
+	return WriteJsonb(document);
+}
+
+std::vector<PersonalRule>
+RulesOf(std::string_view tenant, std::string_view event_type) {
+	Call([] { AcceptInvalidationMessages(); });
+	std::vector<PersonalRule> found;
+	for (const PersonalRule &rule : *Rules()) {
+		if (Applies(rule, {tenant, "", event_type})) {
+			found.push_back(rule);
+		}
+	}
+	return found;
+}
+
+void
+RegisterPersonalRules() {
+	OnRelationChange(ForgetOnRelation);
+}
+
+} // namespace auren::pg
