@@ -93,6 +93,50 @@ PERFORM pg_notify('mode_switch', json_build_object(
 """
 
 
+# --- Using Materialized Views
+
+QUERYING_AGGREGATED_DATA = """
+-- Get user's average heart rate for last 7 days
+SELECT 
+    day,
+    AVG(avg_value) as avg_hr
+FROM analytics.user_metrics_daily
+WHERE user_id = 'demo123'
+  AND metric_type = 'heart_rate'
+  AND day > CURRENT_DATE - INTERVAL '7 days'
+GROUP BY day
+ORDER BY day;
+"""
+
+REFRESHING_VIEWS = """
+-- Refresh materialized view (schedule this hourly)
+SELECT analytics.refresh_user_metrics();
+"""
+
+
+# --- Section 9 Security Integration
+
+async def encrypt_phi_field(value, user_id):
+    """What the guide imports: the database encrypts."""
+    return await db.fetchval('SELECT encrypted.encrypt_phi_field($1, $2)', str(value), user_id)
+
+
+async def store_encrypted(heart_rate, user_id, timestamp, device_type):
+    # Encrypt sensitive data
+    encrypted_hr = await encrypt_phi_field(heart_rate, user_id)
+
+    # Store encrypted data in event
+    await emit_event(
+        user_id=user_id,
+        event_type='vitals_recorded',
+        data={
+            'heart_rate': encrypted_hr,  # Encrypted
+            'timestamp': timestamp,       # Not PHI
+            'device': device_type        # Not PHI
+        }
+    )
+
+
 # --- Biometric API Integration Points: 1. Emit Events on State Changes
 
 async def process_webhook(user_id, event_data):

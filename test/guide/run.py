@@ -239,6 +239,40 @@ async def _(db, sink):
     same((await guide.rebuild_user_state('hook1'))['reading_corrected']['new_value'], 74)
 
 
+@test('Using Materialized Views: the average of seven days, before the refresh and after it')
+async def _(db, sink):
+    await db.execute("""INSERT INTO biometric.biometric_events (user_id, device_type, metric_type, value, timestamp)
+                        SELECT 'demo123', device, 'heart_rate', value, now() - days * interval '1 day'
+                        FROM (VALUES ('ring', 60, 1), ('ring', 70, 1), ('watch', 80, 1), ('ring', 90, 2), ('ring', 99, 20)) v (device, value, days)""")
+    # the guide averages the averages of the devices
+    before = await db.fetch(guide.QUERYING_AGGREGATED_DATA)
+    same([row['avg_hr'] for row in before], [90, 72.5])
+    same(await db.fetchval(guide.REFRESHING_VIEWS) > 0, True)
+    same(await db.fetch(guide.QUERYING_AGGREGATED_DATA), before)
+
+
+@test('Section 9 Security Integration: an encrypted field in an event')
+async def _(db, sink):
+    # a master key in the server's own directory, as its configuration may name one
+    await db.execute("LOAD 'auren_events'")
+    await db.execute("COPY (SELECT 'guide ' || repeat('0123456789abcdef', 4)) TO PROGRAM 'umask 077; cat > auren_events_guide_keys'")
+    await db.execute("ALTER SYSTEM SET auren_events.master_key_file = 'auren_events_guide_keys'")
+    try:
+        await db.execute('SELECT pg_reload_conf()')
+        for _ in range(100):
+            if await db.fetchval("SELECT current_setting('auren_events.master_key_file')") == 'auren_events_guide_keys':
+                break
+            await asyncio.sleep(0.1)
+        await guide.store_encrypted(72, 'phi1', '2025-01-29T10:00:00Z', 'oura')
+        data = json.loads((await replay(db, 'user:phi1'))[0]['event_data'])
+        same((data['timestamp'], data['device']), ('2025-01-29T10:00:00Z', 'oura'))
+        same(data['heart_rate'].startswith('phi1:'), True)
+        same(await db.fetchval('SELECT encrypted.decrypt_phi_field($1, $2)', data['heart_rate'], 'phi1'), '72')
+    finally:
+        await db.execute('ALTER SYSTEM RESET auren_events.master_key_file')
+        await db.execute('SELECT pg_reload_conf()')
+
+
 async def main():
     host, port = os.environ['PGHOST'], os.environ.get('PGPORT', '5432')
     user, database = os.environ.get('PGUSER', 'postgres'), os.environ.get('PGDATABASE', 'postgres')
