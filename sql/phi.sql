@@ -97,6 +97,14 @@ SELECT t.try($$SELECT events.append_event('device:1', 'vitals', '{"hr": 72}')$$)
 SELECT t.state($$SELECT events.append_event('device:1', 'vitals', '{"hr": null, "n": 1}')$$);
 SELECT t.state($$SELECT events.append_event('user:7', 'vitals', '{"partner": {"hr": 1}}')$$);
 -- states fold envelopes; decrypted ones fold what they hold
+-- a field that is encrypted is no reading, whether the rollups were filled before it or are made anew
+SELECT analytics.attach_events('vitals', '{"hr": "hr", "steps": "steps"}') > 1 AS attached;
+SELECT analytics.refresh_user_metrics() >= 0 AS refreshed;
+SELECT events.append_event('user:measured', 'vitals', '{"hr": 71, "steps": 4000}') IS NOT NULL AS appended;
+SELECT metric_type, reading_count FROM analytics.user_metrics_daily WHERE user_id = 'measured';
+SELECT analytics.rebuild_source(max(source_id)), analytics.refresh_user_metrics() >= 0 AS refreshed FROM analytics.sources;
+SELECT metric_type, reading_count FROM analytics.user_metrics_daily WHERE user_id = 'measured';
+SELECT analytics.detach_events('vitals');
 SELECT events.set_reducer('vitals', 'sum', '{"into": "hr_sum", "fields": ["hr"]}');
 SELECT events.get_stream_state_decrypted('user:7');
 SELECT t.state($$SELECT events.get_stream_state('user:7')$$);

@@ -478,7 +478,8 @@ class Appending {
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
 			Call([&] { WriteEvent(&writer_, values); });
 			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
-			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), given.data, locked_[element.stream].created_at);
+			// as it is stored: what was encrypted is no reading
+			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at);
 		}
 	}
 

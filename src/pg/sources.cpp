@@ -764,7 +764,7 @@ RecordEvent(std::string_view tenant, std::string_view stream, std::string_view e
 	}
 	for (const EventSource &source : event_sources) {
 		if (source.event_type == event_type && source.tenant == tenant) {
-			ForEachReading(source, tenant, stream, DatumGetJsonbP(data), created_at, SeriesOf, [](const Reading &reading) { RecordReading(reading); });
+			ForEachReading(source, tenant, stream, Call([&] { return DatumGetJsonbP(data); }), created_at, SeriesOf, [](const Reading &reading) { RecordReading(reading); });
 		}
 	}
 }
