@@ -4,6 +4,7 @@
 #include "pg/guard.hpp"
 #include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
+#include "pg/table_row.hpp"
 
 namespace auren::pg {
 
@@ -22,26 +23,12 @@ struct Row {
 int
 ReadRows(Row **rows) {
 	rules_relid = Oids().notification_rules;
-	Relation relation = table_open(rules_relid, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-	int count = 0;
-	int room = 8;
-	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
-	HeapTuple tuple;
-	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-		if (count == room) {
-			room *= 2;
-			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(room)));
-		}
+	return ReadAllRows(rules_relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		for (int column = 0; column < 4; column++) {
 			bool isnull;
-			(*rows)[count].columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, RelationGetDescr(relation), &isnull));
+			row->columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, descriptor, &isnull));
 		}
-		count++;
-	}
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-	return count;
+	});
 }
 
 void

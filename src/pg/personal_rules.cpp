@@ -10,6 +10,7 @@
 #include "pg/key_ring.hpp"
 #include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
+#include "pg/table_row.hpp"
 
 namespace auren::pg {
 
@@ -31,34 +32,20 @@ struct Row {
 int
 ReadRows(Row **rows) {
 	rules_relid = Oids().personal_rules;
-	Relation relation = table_open(rules_relid, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-	int count = 0;
-	int room = 8;
-	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
-	HeapTuple tuple;
-	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-		if (count == room) {
-			room *= 2;
-			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(room)));
-		}
-		Row *row = &(*rows)[count++];
+	return ReadAllRows(rules_relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		bool isnull;
 		for (int column = 0; column < 3; column++) {
-			row->columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, RelationGetDescr(relation), &isnull));
+			row->columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, descriptor, &isnull));
 		}
 		Datum *elements;
 		bool *nulls;
-		deconstruct_array(DatumGetArrayTypePCopy(heap_getattr(tuple, 4, RelationGetDescr(relation), &isnull)), TEXTOID, -1, false, TYPALIGN_INT,
-		                  &elements, &nulls, &row->path_count);
+		deconstruct_array(DatumGetArrayTypePCopy(heap_getattr(tuple, 4, descriptor, &isnull)), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls,
+		                  &row->path_count);
 		row->paths = static_cast<const char **>(palloc(sizeof(char *) * static_cast<Size>(row->path_count + 1)));
 		for (int i = 0; i < row->path_count; i++) {
 			row->paths[i] = nulls[i] ? "" : TextDatumGetCString(elements[i]);
 		}
-	}
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-	return count;
+	});
 }
 
 std::shared_ptr<const std::vector<PersonalRule>>

@@ -10,6 +10,7 @@
 #include "pg/reducer_function.hpp"
 #include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
+#include "pg/table_row.hpp"
 
 namespace auren::pg {
 
@@ -77,19 +78,7 @@ BodyOf(Oid function) {
 int
 ReadRows(Row **rows) {
 	reducers_relid = Oids().reducers;
-	Relation relation = table_open(reducers_relid, AccessShareLock);
-	TupleDesc descriptor = RelationGetDescr(relation);
-	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
-	int count = 0;
-	int room = 16;
-	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
-	HeapTuple tuple;
-	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-		if (count == room) {
-			room *= 2;
-			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(room)));
-		}
-		Row *row = &(*rows)[count++];
+	return ReadAllRows(reducers_relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		bool isnull;
 		row->event_type = TextDatumGetCString(heap_getattr(tuple, 1, descriptor, &isnull));
 		row->category = TextDatumGetCString(heap_getattr(tuple, 2, descriptor, &isnull));
@@ -98,10 +87,7 @@ ReadRows(Row **rows) {
 		row->options = JsonbToCString(nullptr, &options->root, static_cast<int>(VARSIZE(options)));
 		row->function = InvalidOid;
 		row->body = "";
-	}
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-	return count;
+	});
 }
 
 std::shared_ptr<const Reducers>

@@ -426,6 +426,38 @@ namespace {
 
 constexpr long kRowsFetched = 5000;
 
+/*
+ * Gives the rows of a cursor to make(tuple, descriptor, readings), and what comes of some thousands of them to the sink. What make
+ * allocates lives as long as they.
+ */
+template <typename F>
+void
+FetchAll(Portal portal, ReadingSink *sink, F &&make) {
+	std::vector<Reading> readings;
+	MemoryContext batch = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events scan", ALLOCSET_DEFAULT_SIZES); });
+	for (;;) {
+		const uint64 rows = Call([&] {
+			CHECK_FOR_INTERRUPTS();
+			SPI_cursor_fetch(portal, true, kRowsFetched);
+			return SPI_processed;
+		});
+		if (rows == 0) {
+			break;
+		}
+		SPITupleTable *table = SPI_tuptable;
+		MemoryContext outer = MemoryContextSwitchTo(batch);
+		for (uint64 i = 0; i < rows; i++) {
+			make(table->vals[i], table->tupdesc, &readings);
+		}
+		Call([&] {
+			MemoryContextSwitchTo(outer);
+			MemoryContextReset(batch);
+			SPI_freetuptable(table);
+		});
+		sink->Take(&readings);
+	}
+}
+
 void
 ScanRelation(const Source &source, ReadingSink *sink) {
 	struct Run {
@@ -452,64 +484,43 @@ ScanRelation(const Source &source, ReadingSink *sink) {
 		r.portal = SPI_cursor_open(nullptr, plan, nullptr, nullptr, true);
 		return r;
 	});
-	std::vector<Reading> readings;
-	MemoryContext batch = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events scan", ALLOCSET_DEFAULT_SIZES); });
-	for (;;) {
-		const uint64 rows = Call([&] {
-			CHECK_FOR_INTERRUPTS();
-			SPI_cursor_fetch(run.portal, true, kRowsFetched);
-			return SPI_processed;
-		});
-		if (rows == 0) {
-			break;
-		}
-		SPITupleTable *table = SPI_tuptable;
-		MemoryContext outer = MemoryContextSwitchTo(batch);
-		for (uint64 i = 0; i < rows; i++) {
-			struct Read {
-				bool null;
-				double value;
-				bool timeless;
-				TimestampTz time;
-				NameBytes names[4];
-			};
-			const Read read = Call([&] {
-				Read r;
-				HeapTuple row = table->vals[i];
-				const Datum value = heap_getattr(row, 1, table->tupdesc, &r.null);
-				r.value = r.null ? 0 : DatumGetFloat8(value);
-				r.time = DatumGetTimestampTz(heap_getattr(row, 2, table->tupdesc, &r.timeless));
-				for (int k = 0; k < 4; k++) {
-					NameBytes &name = r.names[k];
-					const Datum datum = heap_getattr(row, k + 3, table->tupdesc, &name.null);
-					name.bytes = nullptr;
-					name.length = 0;
-					if (!name.null) {
-						const auto *text_value = PG_DETOAST_DATUM_PACKED(datum);
-						name.bytes = VARDATA_ANY(text_value);
-						name.length = static_cast<int>(VARSIZE_ANY_EXHDR(text_value));
-					}
+	FetchAll(run.portal, sink, [&](HeapTuple row, TupleDesc descriptor, std::vector<Reading> *readings) {
+		struct Read {
+			bool null;
+			double value;
+			bool timeless;
+			TimestampTz time;
+			NameBytes names[4];
+		};
+		const Read read = Call([&] {
+			Read r;
+			const Datum value = heap_getattr(row, 1, descriptor, &r.null);
+			r.value = r.null ? 0 : DatumGetFloat8(value);
+			r.time = DatumGetTimestampTz(heap_getattr(row, 2, descriptor, &r.timeless));
+			for (int k = 0; k < 4; k++) {
+				NameBytes &name = r.names[k];
+				const Datum datum = heap_getattr(row, k + 3, descriptor, &name.null);
+				name.bytes = nullptr;
+				name.length = 0;
+				if (!name.null) {
+					const auto *text_value = PG_DETOAST_DATUM_PACKED(datum);
+					name.bytes = VARDATA_ANY(text_value);
+					name.length = static_cast<int>(VARSIZE_ANY_EXHDR(text_value));
 				}
-				return r;
-			});
-			if (read.timeless) {
-				continue;
 			}
-			SeriesNames names;
-			names.source = source.id;
-			names.user = ViewOf(read.names[0]);
-			names.device = ViewOf(read.names[1]);
-			names.metric = ViewOf(read.names[2]);
-			names.tenant = read.names[3].null ? std::string_view(source.tenant) : *ViewOf(read.names[3]);
-			readings.push_back({sink->SeriesFor(names), FiveMinutesOf(read.time), read.value, read.null, false});
-		}
-		Call([&] {
-			MemoryContextSwitchTo(outer);
-			MemoryContextReset(batch);
-			SPI_freetuptable(table);
+			return r;
 		});
-		sink->Take(&readings);
-	}
+		if (read.timeless) {
+			return;
+		}
+		SeriesNames names;
+		names.source = source.id;
+		names.user = ViewOf(read.names[0]);
+		names.device = ViewOf(read.names[1]);
+		names.metric = ViewOf(read.names[2]);
+		names.tenant = read.names[3].null ? std::string_view(source.tenant) : *ViewOf(read.names[3]);
+		readings->push_back({sink->SeriesFor(names), FiveMinutesOf(read.time), read.value, read.null, false});
+	});
 	Call([&] {
 		SPI_cursor_close(run.portal);
 		SPI_finish();
@@ -687,45 +698,25 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 		                              2, types);
 		return SPI_cursor_open(nullptr, plan, values, nullptr, true);
 	});
-	std::vector<Reading> readings;
-	MemoryContext batch = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events scan", ALLOCSET_DEFAULT_SIZES); });
-	for (;;) {
-		const uint64 rows = Call([&] {
-			CHECK_FOR_INTERRUPTS();
-			SPI_cursor_fetch(portal, true, kRowsFetched);
-			return SPI_processed;
+	FetchAll(portal, sink, [&](HeapTuple row, TupleDesc descriptor, std::vector<Reading> *readings) {
+		struct Read {
+			NameBytes stream;
+			Jsonb *data;
+			TimestampTz created_at;
+		};
+		const Read read = Call([&] {
+			Read r;
+			bool isnull;
+			const auto *stream = PG_DETOAST_DATUM_PACKED(heap_getattr(row, 1, descriptor, &isnull));
+			r.stream = {VARDATA_ANY(stream), static_cast<int>(VARSIZE_ANY_EXHDR(stream)), false};
+			r.data = DatumGetJsonbP(heap_getattr(row, 2, descriptor, &isnull));
+			r.created_at = DatumGetTimestampTz(heap_getattr(row, 3, descriptor, &isnull));
+			return r;
 		});
-		if (rows == 0) {
-			break;
-		}
-		SPITupleTable *table = SPI_tuptable;
-		MemoryContext outer = MemoryContextSwitchTo(batch);
-		for (uint64 i = 0; i < rows; i++) {
-			struct Read {
-				NameBytes stream;
-				Jsonb *data;
-				TimestampTz created_at;
-			};
-			const Read read = Call([&] {
-				Read r;
-				bool isnull;
-				const auto *stream = PG_DETOAST_DATUM_PACKED(heap_getattr(table->vals[i], 1, table->tupdesc, &isnull));
-				r.stream = {VARDATA_ANY(stream), static_cast<int>(VARSIZE_ANY_EXHDR(stream)), false};
-				r.data = DatumGetJsonbP(heap_getattr(table->vals[i], 2, table->tupdesc, &isnull));
-				r.created_at = DatumGetTimestampTz(heap_getattr(table->vals[i], 3, table->tupdesc, &isnull));
-				return r;
-			});
-			ForEachReading(
-			    source, source.tenant, *ViewOf(read.stream), read.data, read.created_at, [&](const SeriesNames &names) { return sink->SeriesFor(names); },
-			    [&](const Reading &reading) { readings.push_back(reading); });
-		}
-		Call([&] {
-			MemoryContextSwitchTo(outer);
-			MemoryContextReset(batch);
-			SPI_freetuptable(table);
-		});
-		sink->Take(&readings);
-	}
+		ForEachReading(
+		    source, source.tenant, *ViewOf(read.stream), read.data, read.created_at, [&](const SeriesNames &names) { return sink->SeriesFor(names); },
+		    [&](const Reading &reading) { readings->push_back(reading); });
+	});
 	Call([&] {
 		SPI_cursor_close(portal);
 		SPI_finish();

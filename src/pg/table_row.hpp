@@ -9,6 +9,31 @@ namespace auren::pg {
  * side.
  */
 
+/*
+ * Reads every row of a small table as it is now: read(tuple, descriptor, row) fills one, in the caller's memory context. Returns
+ * how many there are.
+ */
+template <typename Row, typename F>
+int
+ReadAllRows(Oid relid, Row **rows, F &&read) {
+	Relation relation = table_open(relid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+	int count = 0;
+	int room = 8;
+	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		if (count == room) {
+			room *= 2;
+			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(room)));
+		}
+		read(tuple, RelationGetDescr(relation), &(*rows)[count++]);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return count;
+}
+
 // Inserts an entry into an index that is ready for it. What the access method answers: whether the row is alone with its key.
 bool InsertIndexEntry(Relation heap, Relation index, TupleTableSlot *slot, IndexUniqueCheck check);
 
