@@ -135,7 +135,8 @@ FROM analytics.metric_series('ann', 'heart_rate', '2026-01-29 09:00', '2026-01-2
 SELECT count(*), sum(reading_count), string_agg(reading_count::text, ' ') FROM analytics.metric_series('ann', 'heart_rate', '2026-01-28', '2026-02-01', '1 day', 'ring');
 SELECT '[' || analytics.sparkline(array_agg(avg_value ORDER BY bucket)) || ']' FROM analytics.metric_series('ann', 'heart_rate', '2026-01-29', '2026-01-29 12:00', '2 hours');
 SELECT analytics.sparkline('{1,2,3,4,5,6,7,8}'), analytics.sparkline(NULL), analytics.sparkline('{}') = '' AS empty;
-SELECT * FROM t.try($$SELECT analytics.metric_series('a', 'b', '2026-01-01 00:01', '2026-01-02')$$);
+SELECT bucket FROM analytics.metric_series('ann', 'heart_rate', '2026-01-29 09:04:59', '2026-01-29 09:12', '5 minutes');
+SELECT * FROM t.try($$SELECT analytics.metric_series('a', 'b', '-infinity', '2026-01-02')$$);
 SELECT * FROM t.try($$SELECT analytics.metric_series('a', 'b', '2026-01-01', '2026-01-02', '1 month')$$);
 SELECT * FROM t.try($$SELECT analytics.metric_series('a', 'b', '1926-01-01', '2026-01-02', '5 minutes')$$);
 

@@ -46,13 +46,14 @@ AUREN_FUNCTION(auren_metric_series) {
 	pg::RequireNotNull(fcinfo, 3, "p_to");
 	pg::RequireNotNull(fcinfo, 4, "p_step");
 	(void)pg::CurrentTenant();
-	const TimestampTz from = PG_GETARG_TIMESTAMPTZ(2);
+	// the first step begins with the five minutes that it falls into, so that now() less a span will do
+	const TimestampTz from = TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(2)) ? PG_GETARG_TIMESTAMPTZ(2) : FiveMinutesOf(PG_GETARG_TIMESTAMPTZ(2));
 	const TimestampTz to = PG_GETARG_TIMESTAMPTZ(3);
 	const Interval *step = PG_GETARG_INTERVAL_P(4);
 	const int64 micros = step->time + static_cast<int64>(step->day) * USECS_PER_DAY;
-	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to) || FiveMinutesOf(from) != from) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_from must begin five minutes, and neither time may be infinite",
-		                  "Steps are made of buckets of five minutes, counted from the full hour.", "Round it, by date_trunc for one.");
+	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to)) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_from and p_to must not be infinite", "Each step between them is a row.",
+		                  "Give the times that the chart is from and to.");
 	}
 	if (step->month != 0 || micros < kFiveMinutes || micros % kFiveMinutes != 0) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_step must be a multiple of five minutes", "Months have no fixed length, and nothing finer is kept.",
@@ -63,7 +64,7 @@ AUREN_FUNCTION(auren_metric_series) {
 		                  "The span holds " + std::to_string((to - from) / micros) + " of them.", "Take a longer step or a shorter span.");
 	}
 	Oid types[7] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID, TEXTOID, INT4OID};
-	Datum values[7] = {user.datum,         metric.datum,       PG_GETARG_DATUM(2), PG_GETARG_DATUM(3),
+	Datum values[7] = {user.datum,         metric.datum,       TimestampTzGetDatum(from), PG_GETARG_DATUM(3),
 	                   PG_GETARG_DATUM(4), PG_GETARG_DATUM(5), Int32GetDatum(static_cast<int32>(micros / USECS_PER_MINUTE))};
 	const char nulls[8] = {' ', ' ', ' ', ' ', ' ', PG_ARGISNULL(5) ? 'n' : ' ', ' ', '\0'};
 	Call([&] {

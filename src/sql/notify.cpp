@@ -351,6 +351,10 @@ namespace {
 // The rule of a channel as the arguments name it: tenant, channel, event type and category, '' where all are meant.
 void
 RuleArguments(FunctionCallInfo fcinfo, Datum *values) {
+	if (PG_ARGISNULL(1)) {
+		throw DomainError(sqlstate::kNullNotAllowed, "p_channel must not be NULL", "A rule announces events on a channel.",
+		                  "Name it behind the event type: events.add_notification_rule('mode_switched', 'my_channel'), or NULL for all types.");
+	}
 	const pg::Text channel = pg::TextArgument(fcinfo, 1, "p_channel");
 	if (channel.name.bytes.empty() || channel.name.bytes.size() >= NAMEDATALEN) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_channel is no name of a channel",
