@@ -29,7 +29,7 @@ ALTER TABLE events.declared_notification_rules ENABLE ALWAYS TRIGGER tell_sessio
 CREATE FUNCTION events.add_notification_rule(p_event_type text DEFAULT NULL, p_channel text DEFAULT NULL, p_category text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_add_notification_rule';
 COMMENT ON FUNCTION events.add_notification_rule(text, text, text) IS
-'announces appended events of this session''s tenant, of a type or a category (NULL: all), on a channel: the last position of each transaction';
+'announces appended events of this session''s tenant, of a type or a category (NULL: all), on a channel: its listeners get the last position, at most once a transaction';
 
 CREATE FUNCTION events.drop_notification_rule(p_event_type text DEFAULT NULL, p_channel text DEFAULT NULL, p_category text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_notification_rule';

@@ -10,6 +10,7 @@
 #include "pg/settings.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
+#include "pg/worker.hpp"
 
 namespace auren::pg {
 
@@ -110,15 +111,7 @@ StartWorker() {
 	shm_mq_set_sender(out, MyProc);
 	shm_mq_set_receiver(in, MyProc);
 
-	BackgroundWorker worker;
-	std::memset(&worker, 0, sizeof worker);
-	strlcpy(worker.bgw_name, "auren_events audit", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, "auren_events audit", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "auren_events", sizeof worker.bgw_library_name);
-	strlcpy(worker.bgw_function_name, "auren_audit_worker", sizeof worker.bgw_function_name);
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	BackgroundWorker worker = WorkerOf("auren_events audit", "auren_audit_main");
 	worker.bgw_notify_pid = MyProcPid;
 	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(link.segment));
 	std::memcpy(worker.bgw_extra, &MyDatabaseId, sizeof MyDatabaseId);

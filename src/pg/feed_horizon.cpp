@@ -1,6 +1,7 @@
 #include "pg/feed_horizon.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/lock_classes.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
 

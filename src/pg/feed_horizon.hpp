@@ -35,7 +35,4 @@ bool OthersDrew(int64 drawn);
 // The sequence's last value; 0 before the first position was drawn.
 int64 LastPosition();
 
-// The class in the tags' last field, which pg_locks shows as objsubid; SQL's own advisory locks have 1 and 2.
-inline constexpr uint16 kPositionLockClass = 0xA0E2;
-
 } // namespace auren::pg

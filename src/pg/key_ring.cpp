@@ -11,6 +11,7 @@
 #include "core/names.hpp"
 #include "pg/encoding.hpp"
 #include "pg/guard.hpp"
+#include "pg/lock_classes.hpp"
 #include "pg/master_key.hpp"
 #include "pg/query.hpp"
 #include "pg/random.hpp"
@@ -23,8 +24,7 @@ namespace auren::pg {
 
 namespace {
 
-// The class of people's locks in pg_locks' objsubid. A transaction may make keys for any number of people: they share some locks.
-constexpr uint16 kPersonLockClass = 0xA0E6;
+// A transaction may make keys for any number of people: they share some locks.
 constexpr uint32 kPersonLocks = 256;
 
 constexpr std::size_t kMostPeople = 10000; // that a session keeps keys of

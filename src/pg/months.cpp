@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "pg/guard.hpp"
+#include "pg/lock_classes.hpp"
 #include "pg/run_sql.hpp"
 #include "pg/store.hpp"
 
@@ -11,8 +12,6 @@ namespace auren::pg {
 
 namespace {
 
-// Our class of advisory lock tags; SQL's own functions use 1 and 2.
-constexpr uint16 kMonthLockClass = 0xA0E1;
 
 bool
 MonthExists(Month month) {

@@ -11,6 +11,7 @@
 #include "pg/buckets.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
+#include "pg/lock_classes.hpp"
 #include "pg/query.hpp"
 #include "pg/readings.hpp"
 #include "pg/series.hpp"
@@ -30,9 +31,6 @@ enum DeltaColumn : int { kDeltaSeries, kDeltaBucket, kDeltaSummary };
 
 // Days of a period, as a power of two: the more buckets a day has, the fewer.
 constexpr int kPeriodShift[kLevels] = {0, 2, 5};
-
-// In the last field of the tag, beside kPositionLockClass.
-constexpr uint16 kRefreshLockClass = 0xA0E5;
 
 // Deltas that one round takes: what it holds in memory is bounded.
 constexpr std::size_t kMostChanges = 250000;

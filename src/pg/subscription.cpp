@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "pg/compat.hpp"
+#include "pg/lock_classes.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
 #include "pg/text.hpp"
@@ -11,8 +12,6 @@ namespace auren::pg {
 
 namespace {
 
-// The class of shares' locks in pg_locks' objsubid, beside those of months and positions.
-constexpr uint16 kShareLockClass = 0xA0E3;
 
 // Columns of events.subscription_settings.
 enum SettingsColumn : int {

@@ -12,16 +12,16 @@
 #include "pg/feed_horizon.hpp"
 #include "pg/feed_read.hpp"
 #include "pg/guard.hpp"
+#include "pg/lock_classes.hpp"
 #include "pg/notification_rules.hpp"
 #include "pg/settings.hpp"
 #include "pg/store.hpp"
 #include "pg/text.hpp"
+#include "pg/worker.hpp"
 
 namespace auren::pg {
 
 namespace {
-
-constexpr uint16 kWakerLockClass = 0xA0E4;
 
 // How long it stays without anything to tell. Less than the 5 s for which DROP DATABASE and its like wait for others to go.
 constexpr int64 kIdleMicros = 3000000;
@@ -385,16 +385,8 @@ StartWaker() {
 		return;
 	}
 	asked_at = now;
-	BackgroundWorker worker;
-	std::memset(&worker, 0, sizeof worker);
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	BackgroundWorker worker = WorkerOf("auren_events waker", "auren_waker_main");
 	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
-	strlcpy(worker.bgw_name, "auren_events waker", sizeof worker.bgw_name);
-	strlcpy(worker.bgw_type, "auren_events waker", sizeof worker.bgw_type);
-	strlcpy(worker.bgw_library_name, "auren_events", sizeof worker.bgw_library_name);
-	strlcpy(worker.bgw_function_name, "auren_waker_main", sizeof worker.bgw_function_name);
 	(void)RegisterDynamicBackgroundWorker(&worker, nullptr);
 }
 

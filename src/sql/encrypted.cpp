@@ -317,22 +317,4 @@ AUREN_FUNCTION(auren_master_key_id) {
 	return TextDatum(pg::CurrentMasterKeys()->current().id);
 }
 
-AUREN_FUNCTION(auren_refuse_audit_change) {
-	if (!CALLED_AS_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "encrypted.refuse_audit_change is a trigger function",
-		                  "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
-	}
-	throw DomainError(sqlstate::kImmutable, "the audit is immutable", "Rows are added to it and never changed, by its owner neither.",
-	                  "Keep it for as long as the law asks.");
-}
-
 } // namespace auren
-
-extern "C" {
-PGDLLEXPORT void auren_audit_worker(Datum argument);
-
-void
-auren_audit_worker(Datum argument) {
-	auren::pg::RunAuditWorker(argument);
-}
-}

@@ -86,6 +86,12 @@ AUREN_FUNCTION(auren_refuse_change) {
 	                  "Append a compensating event.");
 }
 
+AUREN_FUNCTION(auren_refuse_audit_change) {
+	RequireTrigger(fcinfo, "encrypted.refuse_audit_change");
+	throw DomainError(sqlstate::kImmutable, "the audit is immutable", "Rows are added to it and never changed, by its owner neither.",
+	                  "Keep it for as long as the law asks.");
+}
+
 AUREN_FUNCTION(auren_tell_sessions) {
 	RequireTrigger(fcinfo, "events.tell_sessions");
 	const Relation changed = reinterpret_cast<const TriggerData *>(fcinfo->context)->tg_relation;

@@ -2,6 +2,7 @@
 
 #include "pg/announce.hpp"
 #include "pg/compat.hpp"
+#include "pg/decrypt_audit.hpp"
 #include "pg/readings.hpp"
 #include "pg/key_ring.hpp"
 #include "pg/personal_rules.hpp"
@@ -20,11 +21,19 @@ AUREN_MODULE_MAGIC(AUREN_VERSION);
 
 PGDLLEXPORT void _PG_init(void);
 
+// The mains of our background workers.
+
 PGDLLEXPORT void auren_waker_main(Datum database);
+PGDLLEXPORT void auren_audit_main(Datum segment);
 
 void
 auren_waker_main(Datum database) {
 	auren::pg::RunWaker(DatumGetObjectId(database));
+}
+
+void
+auren_audit_main(Datum segment) {
+	auren::pg::RunAuditWorker(segment);
 }
 
 void
