@@ -29,8 +29,8 @@ VACUUM ANALYZE;""", "feed")
     runs = bench.interleaved({
         "read_all": run(draw + "SELECT * FROM events.read_all(:p, 1000);\n"),
         "plain SELECT": run(draw + f"SELECT {COLUMNS} FROM events.event_store WHERE tenant_id = 'default' AND global_position > :p ORDER BY global_position LIMIT 1000;\n")})
-    section.table("1,000 events behind a position", ["", "calls per second", "x plain SELECT"],
-                  [[name, median([r.rate for r in runs[name]]), ratio(runs[name], runs["plain SELECT"])] for name in runs])
+    section.table("1,000 events behind a position", ["", "calls per second", "x plain SELECT", "CPU us"],
+                  [[name, median([r.rate for r in runs[name]]), ratio(runs[name], runs["plain SELECT"]), median([r.cpu_us for r in runs[name]])] for name in runs])
 
     # Each run drains a part; a new subscription and a full queue for each keeps them alike.
     consumers = iter(range(1000))
