@@ -101,6 +101,25 @@ COMMENT ON COLUMN analytics.deltas.series_id IS 'series';
 COMMENT ON COLUMN analytics.deltas.bucket IS 'start of the five minutes';
 COMMENT ON COLUMN analytics.deltas.summary IS 'what was added and taken';
 
+-- What a statement with hundreds of readings leaves: packs of a page's quarter, in place of a row and an index entry for each.
+CREATE TABLE analytics.delta_packs (
+	lot          integer NOT NULL,
+	source_id    integer NOT NULL,
+	first_series bigint  NOT NULL,
+	last_series  bigint  NOT NULL,
+	changes      integer NOT NULL,
+	deltas       bytea   NOT NULL
+) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000);
+CREATE INDEX delta_packs_lot ON analytics.delta_packs (lot);
+COMMENT ON TABLE analytics.delta_packs IS 'as analytics.deltas, many in a row';
+COMMENT ON INDEX analytics.delta_packs_lot IS 'finds the packs that may hold something of a series';
+COMMENT ON COLUMN analytics.delta_packs.lot IS 'share of the series that it is of, by the leading bits of their numbers';
+COMMENT ON COLUMN analytics.delta_packs.source_id IS 'source of all its series';
+COMMENT ON COLUMN analytics.delta_packs.first_series IS 'the least number of a series in it';
+COMMENT ON COLUMN analytics.delta_packs.last_series IS 'the greatest';
+COMMENT ON COLUMN analytics.delta_packs.changes IS 'how many deltas it holds';
+COMMENT ON COLUMN analytics.delta_packs.deltas IS 'series, bucket and summary of each, in their order';
+
 -- The key begins with some days, a period, so that new readings touch only the part of the index that is theirs, however long the
 -- history is. Who reads a series asks for it in each period that there is.
 CREATE TABLE analytics.rollup_5min (
@@ -133,7 +152,7 @@ CREATE TABLE analytics.rollup_daily (
 	day       date   NOT NULL,
 	summary   bytea  NOT NULL,
 	CONSTRAINT rollup_daily_pkey PRIMARY KEY (period, series_id, day)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 50); -- every refresh of a day changes its rows: in their pages, without the index
 COMMENT ON TABLE analytics.rollup_daily IS 'merged readings by day';
 COMMENT ON COLUMN analytics.rollup_daily.period IS 'days that it falls into';
 COMMENT ON COLUMN analytics.rollup_daily.series_id IS 'series';

@@ -38,6 +38,27 @@ CREATE VIEW analytics.tenant_series WITH (security_barrier) AS
 	GROUP BY 1, 2, 3, 4, 5;
 COMMENT ON VIEW analytics.tenant_series IS 'series of this session''s tenant';
 
+CREATE FUNCTION analytics.delta_lots(bigint) RETURNS integer[]
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_delta_lots';
+COMMENT ON FUNCTION analytics.delta_lots(bigint) IS 'lots that the packs with deltas of a series have';
+CREATE FUNCTION analytics.has_deltas(bytea, bigint) RETURNS boolean
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_has_deltas';
+COMMENT ON FUNCTION analytics.has_deltas(bytea, bigint) IS 'whether a pack has deltas of a series';
+CREATE FUNCTION analytics.unpack_deltas(bytea, bigint) RETURNS TABLE (bucket timestamptz, summary bytea)
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_unpack_deltas';
+COMMENT ON FUNCTION analytics.unpack_deltas(bytea, bigint) IS 'a series'' deltas in a pack';
+
+CREATE VIEW analytics.tenant_deltas AS
+	SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, s.series_id, d.bucket, d.summary
+	FROM analytics.tenant_series s, analytics.deltas d
+	WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
+	UNION ALL
+	SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, s.series_id, d.bucket, d.summary
+	FROM analytics.tenant_series s, analytics.delta_packs p, LATERAL analytics.unpack_deltas(p.deltas, s.series_id) d
+	WHERE p.lot OPERATOR(pg_catalog.=) ANY (analytics.delta_lots(s.series_id)) AND p.first_series OPERATOR(pg_catalog.<=) s.series_id
+	  AND p.last_series OPERATOR(pg_catalog.>=) s.series_id AND analytics.has_deltas(p.deltas, s.series_id);
+COMMENT ON VIEW analytics.tenant_deltas IS 'what is not merged yet of this session''s tenant, by five minutes';
+
 -- Only the names are behind a barrier: a condition on the day or the bucket may be asked of rows of others, where it sees a time
 -- and nothing of whom. Behind a barrier "day > CURRENT_DATE - 7" would read all days.
 CREATE VIEW analytics.user_metrics_daily AS
@@ -51,9 +72,9 @@ CREATE VIEW analytics.user_metrics_daily AS
 			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_daily r
 			WHERE p.level OPERATOR(pg_catalog.=) 2 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
-			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, (d.bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, d.summary, s.series_id, d.bucket
-			FROM analytics.tenant_series s, analytics.deltas d
-			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
+			SELECT tenant_id, user_id, device_type, metric_type,
+			       (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, summary, series_id, bucket
+			FROM analytics.tenant_deltas
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type,
 			       (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, summary, NULL, bucket
@@ -75,9 +96,9 @@ CREATE VIEW analytics.user_metrics_hourly AS
 			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_hourly r
 			WHERE p.level OPERATOR(pg_catalog.=) 1 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
-			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, pg_catalog.date_trunc('hour', d.bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), d.summary, s.series_id
-			FROM analytics.tenant_series s, analytics.deltas d
-			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
+			SELECT tenant_id, user_id, device_type, metric_type,
+			       pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), summary, series_id
+			FROM analytics.tenant_deltas
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type,
 			       pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), summary, NULL
@@ -98,9 +119,7 @@ CREATE VIEW analytics.user_metrics_5min AS
 			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_5min r
 			WHERE p.level OPERATOR(pg_catalog.=) 0 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
-			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, d.bucket, d.summary, s.series_id
-			FROM analytics.tenant_series s, analytics.deltas d
-			WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
+			SELECT tenant_id, user_id, device_type, metric_type, bucket, summary, series_id FROM analytics.tenant_deltas
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type, bucket, summary, NULL FROM analytics.unfilled_readings()) r
 		WHERE bucket OPERATOR(pg_catalog.>=) COALESCE((SELECT dropped_before FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) '5min'), '-infinity')
@@ -109,7 +128,8 @@ CREATE VIEW analytics.user_metrics_5min AS
 COMMENT ON VIEW analytics.user_metrics_5min IS 'metrics of this session''s tenant by five minutes, exact at every moment';
 
 CREATE VIEW analytics.refresh_status AS
-	SELECT (SELECT pg_catalog.count(*) FROM analytics.deltas) AS pending_changes,
+	SELECT (SELECT pg_catalog.count(*) FROM analytics.deltas) OPERATOR(pg_catalog.+)
+	       (SELECT COALESCE(pg_catalog.sum(changes), 0)::bigint FROM analytics.delta_packs) AS pending_changes,
 	       (SELECT pg_catalog.count(*) FROM analytics.sources WHERE NOT filled) AS pending_sources,
 	       r.finished_at AS last_run, r.duration AS last_duration, r.changes AS last_changes, r.buckets AS last_rows
 	FROM (SELECT true) one

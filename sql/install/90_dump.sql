@@ -25,6 +25,7 @@ SELECT pg_catalog.pg_extension_config_dump('analytics.sources', 'WHERE source_id
 SELECT pg_catalog.pg_extension_config_dump('analytics.series', 'WHERE source_id OPERATOR(pg_catalog.>) 1');
 SELECT pg_catalog.pg_extension_config_dump('analytics.deltas',
 	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
+SELECT pg_catalog.pg_extension_config_dump('analytics.delta_packs', 'WHERE source_id OPERATOR(pg_catalog.>) 1');
 SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_5min',
 	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
 SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_hourly',

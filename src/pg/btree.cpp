@@ -22,22 +22,27 @@ ScanLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int
 	return found;
 }
 
+constexpr int kMostKeys = 3;
+
+enum class Kind { kText, kUuid, kInt4, kInt8 };
+
 /*
- * The keys of a descent as plain bytes. Under the "C" collation the order of text is the order of its bytes, and so is
+ * The keys of a descent as plain bytes or numbers. Under the "C" collation the order of text is the order of its bytes, and so is
  * that of uuid; a comparison then costs a few dozen instructions instead of several hundred through the index's
  * comparison functions.
  */
 struct Prefix {
 	int count;
-	const char *bytes[2];
-	Size length[2];
-	bool fixed[2]; // uuid: its bytes alone; else text
+	Kind kind[kMostKeys];
+	const char *bytes[kMostKeys];
+	Size length[kMostKeys];
+	int64 number[kMostKeys];
 };
 
 bool
 MakePrefix(Prefix *prefix, Relation index, const Datum *keys, const Oid *equal, int key_count) {
 	prefix->count = key_count;
-	if (key_count > 2) {
+	if (key_count > kMostKeys) {
 		return false;
 	}
 	for (int i = 0; i < key_count; i++) {
@@ -45,14 +50,42 @@ MakePrefix(Prefix *prefix, Relation index, const Datum *keys, const Oid *equal, 
 			return false;
 		}
 		const char *datum = DatumGetPointer(keys[i]);
-		prefix->fixed[i] = equal[i] == F_UUID_EQ;
-		if (prefix->fixed[i]) {
+		prefix->kind[i] = equal[i] == F_UUID_EQ ? Kind::kUuid : Kind::kText;
+		if (prefix->kind[i] == Kind::kUuid) {
 			prefix->bytes[i] = datum;
 			prefix->length[i] = UUID_LEN;
 		} else if (equal[i] == F_TEXTEQ && index->rd_indcollation[i] == C_COLLATION_OID) {
 			prefix->bytes[i] = VARDATA_ANY(datum);
 			prefix->length[i] = VARSIZE_ANY_EXHDR(datum);
 		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool
+MakeNumbers(Prefix *prefix, Relation index, const Datum *keys, int key_count) {
+	prefix->count = key_count;
+	if (key_count > kMostKeys) {
+		return false;
+	}
+	for (int i = 0; i < key_count; i++) {
+		if ((index->rd_indoption[i] & INDOPTION_DESC) != 0) {
+			return false;
+		}
+		switch (TupleDescAttr(RelationGetDescr(index), i)->atttypid) {
+		case INT4OID:
+		case DATEOID:
+			prefix->kind[i] = Kind::kInt4;
+			prefix->number[i] = DatumGetInt32(keys[i]);
+			break;
+		case INT8OID:
+		case TIMESTAMPTZOID:
+			prefix->kind[i] = Kind::kInt8;
+			prefix->number[i] = DatumGetInt64(keys[i]);
+			break;
+		default:
 			return false;
 		}
 	}
@@ -81,9 +114,19 @@ Compare(Relation index, const Prefix &prefix, Page page, OffsetNumber offset) {
 		if (i >= columns) {
 			return Order::kBehind;
 		}
+		if (prefix.kind[i] == Kind::kInt4 || prefix.kind[i] == Kind::kInt8) {
+			const bool wide = prefix.kind[i] == Kind::kInt8;
+			at = reinterpret_cast<const char *>(wide ? DOUBLEALIGN(at) : INTALIGN(at));
+			const int64 number = wide ? *reinterpret_cast<const int64 *>(at) : *reinterpret_cast<const int32 *>(at);
+			if (prefix.number[i] != number) {
+				return prefix.number[i] < number ? Order::kBefore : Order::kBehind;
+			}
+			at += wide ? sizeof(int64) : sizeof(int32);
+			continue;
+		}
 		const char *bytes = at;
 		Size length = UUID_LEN;
-		if (!prefix.fixed[i]) {
+		if (prefix.kind[i] == Kind::kText) {
 			at = reinterpret_cast<const char *>(att_align_pointer(reinterpret_cast<uintptr_t>(at), TYPALIGN_INT, -1, at));
 			if (VARATT_IS_COMPRESSED(at) || VARATT_IS_EXTERNAL(at)) {
 				return Order::kUnknown;
@@ -214,7 +257,57 @@ ProbeLast(Relation heap, Relation index, const Prefix &prefix, TupleTableSlot *s
 	return live ? Probe::kFound : Probe::kUnknown;
 }
 
+// Looks for the prefix in a leaf; false when that need not be the one where it belongs.
+bool
+FindInLeaf(Relation index, const Prefix &prefix, Page page, Entry *entry, ItemPointer tid) {
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	OffsetNumber behind;
+	if ((!P_RIGHTMOST(opaque) && Compare(index, prefix, page, P_HIKEY) != Order::kBefore) || !FirstBehind(index, prefix, page, &behind)) {
+		return false;
+	}
+	if (behind <= P_FIRSTDATAKEY(opaque)) {
+		*entry = Entry::kAbsent;
+		return P_LEFTMOST(opaque);
+	}
+	const OffsetNumber last = OffsetNumberPrev(behind);
+	switch (Compare(index, prefix, page, last)) {
+	case Order::kBehind:
+		*entry = Entry::kAbsent;
+		return true;
+	case Order::kEqual:
+		break;
+	default:
+		return false;
+	}
+	const IndexTuple item = reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, last)));
+	const bool one = !BTreeTupleIsPosting(item) && last > P_FIRSTDATAKEY(opaque) && Compare(index, prefix, page, OffsetNumberPrev(last)) == Order::kBehind;
+	*entry = one ? Entry::kOne : Entry::kAsk; // several: versions of the row
+	*tid = item->t_tid;
+	return true;
+}
+
 } // namespace
+
+Entry
+FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid) {
+	Prefix prefix;
+	if (!MakeNumbers(&prefix, index, keys, key_count)) {
+		return Entry::kAsk;
+	}
+	Entry entry;
+	if (leaf->valid && FindInLeaf(index, prefix, leaf->page, &entry, tid)) {
+		return entry;
+	}
+	bool known;
+	const Buffer buffer = Descend(index, prefix, &known);
+	leaf->valid = BufferIsValid(buffer);
+	if (!leaf->valid) {
+		return known ? Entry::kAbsent : Entry::kAsk;
+	}
+	std::memcpy(leaf->page, BufferGetPage(buffer), BLCKSZ);
+	_bt_relbuf(index, buffer);
+	return FindInLeaf(index, prefix, leaf->page, &entry, tid) ? entry : Entry::kAsk;
+}
 
 bool
 FindLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot) {

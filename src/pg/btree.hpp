@@ -14,4 +14,21 @@ namespace auren::pg {
  */
 bool FindLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot);
 
+/*
+ * A leaf page as it was, for keys that are looked up in their order, and in an index that nobody else writes to meanwhile: most are
+ * found, or told to be absent, by halving in the copy, without asking the index.
+ */
+struct LeafCopy {
+	bool valid;
+	alignas(MAXIMUM_ALIGNOF) char page[BLCKSZ];
+};
+
+enum class Entry { kAbsent, kOne, kAsk };
+
+/*
+ * The entry of a unique index with these keys, of type int4, int8, date or timestamptz. kOne: there is one, and it leads to `tid`, where a
+ * row with other keys may lie by now. kAsk: the plain scan has to decide. Server side.
+ */
+Entry FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid);
+
 } // namespace auren::pg

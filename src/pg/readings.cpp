@@ -1,21 +1,20 @@
 #include "pg/readings.hpp"
 
 #include <algorithm>
-#include <cstring>
 
-#include "pg/compat.hpp"
+#include "core/delta_pack.hpp"
 #include "pg/entry.hpp"
 #include "pg/guard.hpp"
+#include "pg/row_writer.hpp"
 #include "pg/store.hpp"
-#include "pg/table_row.hpp"
 
 namespace auren::pg {
 
 namespace {
 
 constexpr std::size_t kMostGathered = 50000;
-constexpr int kRowsAtOnce = 200;
-enum DeltaColumn : int { kSeries, kBucket, kSummary, kDeltaColumns };
+enum DeltaColumn : int { kSeries, kBucket, kSummary };
+enum PackColumn : int { kLot, kSource, kFirstSeries, kLastSeries, kCount, kDeltas };
 
 // What each part of the transaction gathered: the running subtransaction is the last.
 struct Gathered {
@@ -33,102 +32,81 @@ OfThisLevel() {
 	return gathered.back();
 }
 
-// Deltas on their way to the table. Server side.
-struct DeltaWriter {
-	Relation heap;
-	Relation index;
-	IndexInfo *info;
-	TupleTableSlot **slots;
-	int made;
-	int count;
-	MemoryContext context; // of the summaries
-};
+// Deltas of so many series and five minutes are packed: each pack is looked into by whoever reads a series of its lot, and not by so
+// few deltas that this would cost readers more than it saves the writer.
+constexpr std::size_t kPackedFrom = 256;
 
 void
-Open(DeltaWriter *writer) {
-	std::memset(writer, 0, sizeof *writer);
-	writer->heap = table_open(Oids().deltas, RowExclusiveLock);
-	writer->context = AllocSetContextCreate(CurrentMemoryContext, "auren_events deltas", ALLOCSET_SMALL_SIZES);
-	writer->slots = static_cast<TupleTableSlot **>(palloc0(sizeof(TupleTableSlot *) * kRowsAtOnce));
-	// more than one while REINDEX CONCURRENTLY makes another: then each row goes the general way
-	List *indexes = RelationGetIndexList(writer->heap);
-	if (list_length(indexes) == 1) {
-		writer->index = index_open(linitial_oid(indexes), RowExclusiveLock);
-		writer->info = BuildIndexInfo(writer->index);
-		if (!writer->info->ii_ReadyForInserts) {
-			index_close(writer->index, NoLock);
-			writer->index = nullptr;
+WriteEach(std::vector<Reading> *readings) {
+	RowWriter writer;
+	Call([&] { OpenWriter(&writer, Oids().deltas); });
+	ForEachSummary(readings, [&](const Reading &of, std::string_view summary) {
+		Call([&] {
+			TupleTableSlot *row = NextRow(&writer);
+			row->tts_values[kSeries] = Int64GetDatum(of.series);
+			row->tts_values[kBucket] = TimestampTzGetDatum(of.bucket);
+			row->tts_values[kSummary] = BytesValue(&writer, summary.data(), summary.size());
+		});
+	});
+	Call([&] { CloseWriter(&writer); });
+}
+
+void
+WritePacked(std::vector<Reading> *readings, std::size_t deltas) {
+	RowWriter writer;
+	Call([&] { OpenWriter(&writer, Oids().delta_packs); });
+	DeltaPack pack;
+	int32 source = 0;
+	int lot = 0;
+	const auto put = [&] {
+		Call([&] {
+			TupleTableSlot *row = NextRow(&writer);
+			row->tts_values[kLot] = Int32GetDatum(lot);
+			row->tts_values[kSource] = Int32GetDatum(source);
+			row->tts_values[kFirstSeries] = Int64GetDatum(pack.first_series());
+			row->tts_values[kLastSeries] = Int64GetDatum(pack.last_series());
+			row->tts_values[kCount] = Int32GetDatum(static_cast<int32>(pack.count()));
+			auto *bytes = static_cast<bytea *>(MemoryContextAlloc(writer.context, VARHDRSZ + pack.size()));
+			SET_VARSIZE(bytes, VARHDRSZ + pack.size());
+			pack.Write(VARDATA(bytes));
+			row->tts_values[kDeltas] = PointerGetDatum(bytes);
+		});
+		pack.Clear();
+	};
+	ForEachSummary(readings, [&](const Reading &of, std::string_view summary) {
+		const int its_lot = LotOf(of.series, deltas);
+		if (!pack.empty() && (its_lot != lot || of.source != source || pack.IsFullFor(summary.size()))) {
+			put();
 		}
+		lot = its_lot;
+		source = of.source;
+		pack.Add(of.series, of.bucket, summary);
+	});
+	if (!pack.empty()) {
+		put();
 	}
-	list_free(indexes);
+	Call([&] { CloseWriter(&writer); });
 }
 
-void
-Flush(DeltaWriter *writer) {
-	if (writer->count == 0) {
-		return;
+// How many series and five minutes the readings are of; they are sorted.
+std::size_t
+CountDeltas(const std::vector<Reading> &readings) {
+	std::size_t deltas = readings.empty() ? 0 : 1;
+	for (std::size_t i = 1; i < readings.size(); i++) {
+		deltas += readings[i].series != readings[i - 1].series || readings[i].bucket != readings[i - 1].bucket ? 1 : 0;
 	}
-	if (writer->count == 1) {
-		table_tuple_insert(writer->heap, writer->slots[0], GetCurrentCommandId(true), 0, nullptr);
-	} else {
-		table_multi_insert(writer->heap, writer->slots, writer->count, GetCurrentCommandId(true), 0, nullptr);
-	}
-	for (int i = 0; i < writer->count; i++) {
-		TupleTableSlot *slot = writer->slots[i];
-		if (writer->index != nullptr) {
-			(void)index_insert(writer->index, slot->tts_values, slot->tts_isnull, &slot->tts_tid, writer->heap, UNIQUE_CHECK_NO, false,
-			                   writer->info);
-		} else {
-			InsertIndexEntries(writer->heap, nullptr, slot);
-		}
-		ExecClearTuple(slot);
-	}
-	writer->count = 0;
-	MemoryContextReset(writer->context);
-}
-
-void
-Put(DeltaWriter *writer, int64 series, TimestampTz bucket, std::string_view summary) {
-	if (writer->count == kRowsAtOnce) {
-		CHECK_FOR_INTERRUPTS();
-		Flush(writer);
-	}
-	if (writer->count == writer->made) {
-		writer->slots[writer->made++] = MakeSingleTupleTableSlot(RelationGetDescr(writer->heap), &TTSOpsVirtual);
-	}
-	TupleTableSlot *slot = writer->slots[writer->count++];
-	auto *bytes = static_cast<bytea *>(MemoryContextAlloc(writer->context, VARHDRSZ + summary.size()));
-	SET_VARSIZE(bytes, VARHDRSZ + summary.size());
-	std::memcpy(VARDATA(bytes), summary.data(), summary.size());
-	slot->tts_values[kSeries] = Int64GetDatum(series);
-	slot->tts_values[kBucket] = TimestampTzGetDatum(bucket);
-	slot->tts_values[kSummary] = PointerGetDatum(bytes);
-	std::memset(slot->tts_isnull, 0, sizeof(bool) * kDeltaColumns);
-	ExecStoreVirtualTuple(slot);
-}
-
-void
-Close(DeltaWriter *writer) {
-	Flush(writer);
-	for (int i = 0; i < writer->made; i++) {
-		ExecDropSingleTupleTableSlot(writer->slots[i]);
-	}
-	if (writer->index != nullptr) {
-		compat::EndIndexInserts(writer->index, writer->info);
-		index_close(writer->index, NoLock);
-	}
-	table_close(writer->heap, NoLock);
-	MemoryContextDelete(writer->context);
+	return deltas;
 }
 
 void
 Write(std::vector<Reading> *readings) {
-	DeltaWriter writer;
-	Call([&] { Open(&writer); });
-	ForEachSummary(readings, [&](int64 series, TimestampTz bucket, std::string_view summary) {
-		Call([&] { Put(&writer, series, bucket, summary); });
-	});
-	Call([&] { Close(&writer); });
+	internal::SortReadings(readings);
+	const std::size_t deltas = readings->size() < kPackedFrom ? 0 : CountDeltas(*readings);
+	if (deltas < kPackedFrom) {
+		WriteEach(readings);
+	} else {
+		WritePacked(readings, deltas);
+	}
 	readings->clear();
 	if (readings->capacity() > 10000) {
 		readings->shrink_to_fit();
@@ -168,7 +146,9 @@ namespace internal {
 
 void
 SortReadings(std::vector<Reading> *readings) {
-	const auto before = [](const Reading &a, const Reading &b) { return a.series != b.series ? a.series < b.series : a.bucket < b.bucket; };
+	const auto before = [](const Reading &a, const Reading &b) {
+		return a.source != b.source ? a.source < b.source : a.series != b.series ? a.series < b.series : a.bucket < b.bucket;
+	};
 	if (!std::is_sorted(readings->begin(), readings->end(), before)) {
 		std::stable_sort(readings->begin(), readings->end(), before);
 	}

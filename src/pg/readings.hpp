@@ -12,13 +12,14 @@ struct Reading {
 	int64 series;
 	TimestampTz bucket; // of five minutes
 	double value;
+	int32 source; // of the series
 	bool null;
 	bool taken; // it is there no more
 };
 
 /*
- * Readings added and taken by this transaction, gathered and then written as deltas: one row for each series and five minutes.
- * What a rolled-back savepoint gathered goes with it. C++ side.
+ * Readings added and taken by this transaction, gathered and then written as deltas: one for each series and five minutes, a row
+ * of analytics.deltas each, or packed where there are many. What a rolled-back savepoint gathered goes with it. C++ side.
  */
 void RecordReading(const Reading &reading);
 
@@ -26,8 +27,8 @@ void RecordReading(const Reading &reading);
 void WriteReadings();
 
 /*
- * The summaries of readings, in the order of series and bucket; `readings` is sorted. For each group
- * fn(series, bucket, bytes of its summary).
+ * The summaries of readings, in the order of source, series and bucket; `readings` is sorted. For each group
+ * fn(its first reading, bytes of its summary).
  */
 template <typename F>
 void
@@ -52,7 +53,7 @@ ForEachSummary(std::vector<Reading> *readings, F &&fn) {
 		if (end == i + 1 && !first.null && !first.taken) {
 			char one[Summary::kOneValueBytes];
 			Summary::WriteOneValue(first.value, one);
-			fn(first.series, first.bucket, std::string_view(one, sizeof one));
+			fn(first, std::string_view(one, sizeof one));
 		} else {
 			Summary summary;
 			for (std::size_t k = i; k < end; k++) {
@@ -65,7 +66,7 @@ ForEachSummary(std::vector<Reading> *readings, F &&fn) {
 			}
 			if (!summary.Nothing()) {
 				const std::string bytes = summary.Bytes();
-				fn(first.series, first.bucket, std::string_view(bytes));
+				fn(first, std::string_view(bytes));
 			}
 		}
 		i = end;

@@ -6,14 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "core/delta_pack.hpp"
 #include "core/error.hpp"
 #include "core/summary.hpp"
+#include "pg/btree.hpp"
 #include "pg/buckets.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
 #include "pg/lock_classes.hpp"
 #include "pg/query.hpp"
 #include "pg/readings.hpp"
+#include "pg/row_writer.hpp"
 #include "pg/series.hpp"
 #include "pg/sources.hpp"
 #include "pg/store.hpp"
@@ -28,6 +31,7 @@ enum Level : int { kFive, kHourly, kDaily, kLevels };
 constexpr const char *kLevelNames[kLevels] = {"5min", "hourly", "daily"};
 enum RollupColumn : int { kPeriod, kSeries, kBucket, kSummary, kRollupColumns };
 enum DeltaColumn : int { kDeltaSeries, kDeltaBucket, kDeltaSummary };
+enum PackColumn : int { kPackLot, kPackSource, kPackFirst, kPackLast, kPackCount, kPackDeltas };
 
 // Days of a period, as a power of two: the more buckets a day has, the fewer.
 constexpr int kPeriodShift[kLevels] = {0, 2, 5};
@@ -41,7 +45,14 @@ struct Change {
 	TimestampTz bucket;
 	const char *bytes;
 	uint32 length;
-	ItemPointerData tid;
+};
+
+// Those of one bucket of a level.
+struct Group {
+	int32 period;
+	int64 bucket;
+	std::size_t first;
+	std::size_t end;
 };
 
 std::string_view
@@ -53,11 +64,12 @@ BytesOf(Datum summary) {
 struct Rollup {
 	Relation heap;
 	Relation key;
-	IndexInfo *info;
 	IndexScanDesc scan;
+	IndexFetchTableData *fetch;
 	TupleTableSlot *found;
-	TupleTableSlot *row;
-	bool plain; // no other index is being made
+	TupleTableSlot *row; // that takes its place
+	RowWriter added;
+	LeafCopy leaf;
 };
 
 class Rollups {
@@ -75,7 +87,9 @@ class Rollups {
 	// Changes in the order of series and bucket.
 	void
 	Apply(const std::vector<Change> &changes, int first_level = kFive) {
+		std::vector<Group> groups;
 		for (int level = first_level; level < kLevels; level++) {
+			groups.clear();
 			for (std::size_t i = 0; i < changes.size();) {
 				const int64 bucket = BucketOf(level, changes[i].bucket);
 				std::size_t end = i + 1;
@@ -83,11 +97,21 @@ class Rollups {
 					end++;
 				}
 				if (changes[i].bucket >= dropped_before_[level]) {
-					ApplyTo(level, bucket, &changes[i], &changes[0] + end);
+					groups.push_back({PeriodOf(level, bucket), bucket, i, end});
 				}
 				i = end;
 			}
-			Call([] { CHECK_FOR_INTERRUPTS(); });
+			// in the order of the key, so that one leaf of its index is done with before the next
+			std::stable_sort(groups.begin(), groups.end(), [](const Group &a, const Group &b) { return a.period < b.period; });
+			Rollup *rollup = &rollups_[level];
+			rollup->leaf.valid = false;
+			for (const Group &group : groups) {
+				ApplyTo(level, group.bucket, &changes[group.first], &changes[0] + group.end);
+			}
+			Call([&] {
+				FlushRows(&rollup->added);
+				CHECK_FOR_INTERRUPTS();
+			});
 		}
 		// what the next round finds was written by a command before it
 		Call([] { CommandCounterIncrement(); });
@@ -98,11 +122,11 @@ class Rollups {
 		Call([this] {
 			for (Rollup &rollup : rollups_) {
 				index_endscan(rollup.scan);
+				table_index_fetch_end(rollup.fetch);
 				ExecDropSingleTupleTableSlot(rollup.found);
 				ExecDropSingleTupleTableSlot(rollup.row);
-				compat::EndIndexInserts(rollup.key, rollup.info);
 				index_close(rollup.key, NoLock);
-				table_close(rollup.heap, NoLock);
+				CloseWriter(&rollup.added);
 			}
 			MemoryContextDelete(context_);
 		});
@@ -135,14 +159,12 @@ class Rollups {
 		ReadRetention();
 		for (int level = kFive; level < kLevels; level++) {
 			Rollup &rollup = rollups_[level];
-			rollup.heap = table_open(Oids().rollups[level], RowExclusiveLock);
+			OpenWriter(&rollup.added, Oids().rollups[level]);
+			rollup.heap = rollup.added.heap;
 			rollup.key = index_open(Oids().rollup_keys[level], RowExclusiveLock);
-			rollup.info = BuildIndexInfo(rollup.key);
-			List *indexes = RelationGetIndexList(rollup.heap);
-			rollup.plain = list_length(indexes) == 1;
-			list_free(indexes);
 			// only refreshes write here, one at a time: the newest version is the one
 			rollup.scan = compat::BeginIndexScan(rollup.heap, rollup.key, SnapshotSelf, 3);
+			rollup.fetch = table_index_fetch_begin(rollup.heap);
 			rollup.found = table_slot_create(rollup.heap, nullptr);
 			rollup.row = MakeSingleTupleTableSlot(RelationGetDescr(rollup.heap), &TTSOpsVirtual);
 		}
@@ -173,16 +195,41 @@ class Rollups {
 	// Server side.
 	bool
 	Find(Rollup *rollup, int level, int64 series, int64 bucket) {
+		const Datum key[3] = {Int32GetDatum(PeriodOf(level, bucket)), Int64GetDatum(series), BucketDatum(level, bucket)};
+		ItemPointerData tid;
+		switch (FindEntry(rollup->key, key, 3, &rollup->leaf, &tid)) {
+		case Entry::kAbsent:
+			return false;
+		case Entry::kOne:
+			if (Fetch(rollup, &tid) && rollup->found->tts_values[kPeriod] == key[0] && rollup->found->tts_values[kSeries] == key[1] &&
+			    rollup->found->tts_values[kBucket] == key[2]) {
+				return true;
+			}
+			break;
+		case Entry::kAsk:
+			break;
+		}
 		ScanKeyData keys[3];
-		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(PeriodOf(level, bucket)));
-		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
-		ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, BucketDatum(level, bucket));
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, key[0]);
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, key[1]);
+		ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, key[2]);
 		index_rescan(rollup->scan, keys, 3, nullptr, 0);
 		const bool found = index_getnext_slot(rollup->scan, ForwardScanDirection, rollup->found);
 		if (found) {
 			slot_getallattrs(rollup->found);
 		}
 		return found;
+	}
+
+	static bool
+	Fetch(Rollup *rollup, ItemPointer tid) {
+		bool call_again = false;
+		bool all_dead = false;
+		const bool live = table_index_fetch_tuple(rollup->fetch, tid, SnapshotSelf, rollup->found, &call_again, &all_dead);
+		if (live) {
+			slot_getallattrs(rollup->found);
+		}
+		return live;
 	}
 
 	static Datum
@@ -235,40 +282,39 @@ class Rollups {
 
 	void
 	Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_view bytes, bool update) {
+		buckets_++;
 		if (!update) {
 			KnowPeriod(level, bucket);
+			Call([&] {
+				TupleTableSlot *row = NextRow(&rollup->added);
+				Fill(&rollup->added, row, level, series, bucket, bytes);
+			});
+			return;
 		}
 		Call([&] {
-			auto *summary = static_cast<bytea *>(palloc(VARHDRSZ + bytes.size()));
-			SET_VARSIZE(summary, VARHDRSZ + bytes.size());
-			std::memcpy(VARDATA(summary), bytes.data(), bytes.size());
-			TupleTableSlot *row = ExecClearTuple(rollup->row);
-			row->tts_values[kPeriod] = Int32GetDatum(PeriodOf(level, bucket));
-			row->tts_values[kSeries] = Int64GetDatum(series);
-			row->tts_values[kBucket] = BucketDatum(level, bucket);
-			row->tts_values[kSummary] = PointerGetDatum(summary);
+			TupleTableSlot *row = ExecStoreVirtualTuple(ExecClearTuple(rollup->row));
 			std::memset(row->tts_isnull, 0, sizeof(bool) * kRollupColumns);
-			ExecStoreVirtualTuple(row);
-			bool needs_entries = true;
-			if (update) {
-				ItemPointerData tid = rollup->found->tts_tid;
-				const TM_Result result = compat::UpdateRow(rollup->heap, &tid, row, SnapshotSelf, &needs_entries);
-				if (result != TM_Ok) {
-					ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("a row of the rollups was changed by somebody else"),
-					                errhint("Only the extension's functions may change the tables of schema analytics.")));
-				}
-			} else {
-				table_tuple_insert(rollup->heap, row, GetCurrentCommandId(true), 0, nullptr);
+			Fill(&rollup->added, row, level, series, bucket, bytes);
+			bool needs_entries;
+			ItemPointerData tid = rollup->found->tts_tid;
+			if (compat::UpdateRow(rollup->heap, &tid, row, SnapshotSelf, &needs_entries) != TM_Ok) {
+				ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("a row of the rollups was changed by somebody else"),
+				                errhint("Only the extension's functions may change the tables of schema analytics.")));
 			}
-			if (needs_entries) {
-				if (rollup->plain && rollup->info->ii_ReadyForInserts) {
-					(void)index_insert(rollup->key, row->tts_values, row->tts_isnull, &row->tts_tid, rollup->heap, UNIQUE_CHECK_YES, false, rollup->info);
-				} else {
-					InsertIndexEntries(rollup->heap, nullptr, row);
-				}
+			if (needs_entries && rollup->added.index != nullptr) {
+				(void)index_insert(rollup->key, row->tts_values, row->tts_isnull, &row->tts_tid, rollup->heap, UNIQUE_CHECK_YES, false, rollup->added.info);
+			} else if (needs_entries) {
+				InsertIndexEntries(rollup->heap, nullptr, row);
 			}
 		});
-		buckets_++;
+	}
+
+	static void
+	Fill(RowWriter *writer, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes) {
+		row->tts_values[kPeriod] = Int32GetDatum(PeriodOf(level, bucket));
+		row->tts_values[kSeries] = Int64GetDatum(series);
+		row->tts_values[kBucket] = BucketDatum(level, bucket);
+		row->tts_values[kSummary] = BytesValue(writer, bytes.data(), bytes.size());
 	}
 
 	static void
@@ -424,42 +470,74 @@ RefreshedSince(Snapshot snapshot) {
 }
 
 /*
- * Deltas that the snapshot sees, some at a time. Read with SnapshotSelf and then asked one by one, which leaves no trace at
+ * Rows of a table that the snapshot sees. Read with SnapshotSelf and then asked one by one, which leaves no trace at
  * SERIALIZABLE: to move a delta is no use of what it says. Server side.
  */
-struct DeltaScan {
-	int first; // column of the series
+struct SeenRows {
 	Relation heap;
 	TableScanDesc scan;
 	TupleTableSlot *slot;
-	MemoryContext context;
+	Snapshot snapshot;
+	MemoryContext context; // of what is kept of them
 };
 
+void
+OpenRows(SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot) {
+	rows->heap = table_open(table, lock);
+	rows->scan = table_beginscan(rows->heap, SnapshotSelf, 0, nullptr);
+	rows->slot = table_slot_create(rows->heap, nullptr);
+	rows->snapshot = snapshot;
+	rows->context = AllocSetContextCreate(CurrentMemoryContext, "auren_events changes", ALLOCSET_DEFAULT_SIZES);
+}
+
 bool
-NextDelta(DeltaScan *deltas, Snapshot snapshot, Change *change) {
-	while (table_scan_getnextslot(deltas->scan, ForwardScanDirection, deltas->slot)) {
+NextSeen(SeenRows *rows) {
+	while (table_scan_getnextslot(rows->scan, ForwardScanDirection, rows->slot)) {
 		// An own one, of a command later than the snapshot's, is seen too.
-		bool isnull;
-		if (!table_tuple_satisfies_snapshot(deltas->heap, deltas->slot, snapshot)) {
-			const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(deltas->slot, MinTransactionIdAttributeNumber, &isnull));
+		if (!table_tuple_satisfies_snapshot(rows->heap, rows->slot, rows->snapshot)) {
+			bool isnull;
+			const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(rows->slot, MinTransactionIdAttributeNumber, &isnull));
 			if (!TransactionIdIsCurrentTransactionId(xmin)) {
 				continue;
 			}
 		}
-		slot_getallattrs(deltas->slot);
-		MemoryContext before = MemoryContextSwitchTo(deltas->context);
-		const std::string_view bytes = BytesOf(deltas->slot->tts_values[deltas->first + kDeltaSummary]);
-		change->series = DatumGetInt64(deltas->slot->tts_values[deltas->first + kDeltaSeries]);
-		change->bucket = DatumGetTimestampTz(deltas->slot->tts_values[deltas->first + kDeltaBucket]);
-		auto *copy = static_cast<char *>(palloc(bytes.size()));
-		std::memcpy(copy, bytes.data(), bytes.size());
-		change->bytes = copy;
-		change->length = static_cast<uint32>(bytes.size());
-		change->tid = deltas->slot->tts_tid;
-		MemoryContextSwitchTo(before);
+		slot_getallattrs(rows->slot);
 		return true;
 	}
 	return false;
+}
+
+// The bytes of a column, kept.
+std::string_view
+KeptBytes(SeenRows *rows, int column) {
+	MemoryContext before = MemoryContextSwitchTo(rows->context);
+	const std::string_view bytes = BytesOf(rows->slot->tts_values[column]);
+	auto *copy = static_cast<char *>(palloc(bytes.size()));
+	std::memcpy(copy, bytes.data(), bytes.size());
+	MemoryContextSwitchTo(before);
+	return {copy, bytes.size()};
+}
+
+// The next row as a change; `first` is the column of its series.
+bool
+NextChange(SeenRows *rows, int first, Change *change) {
+	if (!NextSeen(rows)) {
+		return false;
+	}
+	const std::string_view bytes = KeptBytes(rows, first + kDeltaSummary);
+	change->series = DatumGetInt64(rows->slot->tts_values[first + kDeltaSeries]);
+	change->bucket = DatumGetTimestampTz(rows->slot->tts_values[first + kDeltaBucket]);
+	change->bytes = bytes.data();
+	change->length = static_cast<uint32>(bytes.size());
+	return true;
+}
+
+void
+CloseRows(SeenRows *rows) {
+	table_endscan(rows->scan);
+	ExecDropSingleTupleTableSlot(rows->slot);
+	table_close(rows->heap, NoLock);
+	MemoryContextDelete(rows->context);
 }
 
 void
@@ -515,10 +593,10 @@ class FillSink : public ReadingSink {
 	void
 	Apply() {
 		std::vector<Change> changes;
-		ForEachSummary(&gathered_, [&](int64 series, TimestampTz bucket, std::string_view summary) {
+		ForEachSummary(&gathered_, [&](const Reading &of, std::string_view summary) {
 			auto *copy = static_cast<char *>(Call([&] { return MemoryContextAlloc(context_, summary.size()); }));
 			std::memcpy(copy, summary.data(), summary.size());
-			changes.push_back({series, bucket, copy, static_cast<uint32>(summary.size()), {}});
+			changes.push_back({of.series, of.bucket, copy, static_cast<uint32>(summary.size())});
 		});
 		rollups_->Apply(changes);
 		gathered_.clear();
@@ -563,46 +641,88 @@ Fill(const Source &source, Snapshot snapshot, Rollups *rollups) {
 	});
 }
 
+// A table of deltas on its way into the rollups.
+struct Pending {
+	SeenRows rows;
+	std::vector<ItemPointerData> taken;
+	bool more = true;
+};
+
+// The next row of analytics.deltas.
+void
+TakeDelta(Pending *each, const std::vector<int32> &filled, SourceOfSeries *source, std::vector<Change> *changes) {
+	Change change;
+	each->more = Call([&] { return NextChange(&each->rows, 0, &change); });
+	if (each->more) {
+		each->taken.push_back(each->rows.slot->tts_tid);
+		if (filled.empty() || !source->IsIn(change.series, filled)) {
+			changes->push_back(change);
+		}
+	}
+}
+
+// The next row of analytics.delta_packs.
+void
+TakePack(Pending *packed, const std::vector<int32> &filled, std::vector<Change> *changes) {
+	int32 source = 0;
+	std::string_view bytes;
+	packed->more = Call([&] {
+		const bool there = NextSeen(&packed->rows);
+		if (there) {
+			source = DatumGetInt32(packed->rows.slot->tts_values[kPackSource]);
+			bytes = KeptBytes(&packed->rows, kPackDeltas);
+		}
+		return there;
+	});
+	if (!packed->more) {
+		return;
+	}
+	packed->taken.push_back(packed->rows.slot->tts_tid);
+	if (std::find(filled.begin(), filled.end(), source) == filled.end()) {
+		const DeltaPackReader reader(bytes);
+		for (std::size_t i = 0; i < reader.count(); i++) {
+			const DeltaPackReader::Delta delta = reader.At(i);
+			changes->push_back({delta.series, delta.bucket, delta.summary.data(), static_cast<uint32>(delta.summary.size())});
+		}
+	}
+}
+
 int64
 MergeDeltas(Snapshot snapshot, const std::vector<int32> &filled, Rollups *rollups) {
-	DeltaScan deltas;
+	Pending each;
+	Pending packed;
 	Call([&] {
-		deltas.first = 0;
-		deltas.heap = table_open(Oids().deltas, RowExclusiveLock);
-		deltas.scan = table_beginscan(deltas.heap, SnapshotSelf, 0, nullptr);
-		deltas.slot = table_slot_create(deltas.heap, nullptr);
-		deltas.context = AllocSetContextCreate(CurrentMemoryContext, "auren_events changes", ALLOCSET_DEFAULT_SIZES);
+		OpenRows(&each.rows, Oids().deltas, RowExclusiveLock, snapshot);
+		OpenRows(&packed.rows, Oids().delta_packs, RowExclusiveLock, snapshot);
 	});
 	SourceOfSeries source;
 	int64 merged = 0;
 	std::vector<Change> changes;
-	std::vector<ItemPointerData> done;
-	for (bool more = true; more;) {
+	while (each.more || packed.more) {
 		changes.clear();
-		done.clear();
-		Change change;
-		while (changes.size() < kMostChanges && (more = Call([&] { return NextDelta(&deltas, snapshot, &change); }))) {
-			done.push_back(change.tid);
-			if (filled.empty() || !source.IsIn(change.series, filled)) {
-				changes.push_back(change);
-			}
+		while (each.more && changes.size() < kMostChanges) {
+			TakeDelta(&each, filled, &source, &changes);
+		}
+		while (packed.more && changes.size() < kMostChanges) {
+			TakePack(&packed, filled, &changes);
 		}
 		merged += static_cast<int64>(changes.size());
 		Sort(&changes);
 		rollups->Apply(changes);
-		Call([&] {
-			for (std::size_t i = 0; i < done.size(); i++) {
-				(void)DeleteRow(deltas.heap, &done[i], SnapshotSelf);
-			}
-			MemoryContextReset(deltas.context);
-			CHECK_FOR_INTERRUPTS();
-		});
+		for (Pending *pending : {&each, &packed}) {
+			Call([&] {
+				for (std::size_t i = 0; i < pending->taken.size(); i++) {
+					(void)DeleteRow(pending->rows.heap, &pending->taken[i], SnapshotSelf);
+				}
+				MemoryContextReset(pending->rows.context);
+				CHECK_FOR_INTERRUPTS();
+			});
+			pending->taken.clear();
+		}
 	}
 	Call([&] {
-		table_endscan(deltas.scan);
-		ExecDropSingleTupleTableSlot(deltas.slot);
-		table_close(deltas.heap, NoLock);
-		MemoryContextDelete(deltas.context);
+		CloseRows(&each.rows);
+		CloseRows(&packed.rows);
 	});
 	return merged;
 }
@@ -722,19 +842,13 @@ void
 RebuildDaysAndHours() {
 	Snapshot snapshot = Call([] { return RegisterSnapshot(GetLatestSnapshot()); });
 	Rollups rollups(snapshot);
-	DeltaScan five;
-	Call([&] {
-		five.first = kSeries;
-		five.heap = table_open(Oids().rollups[kFive], AccessShareLock);
-		five.scan = table_beginscan(five.heap, SnapshotSelf, 0, nullptr);
-		five.slot = table_slot_create(five.heap, nullptr);
-		five.context = AllocSetContextCreate(CurrentMemoryContext, "auren_events rebuild", ALLOCSET_DEFAULT_SIZES);
-	});
+	SeenRows five;
+	Call([&] { OpenRows(&five, Oids().rollups[kFive], AccessShareLock, snapshot); });
 	std::vector<Change> changes;
 	for (bool more = true; more;) {
 		changes.clear();
 		Change change;
-		while (changes.size() < kMostChanges && (more = Call([&] { return NextDelta(&five, snapshot, &change); }))) {
+		while (changes.size() < kMostChanges && (more = Call([&] { return NextChange(&five, kSeries, &change); }))) {
 			changes.push_back(change);
 		}
 		Sort(&changes);
@@ -743,9 +857,7 @@ RebuildDaysAndHours() {
 	}
 	rollups.Close();
 	Call([&] {
-		table_endscan(five.scan);
-		ExecDropSingleTupleTableSlot(five.slot);
-		table_close(five.heap, NoLock);
+		CloseRows(&five);
 		UnregisterSnapshot(snapshot);
 	});
 }

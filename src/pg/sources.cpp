@@ -287,6 +287,7 @@ ReadingOf(const ReadingColumns &columns, TupleDesc descriptor, HeapTuple row, Re
 	names.user = ViewOf(read.names[0]);
 	names.device = ViewOf(read.names[1]);
 	names.metric = ViewOf(read.names[2]);
+	reading->source = columns.source;
 	reading->series = SeriesOf(names);
 	reading->bucket = FiveMinutesOf(read.time);
 	return true;
@@ -519,7 +520,7 @@ ScanRelation(const Source &source, ReadingSink *sink) {
 		names.device = ViewOf(read.names[1]);
 		names.metric = ViewOf(read.names[2]);
 		names.tenant = read.names[3].null ? std::string_view(source.tenant) : *ViewOf(read.names[3]);
-		readings->push_back({sink->SeriesFor(names), FiveMinutesOf(read.time), read.value, read.null, false});
+		readings->push_back({sink->SeriesFor(names), FiveMinutesOf(read.time), read.value, source.id, read.null, false});
 	});
 	Call([&] {
 		SPI_cursor_close(run.portal);
@@ -681,7 +682,7 @@ ForEachReading(const EventSource &source, std::string_view tenant, std::string_v
 			continue;
 		}
 		names.metric = metric;
-		fn(Reading{series_for(names), FiveMinutesOf(time), value.value, false, false});
+		fn(Reading{series_for(names), FiveMinutesOf(time), value.value, source.source, false, false});
 	}
 }
 

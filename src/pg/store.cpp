@@ -264,6 +264,7 @@ Oids() {
 		fresh.series_names = RelationNamed(analytics, "series_names");
 		fresh.series_ids = RelationNamed(analytics, "series_ids");
 		fresh.deltas = RelationNamed(analytics, "deltas");
+		fresh.delta_packs = RelationNamed(analytics, "delta_packs");
 		fresh.rollups[0] = RelationNamed(analytics, "rollup_5min");
 		fresh.rollups[1] = RelationNamed(analytics, "rollup_hourly");
 		fresh.rollups[2] = RelationNamed(analytics, "rollup_daily");

@@ -49,6 +49,7 @@ struct StoreOids {
 	Oid series_names;
 	Oid series_ids;
 	Oid deltas;
+	Oid delta_packs;
 	Oid rollups[3]; // five minutes, hours, days
 	Oid rollup_keys[3];
 	Oid rollup_periods;

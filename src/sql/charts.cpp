@@ -31,8 +31,8 @@ constexpr const char *kSeriesSql =
     "WHERE p.level = 0 AND p.period >= pg_catalog.floor(EXTRACT(epoch FROM $3 - '2000-01-01 00:00Z'::timestamptz) / 86400)::integer "
     "AND p.period <= pg_catalog.floor(EXTRACT(epoch FROM $4 - '2000-01-01 00:00Z'::timestamptz) / 86400)::integer AND r.period = p.period AND r.series_id = s.series_id "
     "AND s.user_id = $1 AND s.metric_type = $2 AND ($6 IS NULL OR s.device_type = $6) AND r.bucket >= $3 AND r.bucket < $4 "
-    "UNION ALL SELECT pg_catalog.date_bin($5, d.bucket, $3), d.summary, s.series_id FROM analytics.tenant_series s, analytics.deltas d WHERE d.series_id = s.series_id "
-    "AND s.user_id = $1 AND s.metric_type = $2 AND ($6 IS NULL OR s.device_type = $6) AND d.bucket >= $3 AND d.bucket < $4 "
+    "UNION ALL SELECT pg_catalog.date_bin($5, d.bucket, $3), d.summary, d.series_id FROM analytics.tenant_deltas d WHERE "
+    "d.user_id = $1 AND d.metric_type = $2 AND ($6 IS NULL OR d.device_type = $6) AND d.bucket >= $3 AND d.bucket < $4 "
     "UNION ALL SELECT pg_catalog.date_bin($5, u.bucket, $3), u.summary, NULL FROM analytics.unfilled_readings() u WHERE u.user_id = $1 AND u.metric_type = $2 "
     "AND ($6 IS NULL OR u.device_type = $6) AND u.bucket >= $3 AND u.bucket < $4) p GROUP BY step) r "
     "ON r.step = g.bucket AND (r.m).reading_count > 0 ORDER BY 1";

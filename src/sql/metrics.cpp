@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/delta_pack.hpp"
 #include "core/error.hpp"
 #include "core/summary.hpp"
 #include "pg/buckets.hpp"
@@ -189,8 +190,8 @@ class NamingSink : public pg::ReadingSink {
 
 	void
 	Put() {
-		pg::ForEachSummary(&gathered_, [&](int64 series, TimestampTz bucket, std::string_view summary) {
-			const Named &named = names_[static_cast<std::size_t>(series)];
+		pg::ForEachSummary(&gathered_, [&](const pg::Reading &of, std::string_view summary) {
+			const Named &named = names_[static_cast<std::size_t>(of.series)];
 			Call([&] {
 				const auto text_of = [](const std::string &name) { return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size()))); };
 				const std::optional<std::string> *optional[3] = {&named.user, &named.device, &named.metric};
@@ -201,7 +202,7 @@ class NamingSink : public pg::ReadingSink {
 					isnull[i + 1] = !optional[i]->has_value();
 					values[i + 1] = isnull[i + 1] ? 0 : text_of(**optional[i]);
 				}
-				values[4] = TimestampTzGetDatum(bucket);
+				values[4] = TimestampTzGetDatum(of.bucket);
 				auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + summary.size()));
 				SET_VARSIZE(bytes, VARHDRSZ + summary.size());
 				std::memcpy(VARDATA(bytes), summary.data(), summary.size());
@@ -432,6 +433,44 @@ AUREN_FUNCTION(auren_unfilled_readings) {
 		}
 	}
 	sink.Put();
+	return 0;
+}
+
+AUREN_FUNCTION(auren_delta_lots) {
+	Datum lots[kLotSizes];
+	int count = 0;
+	for (const int lot : LotsOf(PG_GETARG_INT64(0))) {
+		lots[count++] = Int32GetDatum(lot);
+	}
+	return Call([&] { return PointerGetDatum(construct_array(lots, count, INT4OID, sizeof(int32), true, TYPALIGN_INT)); });
+}
+
+AUREN_FUNCTION(auren_has_deltas) {
+	const bytea *pack = Call([&] { return static_cast<const bytea *>(PG_GETARG_BYTEA_PP(0)); });
+	const DeltaPackReader reader(BytesOf(pack));
+	const int64 series = PG_GETARG_INT64(1);
+	const std::size_t first = reader.FirstOf(series);
+	PG_RETURN_BOOL(first < reader.count() && reader.At(first).series == series);
+}
+
+AUREN_FUNCTION(auren_unpack_deltas) {
+	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const bytea *pack = Call([&] { return static_cast<const bytea *>(PG_GETARG_BYTEA_PP(0)); });
+	const DeltaPackReader reader(BytesOf(pack));
+	const int64 series = PG_GETARG_INT64(1);
+	for (std::size_t i = reader.FirstOf(series); i < reader.count(); i++) {
+		const DeltaPackReader::Delta delta = reader.At(i);
+		if (delta.series != series) {
+			break;
+		}
+		Call([&] {
+			Datum values[2];
+			static const bool isnull[2] = {};
+			values[0] = TimestampTzGetDatum(delta.bucket);
+			values[1] = PointerGetDatum(cstring_to_text_with_len(delta.summary.data(), static_cast<int>(delta.summary.size())));
+			pg::PutRow(rows, values, isnull);
+		});
+	}
 	return 0;
 }
 
