@@ -45,7 +45,7 @@ CREATE TABLE analytics.sources (
 	time_field    text        COLLATE "C",
 	tenant_field  text        COLLATE "C",
 	metrics       jsonb,
-	filled        boolean,
+	detached      boolean     NOT NULL DEFAULT false,
 	attached_by   text        NOT NULL,
 	attached_at   timestamptz NOT NULL
 );
@@ -61,9 +61,14 @@ COMMENT ON COLUMN analytics.sources.value_field IS 'column of the value';
 COMMENT ON COLUMN analytics.sources.time_field IS 'column or field of the time; NULL or without a time in it: when the event was appended';
 COMMENT ON COLUMN analytics.sources.tenant_field IS 'column of the tenant, if any';
 COMMENT ON COLUMN analytics.sources.metrics IS 'of events: field of the data to metric';
-COMMENT ON COLUMN analytics.sources.filled IS 'whether the rollups hold its readings; false: until the next refresh the views read the source itself; NULL: it was detached, and the next refresh removes what is left of it';
+COMMENT ON COLUMN analytics.sources.detached IS 'it is no source any more, and the next refresh removes what is left of it';
 COMMENT ON COLUMN analytics.sources.attached_by IS 'role that attached it';
 COMMENT ON COLUMN analytics.sources.attached_at IS 'when';
+CREATE TABLE analytics.filled_sources (
+	source_id integer NOT NULL CONSTRAINT filled_sources_pkey PRIMARY KEY
+);
+COMMENT ON TABLE analytics.filled_sources IS 'sources whose readings the rollups hold; the others are read as they are until the next refresh fills them. Not dumped, as the rollups are not';
+COMMENT ON COLUMN analytics.filled_sources.source_id IS 'number of the source';
 
 -- Neither index is unique, so that two sessions with the first reading of the same series never wait for each other: both
 -- may add the row, with the same number.
@@ -94,7 +99,8 @@ CREATE TABLE analytics.deltas (
 	bucket    timestamptz NOT NULL,
 	summary   bytea       NOT NULL
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
-CREATE INDEX deltas_series ON analytics.deltas (series_id, bucket);
+-- a column, and each entry by itself: what an insert costs
+CREATE INDEX deltas_series ON analytics.deltas (series_id) WITH (deduplicate_items = off);
 COMMENT ON TABLE analytics.deltas IS 'readings added and taken that no refresh has merged yet, by five minutes';
 COMMENT ON INDEX analytics.deltas_series IS 'finds what is pending of a series';
 COMMENT ON COLUMN analytics.deltas.series_id IS 'series';
@@ -205,15 +211,16 @@ CREATE FUNCTION analytics.record_change() RETURNS trigger
 COMMENT ON FUNCTION analytics.record_change() IS 'trigger of a source''s tables: records the readings that were added and taken';
 
 INSERT INTO analytics.sources VALUES
-	(1, 'biometric.biometric_events', NULL, 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id', NULL, true,
+	(1, 'biometric.biometric_events', NULL, 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id', NULL, false,
 	 'auren_events', pg_catalog.now());
+INSERT INTO analytics.filled_sources VALUES (1);
 -- ALWAYS: a subscriber of logical replication counts the rows that it gets.
 CREATE TRIGGER auren_record_row AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH ROW
 	EXECUTE FUNCTION analytics.record_change('1', 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id');
 CREATE TRIGGER auren_record_statement AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH STATEMENT
 	EXECUTE FUNCTION analytics.record_change('1');
 CREATE TRIGGER auren_record_truncate BEFORE TRUNCATE ON biometric.biometric_events FOR EACH STATEMENT
-	EXECUTE FUNCTION analytics.record_change('1', 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id');
+	EXECUTE FUNCTION analytics.record_change('1');
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_row;
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_statement;
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_truncate;

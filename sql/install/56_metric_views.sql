@@ -130,7 +130,8 @@ COMMENT ON VIEW analytics.user_metrics_5min IS 'metrics of this session''s tenan
 CREATE VIEW analytics.refresh_status AS
 	SELECT (SELECT pg_catalog.count(*) FROM analytics.deltas) OPERATOR(pg_catalog.+)
 	       (SELECT COALESCE(pg_catalog.sum(changes), 0)::bigint FROM analytics.delta_packs) AS pending_changes,
-	       (SELECT pg_catalog.count(*) FROM analytics.sources WHERE NOT filled) AS pending_sources,
+	       (SELECT pg_catalog.count(*) FROM analytics.sources s WHERE detached OR NOT EXISTS (
+	       	SELECT FROM analytics.filled_sources f WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id)) AS pending_sources,
 	       r.finished_at AS last_run, r.duration AS last_duration, r.changes AS last_changes, r.buckets AS last_rows
 	FROM (SELECT true) one
 	LEFT JOIN LATERAL (SELECT * FROM analytics.refresh_runs ORDER BY finished_at DESC LIMIT 1) r ON true;

@@ -18,21 +18,11 @@ SELECT pg_catalog.pg_extension_config_dump('encrypted.forgotten_people', '');
 SELECT pg_catalog.pg_extension_config_dump('encrypted.declared_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('encrypted.audit_log', '');
 
--- What biometric.biometric_events gave is not dumped but made anew: its trigger fires on the rows that a dump copies in.
+-- No metrics are dumped: a restore copies readings in before the triggers are there, or behind them, and counts none of them twice.
+-- Those of biometric.biometric_events are made anew as its rows come in, those of attached sources by the first refresh.
 SELECT pg_catalog.pg_extension_config_dump('biometric.biometric_events', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.source_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.sources', 'WHERE source_id OPERATOR(pg_catalog.>) 1');
-SELECT pg_catalog.pg_extension_config_dump('analytics.series', 'WHERE source_id OPERATOR(pg_catalog.>) 1');
-SELECT pg_catalog.pg_extension_config_dump('analytics.deltas',
-	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
-SELECT pg_catalog.pg_extension_config_dump('analytics.delta_packs', 'WHERE source_id OPERATOR(pg_catalog.>) 1');
-SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_5min',
-	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
-SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_hourly',
-	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
-SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_daily',
-	'WHERE series_id IN (SELECT series_id FROM analytics.series WHERE source_id OPERATOR(pg_catalog.>) 1)');
-SELECT pg_catalog.pg_extension_config_dump('analytics.rollup_periods', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.metric_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.retention', '');
 

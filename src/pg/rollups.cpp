@@ -618,26 +618,14 @@ Fill(const Source &source, Snapshot snapshot, Rollups *rollups) {
 	sink.Apply();
 	Call([&] {
 		PopActiveSnapshot();
-		Relation relation = table_open(Oids().sources, RowExclusiveLock);
-		TupleTableSlot *slot = table_slot_create(relation, nullptr);
-		TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
-		ItemPointerData tid = source.tid;
-		if (table_tuple_fetch_row_version(relation, &tid, SnapshotSelf, slot)) {
-			slot_getallattrs(slot);
-			const auto natts = static_cast<Size>(RelationGetDescr(relation)->natts);
-			std::memcpy(row->tts_values, slot->tts_values, sizeof(Datum) * natts);
-			std::memcpy(row->tts_isnull, slot->tts_isnull, sizeof(bool) * natts);
-			row->tts_values[11] = BoolGetDatum(true); // filled
-			ExecStoreVirtualTuple(row);
-			bool needs_entries;
-			if (compat::UpdateRow(relation, &tid, row, SnapshotSelf, &needs_entries) == TM_Ok && needs_entries) {
-				InsertIndexEntries(relation, nullptr, row);
-			}
-		}
-		CacheInvalidateRelcache(relation);
-		ExecDropSingleTupleTableSlot(slot);
-		ExecDropSingleTupleTableSlot(row);
-		table_close(relation, NoLock);
+		const Datum id = Int32GetDatum(source.id);
+		const bool isnull = false;
+		Relation filled = table_open(Oids().filled_sources, RowExclusiveLock);
+		InsertRow(filled, &id, &isnull);
+		table_close(filled, NoLock);
+		Relation sources = table_open(Oids().sources, AccessShareLock);
+		CacheInvalidateRelcache(sources);
+		table_close(sources, NoLock);
 	});
 }
 
@@ -748,6 +736,7 @@ void
 ClearSeries(const Source &source) {
 	Call([&] {
 		DeleteOf(source.id, "DELETE FROM analytics.series WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteOf(source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 	});
 }
@@ -812,13 +801,13 @@ Refresh() {
 			Clear(sources.items[i]);
 			filled.push_back(sources.items[i].id);
 		}
-		if (sources.items[i].unfilled) {
+		if (!sources.items[i].filled && !sources.items[i].detached) {
 			Fill(sources.items[i], snapshot, &rollups);
 		}
 	}
 	refreshed.changes = MergeDeltas(snapshot, filled, &rollups);
 	for (int i = 0; i < sources.count; i++) {
-		if (!sources.items[i].filled && !sources.items[i].unfilled) {
+		if (sources.items[i].detached) {
 			ClearSeries(sources.items[i]);
 		}
 	}

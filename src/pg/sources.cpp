@@ -31,7 +31,7 @@ enum SourceColumn : int {
 	kColumnTimeField,
 	kColumnTenantField,
 	kColumnMetrics,
-	kColumnFilled
+	kColumnDetached
 };
 
 bool
@@ -89,12 +89,12 @@ struct NameBytes {
 };
 
 NameBytes
-NameFrom(const ReadingColumns &columns, int field, AttrNumber attribute, TupleDesc descriptor, HeapTuple row) {
+NameFrom(const ReadingColumns &columns, int field, AttrNumber attribute, TupleTableSlot *row) {
 	NameBytes name = {nullptr, 0, true};
 	if (attribute == 0) {
 		return name;
 	}
-	const Datum value = heap_getattr(row, attribute, descriptor, &name.null);
+	const Datum value = slot_getattr(row, attribute, &name.null);
 	if (name.null) {
 		return name;
 	}
@@ -159,6 +159,22 @@ TableName(Oid relid) {
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 }
 
+const List *
+FilledSources(Snapshot snapshot) {
+	Relation relation = table_open(Oids().filled_sources, AccessShareLock);
+	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(relation, nullptr);
+	List *ids = NIL;
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+		bool isnull;
+		ids = lappend_int(ids, DatumGetInt32(slot_getattr(slot, 1, &isnull)));
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	table_close(relation, NoLock);
+	return ids;
+}
+
 } // namespace
 
 AsOwner
@@ -182,6 +198,7 @@ BecomeAgain(const AsOwner &before) {
 
 Sources
 ReadSources(Snapshot snapshot) {
+	const List *filled = FilledSources(snapshot);
 	Relation relation = table_open(Oids().sources, AccessShareLock);
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(relation, nullptr);
@@ -205,9 +222,8 @@ ReadSources(Snapshot snapshot) {
 		source.time = OptionalText(slot, kColumnTimeField);
 		source.tenant_column = OptionalText(slot, kColumnTenantField);
 		source.metrics = slot->tts_isnull[kColumnMetrics] ? nullptr : DatumGetJsonbPCopy(slot->tts_values[kColumnMetrics]);
-		source.filled = !slot->tts_isnull[kColumnFilled] && DatumGetBool(slot->tts_values[kColumnFilled]);
-		source.unfilled = !slot->tts_isnull[kColumnFilled] && !source.filled;
-		source.tid = slot->tts_tid;
+		source.detached = DatumGetBool(slot->tts_values[kColumnDetached]);
+		source.filled = !source.detached && list_member_int(filled, source.id);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
@@ -255,7 +271,7 @@ FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation,
 }
 
 bool
-ReadingOf(const ReadingColumns &columns, TupleDesc descriptor, HeapTuple row, Reading *reading) {
+ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading) {
 	struct Read {
 		NameBytes names[4];
 		bool timeless;
@@ -264,18 +280,18 @@ ReadingOf(const ReadingColumns &columns, TupleDesc descriptor, HeapTuple row, Re
 	const Read read = Call([&] {
 		Read r;
 		bool isnull;
-		const Datum time = heap_getattr(row, columns.time, descriptor, &isnull);
+		const Datum time = slot_getattr(row, columns.time, &isnull);
 		r.timeless = isnull;
 		if (isnull) {
 			return r;
 		}
 		r.time = TimeFrom(time, columns.types[kTime]);
-		const Datum value = heap_getattr(row, columns.value, descriptor, &reading->null);
+		const Datum value = slot_getattr(row, columns.value, &reading->null);
 		reading->value = reading->null ? 0 : NumberFrom(value, columns.types[kValue]);
-		r.names[0] = NameFrom(columns, kUser, columns.user, descriptor, row);
-		r.names[1] = NameFrom(columns, kDevice, columns.device, descriptor, row);
-		r.names[2] = NameFrom(columns, kMetric, columns.metric, descriptor, row);
-		r.names[3] = NameFrom(columns, kTenant, columns.tenant, descriptor, row);
+		r.names[0] = NameFrom(columns, kUser, columns.user, row);
+		r.names[1] = NameFrom(columns, kDevice, columns.device, row);
+		r.names[2] = NameFrom(columns, kMetric, columns.metric, row);
+		r.names[3] = NameFrom(columns, kTenant, columns.tenant, row);
 		return r;
 	});
 	if (read.timeless) {
@@ -331,13 +347,11 @@ RecordTable(Oid relid, char **arguments, int count, bool taken) {
 		})) {
 			Reading reading = {};
 			reading.taken = taken;
-			const HeapTuple row = Call([&] {
-				bool should_free;
+			Call([&] {
 				MemoryContextReset(s.context);
 				s.before = MemoryContextSwitchTo(s.context);
-				return ExecFetchSlotHeapTuple(s.slot, false, &should_free);
 			});
-			const bool counts = ReadingOf(s.columns, RelationGetDescr(s.heap), row, &reading);
+			const bool counts = ReadingOf(s.columns, s.slot, &reading);
 			MemoryContextSwitchTo(s.before);
 			if (counts) {
 				RecordReading(reading);

@@ -22,9 +22,8 @@ struct Source {
 	const char *time;
 	const char *tenant_column;
 	Jsonb *metrics;
-	bool filled;   // the rollups hold it
-	bool unfilled; // not yet; neither: it was detached
-	ItemPointerData tid;
+	bool detached; // what is left of it goes with the next refresh
+	bool filled;   // the rollups hold it; else it is read as it is, until the next refresh
 };
 
 /*
@@ -56,7 +55,7 @@ struct ReadingColumns {
 void FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation, char **arguments, int count, MemoryContext context);
 
 // Reads a row's reading. false: it has no time, and no bucket. C++ side.
-bool ReadingOf(const ReadingColumns &columns, TupleDesc descriptor, HeapTuple row, Reading *reading);
+bool ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading);
 
 /*
  * Records every row of a table, or of its partitions, as added or taken. The table is locked against writers. C++ side.

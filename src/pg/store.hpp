@@ -48,6 +48,7 @@ struct StoreOids {
 	Oid series;
 	Oid series_names;
 	Oid series_ids;
+	Oid filled_sources;
 	Oid deltas;
 	Oid delta_packs;
 	Oid rollups[3]; // five minutes, hours, days

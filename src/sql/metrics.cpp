@@ -66,6 +66,32 @@ ColumnsOf(const TriggerData *trigger) {
 	return kept.columns;
 }
 
+struct RowArguments {
+	char **values;
+	int count;
+};
+
+/*
+ * How the table's rows are read says its row trigger alone: each trigger's arguments are copied whenever a statement writes to
+ * the table. Server side.
+ */
+RowArguments
+ArgumentsOfRows(const TriggerData *trigger) {
+	RowArguments arguments = {nullptr, 0};
+	const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+	for (int i = 0; i < triggers->numtriggers; i++) {
+		const Trigger &other = triggers->triggers[i];
+		if (other.tgfoid == trigger->tg_trigger->tgfoid && TRIGGER_FOR_ROW(other.tgtype)) {
+			arguments.count = other.tgnargs;
+			arguments.values = static_cast<char **>(palloc(sizeof(char *) * static_cast<Size>(other.tgnargs)));
+			for (int k = 0; k < other.tgnargs; k++) {
+				arguments.values[k] = pstrdup(other.tgargs[k]);
+			}
+		}
+	}
+	return arguments;
+}
+
 bool
 SameReading(const pg::Reading &a, const pg::Reading &b) {
 	return a.series == b.series && a.bucket == b.bucket && a.null == b.null && std::memcmp(&a.value, &b.value, sizeof a.value) == 0;
@@ -88,13 +114,13 @@ std::string last_written;
  * The table's column of the tenant decides whose reading it is, and who is bound to tenants cannot name another there. C++ side.
  */
 void
-RequireTenant(const pg::ReadingColumns &columns, TupleDesc descriptor, HeapTuple row) {
+RequireTenant(const pg::ReadingColumns &columns, TupleTableSlot *row) {
 	if (columns.tenant == 0 || columns.types[5] != TEXTOID) {
 		return;
 	}
 	const std::string_view written = Call([&]() -> std::string_view {
 		bool isnull;
-		const Datum value = heap_getattr(row, columns.tenant, descriptor, &isnull);
+		const Datum value = slot_getattr(row, columns.tenant, &isnull);
 		return isnull ? std::string_view() : pg::TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(value)));
 	});
 	// The rows of a command mostly have one tenant, which is asked for once.
@@ -116,19 +142,18 @@ RequireTenant(const pg::ReadingColumns &columns, TupleDesc descriptor, HeapTuple
 void
 RecordRow(const TriggerData *trigger) {
 	const pg::ReadingColumns &columns = ColumnsOf(trigger);
-	const TupleDesc descriptor = RelationGetDescr(trigger->tg_relation);
 	const bool inserted = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
 	const bool updated = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
-	RequireTenant(columns, descriptor, trigger->tg_trigtuple);
+	RequireTenant(columns, trigger->tg_trigslot);
 	pg::Reading old_reading = {};
-	const bool taken = !inserted && pg::ReadingOf(columns, descriptor, trigger->tg_trigtuple, &old_reading);
+	const bool taken = !inserted && pg::ReadingOf(columns, trigger->tg_trigslot, &old_reading);
 	pg::Reading reading = {};
 	bool added = false;
 	if (updated) {
-		RequireTenant(columns, descriptor, trigger->tg_newtuple);
-		added = pg::ReadingOf(columns, descriptor, trigger->tg_newtuple, &reading);
+		RequireTenant(columns, trigger->tg_newslot);
+		added = pg::ReadingOf(columns, trigger->tg_newslot, &reading);
 	} else if (inserted) {
-		added = pg::ReadingOf(columns, descriptor, trigger->tg_trigtuple, &reading);
+		added = pg::ReadingOf(columns, trigger->tg_trigslot, &reading);
 	}
 	if (taken && added && SameReading(old_reading, reading)) {
 		return;
@@ -330,7 +355,8 @@ AUREN_FUNCTION(auren_record_change) {
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event)) {
 		RecordRow(trigger);
 	} else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-		pg::RecordTable(RelationGetRelid(trigger->tg_relation), trigger->tg_trigger->tgargs, trigger->tg_trigger->tgnargs, true);
+		const RowArguments arguments = Call([&] { return ArgumentsOfRows(trigger); });
+		pg::RecordTable(RelationGetRelid(trigger->tg_relation), arguments.values, arguments.count, true);
 	} else {
 		pg::WriteReadings();
 	}
@@ -428,7 +454,7 @@ AUREN_FUNCTION(auren_unfilled_readings) {
 	sink.rows = Call([&] { return pg::BeginRows(fcinfo); });
 	const pg::Sources sources = Call([] { return pg::ReadSources(GetActiveSnapshot()); });
 	for (int i = 0; i < sources.count; i++) {
-		if (sources.items[i].unfilled) {
+		if (!sources.items[i].filled && !sources.items[i].detached) {
 			pg::ScanSource(sources.items[i], &sink);
 		}
 	}

@@ -124,7 +124,7 @@ MakeStatementTriggers(Oid relid, const TriggerArguments &arguments) {
 		const bool leaf = Call([&] { return get_rel_relkind(one) == RELKIND_RELATION; });
 		MakeTrigger(table, "auren_record_statement", "AFTER INSERT OR UPDATE OR DELETE", "STATEMENT", Literal(arguments.values[0]));
 		if (leaf) {
-			MakeTrigger(table, "auren_record_truncate", "BEFORE TRUNCATE", "STATEMENT", ArgumentList(arguments));
+			MakeTrigger(table, "auren_record_truncate", "BEFORE TRUNCATE", "STATEMENT", Literal(arguments.values[0]));
 		}
 	}
 }
@@ -234,7 +234,7 @@ AUREN_FUNCTION(auren_attach_source) {
 	nulls[4] = device.empty() ? 'n' : ' ';
 	nulls[8] = tenant_column.empty() ? 'n' : ' ';
 	(void)Change("INSERT INTO analytics.sources (source_id, relation, tenant_id, user_field, device_field, metric_field, value_field, time_field, tenant_field, "
-	             "filled, attached_by, attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, false, session_user, pg_catalog.now())",
+	             "attached_by, attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
 	             9, types, values, nulls);
 	PG_RETURN_INT32(source);
 }
@@ -249,7 +249,7 @@ AUREN_FUNCTION(auren_detach_source) {
 		throw DomainError("0A000", "biometric.biometric_events stays a source", "The metrics are those of its readings first of all.",
 		                  "Leave it empty, if you do not use it.");
 	}
-	const uint64 rows = Change("UPDATE analytics.sources SET filled = NULL, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values);
+	const uint64 rows = Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values);
 	if (rows == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "this table is no source of readings", "analytics.sources has none of that table.",
 		                  "A partition is detached with the table that it belongs to.");
@@ -294,12 +294,12 @@ AUREN_FUNCTION(auren_attach_events) {
 	for (int i = 2; i <= 4; i++) {
 		nulls[i + 2] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
-	(void)Change("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, filled, attached_by, "
-	                           "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, false, session_user, pg_catalog.now())",
+	(void)Change("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, attached_by, "
+	                           "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, session_user, pg_catalog.now())",
 	                           7, types, values, nulls);
 	Oid check_types[2] = {TEXTOID, TEXTOID};
 	Datum check_values[2] = {type.datum, tenant.text};
-	const uint64 same = Change("SELECT FROM analytics.sources WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND filled IS NOT NULL",
+	const uint64 same = Change("SELECT FROM analytics.sources WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
 	                           2, check_types, check_values);
 	if (same > 1) {
 		throw DomainError("42710", "events of type \"" + std::string(type.name.bytes) + "\" are a source of readings already",
@@ -315,7 +315,7 @@ AUREN_FUNCTION(auren_detach_events) {
 	Call([] { LockRelationOid(pg::Oids().events, ShareRowExclusiveLock); });
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2] = {type.datum, tenant.text};
-	if (Change("UPDATE analytics.sources SET filled = NULL WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND filled IS NOT NULL",
+	if (Change("UPDATE analytics.sources SET detached = true WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
 	           2, types, values) == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "events of type \"" + std::string(type.name.bytes) + "\" are no source of readings",
 		                  "This session's tenant attached none of that type.", "analytics.sources lists what is attached.");
@@ -328,7 +328,10 @@ AUREN_FUNCTION(auren_rebuild_source) {
 	RefuseWhenReadOnly("analytics.rebuild_source()");
 	Oid types[1] = {INT4OID};
 	Datum values[1] = {Int32GetDatum(PG_GETARG_INT32(0))};
-	if (Change("UPDATE analytics.sources SET filled = false WHERE source_id OPERATOR(pg_catalog.=) $1 AND filled IS NOT NULL", 1, types, values) == 0) {
+	// the refresh that is at work may just fill it
+	Call([] { pg::LockRollups(); });
+	(void)Change("DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
+	if (Change("SELECT FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1 AND NOT detached", 1, types, values) == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no source " + std::to_string(PG_GETARG_INT32(0)), "analytics.sources has none of that number.",
 		                  "analytics.attach_source returned it.");
 	}
@@ -440,7 +443,7 @@ FollowDrop(const DropStmt *statement) {
 		}
 		Oid types[1] = {REGCLASSOID};
 		Datum values[1] = {ObjectIdGetDatum(relid)};
-		if (Change("UPDATE analytics.sources SET filled = NULL, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values) > 0) {
+		if (Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values) > 0) {
 			continue;
 		}
 		Call([&] {
@@ -467,12 +470,12 @@ EndSourcesWithoutTable(bool with_others) {
 	if (!there) {
 		return;
 	}
-	(void)Change("UPDATE analytics.sources SET filled = NULL, relation = NULL WHERE relation IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE "
+	(void)Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE "
 	             "c.oid OPERATOR(pg_catalog.=) relation)",
 	             0, nullptr, nullptr);
 	if (with_others) {
-		(void)Change("UPDATE analytics.sources SET filled = false WHERE filled AND EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) relation "
-		             "AND c.relkind OPERATOR(pg_catalog.=) 'p')",
+		(void)Change("DELETE FROM analytics.filled_sources f USING analytics.sources s, pg_catalog.pg_class c WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id "
+		             "AND c.oid OPERATOR(pg_catalog.=) s.relation AND c.relkind OPERATOR(pg_catalog.=) 'p'",
 		             0, nullptr, nullptr);
 	}
 }
