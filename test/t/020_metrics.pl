@@ -61,7 +61,12 @@ $node->command_ok([ 'pg_dump', '-Fd', '-j', 2, '-f', "$dumps/directory", 'postgr
 $node->safe_psql('postgres', 'CREATE DATABASE plain; CREATE DATABASE parallel');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'plain', '-f', "$dumps/plain.sql" ], 'the plain dump restores');
 $node->command_ok([ 'pg_restore', '-e', '-j', 2, '-d', 'parallel', "$dumps/directory" ], 'the other restores, by two processes');
-for my $database ('plain', 'parallel')
+# Schema and rows apart: here the triggers are there before the rows that they count.
+$node->command_ok([ 'pg_dump', '-s', '-f', "$dumps/schema.sql", 'postgres' ], 'a dump of the schema');
+$node->command_ok([ 'pg_dump', '-a', '-f', "$dumps/rows.sql", 'postgres' ], 'a dump of the rows');
+$node->safe_psql('postgres', 'CREATE DATABASE apart');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'apart', '-f', "$dumps/$_.sql" ], "the $_ restored") for ('schema', 'rows');
+for my $database ('plain', 'parallel', 'apart')
 {
 	check_metrics($node, "$database, as restored", $database);
 	$node->safe_psql($database, 'SELECT analytics.refresh_user_metrics()');
@@ -109,8 +114,17 @@ DELETE FROM biometric.biometric_events WHERE ctid = (SELECT ctid FROM biometric.
 INSERT INTO readings VALUES (:u, 'weight', :u, '2026-01-05');
 END;
 };
+my $many = q{
+\set n random(200, 900)
+INSERT INTO biometric.biometric_events (user_id, device_type, metric_type, value, "timestamp")
+SELECT 's' || n % 40, 'ring', 'm' || n % 7, n, '2026-01-02'::timestamptz + n * interval '3 minutes' FROM generate_series(1, :n) n;
+DELETE FROM biometric.biometric_events WHERE user_id LIKE 's%' AND metric_type = 'm' || :n % 7 AND value > :n - 300;
+};
 my $merge = "SELECT analytics.refresh_user_metrics();\n";
+my $vacuum = "VACUUM analytics.rollup_daily, analytics.rollup_hourly, analytics.rollup_5min, analytics.deltas, analytics.delta_packs;\n";
 bench($node, 'storm', [ $write, $write, $change, $merge ], clients => 8, count => 300);
+check_metrics($node, 'behind the storm of single rows');
+bench($node, 'storm of many rows', [ $many, $change, $merge, $vacuum ], clients => 6, count => 60);
 check_metrics($node, 'behind the storm');
 $node->safe_psql('postgres', 'SELECT analytics.refresh_user_metrics()');
 check_metrics($node, 'behind the storm, merged');
@@ -118,7 +132,7 @@ check_metrics($node, 'behind the storm, merged');
 # the same, killed in the middle
 my $directory = PostgreSQL::Test::Utils::tempdir();
 my @files;
-for my $script ($write, $change, $merge)
+for my $script ($write, $change, $many, $merge)
 {
 	my $file = "$directory/" . scalar(@files) . '.sql';
 	append_to_file($file, $script);
