@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::size_t kCountBytes = 4;
 
-// Leading bits of a lot, by size, and the deltas from which the next size is taken: a lot has 64 to 256 of a statement's.
-constexpr int kLotBits[kLotSizes] = {2, 4, 6, 8};
-constexpr std::size_t kLotDeltas[kLotSizes - 1] = {1024, 4096, 16384};
+// Leading bits of a lot, by size, and the deltas from which the next size is taken: of a statement's a lot has 16 to 64, a pack or two.
+constexpr int kLotBits[kLotSizes] = {3, 5, 7, 9};
+constexpr std::size_t kLotDeltas[kLotSizes - 1] = {512, 2048, 8192};
 
 void
 PutNumber(std::uint64_t number, int bytes, std::string *to) {
@@ -21,13 +21,19 @@ PutNumber(std::uint64_t number, int bytes, std::string *to) {
 	}
 }
 
+// A load, where the machine has the same order of bytes.
 std::uint64_t
-NumberAt(std::string_view bytes, std::size_t at, int size) {
-	std::uint64_t number = 0;
-	for (int i = size - 1; i >= 0; i--) {
-		number = number << 8 | static_cast<unsigned char>(bytes[at + static_cast<std::size_t>(i)]);
-	}
-	return number;
+LongAt(std::string_view bytes, std::size_t at) {
+	const auto *b = reinterpret_cast<const unsigned char *>(bytes.data() + at);
+	const auto of = [b](int i) { return static_cast<std::uint64_t>(b[i]) << (8 * i); };
+	return of(0) | of(1) | of(2) | of(3) | of(4) | of(5) | of(6) | of(7);
+}
+
+std::size_t
+WordAt(std::string_view bytes, std::size_t at) {
+	const auto *b = reinterpret_cast<const unsigned char *>(bytes.data() + at);
+	const auto of = [b](int i) { return static_cast<std::uint32_t>(b[i]) << (8 * i); };
+	return of(0) | of(1) | of(2) | of(3);
 }
 
 int
@@ -65,12 +71,12 @@ DeltaPack::IsFullFor(std::size_t summary_bytes) const {
 
 std::int64_t
 DeltaPack::first_series() const {
-	return static_cast<std::int64_t>(NumberAt(heads_, 0, 8));
+	return static_cast<std::int64_t>(LongAt(heads_, 0));
 }
 
 std::int64_t
 DeltaPack::last_series() const {
-	return static_cast<std::int64_t>(NumberAt(heads_, heads_.size() - kHeadBytes, 8));
+	return static_cast<std::int64_t>(LongAt(heads_, heads_.size() - kHeadBytes));
 }
 
 std::size_t
@@ -91,7 +97,7 @@ DeltaPackReader::DeltaPackReader(std::string_view bytes) : bytes_(bytes), count_
 	if (bytes.size() < kCountBytes) {
 		Refuse();
 	}
-	count_ = static_cast<std::size_t>(NumberAt(bytes, 0, kCountBytes));
+	count_ = WordAt(bytes, 0);
 	if (count_ > (bytes.size() - kCountBytes) / DeltaPack::kHeadBytes) {
 		Refuse();
 	}
@@ -101,12 +107,12 @@ DeltaPackReader::Delta
 DeltaPackReader::At(std::size_t i) const {
 	const std::size_t head = kCountBytes + i * DeltaPack::kHeadBytes;
 	const std::size_t summaries = kCountBytes + count_ * DeltaPack::kHeadBytes;
-	const std::size_t begin = i == 0 ? 0 : static_cast<std::size_t>(NumberAt(bytes_, head - 4, 4));
-	const auto end = static_cast<std::size_t>(NumberAt(bytes_, head + 16, 4));
+	const std::size_t begin = i == 0 ? 0 : WordAt(bytes_, head - 4);
+	const auto end = WordAt(bytes_, head + 16);
 	if (begin > end || end > bytes_.size() - summaries) {
 		Refuse();
 	}
-	return {SeriesAt(i), static_cast<std::int64_t>(NumberAt(bytes_, head + 8, 8)), bytes_.substr(summaries + begin, end - begin)};
+	return {SeriesAt(i), static_cast<std::int64_t>(LongAt(bytes_, head + 8)), bytes_.substr(summaries + begin, end - begin)};
 }
 
 std::size_t
@@ -126,7 +132,7 @@ DeltaPackReader::FirstOf(std::int64_t series) const {
 
 std::int64_t
 DeltaPackReader::SeriesAt(std::size_t i) const {
-	return static_cast<std::int64_t>(NumberAt(bytes_, kCountBytes + i * DeltaPack::kHeadBytes, 8));
+	return static_cast<std::int64_t>(LongAt(bytes_, kCountBytes + i * DeltaPack::kHeadBytes));
 }
 
 int

@@ -29,7 +29,7 @@ constexpr const char *kReaderFunctions =
     "events.park(text, text, bigint, text), events.wait_for_subscription(text, bigint, interval), "
     "events.wait_for_events(bigint, interval), "
     "analytics.metric_values(bytea, bigint, timestamptz, integer), analytics.filled_sources(), analytics.unfilled_readings(), "
-    "analytics.delta_lots(bigint), analytics.has_deltas(bytea, bigint), analytics.unpack_deltas(bytea, bigint), "
+    "analytics.delta_lots(bigint), analytics.has_deltas(bytea, bigint), analytics.unpack_deltas(bytea), "
     "analytics.metric_series(text, text, timestamptz, timestamptz, interval, text), analytics.sparkline(double precision[])";
 // The first of each list.
 constexpr const char *kSharedFunction = "events.current_tenant()";

@@ -483,17 +483,14 @@ AUREN_FUNCTION(auren_unpack_deltas) {
 	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
 	const bytea *pack = Call([&] { return static_cast<const bytea *>(PG_GETARG_BYTEA_PP(0)); });
 	const DeltaPackReader reader(BytesOf(pack));
-	const int64 series = PG_GETARG_INT64(1);
-	for (std::size_t i = reader.FirstOf(series); i < reader.count(); i++) {
+	for (std::size_t i = 0; i < reader.count(); i++) {
 		const DeltaPackReader::Delta delta = reader.At(i);
-		if (delta.series != series) {
-			break;
-		}
 		Call([&] {
-			Datum values[2];
-			static const bool isnull[2] = {};
-			values[0] = TimestampTzGetDatum(delta.bucket);
-			values[1] = PointerGetDatum(cstring_to_text_with_len(delta.summary.data(), static_cast<int>(delta.summary.size())));
+			Datum values[3];
+			static const bool isnull[3] = {};
+			values[0] = Int64GetDatum(delta.series);
+			values[1] = TimestampTzGetDatum(delta.bucket);
+			values[2] = PointerGetDatum(cstring_to_text_with_len(delta.summary.data(), static_cast<int>(delta.summary.size())));
 			pg::PutRow(rows, values, isnull);
 		});
 	}

@@ -97,7 +97,7 @@ TEST(DeltaPack, AllOfASeriesIsInItsLots) {
 			lots.insert(lot);
 		}
 		EXPECT_EQ(lots.size(), static_cast<std::size_t>(kLotSizes)) << "no lot has two sizes";
-		for (const std::size_t deltas : {std::size_t{1}, std::size_t{1023}, std::size_t{1024}, std::size_t{5000}, std::size_t{16384}, std::size_t{1000000}}) {
+		for (const std::size_t deltas : {std::size_t{1}, std::size_t{511}, std::size_t{512}, std::size_t{5000}, std::size_t{8192}, std::size_t{1000000}}) {
 			EXPECT_EQ(lots.count(LotOf(series, deltas)), 1U) << series << " among " << deltas;
 		}
 	}
