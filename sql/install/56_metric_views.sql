@@ -38,12 +38,12 @@ CREATE VIEW analytics.tenant_series WITH (security_barrier) AS
 	GROUP BY 1, 2, 3, 4, 5;
 COMMENT ON VIEW analytics.tenant_series IS 'series of this session''s tenant';
 
--- Costs and rows as they are: of one user's packs the index is asked, of all users' each pack is unpacked once.
+-- The costs have the planner ask the index for one user's packs, and unpack each once for all users.
 CREATE FUNCTION analytics.delta_lots(bigint) RETURNS integer[]
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'auren_delta_lots';
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'auren_delta_lots';
 COMMENT ON FUNCTION analytics.delta_lots(bigint) IS 'lots that the packs with deltas of a series have';
 CREATE FUNCTION analytics.has_deltas(bytea, bigint) RETURNS boolean
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'auren_has_deltas';
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'auren_has_deltas';
 COMMENT ON FUNCTION analytics.has_deltas(bytea, bigint) IS 'whether a pack has deltas of a series';
 CREATE FUNCTION analytics.unpack_deltas(bytea) RETURNS TABLE (series_id bigint, bucket timestamptz, summary bytea)
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 400 ROWS 32 AS 'MODULE_PATHNAME', 'auren_unpack_deltas';
