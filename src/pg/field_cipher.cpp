@@ -23,13 +23,11 @@ namespace {
 std::string associated;
 std::string body;
 
-// What `associated` was made of: a statement over one person's values makes it once.
+// What `associated` was made of: a statement over one person's values makes it once. The key stands for its person and tenant.
 struct AssociatedWith {
-	std::uint64_t key_id = 0;
+	std::uint64_t key_serial = 0; // no key has that
 	bool json = false;
 	bool field_bound = false;
-	std::string tenant;
-	std::string user;
 	std::string field;
 };
 AssociatedWith associated_with;
@@ -40,26 +38,24 @@ IsUtf8() {
 }
 
 void
-Associate(const EnvelopeHeader &header, const FieldOf &of) {
+Associate(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of) {
 	const std::string_view field = of.field ? *of.field : std::string_view();
 	AssociatedWith &with = associated_with;
-	if (!associated.empty() && with.key_id == header.key_id && with.json == header.json && with.field_bound == header.field_bound &&
-	    with.user == of.user && with.field == field && with.tenant == of.tenant) {
+	if (with.key_serial == key.serial && with.json == header.json && with.field_bound == header.field_bound && with.field == field) {
 		return;
 	}
-	associated.clear(); // and stays so where something below throws
-	with.key_id = header.key_id;
+	with.key_serial = 0; // and stays so where something below throws
 	with.json = header.json;
 	with.field_bound = header.field_bound;
-	with.tenant = of.tenant;
-	with.user = of.user;
 	with.field = field;
+	associated.clear();
 	if (IsUtf8()) {
 		AppendAssociated(header, of.tenant, of.user, field, &associated);
 	} else {
 		AppendAssociated(header, ToUtf8(std::string(of.tenant).c_str()), ToUtf8(std::string(of.user).c_str()), ToUtf8(std::string(field).c_str()),
 		                 &associated);
 	}
+	with.key_serial = key.serial;
 }
 
 // The envelope of a value in UTF-8, written by `room`, which gives the place for its characters.
@@ -73,7 +69,7 @@ Seal(const FieldOf &of, std::string_view plain, bool json, News news, Room &&roo
 	header.key_id = key.id;
 	header.json = json;
 	header.field_bound = of.field.has_value();
-	Associate(header, of);
+	Associate(key, header, of);
 	body.resize(kEnvelopeHeaderBytes + plain.size() + kEnvelopeTagBytes);
 	auto *bytes = reinterpret_cast<std::uint8_t *>(&body[0]);
 	WriteEnvelopeHeader(header, bytes);
@@ -127,7 +123,7 @@ Open(const FieldOf &of, const EnvelopeHeader &header, const FieldOf *audited, Ne
 		missing();
 		return false;
 	}
-	Associate(header, of);
+	Associate(*key, header, of);
 	const std::string_view sealed = std::string_view(body).substr(kEnvelopeHeaderBytes);
 	auto *out = reinterpret_cast<std::uint8_t *>(room(sealed.size() - kEnvelopeTagBytes));
 	return OpeningCipher(*key).Open(header.nonce, associated, sealed, out);
@@ -191,11 +187,7 @@ SealText(const FieldOf &of, std::string_view plain) {
 	}
 	text *envelope = nullptr;
 	Seal(of, plain, false, News::kAsked, [&](std::size_t length) {
-		envelope = Call([&] {
-			auto *room = static_cast<text *>(palloc(VARHDRSZ + length));
-			SET_VARSIZE(room, VARHDRSZ + length);
-			return room;
-		});
+		envelope = NewText(length);
 		return VARDATA(envelope);
 	});
 	TrimBuffers();
@@ -214,11 +206,7 @@ OpenText(const FieldOf &of, std::string_view envelope) {
 	const bool opened = Open(
 	    of, header, &of, News::kAsked,
 	    [&](std::size_t size) {
-		    plain = Call([&] {
-			    auto *room = static_cast<text *>(palloc(VARHDRSZ + size + 1));
-			    SET_VARSIZE(room, VARHDRSZ + size);
-			    return room;
-		    });
+		    plain = NewText(size);
 		    return VARDATA(plain);
 	    },
 	    [&] { IsForgotten(of.tenant, of.user) ? ThrowForgotten(of) : ThrowNoKey(of); });

@@ -53,6 +53,15 @@ struct Last {
 };
 Last last;
 
+std::uint64_t last_serial = 0;
+
+std::unique_ptr<DataKey>
+NewKey() {
+	auto key = std::make_unique<DataKey>();
+	key->serial = ++last_serial;
+	return key;
+}
+
 AesGcm sealing(AesGcm::Direction::kSeal);
 AesGcm opening(AesGcm::Direction::kOpen);
 const DataKey *sealing_key = nullptr;
@@ -73,11 +82,16 @@ DropAll() noexcept {
 	people.clear();
 }
 
-// What is no longer sure goes: after this nothing that is kept was changed by anybody, as far as this session could know.
 void
+AskForNews() {
+	Call([] { AcceptInvalidationMessages(); });
+}
+
+// What is no longer sure goes: after this nothing that is kept was changed by anybody, as far as this session could know.
+inline void
 Refresh(News news = News::kAsk) {
 	if (news == News::kAsk) {
-		Call([] { AcceptInvalidationMessages(); });
+		AskForNews();
 	}
 	if (!people_valid || configured != PgReloadTime) {
 		DropAll();
@@ -87,10 +101,7 @@ Refresh(News news = News::kAsk) {
 }
 
 Keys &
-KeysOf(std::string_view tenant, std::string_view user) {
-	if (last.keys != nullptr && last.user == user && last.tenant == tenant) {
-		return *last.keys;
-	}
+LookUp(std::string_view tenant, std::string_view user) {
 	std::string name(tenant);
 	name += '\0'; // no text of the server holds one
 	name += user;
@@ -102,6 +113,14 @@ KeysOf(std::string_view tenant, std::string_view user) {
 	last.tenant = tenant;
 	last.user = user;
 	return *last.keys;
+}
+
+inline Keys &
+KeysOf(std::string_view tenant, std::string_view user) {
+	if (last.keys != nullptr && last.user == user && last.tenant == tenant) {
+		return *last.keys;
+	}
+	return LookUp(tenant, user);
 }
 
 // Server side.
@@ -261,7 +280,7 @@ Keep(Keys *keys, const Row &row, std::string_view tenant, std::string_view user)
 	if (DataKey *key = KeyWithId(keys, row.id)) {
 		return key;
 	}
-	auto key = std::make_unique<DataKey>();
+	auto key = NewKey();
 	key->bytes = Unwrap(*CurrentMasterKeys(), row.id, row.master, row.wrapped, tenant, user);
 	key->id = row.id;
 	key->version = row.version;
@@ -317,7 +336,7 @@ RequireMayHaveKeys(std::string_view tenant, std::string_view user) {
 DataKey *
 MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version) {
 	const std::shared_ptr<const MasterKeys> masters = CurrentMasterKeys();
-	auto key = std::make_unique<DataKey>();
+	auto key = NewKey();
 	key->bytes = Secret(AesGcm::kKeyBytes);
 	std::uint8_t *bytes = key->bytes.data();
 	Call([&] {

@@ -19,6 +19,7 @@ namespace auren::pg {
 
 struct DataKey {
 	std::uint64_t id = 0;
+	std::uint64_t serial = 0; // of this object: no other one of the session has it, and it is one person's for ever
 	int version = 0;
 	Secret bytes;
 	bool unsure = false;        // its row is this transaction's: not kept when that is rolled back
