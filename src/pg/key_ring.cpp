@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/bytes.hpp"
 #include "core/envelope.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
@@ -42,6 +43,7 @@ bool anything_unsure = false; // keys made or uses counted in this transaction
 
 std::unordered_map<std::string, Keys> people;
 bool people_valid = false;
+std::uint64_t changes = 0;
 Oid keys_relid = InvalidOid;
 TimestampTz configured = 0;
 
@@ -117,7 +119,7 @@ LookUp(std::string_view tenant, std::string_view user) {
 
 inline Keys &
 KeysOf(std::string_view tenant, std::string_view user) {
-	if (last.keys != nullptr && last.user == user && last.tenant == tenant) {
+	if (last.keys != nullptr && SameBytes(last.user, user) && SameBytes(last.tenant, tenant)) {
 		return *last.keys;
 	}
 	return LookUp(tenant, user);
@@ -501,6 +503,7 @@ void
 ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == keys_relid) {
 		people_valid = false;
+		changes++;
 	}
 }
 
@@ -548,10 +551,10 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Ne
 	if (key == nullptr) {
 		key = FindOrMakeNewest(tenant, user);
 	}
-	const std::uint32_t granule = Granule();
-	if (key->owed == 0 && (lot & (granule - 1)) != 0) {
+	if (!IsCounted(*key, lot)) {
 		return *key;
 	}
+	const std::uint32_t granule = Granule();
 	const std::uint64_t uses = ((lot & (granule - 1)) == 0 ? granule : 0) + key->owed;
 	const std::uint64_t id = key->id;
 	const int64 sum = Call([&] { return CountUses(tenant, user, id, static_cast<int64>(uses)); });
@@ -567,6 +570,16 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Ne
 		TellSessions();
 	}
 	return *key;
+}
+
+bool
+IsCounted(const DataKey &key, std::uint32_t lot) {
+	return key.owed != 0 || (lot & (Granule() - 1)) == 0;
+}
+
+std::uint64_t
+KeyChanges() {
+	return changes;
 }
 
 const DataKey *

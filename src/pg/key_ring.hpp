@@ -40,6 +40,11 @@ enum class News { kAsk, kAsked };
  */
 const DataKey &SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, News news = News::kAsk);
 
+// Whether a use that drew `lot` is one that is counted. One that is not needs no call of SealingKey while nothing else is called.
+bool IsCounted(const DataKey &key, std::uint32_t lot);
+// Another number as soon as this session has heard that anybody changed a key, or forgot a person.
+std::uint64_t KeyChanges();
+
 // The person's key with an id; nullptr where there is none.
 const DataKey *OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, News news = News::kAsk);
 bool IsForgotten(std::string_view tenant, std::string_view user);

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <new>
 #include <string_view>
 
-#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -20,25 +18,6 @@ inline bool
 IsPlainText(Datum datum) {
 	const auto *bytes = DatumGetPointer(datum);
 	return !VARATT_IS_COMPRESSED(bytes) && !VARATT_IS_EXTERNAL(bytes);
-}
-
-// A text of so many bytes, still to be written, in the caller's memory context. C++ side.
-inline text *
-NewText(std::size_t bytes) {
-	constexpr std::size_t kSmall = 8192;
-	const Size size = VARHDRSZ + bytes;
-	void *room;
-	if (size <= kSmall) {
-		// unguarded: with this flag a size that is allowed raises nothing, and a guard costs as much as the memory
-		room = MemoryContextAllocExtended(CurrentMemoryContext, size, MCXT_ALLOC_NO_OOM);
-		if (room == nullptr) {
-			throw std::bad_alloc();
-		}
-	} else {
-		room = Call([&] { return palloc(size); });
-	}
-	SET_VARSIZE(room, size);
-	return static_cast<text *>(room);
 }
 
 // Two plain texts, byte by byte.
