@@ -105,11 +105,10 @@ Decode(std::string_view text, std::string *bytes) {
 
 void
 AppendNumber(std::uint64_t number, int bytes, std::string *to) {
-	char text[8];
-	for (int i = 0; i < bytes; i++) {
-		text[i] = static_cast<char>(number >> (8 * (bytes - 1 - i)));
-	}
-	to->append(text, static_cast<std::size_t>(bytes));
+	char text[sizeof number];
+	number = HighestFirst(number);
+	std::memcpy(text, &number, sizeof number);
+	to->append(text + sizeof number - bytes, static_cast<std::size_t>(bytes));
 }
 
 void
@@ -215,6 +214,7 @@ ReadEnvelope(std::string_view text, std::string *body) {
 
 void
 AppendAssociated(const EnvelopeHeader &header, std::string_view tenant, std::string_view user, std::string_view field, std::string *to) {
+	to->reserve(to->size() + 5 + 8 + 3 * 4 + tenant.size() + user.size() + field.size());
 	*to += "phi1";
 	*to += static_cast<char>(FlagsOf(header));
 	AppendNumber(header.key_id, 8, to);

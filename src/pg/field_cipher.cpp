@@ -166,8 +166,34 @@ ParseJson(const std::string &utf8) {
 	return value;
 }
 
+// A string that JSON text has as it is, between quotation marks.
+bool
+IsPlainString(const Json &value) {
+	if (!value.is(Json::Kind::kString)) {
+		return false;
+	}
+	for (const char c : value.string()) {
+		if (static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\') {
+			return false;
+		}
+	}
+	return true;
+}
+
 std::string
 JsonText(const Json &value) {
+	// the usual fields, without a jsonb of each
+	if (IsPlainString(value)) {
+		const std::string text = '"' + value.string() + '"';
+		return IsUtf8() ? text : ToUtf8(text.c_str());
+	}
+	if (value.is(Json::Kind::kNumber)) {
+		const char *numeric = value.number().bytes.data();
+		const char *digits = Call([&] { return DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(numeric))); });
+		std::string text = digits;
+		pfree(const_cast<char *>(digits));
+		return text;
+	}
 	const Datum datum = WriteJsonb(value);
 	const char *text = Call([&] {
 		auto *jsonb = reinterpret_cast<Jsonb *>(DatumGetPointer(datum));
