@@ -211,9 +211,9 @@ $node->safe_psql('postgres', q{COMMIT PREPARED 'made'});
 is($node->safe_psql('postgres', q{SET auren_events.audit_decrypt = off; SELECT encrypted.decrypt_phi_field(e, 'r') FROM prepared}), 'x', 'committed, it opens');
 
 # Forgetting: events, snapshots, the standby; the other person stays.
-my $events = $node->safe_psql('postgres', q{SELECT md5(string_agg(e::text, ',' ORDER BY global_position)) FROM events.event_store e});
+my $events = $node->safe_psql('postgres', q{SELECT sha256(convert_to(string_agg(e::text, ',' ORDER BY global_position), 'UTF8')) FROM events.event_store e});
 is($node->safe_psql('postgres', q{SELECT encrypted.forget_user('p', 'asked')}), 1, 'a person is forgotten');
-is($node->safe_psql('postgres', q{SELECT md5(string_agg(e::text, ',' ORDER BY global_position)) FROM events.event_store e}), $events, 'no event changed');
+is($node->safe_psql('postgres', q{SELECT sha256(convert_to(string_agg(e::text, ',' ORDER BY global_position), 'UTF8')) FROM events.event_store e}), $events, 'no event changed');
 fails_with($node, 'postgres', q{SELECT encrypted.decrypt_phi_field(e, 'p') FROM nonces LIMIT 1}, 'ZE006', 'a value of the person');
 is($node->safe_psql('postgres', q{SELECT event_data->>'hr' LIKE 'phi1:%', event_data->'partner'->>'hr' FROM events.replay_stream_decrypted('user:p')}), "t|partner-$PLAIN",
 	'of two people in an event the other one is read');
