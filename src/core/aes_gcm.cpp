@@ -81,11 +81,7 @@ Decrypt(EVP_CIPHER_CTX *context, std::string_view associated, std::string_view c
 bool
 Agrees(EVP_CIPHER_CTX *context, std::uint8_t *end) {
 	int length = 0;
-	if (EVP_DecryptFinal_ex(context, end, &length) == 1) {
-		return true;
-	}
-	ERR_clear_error();
-	return false;
+	return EVP_DecryptFinal_ex(context, end, &length) == 1;
 }
 
 } // namespace
@@ -114,6 +110,7 @@ AesGcm::SetKey(const std::uint8_t *key) {
 	if (cipher != nullptr && direction_ == Direction::kOpen) {
 		static std::uint8_t fixed_field[4]; // the least there may be, before an invocation field may be set; that writes over it
 		sets_both_ = EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_GCM_SET_IV_FIXED, sizeof fixed_field, fixed_field) == 1;
+		ERR_clear_error();
 	}
 	has_key_ = true;
 }
@@ -162,8 +159,11 @@ AesGcm::Open(const std::uint8_t *nonce, std::string_view associated, std::string
 	RequireSize(associated.size());
 	const std::string_view cipher = sealed.substr(0, sealed.size() - kTagBytes);
 	const std::uint8_t *tag = BytesOf(sealed) + cipher.size();
-	if (sets_both_ && SetNonceAndTag(nonce, tag) && Decrypt(context_, associated, cipher, out) && Agrees(context_, out + cipher.size())) {
-		return true;
+	if (sets_both_ && SetNonceAndTag(nonce, tag)) {
+		if (Decrypt(context_, associated, cipher, out) && Agrees(context_, out + cipher.size())) {
+			return true;
+		}
+		ERR_clear_error();
 	}
 	// the way that every version and provider has; it has the last word
 	const bool done = EVP_DecryptInit_ex(context_, nullptr, nullptr, nullptr, nonce) == 1 && Decrypt(context_, associated, cipher, out) &&
@@ -172,12 +172,13 @@ AesGcm::Open(const std::uint8_t *nonce, std::string_view associated, std::string
 	if (Agrees(context_, out + cipher.size())) {
 		return true;
 	}
+	ERR_clear_error();
 	OPENSSL_cleanse(out, cipher.size()); // what was not what it claims to be is shown to nobody
 	return false;
 }
 
 /*
- * From OpenSSL 3 on a nonce costs a quarter of decrypting a short value, and a tag as much: each is a search among parameters by name.
+ * From OpenSSL 3 on a nonce costs a quarter of decrypting a short value, and a tag a fifth: each is a search among parameters by name.
  * Both are set by one search here, the nonce as the invocation field of an IV that is all invocation field, which decryption alone
  * has. Where a provider does not have it, or means something else by it, nothing opens this way.
  */

@@ -17,8 +17,8 @@ namespace {
 constexpr const char *kSetting = "app.tenant_id";
 
 /*
- * The setting's value where this module defined it, and whether it did. Looking a setting up by its name for every value costs as
- * much as a fifth of encrypting it. Another module may have defined the name before; then it is looked up.
+ * The setting's value where this module defined it, and whether it did. Looking a setting up by its name for every value cost a
+ * tenth of encrypting it. Another module may have defined the name before; then it is looked up.
  */
 char *setting_value = nullptr;
 bool setting_is_ours = false;
