@@ -24,7 +24,7 @@ EXTRA_CLEAN = $(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d) output_iso results r
 PG_CONFIG ?= pg_config
 INCLUDEDIR_SERVER := $(shell $(PG_CONFIG) --includedir-server)
 PG_CPPFLAGS = -I$(srcdir)/src -isystem $(INCLUDEDIR_SERVER) -DAUREN_VERSION=\"$(EXTVERSION)\"
-PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-register -MMD -MP $(EXTRA_CXXFLAGS)
+PG_CXXFLAGS = -std=c++17 -fno-semantic-interposition -Wall -Wextra -Wno-register -MMD -MP $(EXTRA_CXXFLAGS)
 # PGXS links with the C compiler. The version script keeps private every symbol that SQL does not name (before 16 the
 # server does not mark its own macros for -fvisibility=hidden).
 SHLIB_LINK = -lstdc++ -lcrypto -Wl,--version-script=$(srcdir)/src/module.map

@@ -132,3 +132,44 @@ DROP ROLE regress_gone;
 SELECT role::text = :'gone' AS number FROM events.tenant_bindings;
 SELECT events.unbind_tenant(:'gone', 'acme');
 SELECT count(*) FROM events.tenant_bindings;
+-- each change of the setting counts from the next value on
+SELECT set_config('app.tenant_id', tenant, false), events.current_tenant() FROM (VALUES ('acme'), ('globex'), (''), ('acme')) v (tenant);
+CREATE FUNCTION t.in_globex() RETURNS text LANGUAGE sql SET app.tenant_id = 'globex' AS 'SELECT events.current_tenant()';
+SELECT events.current_tenant(), t.in_globex(), events.current_tenant();
+BEGIN;
+SET LOCAL app.tenant_id = 'one';
+SELECT events.current_tenant();
+SAVEPOINT inner_one;
+SET LOCAL app.tenant_id = 'two';
+SELECT events.current_tenant();
+ROLLBACK TO inner_one;
+SELECT events.current_tenant();
+ROLLBACK;
+SELECT events.current_tenant();
+-- a new session: what was set before the module is there holds, at its level too; without it the setting is empty
+\c -
+SET app.tenant_id = 'early';
+BEGIN;
+SET LOCAL app.tenant_id = 'outer';
+SAVEPOINT inner_one;
+SET LOCAL app.tenant_id = 'inner';
+SELECT events.current_tenant();
+ROLLBACK TO inner_one;
+SELECT events.current_tenant();
+COMMIT;
+SELECT events.current_tenant();
+DISCARD ALL;
+SELECT events.current_tenant(), current_setting('app.tenant_id') = '' AS empty;
+-- everybody may set it, keep it for a role, and have other settings of the prefix
+CREATE ROLE regress_plain;
+GRANT ALL ON SCHEMA t TO regress_plain;
+SET ROLE regress_plain;
+SET app.tenant_id = 'plain';
+SET app.other = 'x';
+SELECT current_setting('app.tenant_id'), current_setting('app.other');
+ALTER ROLE regress_plain SET app.tenant_id = 'mine';
+RESET app.tenant_id;
+RESET ROLE;
+SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'regress_plain'::regrole;
+REVOKE ALL ON SCHEMA t FROM regress_plain;
+DROP ROLE regress_plain;

@@ -119,6 +119,16 @@ CREATE FUNCTION encrypted.decrypt_phi_field(p_value text, p_user_id text, p_fiel
 COMMENT ON FUNCTION encrypted.decrypt_phi_field(text, text, text) IS
 'the value of an envelope; ZE006 when the person was forgotten, 22000 when the envelope is another person''s, another field''s or changed, 22P02 when it is none';
 
+CREATE FUNCTION encrypted.encrypt_phi_fields(p_values text[], p_user_id text, p_field text DEFAULT NULL) RETURNS text[]
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_encrypt_phi_fields';
+COMMENT ON FUNCTION encrypted.encrypt_phi_fields(text[], text, text) IS
+'many values of a person and field at a time: an array of the same form with encrypted.encrypt_phi_field''s envelope in the place of each value; NULLs stay';
+
+CREATE FUNCTION encrypted.decrypt_phi_fields(p_values text[], p_user_id text, p_field text DEFAULT NULL) RETURNS text[]
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_decrypt_phi_fields';
+COMMENT ON FUNCTION encrypted.decrypt_phi_fields(text[], text, text) IS
+'many envelopes of a person and field at a time: an array of the same form with encrypted.decrypt_phi_field''s value in the place of each; NULLs stay; fails where that would for one of them';
+
 CREATE FUNCTION encrypted.encrypt_fields(p_event_data jsonb, p_user_id text, p_paths text[]) RETURNS jsonb
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_encrypt_fields';
 COMMENT ON FUNCTION encrypted.encrypt_fields(jsonb, text, text[]) IS

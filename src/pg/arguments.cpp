@@ -9,12 +9,10 @@
 namespace auren::pg {
 
 void
-RequireNotNull(FunctionCallInfo fcinfo, int argument, const char *parameter) {
-	if (PG_ARGISNULL(argument)) {
-		throw DomainError(sqlstate::kNullNotAllowed, std::string(parameter) + " must not be NULL",
-		                  "The function was called with NULL for " + std::string(parameter) + ".",
-		                  "Give a value, or leave the parameter out if it has a default.");
-	}
+ThrowNull(const char *parameter) {
+	throw DomainError(sqlstate::kNullNotAllowed, std::string(parameter) + " must not be NULL",
+	                  "The function was called with NULL for " + std::string(parameter) + ".",
+	                  "Give a value, or leave the parameter out if it has a default.");
 }
 
 Text

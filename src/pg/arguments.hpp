@@ -17,8 +17,15 @@ struct Text {
 	Datum datum;
 };
 
+[[noreturn]] void ThrowNull(const char *parameter);
+
 // Throws 22004 with the parameter's name: a NULL would otherwise look like an answer.
-void RequireNotNull(FunctionCallInfo fcinfo, int argument, const char *parameter);
+inline void
+RequireNotNull(FunctionCallInfo fcinfo, int argument, const char *parameter) {
+	if (PG_ARGISNULL(argument)) {
+		ThrowNull(parameter);
+	}
+}
 
 Text TextArgument(FunctionCallInfo fcinfo, int argument, const char *parameter);
 std::optional<Text> OptionalTextArgument(FunctionCallInfo fcinfo, int argument);

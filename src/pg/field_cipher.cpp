@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/aes_gcm.hpp"
+#include "core/bytes.hpp"
 #include "core/envelope.hpp"
 #include "core/error.hpp"
 #include "core/personal.hpp"
@@ -23,62 +24,73 @@ namespace {
 std::string associated;
 std::string body;
 
-// What `associated` was made of: a statement over one person's values makes it once.
+// What `associated` was made of: a statement over one person's values makes it once. The key stands for its person and tenant.
 struct AssociatedWith {
-	std::uint64_t key_id = 0;
+	std::uint64_t key_serial = 0; // no key has that
 	bool json = false;
 	bool field_bound = false;
-	std::string tenant;
-	std::string user;
 	std::string field;
 };
 AssociatedWith associated_with;
 
 bool
 IsUtf8() {
-	return GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII;
+	static const bool is_utf8 = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII; // a backend has one database
+	return is_utf8;
 }
 
+// Makes `associated` what the envelope is bound to.
 void
-Associate(const EnvelopeHeader &header, const FieldOf &of) {
+MakeAssociated(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of) {
 	const std::string_view field = of.field ? *of.field : std::string_view();
 	AssociatedWith &with = associated_with;
-	if (!associated.empty() && with.key_id == header.key_id && with.json == header.json && with.field_bound == header.field_bound &&
-	    with.user == of.user && with.field == field && with.tenant == of.tenant) {
-		return;
-	}
-	associated.clear(); // and stays so where something below throws
-	with.key_id = header.key_id;
+	with.key_serial = 0; // and stays so where something below throws
 	with.json = header.json;
 	with.field_bound = header.field_bound;
-	with.tenant = of.tenant;
-	with.user = of.user;
 	with.field = field;
+	associated.clear();
 	if (IsUtf8()) {
 		AppendAssociated(header, of.tenant, of.user, field, &associated);
 	} else {
 		AppendAssociated(header, ToUtf8(std::string(of.tenant).c_str()), ToUtf8(std::string(of.user).c_str()), ToUtf8(std::string(field).c_str()),
 		                 &associated);
 	}
+	with.key_serial = key.serial;
 }
 
-// The envelope of a value in UTF-8, written by `room`, which gives the place for its characters.
+// `same_field`: it is known to be that of the value before.
+inline void
+Associate(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of, bool same_field) {
+	const AssociatedWith &with = associated_with;
+	if (with.key_serial == key.serial && with.json == header.json && with.field_bound == header.field_bound &&
+	    (same_field || SameBytes(with.field, of.field ? *of.field : std::string_view()))) {
+		return;
+	}
+	MakeAssociated(key, header, of);
+}
+
+/*
+ * The envelope of a value in UTF-8, written by `room`, which gives the place for its characters. `known`: the key of the value before,
+ * of the same person and field, where nothing else was called since; else nullptr.
+ */
 template <typename Room>
-void
-Seal(const FieldOf &of, std::string_view plain, bool json, News news, Room &&room) {
+const DataKey *
+Seal(const FieldOf &of, std::string_view plain, bool json, News news, const DataKey *known, Room &&room) {
 	EnvelopeHeader header;
 	const std::uint64_t random[2] = {RandomBits(), RandomBits()};
 	std::memcpy(header.nonce, random, sizeof header.nonce);
-	const DataKey &key = SealingKey(of.tenant, of.user, static_cast<std::uint32_t>(random[1] >> 32), news);
+	const auto lot = static_cast<std::uint32_t>(random[1] >> 32);
+	const DataKey &key = known != nullptr && !IsCounted(*known, lot) ? *known : SealingKey(of.tenant, of.user, lot, news);
 	header.key_id = key.id;
 	header.json = json;
 	header.field_bound = of.field.has_value();
-	Associate(header, of);
+	Associate(key, header, of, known != nullptr);
 	body.resize(kEnvelopeHeaderBytes + plain.size() + kEnvelopeTagBytes);
 	auto *bytes = reinterpret_cast<std::uint8_t *>(&body[0]);
 	WriteEnvelopeHeader(header, bytes);
 	SealingCipher(key).Seal(header.nonce, associated, plain, bytes + kEnvelopeHeaderBytes);
 	WriteEnvelope(bytes, body.size(), room(EnvelopeLength(plain.size())));
+	return &key;
 }
 
 // Takes what a large value needed away again.
@@ -110,33 +122,37 @@ ThrowDoesNotOpen(const FieldOf &of) {
 	                  "It was made for another field, or was changed.", "Name the field that it was made for; restore it from where it came.");
 }
 
+[[noreturn]] void
+ThrowOtherBinding(const FieldOf &of, const EnvelopeHeader &header) {
+	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
+	                  header.field_bound ? "It is bound to a field, and p_field names none." : "It is bound to no field, and p_field names one.",
+	                  header.field_bound ? "Name the field; one of a document is named by its JSON pointer." : "Leave p_field out.");
+}
+
 /*
  * The plain value in UTF-8 of the envelope in `body`, written to what `room` gives for its size. Whether it opened; `missing` is called
- * where the key is not there. `audited`: what the audit says of it, nullptr where the value is given to nobody.
+ * where the key is not there. `audited`: what the audit says of it, nullptr where the value is given to nobody. `known`: as for Seal; the
+ * key that it was, afterwards.
  */
 template <typename Room, typename Missing>
 bool
-Open(const FieldOf &of, const EnvelopeHeader &header, const FieldOf *audited, News news, Room &&room, Missing &&missing) {
-	const DataKey *key = OpeningKey(of.tenant, of.user, header.key_id, news);
+Open(const FieldOf &of, const EnvelopeHeader &header, const FieldOf *audited, News news, const DataKey **known, Room &&room, Missing &&missing) {
+	const bool is_known = *known != nullptr && (*known)->id == header.key_id;
+	const DataKey *key = is_known ? *known : OpeningKey(of.tenant, of.user, header.key_id, news);
 	if (key != nullptr && audited != nullptr && AuditDecrypt()) {
 		// before it is decrypted; meanwhile the person may have been forgotten
 		WriteAudit(*audited);
 		key = OpeningKey(of.tenant, of.user, header.key_id);
 	}
+	*known = key;
 	if (key == nullptr) {
 		missing();
 		return false;
 	}
-	Associate(header, of);
+	Associate(*key, header, of, is_known);
 	const std::string_view sealed = std::string_view(body).substr(kEnvelopeHeaderBytes);
 	auto *out = reinterpret_cast<std::uint8_t *>(room(sealed.size() - kEnvelopeTagBytes));
 	return OpeningCipher(*key).Open(header.nonce, associated, sealed, out);
-}
-
-Datum
-ServerText(const std::string &utf8) {
-	const std::string converted = FromUtf8(utf8);
-	return Call([&] { return PointerGetDatum(cstring_to_text_with_len(converted.data(), static_cast<int>(converted.size()))); });
 }
 
 // The JSON of a text that was JSON when it was encrypted.
@@ -150,8 +166,34 @@ ParseJson(const std::string &utf8) {
 	return value;
 }
 
+// A string that JSON text has as it is, between quotation marks.
+bool
+IsPlainString(const Json &value) {
+	if (!value.is(Json::Kind::kString)) {
+		return false;
+	}
+	for (const char c : value.string()) {
+		if (static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\') {
+			return false;
+		}
+	}
+	return true;
+}
+
 std::string
 JsonText(const Json &value) {
+	// the usual fields, without a jsonb of each
+	if (IsPlainString(value)) {
+		const std::string text = '"' + value.string() + '"';
+		return IsUtf8() ? text : ToUtf8(text.c_str());
+	}
+	if (value.is(Json::Kind::kNumber)) {
+		const char *numeric = value.number().bytes.data();
+		const char *digits = Call([&] { return DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(numeric))); });
+		std::string text = digits;
+		pfree(const_cast<char *>(digits));
+		return text;
+	}
 	const Datum datum = WriteJsonb(value);
 	const char *text = Call([&] {
 		auto *jsonb = reinterpret_cast<Jsonb *>(DatumGetPointer(datum));
@@ -171,8 +213,9 @@ IsOwnEnvelope(const FieldOf &of, const std::string &text) {
 		return false;
 	}
 	std::string plain;
+	const DataKey *known = nullptr;
 	return Open(
-	    of, header, nullptr, News::kAsk,
+	    of, header, nullptr, News::kAsk, &known,
 	    [&](std::size_t size) {
 		    plain.resize(size + 1);
 		    return &plain[0];
@@ -182,55 +225,48 @@ IsOwnEnvelope(const FieldOf &of, const std::string &text) {
 
 } // namespace
 
-Datum
-SealText(const FieldOf &of, std::string_view plain) {
+void
+SealText(const FieldOf &of, std::string_view plain, TextSink *sink, const DataKey **known) {
 	std::string converted;
 	if (!IsUtf8()) {
 		converted = ToUtf8(std::string(plain).c_str());
 		plain = converted;
 	}
-	text *envelope = nullptr;
-	Seal(of, plain, false, News::kAsked, [&](std::size_t length) {
-		envelope = Call([&] {
-			auto *room = static_cast<text *>(palloc(VARHDRSZ + length));
-			SET_VARSIZE(room, VARHDRSZ + length);
-			return room;
-		});
-		return VARDATA(envelope);
-	});
+	*known = Seal(of, plain, false, News::kAsked, *known, [&](std::size_t length) { return sink->Room(length); });
 	TrimBuffers();
-	return PointerGetDatum(envelope);
 }
 
-Datum
-OpenText(const FieldOf &of, std::string_view envelope) {
+void
+OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const DataKey **known) {
 	const EnvelopeHeader header = ReadEnvelope(envelope, &body);
 	if (header.field_bound != of.field.has_value()) {
-		throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
-		                  header.field_bound ? "It is bound to a field, and p_field names none." : "It is bound to no field, and p_field names one.",
-		                  header.field_bound ? "Name the field; one of a document is named by its JSON pointer." : "Leave p_field out.");
+		ThrowOtherBinding(of, header);
 	}
-	text *plain = nullptr;
+	const bool as_it_is = !header.json && IsUtf8();
+	std::string plain;
 	const bool opened = Open(
-	    of, header, &of, News::kAsked,
+	    of, header, &of, News::kAsked, known,
 	    [&](std::size_t size) {
-		    plain = Call([&] {
-			    auto *room = static_cast<text *>(palloc(VARHDRSZ + size + 1));
-			    SET_VARSIZE(room, VARHDRSZ + size);
-			    return room;
-		    });
-		    return VARDATA(plain);
+		    if (as_it_is) {
+			    return sink->Room(size);
+		    }
+		    plain.resize(size);
+		    return &plain[0];
 	    },
 	    [&] { IsForgotten(of.tenant, of.user) ? ThrowForgotten(of) : ThrowNoKey(of); });
 	if (!opened) {
 		ThrowDoesNotOpen(of);
 	}
 	TrimBuffers();
-	if (header.json) {
-		const Json value = ServerJson().Expand(ParseJson(std::string(TextBytes(PointerGetDatum(plain)))).document().bytes);
-		return ServerText(value.is(Json::Kind::kString) ? (IsUtf8() ? value.string() : ToUtf8(value.string().c_str())) : JsonText(value));
+	if (as_it_is) {
+		return;
 	}
-	return IsUtf8() ? PointerGetDatum(plain) : ServerText(std::string(TextBytes(PointerGetDatum(plain))));
+	if (header.json) {
+		const Json value = ServerJson().Expand(ParseJson(plain).document().bytes);
+		plain = value.is(Json::Kind::kString) ? (IsUtf8() ? value.string() : ToUtf8(value.string().c_str())) : JsonText(value);
+	}
+	const std::string text = FromUtf8(plain);
+	(void)text.copy(sink->Room(text.size()), text.size());
 }
 
 void
@@ -250,7 +286,7 @@ SealDocument(std::string_view tenant, std::string_view user, const std::vector<J
 		}
 		const std::string plain = JsonText(*value);
 		std::string envelope;
-		Seal(bound, plain, true, News::kAsk, [&](std::size_t length) {
+		(void)Seal(bound, plain, true, News::kAsk, nullptr, [&](std::size_t length) {
 			envelope.resize(length);
 			return &envelope[0];
 		});
@@ -276,8 +312,9 @@ OpenDocument(std::string_view tenant, std::string_view user, const std::vector<J
 		}
 		std::string plain;
 		bool missing = false;
+		const DataKey *known = nullptr;
 		const bool opened = Open(
-		    of, header, audited == Audited::kAsSet ? &named : nullptr, News::kAsk,
+		    of, header, audited == Audited::kAsSet ? &named : nullptr, News::kAsk, &known,
 		    [&](std::size_t size) {
 			    plain.resize(size);
 			    return &plain[0];

@@ -8,7 +8,9 @@
 #include "core/json_pointer.hpp"
 #include "core/json.hpp"
 #include "pg/jsonb.hpp"
+#include "pg/key_ring.hpp"
 #include "pg/postgres.hpp"
+#include "pg/text_sink.hpp"
 
 namespace auren::pg {
 
@@ -23,13 +25,16 @@ struct FieldOf {
 	std::optional<std::string_view> field;
 };
 
-// The envelope as a text datum. The tenant is what CurrentTenantId has just given, as for OpenText.
-Datum SealText(const FieldOf &of, std::string_view plain);
 /*
- * The value of an envelope as a text datum: a JSON string as its text, other JSON as it is written. Throws 22P02, 22000 and ZE006 as
+ * Writes the envelope. The tenant is what CurrentTenantId has just given, as for OpenText. `known` is for values of the same person
+ * and field, one after the other with nothing between them: the key of the one before, nullptr for the first.
+ */
+void SealText(const FieldOf &of, std::string_view plain, TextSink *sink, const DataKey **known);
+/*
+ * Writes the value of an envelope: a JSON string as its text, other JSON as it is written. Throws 22P02, 22000 and ZE006 as
  * encrypted.decrypt_phi_field does; writes the audit down first.
  */
-Datum OpenText(const FieldOf &of, std::string_view envelope);
+void OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const DataKey **known);
 
 // Encrypts what stands at the paths, but for null, what is absent, and the person's own envelopes.
 void SealDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json);

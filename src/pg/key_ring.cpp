@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/bytes.hpp"
 #include "core/envelope.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
@@ -42,6 +43,7 @@ bool anything_unsure = false; // keys made or uses counted in this transaction
 
 std::unordered_map<std::string, Keys> people;
 bool people_valid = false;
+std::uint64_t changes = 0;
 Oid keys_relid = InvalidOid;
 TimestampTz configured = 0;
 
@@ -52,6 +54,15 @@ struct Last {
 	Keys *keys = nullptr;
 };
 Last last;
+
+std::uint64_t last_serial = 0;
+
+std::unique_ptr<DataKey>
+NewKey() {
+	auto key = std::make_unique<DataKey>();
+	key->serial = ++last_serial;
+	return key;
+}
 
 AesGcm sealing(AesGcm::Direction::kSeal);
 AesGcm opening(AesGcm::Direction::kOpen);
@@ -73,11 +84,16 @@ DropAll() noexcept {
 	people.clear();
 }
 
-// What is no longer sure goes: after this nothing that is kept was changed by anybody, as far as this session could know.
 void
+AskForNews() {
+	Call([] { AcceptInvalidationMessages(); });
+}
+
+// What is no longer sure goes: after this nothing that is kept was changed by anybody, as far as this session could know.
+inline void
 Refresh(News news = News::kAsk) {
 	if (news == News::kAsk) {
-		Call([] { AcceptInvalidationMessages(); });
+		AskForNews();
 	}
 	if (!people_valid || configured != PgReloadTime) {
 		DropAll();
@@ -87,10 +103,7 @@ Refresh(News news = News::kAsk) {
 }
 
 Keys &
-KeysOf(std::string_view tenant, std::string_view user) {
-	if (last.keys != nullptr && last.user == user && last.tenant == tenant) {
-		return *last.keys;
-	}
+LookUp(std::string_view tenant, std::string_view user) {
 	std::string name(tenant);
 	name += '\0'; // no text of the server holds one
 	name += user;
@@ -102,6 +115,14 @@ KeysOf(std::string_view tenant, std::string_view user) {
 	last.tenant = tenant;
 	last.user = user;
 	return *last.keys;
+}
+
+inline Keys &
+KeysOf(std::string_view tenant, std::string_view user) {
+	if (last.keys != nullptr && SameBytes(last.user, user) && SameBytes(last.tenant, tenant)) {
+		return *last.keys;
+	}
+	return LookUp(tenant, user);
 }
 
 // Server side.
@@ -261,7 +282,7 @@ Keep(Keys *keys, const Row &row, std::string_view tenant, std::string_view user)
 	if (DataKey *key = KeyWithId(keys, row.id)) {
 		return key;
 	}
-	auto key = std::make_unique<DataKey>();
+	auto key = NewKey();
 	key->bytes = Unwrap(*CurrentMasterKeys(), row.id, row.master, row.wrapped, tenant, user);
 	key->id = row.id;
 	key->version = row.version;
@@ -317,7 +338,7 @@ RequireMayHaveKeys(std::string_view tenant, std::string_view user) {
 DataKey *
 MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version) {
 	const std::shared_ptr<const MasterKeys> masters = CurrentMasterKeys();
-	auto key = std::make_unique<DataKey>();
+	auto key = NewKey();
 	key->bytes = Secret(AesGcm::kKeyBytes);
 	std::uint8_t *bytes = key->bytes.data();
 	Call([&] {
@@ -482,6 +503,7 @@ void
 ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == keys_relid) {
 		people_valid = false;
+		changes++;
 	}
 }
 
@@ -529,10 +551,10 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Ne
 	if (key == nullptr) {
 		key = FindOrMakeNewest(tenant, user);
 	}
-	const std::uint32_t granule = Granule();
-	if (key->owed == 0 && (lot & (granule - 1)) != 0) {
+	if (!IsCounted(*key, lot)) {
 		return *key;
 	}
+	const std::uint32_t granule = Granule();
 	const std::uint64_t uses = ((lot & (granule - 1)) == 0 ? granule : 0) + key->owed;
 	const std::uint64_t id = key->id;
 	const int64 sum = Call([&] { return CountUses(tenant, user, id, static_cast<int64>(uses)); });
@@ -548,6 +570,16 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Ne
 		TellSessions();
 	}
 	return *key;
+}
+
+bool
+IsCounted(const DataKey &key, std::uint32_t lot) {
+	return key.owed != 0 || (lot & (Granule() - 1)) == 0;
+}
+
+std::uint64_t
+KeyChanges() {
+	return changes;
 }
 
 const DataKey *

@@ -19,6 +19,7 @@ namespace auren::pg {
 
 struct DataKey {
 	std::uint64_t id = 0;
+	std::uint64_t serial = 0; // of this object: no other one of the session has it, and it is one person's for ever
 	int version = 0;
 	Secret bytes;
 	bool unsure = false;        // its row is this transaction's: not kept when that is rolled back
@@ -38,6 +39,11 @@ enum class News { kAsk, kAsked };
  * number that decides whether this use is one that is counted.
  */
 const DataKey &SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, News news = News::kAsk);
+
+// Whether a use that drew `lot` is one that is counted. One that is not needs no call of SealingKey while nothing else is called.
+bool IsCounted(const DataKey &key, std::uint32_t lot);
+// Another number as soon as this session has heard that anybody changed a key, or forgot a person.
+std::uint64_t KeyChanges();
 
 // The person's key with an id; nullptr where there is none.
 const DataKey *OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, News news = News::kAsk);

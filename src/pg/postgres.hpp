@@ -84,6 +84,8 @@ extern "C" {
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/arrayaccess.h"
+#include "utils/expandeddatum.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/date.h"

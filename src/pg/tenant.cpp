@@ -15,6 +15,13 @@ namespace auren::pg {
 namespace {
 
 constexpr const char *kSetting = "app.tenant_id";
+
+/*
+ * The setting's value where this module defined it, and whether it did. Looking a setting up by its name for every value cost a
+ * tenth of encrypting it. Another module may have defined the name before; then it is looked up.
+ */
+char *setting_value = nullptr;
+bool setting_is_ours = false;
 constexpr const char *kDefaultTenant = "default";
 
 // The last answer and what it was given for.
@@ -71,6 +78,12 @@ Require(Oid role, const char *tenant) {
 	                  "Set app.tenant_id to a tenant of the role, or have the store's owner call events.bind_tenant.");
 }
 
+// The server calls it for each change of the setting, whether by SET, at the end of a transaction, or of a function that has its own.
+void
+ForgetOnSetting(const char *, void *) {
+	kept.valid = false;
+}
+
 void
 ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == bindings_relid) {
@@ -83,45 +96,68 @@ ForgetOnRole(Datum, int, uint32) {
 	kept.valid = false;
 }
 
+const char *
+TenantOf(const char *setting) {
+	return setting == nullptr || setting[0] == '\0' ? kDefaultTenant : setting;
+}
+
+// Whether a module has defined the setting; one that was merely SET is a placeholder, which a definition takes over.
+bool
+IsDefined() {
+	const int flags = GetConfigOptionFlags(kSetting, true);
+	return (flags & GUC_CUSTOM_PLACEHOLDER) == 0 && (flags != 0 || GetConfigOptionByName(kSetting, nullptr, true) != nullptr);
+}
+
+void
+DefineTenantSetting() {
+	if (IsDefined()) {
+		return;
+	}
+	// everybody may set it, as without the module: what a role may name is its bindings' matter
+	DefineCustomStringVariable(kSetting, "Tenant whose events a session writes and reads.", "Empty: default.", &setting_value, "", PGC_USERSET,
+	                           GUC_NOT_IN_SAMPLE, nullptr, ForgetOnSetting, nullptr);
+	setting_is_ours = true;
+}
+
 } // namespace
 
 std::string_view
 CurrentTenantId() {
-	const char *setting = Call([] {
+	const bool ours = setting_is_ours;
+	const char *setting = Call([ours]() -> const char * {
 		// in an open transaction nothing else may have asked for news of a binding that was committed meanwhile
 		AcceptInvalidationMessages();
-		return GetConfigOption(kSetting, true, false);
+		return ours ? setting_value : GetConfigOption(kSetting, true, false);
 	});
-	if (setting == nullptr || setting[0] == '\0') {
-		setting = kDefaultTenant;
-	}
 	const Oid session_user = GetSessionUserId();
 	const Oid outer_user = GetOuterUserId(); // of SET ROLE, whoever's function runs now
 	const Oid current_user = GetUserId();
-	if (!kept.valid || kept.session_user != session_user || kept.outer_user != outer_user ||
-	    kept.current_user != current_user || kept.tenant != setting) {
-		const std::string tenant = setting;
-		const int characters = Call([&] { return pg_mbstrlen(setting); });
-		CheckTenantId({tenant, static_cast<std::size_t>(characters)});
-		// set first: a change that arrives while the bindings are read unsets it, and is not lost
-		kept.valid = true;
-		try {
-			Require(session_user, tenant.c_str());
-			if (outer_user != session_user) {
-				Require(outer_user, tenant.c_str());
-			}
-			if (current_user != outer_user) {
-				Require(current_user, tenant.c_str());
-			}
-		} catch (...) {
-			kept.valid = false;
-			throw;
-		}
-		kept.tenant = tenant;
-		kept.session_user = session_user;
-		kept.outer_user = outer_user;
-		kept.current_user = current_user;
+	if (kept.valid && kept.session_user == session_user && kept.outer_user == outer_user && kept.current_user == current_user &&
+	    (ours || kept.tenant == TenantOf(setting))) {
+		return kept.tenant;
 	}
+	const std::string tenant = TenantOf(setting);
+	const char *bytes = tenant.c_str();
+	const int characters = Call([&] { return pg_mbstrlen(bytes); });
+	CheckTenantId({tenant, static_cast<std::size_t>(characters)});
+	// set first: a change that arrives while the bindings are read unsets it, and is not lost
+	kept.valid = true;
+	try {
+		Require(session_user, bytes);
+		if (outer_user != session_user) {
+			Require(outer_user, bytes);
+		}
+		if (current_user != outer_user) {
+			Require(current_user, bytes);
+		}
+	} catch (...) {
+		kept.valid = false;
+		throw;
+	}
+	kept.tenant = tenant;
+	kept.session_user = session_user;
+	kept.outer_user = outer_user;
+	kept.current_user = current_user;
 	return kept.tenant;
 }
 
@@ -141,6 +177,7 @@ IsBound(Oid role) {
 
 void
 RegisterTenantCallbacks() {
+	DefineTenantSetting();
 	OnRelationChange(ForgetOnRelation);
 	CacheRegisterSyscacheCallback(AUTHOID, ForgetOnRole, 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, ForgetOnRole, 0);

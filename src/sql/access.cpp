@@ -62,9 +62,10 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
 
 // Of encrypted fields; each may name its tenant.
 constexpr const char *kEncryptFunctions = "events.current_tenant(), encrypted.encrypt_phi_field(text, text, text), "
-                                          "encrypted.encrypt_fields(jsonb, text, text[])";
+                                          "encrypted.encrypt_phi_fields(text[], text, text), encrypted.encrypt_fields(jsonb, text, text[])";
 constexpr const char *kDecryptFunctions =
-    "events.current_tenant(), encrypted.decrypt_phi_field(text, text, text), encrypted.decrypt_fields(jsonb, text, text[]), "
+    "events.current_tenant(), encrypted.decrypt_phi_field(text, text, text), "
+    "encrypted.decrypt_phi_fields(text[], text, text), encrypted.decrypt_fields(jsonb, text, text[]), "
     "events.replay_stream_decrypted(text, bigint, bigint), events.get_stream_state_decrypted(text, bigint)";
 constexpr const char *kKeyAdminFunctions =
     "events.current_tenant(), encrypted.add_rule(text, text[], text), encrypted.drop_rule(text, text), encrypted.rotate_user_key(text), "

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/envelope.hpp"
 #include "core/error.hpp"
 #include "core/names.hpp"
 #include "core/personal.hpp"
@@ -23,6 +24,7 @@
 #include "pg/state.hpp"
 #include "pg/tenant.hpp"
 #include "pg/text.hpp"
+#include "pg/text_array.hpp"
 #include "sql/arguments.hpp"
 
 namespace auren {
@@ -76,6 +78,52 @@ RequireWrite(const char *function) {
 	}
 }
 
+/*
+ * Converts each element that is not null. News of others are asked for before each of some elements, and after the last: what was opened
+ * of a person who was forgotten meanwhile is given to nobody. Where anything has changed they are converted once more, each with
+ * the news before it, as if it were a call of its own.
+ */
+void
+ConvertAll(pg::FieldOf of, pg::TextArrayReader *from, pg::TextArrayWriter *to,
+           void (*convert)(const pg::FieldOf &, std::string_view, pg::TextSink *, const pg::DataKey **)) {
+	constexpr int kBatch = 128;
+	MemoryContext context = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fields", ALLOCSET_DEFAULT_SIZES); });
+	MemoryContext old = MemoryContextSwitchTo(context);
+	const auto batch = [&](bool each_asks) {
+		const pg::DataKey *known = nullptr;
+		std::string_view element;
+		for (int i = 0; i < kBatch && from->left() > 0; i++) {
+			if (!from->Next(&element)) {
+				continue;
+			}
+			if (each_asks) {
+				of.tenant = pg::CurrentTenantId();
+				known = nullptr;
+			}
+			convert(of, element, to, &known);
+		}
+	};
+	while (from->left() > 0) {
+		Call([&] {
+			CHECK_FOR_INTERRUPTS();
+			MemoryContextReset(context);
+		});
+		const pg::TextArrayReader begin = *from;
+		const Size written = to->size();
+		of.tenant = pg::CurrentTenantId();
+		const std::uint64_t changes = pg::KeyChanges();
+		batch(false);
+		of.tenant = pg::CurrentTenantId();
+		if (pg::KeyChanges() != changes) {
+			*from = begin;
+			to->Truncate(written);
+			batch(true);
+		}
+	}
+	MemoryContextSwitchTo(old);
+	Call([&] { MemoryContextDelete(context); });
+}
+
 std::vector<std::string>
 PathTexts(FunctionCallInfo fcinfo, int argument) {
 	const pg::Elements elements = pg::ArrayArgument(fcinfo, argument, "p_paths", TEXTOID);
@@ -117,14 +165,44 @@ AUREN_FUNCTION(auren_encrypt_phi_field) {
 		PG_RETURN_NULL();
 	}
 	RequireWrite("encrypted.encrypt_phi_field()");
-	return pg::SealText(FieldArguments(fcinfo), BytesArgument(fcinfo, 0));
+	pg::TextValue envelope;
+	const pg::DataKey *known = nullptr;
+	pg::SealText(FieldArguments(fcinfo), BytesArgument(fcinfo, 0), &envelope, &known);
+	return envelope.datum();
 }
 
 AUREN_FUNCTION(auren_decrypt_phi_field) {
 	if (PG_ARGISNULL(0)) {
 		PG_RETURN_NULL();
 	}
-	return pg::OpenText(FieldArguments(fcinfo), BytesArgument(fcinfo, 0));
+	pg::TextValue value;
+	const pg::DataKey *known = nullptr;
+	pg::OpenText(FieldArguments(fcinfo), BytesArgument(fcinfo, 0), &value, &known);
+	return value.datum();
+}
+
+AUREN_FUNCTION(auren_encrypt_phi_fields) {
+	if (PG_ARGISNULL(0)) {
+		PG_RETURN_NULL();
+	}
+	RequireWrite("encrypted.encrypt_phi_fields()");
+	const pg::FieldOf of = FieldArguments(fcinfo);
+	pg::TextArrayReader values(PG_GETARG_DATUM(0));
+	const Size header = EnvelopeLength(0) + VARHDRSZ + sizeof(int); // and what aligns it
+	pg::TextArrayWriter envelopes(values, values.bytes() / 3 * 4 + static_cast<Size>(values.count()) * header);
+	ConvertAll(of, &values, &envelopes, pg::SealText);
+	return envelopes.Done();
+}
+
+AUREN_FUNCTION(auren_decrypt_phi_fields) {
+	if (PG_ARGISNULL(0)) {
+		PG_RETURN_NULL();
+	}
+	const pg::FieldOf of = FieldArguments(fcinfo);
+	pg::TextArrayReader envelopes(PG_GETARG_DATUM(0));
+	pg::TextArrayWriter values(envelopes, envelopes.bytes() / 2);
+	ConvertAll(of, &envelopes, &values, pg::OpenText);
+	return values.Done();
 }
 
 AUREN_FUNCTION(auren_encrypt_fields) {

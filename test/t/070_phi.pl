@@ -160,6 +160,9 @@ $node->psql('postgres', q{DO $$ BEGIN PERFORM events.get_stream_state_decrypted(
 is($node->safe_psql('postgres', $audited), 'p/hr treatment q/partner/hr treatment p/hr q/partner/hr', 'one that failed after it decrypted likewise');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM generate_series(1, 1000), events.replay_stream_decrypted('user:p')}), 1000, 'many values in a statement');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM encrypted.audit WHERE action = 'decrypt'}), 6, 'a row each for a statement, person and field');
+is($node->safe_psql('postgres', q{SELECT encrypted.decrypt_phi_fields(encrypted.encrypt_phi_fields(array_agg(n::text), 'p', 'many'), 'p', 'many') = array_agg(n::text) FROM generate_series(1, 1000) n}),
+	't', 'many values in a call');
+is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE field = 'many') FROM encrypted.audit WHERE action = 'decrypt'}), '7|1', 'a row for them');
 # the worker goes, and comes again
 my $session = $node->background_psql('postgres', on_error_stop => 1);
 my $count = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'auren_events audit'};
@@ -174,6 +177,7 @@ $session->quit;
 my $lock = $node->background_psql('postgres', on_error_stop => 1);
 $lock->query_safe('BEGIN; LOCK TABLE encrypted.audit_log');
 fails_with($node, 'postgres', q{SET statement_timeout = '500ms'; SELECT event_data FROM events.replay_stream_decrypted('user:p')}, '57014', 'while nothing can be written');
+fails_with($node, 'postgres', q{SET statement_timeout = '500ms'; SELECT encrypted.decrypt_phi_fields(encrypted.encrypt_phi_fields('{1}', 'p'), 'p')}, '57014', 'nor many');
 $lock->query_safe('COMMIT');
 $lock->quit;
 is($node->safe_psql('postgres', q{SELECT event_data->>'hr' FROM events.replay_stream_decrypted('user:p')}), $PLAIN, 'and when it can again');
@@ -195,7 +199,8 @@ fails_with($standby, 'postgres', q{SELECT encrypted.encrypt_phi_field('x', 'p')}
 $node->safe_psql('postgres', q{CREATE TABLE nonces AS SELECT encrypted.encrypt_phi_field('x', 'p') AS e FROM generate_series(1, 5000)});
 $node->stop('immediate');
 $node->start;
-$node->safe_psql('postgres', q{INSERT INTO nonces SELECT encrypted.encrypt_phi_field('x', 'p') FROM generate_series(1, 5000)});
+$node->safe_psql('postgres', q{INSERT INTO nonces SELECT encrypted.encrypt_phi_field('x', 'p') FROM generate_series(1, 4000)});
+$node->safe_psql('postgres', q{INSERT INTO nonces SELECT unnest(encrypted.encrypt_phi_fields(array_fill('x'::text, '{1000}'), 'p'))});
 is($node->safe_psql('postgres', q{SET auren_events.audit_decrypt = off; SELECT count(DISTINCT substr(e, 18, 16)), count(DISTINCT substr(e, 6, 12)), bool_and(encrypted.decrypt_phi_field(e, 'p') = 'x') FROM nonces}),
 	'10000|1|t', 'no nonce comes twice, before and after a crash');
 
@@ -206,9 +211,9 @@ $node->safe_psql('postgres', q{COMMIT PREPARED 'made'});
 is($node->safe_psql('postgres', q{SET auren_events.audit_decrypt = off; SELECT encrypted.decrypt_phi_field(e, 'r') FROM prepared}), 'x', 'committed, it opens');
 
 # Forgetting: events, snapshots, the standby; the other person stays.
-my $events = $node->safe_psql('postgres', q{SELECT md5(string_agg(e::text, ',' ORDER BY global_position)) FROM events.event_store e});
+my $events = $node->safe_psql('postgres', q{SELECT sha256(convert_to(string_agg(e::text, ',' ORDER BY global_position), 'UTF8')) FROM events.event_store e});
 is($node->safe_psql('postgres', q{SELECT encrypted.forget_user('p', 'asked')}), 1, 'a person is forgotten');
-is($node->safe_psql('postgres', q{SELECT md5(string_agg(e::text, ',' ORDER BY global_position)) FROM events.event_store e}), $events, 'no event changed');
+is($node->safe_psql('postgres', q{SELECT sha256(convert_to(string_agg(e::text, ',' ORDER BY global_position), 'UTF8')) FROM events.event_store e}), $events, 'no event changed');
 fails_with($node, 'postgres', q{SELECT encrypted.decrypt_phi_field(e, 'p') FROM nonces LIMIT 1}, 'ZE006', 'a value of the person');
 is($node->safe_psql('postgres', q{SELECT event_data->>'hr' LIKE 'phi1:%', event_data->'partner'->>'hr' FROM events.replay_stream_decrypted('user:p')}), "t|partner-$PLAIN",
 	'of two people in an event the other one is read');
