@@ -127,6 +127,12 @@ SELECT stream_version FROM events.append_events('{user:7,user:7,user:7}', '{vita
 	p_event_ids => '{00000000-0000-0000-0000-0000000000a1,00000000-0000-0000-0000-0000000000a2,00000000-0000-0000-0000-0000000000a2}');
 SELECT t.state(format('SELECT events.append_event(%L, %L, %L, p_event_id => %L)', 'user:7', 'vitals', d, '00000000-0000-0000-0000-0000000000a1')) FROM (VALUES
 	('{"hr": 72.5, "device": "d", "partner": {"id": 8, "hr": 80}}'), ('{"hr": 72.50, "device": "e", "partner": {"id": 8, "hr": 80}}'), ('{"hr": 72.50, "device": "d", "partner": {"id": 9, "hr": 80}}')) v(d);
+-- nor is it when the rule is gone: what comes in the clear is not what is stored
+BEGIN;
+SELECT encrypted.drop_rule('vitals', 'user:*'), encrypted.drop_rule('vitals', '/partner/id');
+SELECT t.state($$SELECT events.append_event('user:7', 'vitals', '{"hr": 72.50, "device": "d", "partner": {"id": 8, "hr": 80}}', p_event_id => '00000000-0000-0000-0000-0000000000a1')$$);
+ROLLBACK;
+SELECT t.state($$SELECT events.append_event('user:7', 'vitals', '{"hr": 72.50, "device": "d", "partner": {"id": 8, "hr": 80}}', p_event_id => '00000000-0000-0000-0000-0000000000a1')$$);
 -- fields of nobody are not stored in the clear
 SELECT t.try($$SELECT events.append_event('device:1', 'vitals', '{"hr": 72}')$$);
 SELECT t.state($$SELECT events.append_event('device:1', 'vitals', '{"hr": null, "n": 1}')$$);
@@ -191,11 +197,14 @@ SELECT encrypted.forget_user('7', 'asked for it on paper');
 SELECT t.try($$SELECT events.append_event('user:7', 'vitals', '{"hr": 1}')$$);
 SELECT t.state(format('SELECT encrypted.decrypt_phi_field(%L, %L, %L)', event_data->>'hr', '7', '/hr')) FROM events.replay_stream('user:7') WHERE stream_version = 1;
 SELECT t.state(format('SELECT encrypted.decrypt_phi_fields(%L, %L, %L)', ARRAY[event_data->>'hr'], '7', '/hr')) FROM events.replay_stream('user:7') WHERE stream_version = 1;
+-- the same event again: nobody can tell any more that it is the same
+SELECT t.state($$SELECT events.append_event('user:7', 'vitals', '{"hr": 72.50, "device": "d", "partner": {"id": 8, "hr": 80}}', p_event_id => '00000000-0000-0000-0000-0000000000a1')$$);
 -- the other person in the same event is still there
 SELECT stream_version, regexp_replace(event_data::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g') FROM events.replay_stream_decrypted('user:7');
 SELECT regexp_replace(events.get_stream_state_decrypted('user:7')::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g');
 SELECT t.state($$SELECT encrypted.rotate_user_key('7')$$), t.state($$SELECT encrypted.forget_user('7', '')$$), t.state($$SELECT encrypted.allow_user('nobody', 'x')$$);
 SELECT encrypted.allow_user('7', 'came back');
+SELECT t.state($$SELECT events.append_event('user:7', 'vitals', '{"hr": 72.50, "device": "d", "partner": {"id": 8, "hr": 80}}', p_event_id => '00000000-0000-0000-0000-0000000000a1')$$);
 SELECT events.append_event('user:7', 'vitals', '{"hr": 99}') IS NOT NULL AS appended;
 SELECT max(key_version) FROM encrypted.data_keys WHERE user_id = '7';
 SELECT stream_version, regexp_replace(event_data::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g') FROM events.replay_stream_decrypted('user:7');

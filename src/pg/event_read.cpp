@@ -6,6 +6,7 @@
 #include "pg/btree.hpp"
 #include "pg/compat.hpp"
 #include "pg/stream_row.hpp"
+#include "pg/table_row.hpp"
 #include "pg/text.hpp"
 
 namespace auren::pg {
@@ -148,7 +149,7 @@ NextOfMonth(StreamScan *scan, EventRow *row) {
 		UnpackNames(row, &scan->names);
 		return true;
 	}
-	if (!index_getnext_slot(scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot)) {
+	if (!NextIndexRow(scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot, scan->context)) {
 		return false;
 	}
 	ReadSlot(scan->slot, scan->attnum, row);

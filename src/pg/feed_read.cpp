@@ -4,6 +4,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/feed_horizon.hpp"
+#include "pg/table_row.hpp"
 #include "pg/text.hpp"
 
 namespace auren::pg {
@@ -47,7 +48,7 @@ Passes(const FeedFilter &filter, const EventRow &row) {
 // Moves a month to its next event; false when it has none.
 bool
 Advance(const FeedScan *scan, FeedMonth *month) {
-	if (!index_getnext_slot(month->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, month->slot)) {
+	if (!NextIndexRow(month->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, month->slot, scan->context)) {
 		return false;
 	}
 	bool isnull;
@@ -186,6 +187,7 @@ void
 Begin(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush, bool backward) {
 	std::memset(scan, 0, sizeof *scan);
 	scan->backward = backward;
+	scan->context = CurrentMemoryContext;
 	scan->names.parent = CurrentMemoryContext;
 	scan->filter = filter;
 	scan->horizon = horizon;

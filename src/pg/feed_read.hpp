@@ -41,6 +41,7 @@ struct FeedScan {
 	Snapshot snapshot; // registered
 	Snapshot fixed;    // nullptr at READ COMMITTED
 	Relation events;
+	MemoryContext context; // of the scans
 	FeedMonth *months;
 	int month_count;
 	int current; // month whose event was given last, -1: none

@@ -155,6 +155,7 @@ class Rollups {
 
 	void
 	Open() {
+		home_ = CurrentMemoryContext;
 		zone_ = MetricZone(snapshot_);
 		ReadRetention();
 		for (int level = kFive; level < kLevels; level++) {
@@ -214,7 +215,7 @@ class Rollups {
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, key[1]);
 		ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, key[2]);
 		index_rescan(rollup->scan, keys, 3, nullptr, 0);
-		const bool found = index_getnext_slot(rollup->scan, ForwardScanDirection, rollup->found);
+		const bool found = NextIndexRow(rollup->scan, ForwardScanDirection, rollup->found, home_);
 		if (found) {
 			slot_getallattrs(rollup->found);
 		}
@@ -243,7 +244,6 @@ class Rollups {
 		MemoryContext before = nullptr;
 		const int64 series = first->series;
 		const bool found = Call([&] {
-			// where the access method keeps what it needs for the whole scan
 			const bool there = Find(rollup, level, series, bucket);
 			MemoryContextReset(context_);
 			before = MemoryContextSwitchTo(context_);
@@ -370,7 +370,7 @@ class Rollups {
 				part_ = table_slot_create(rollup->heap, nullptr);
 				index_rescan(part_scan_, keys, 4, nullptr, 0);
 			});
-			while (Call([&] { return index_getnext_slot(part_scan_, ForwardScanDirection, part_); })) {
+			while (Call([&] { return NextIndexRow(part_scan_, ForwardScanDirection, part_, home_); })) {
 				whole.Merge(Summary::FromBytes(Call([&] {
 					slot_getallattrs(part_);
 					return BytesOf(part_->tts_values[kSummary]);
@@ -439,7 +439,8 @@ class Rollups {
 	pg_tz *zone_ = nullptr;
 	TimestampTz dropped_before_[kLevels];
 	Rollup rollups_[kLevels];
-	MemoryContext context_ = nullptr;
+	MemoryContext home_ = nullptr;    // of the scans, not that of a query which reads a source
+	MemoryContext context_ = nullptr; // of what one bucket needs
 	int64 buckets_ = 0;
 };
 

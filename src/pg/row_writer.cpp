@@ -61,6 +61,8 @@ FlushRows(RowWriter *writer) {
 	if (writer->count == 0) {
 		return;
 	}
+	// the rows as tuples, and what the index makes of them, go with the values
+	MemoryContext before = MemoryContextSwitchTo(writer->context);
 	if (writer->count == 1) {
 		table_tuple_insert(writer->heap, writer->slots[0], GetCurrentCommandId(true), 0, nullptr);
 	} else {
@@ -77,6 +79,7 @@ FlushRows(RowWriter *writer) {
 		ExecClearTuple(slot);
 	}
 	writer->count = 0;
+	MemoryContextSwitchTo(before);
 	MemoryContextReset(writer->context);
 }
 

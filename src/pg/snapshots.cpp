@@ -65,6 +65,7 @@ OpenSnapshots(Snapshots *snapshots, Snapshot snapshot) {
 	snapshots->heap = table_open(oids.snapshots, NoLock);
 	snapshots->index = index_open(oids.snapshots_index, NoLock);
 	snapshots->slot = table_slot_create(snapshots->heap, nullptr);
+	snapshots->context = CurrentMemoryContext;
 	snapshots->scan = compat::BeginIndexScan(snapshots->heap, snapshots->index, snapshot, 3);
 	return true;
 }
@@ -85,7 +86,7 @@ ReadSnapshot(Snapshots *snapshots, Datum tenant, Datum stream, int64 to_version,
 	ScanKeyInit(&keys[2], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(to_version));
 	index_rescan(snapshots->scan, keys, 3, nullptr, 0);
 	StoredState stored = {0, 0, 0};
-	while (stored.version == 0 && index_getnext_slot(snapshots->scan, BackwardScanDirection, snapshots->slot)) {
+	while (stored.version == 0 && NextIndexRow(snapshots->scan, BackwardScanDirection, snapshots->slot, snapshots->context)) {
 		slot_getallattrs(snapshots->slot);
 		const Datum *values = snapshots->slot->tts_values;
 		const pg_uuid_t *made_by = DatumGetUUIDP(values[kSnapshotReducers]);

@@ -12,6 +12,7 @@ struct Snapshots {
 	Relation index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	MemoryContext context; // of the scan
 };
 // Waits for nobody: false where another holds a lock that stands against reading them, as VACUUM FULL does.
 bool OpenSnapshots(Snapshots *snapshots, Snapshot snapshot);

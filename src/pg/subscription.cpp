@@ -69,6 +69,7 @@ struct ProgressScan {
 	Snapshot snapshot;
 	TupleTableSlot *slot;
 	IndexScanDesc scan;
+	MemoryContext context; // of the scan
 };
 
 ProgressScan
@@ -78,6 +79,7 @@ OpenProgress() {
 	progress.index = index_open(Oids().progress_index, AccessShareLock);
 	progress.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	progress.slot = table_slot_create(progress.heap, nullptr);
+	progress.context = CurrentMemoryContext;
 	progress.scan = compat::BeginIndexScan(progress.heap, progress.index, progress.snapshot, 2);
 	return progress;
 }
@@ -100,7 +102,7 @@ ReadNewest(const ProgressScan &progress, const Subscription &subscription, int n
 	index_rescan(progress.scan, keys, 2, nullptr, 0);
 	Share share;
 	std::memset(&share, 0, sizeof share);
-	if (!index_getnext_slot(progress.scan, BackwardScanDirection, progress.slot)) {
+	if (!NextIndexRow(progress.scan, BackwardScanDirection, progress.slot, progress.context)) {
 		share.checkpoint = share.delivered = share.examined = subscription.start_position;
 		share.consumer = cstring_to_text("");
 		share.lease_until = PG_INT64_MIN;

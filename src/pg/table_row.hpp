@@ -34,6 +34,18 @@ ReadAllRows(Oid relid, Row **rows, F &&read) {
 	return count;
 }
 
+/*
+ * The next row of an index scan that goes on from call to call. What the access method keeps of a scan it may make in the context that
+ * is current when it first needs it, when it meets a dead entry say, and frees with the scan: `context` lives as long. Server side.
+ */
+inline bool
+NextIndexRow(IndexScanDesc scan, ScanDirection direction, TupleTableSlot *slot, MemoryContext context) {
+	MemoryContext before = MemoryContextSwitchTo(context);
+	const bool there = index_getnext_slot(scan, direction, slot);
+	MemoryContextSwitchTo(before);
+	return there;
+}
+
 // Inserts an entry into an index that is ready for it. What the access method answers: whether the row is alone with its key.
 bool InsertIndexEntry(Relation heap, Relation index, TupleTableSlot *slot, IndexUniqueCheck check);
 
