@@ -172,7 +172,7 @@ CREATE TABLE analytics.rollup_periods (
 );
 COMMENT ON TABLE analytics.rollup_periods IS 'periods in which the rollups have rows';
 COMMENT ON COLUMN analytics.rollup_periods.level IS '0: five minutes, 1: hours, 2: days';
-COMMENT ON COLUMN analytics.rollup_periods.period IS 'number of the period: days since 2000-01-01, divided by 1, 4 and 32';
+COMMENT ON COLUMN analytics.rollup_periods.period IS 'number of the period: days since 2000-01-01, divided by 1, 2 and 8';
 
 CREATE TABLE analytics.metric_settings (
 	time_zone text NOT NULL

@@ -34,7 +34,7 @@ enum DeltaColumn : int { kDeltaSeries, kDeltaBucket, kDeltaSummary };
 enum PackColumn : int { kPackLot, kPackSource, kPackFirst, kPackLast, kPackCount, kPackDeltas };
 
 // Days of a period, as a power of two: the more buckets a day has, the fewer.
-constexpr int kPeriodShift[kLevels] = {0, 2, 5};
+constexpr int kPeriodShift[kLevels] = {0, 1, 3};
 
 // Deltas that one round takes: what it holds in memory is bounded.
 constexpr std::size_t kMostChanges = 250000;
