@@ -116,18 +116,6 @@ is($holder->query_safe('SELECT count(*), sum(value) FROM biometric.biometric_eve
 $holder->query_safe('COMMIT');
 is($holder->query_safe($days), '', 'and it goes on from there');
 
-# ---- a large source made anew, among the dead rows of the last times --------------------------------------------------------------------
-
-# What a look-up keeps for a dead entry outlives the query that reads the source in parts.
-$primary->safe_psql(
-	'postgres', q{
-	ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf();
-	INSERT INTO biometric.biometric_events (user_id, device_type, metric_type, value, "timestamp")
-	SELECT 'u' || n % 50, 'd', 'rate', n % 90, '2026-01-01'::timestamptz + n * interval '7 minutes' FROM generate_series(1, 520000) n});
-$primary->safe_psql('postgres', 'SELECT analytics.rebuild_source(1); SELECT analytics.refresh_user_metrics()') for 1 .. 3;
-is($primary->safe_psql('postgres', $days), '', 'days of a source that was made anew three times');
-$primary->safe_psql('postgres', q{DELETE FROM biometric.biometric_events WHERE metric_type = 'rate'; ALTER SYSTEM RESET autovacuum; SELECT pg_reload_conf()});
-
 # ---- partitions that are detached without blocking ----------------------------------------------------------------------------------
 
 $primary->safe_psql(
