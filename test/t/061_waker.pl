@@ -267,6 +267,7 @@ foreach my $turn (1 .. 2)
 $listener->quit;
 
 store_is_sound($node, 'postgres', 'waker');
-unlike(slurp_file($node->logfile), qr/could not tell listeners|PANIC|TRAP/, 'no error of the waker');
+# A pass that DROP EXTENSION overtakes between looking a table up and opening it says so, and the next one finds the extension gone.
+unlike(slurp_file($node->logfile), qr/could not tell listeners: (?!could not open relation with OID)|PANIC|TRAP/, 'no error of the waker');
 $node->stop;
 done_testing();
