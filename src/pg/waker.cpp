@@ -114,6 +114,26 @@ CloseAtExit(int, Datum address) {
 }
 
 /*
+ * Keeps the extension from being dropped to the end of the transaction, so that what is looked up is there to be opened. False where it is
+ * not there. DROP EXTENSION takes this lock before any other. Server side.
+ */
+bool
+HoldExtension() {
+	for (;;) {
+		const Oid extension = get_extension_oid("auren_events", true);
+		if (!OidIsValid(extension)) {
+			return false;
+		}
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+		if (get_extension_oid("auren_events", true) == extension) {
+			return true;
+		}
+		// dropped while this waited, and perhaps made anew
+		UnlockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	}
+}
+
+/*
  * The worker's side. C++ side but for what says otherwise; plain structures pass through the guard.
  */
 class Waker {
@@ -160,7 +180,7 @@ class Waker {
 		const Begun begun = Call([] {
 			Begun b = {false, 0};
 			StartTransactionCommand();
-			if (OidIsValid(get_extension_oid("auren_events", true))) {
+			if (HoldExtension()) {
 				// in this order: what committed up to here found no waker
 				b.horizon = FeedHorizon();
 				const LOCKTAG tag = WakerTag(0);
@@ -206,7 +226,7 @@ class Waker {
 				(void)LockRelease(&tag, ExclusiveLock, true);
 			}
 			StartTransactionCommand();
-			const int64 last = LastPosition();
+			const int64 last = HoldExtension() ? LastPosition() : 0;
 			CommitTransactionCommand();
 			return last;
 		});
@@ -239,7 +259,7 @@ class Waker {
 		gone_ = !Call([] {
 			ResetLatch(MyLatch);
 			StartTransactionCommand();
-			return OidIsValid(get_namespace_oid("events", true));
+			return HoldExtension();
 		});
 		if (gone_) {
 			Call([] { CommitTransactionCommand(); });
