@@ -39,33 +39,9 @@ struct Prefix {
 	int64 number[kMostKeys];
 };
 
+// False where a key is of another type or order.
 bool
-MakePrefix(Prefix *prefix, Relation index, const Datum *keys, const Oid *equal, int key_count) {
-	prefix->count = key_count;
-	if (key_count > kMostKeys) {
-		return false;
-	}
-	for (int i = 0; i < key_count; i++) {
-		if ((index->rd_indoption[i] & INDOPTION_DESC) != 0) {
-			return false;
-		}
-		const char *datum = DatumGetPointer(keys[i]);
-		prefix->kind[i] = equal[i] == F_UUID_EQ ? Kind::kUuid : Kind::kText;
-		if (prefix->kind[i] == Kind::kUuid) {
-			prefix->bytes[i] = datum;
-			prefix->length[i] = UUID_LEN;
-		} else if (equal[i] == F_TEXTEQ && index->rd_indcollation[i] == C_COLLATION_OID) {
-			prefix->bytes[i] = VARDATA_ANY(datum);
-			prefix->length[i] = VARSIZE_ANY_EXHDR(datum);
-		} else {
-			return false;
-		}
-	}
-	return true;
-}
-
-bool
-MakeNumbers(Prefix *prefix, Relation index, const Datum *keys, int key_count) {
+MakePrefix(Prefix *prefix, Relation index, const Datum *keys, int key_count) {
 	prefix->count = key_count;
 	if (key_count > kMostKeys) {
 		return false;
@@ -75,6 +51,19 @@ MakeNumbers(Prefix *prefix, Relation index, const Datum *keys, int key_count) {
 			return false;
 		}
 		switch (TupleDescAttr(RelationGetDescr(index), i)->atttypid) {
+		case TEXTOID:
+			if (index->rd_indcollation[i] != C_COLLATION_OID) {
+				return false;
+			}
+			prefix->kind[i] = Kind::kText;
+			prefix->bytes[i] = VARDATA_ANY(DatumGetPointer(keys[i]));
+			prefix->length[i] = VARSIZE_ANY_EXHDR(DatumGetPointer(keys[i]));
+			break;
+		case UUIDOID:
+			prefix->kind[i] = Kind::kUuid;
+			prefix->bytes[i] = DatumGetPointer(keys[i]);
+			prefix->length[i] = UUID_LEN;
+			break;
 		case INT4OID:
 		case DATEOID:
 			prefix->kind[i] = Kind::kInt4;
@@ -291,7 +280,7 @@ FindInLeaf(Relation index, const Prefix &prefix, Page page, Entry *entry, ItemPo
 Entry
 FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid) {
 	Prefix prefix;
-	if (!MakeNumbers(&prefix, index, keys, key_count)) {
+	if (!MakePrefix(&prefix, index, keys, key_count)) {
 		return Entry::kAsk;
 	}
 	Entry entry;
@@ -312,7 +301,7 @@ FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, Item
 bool
 FindLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot) {
 	Prefix prefix;
-	if (MakePrefix(&prefix, index, keys, equal, key_count)) {
+	if (MakePrefix(&prefix, index, keys, key_count)) {
 		const Probe probe = ProbeLast(heap, index, prefix, slot);
 		if (probe != Probe::kUnknown) {
 			return probe == Probe::kFound;
