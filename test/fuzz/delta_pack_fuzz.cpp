@@ -1,25 +1,18 @@
 // Whatever bytes are: they are refused, or every delta that they claim to hold can be read. What was packed is read back.
 
 #include <algorithm>
-#include <cstdlib>
 #include <tuple>
 #include <vector>
 
 #include "core/delta_pack.hpp"
 #include "core/error.hpp"
 #include "fuzz/bytes.hpp"
+#include "fuzz/require.hpp"
 
 using namespace auren;
 using namespace auren::test;
 
 namespace {
-
-void
-Require(bool kept) {
-	if (!kept) {
-		std::abort();
-	}
-}
 
 void
 ReadAll(const std::string &bytes) {

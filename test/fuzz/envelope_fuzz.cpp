@@ -1,25 +1,17 @@
 // Whatever a text is: it is refused, or it is the one text of the bytes that it holds. Key files likewise never crash, and no error
 // shows a key.
 
-#include <cstdlib>
-
 #include "core/envelope.hpp"
 #include "core/error.hpp"
 #include "core/master_keys.hpp"
 #include "core/personal.hpp"
 #include "fuzz/bytes.hpp"
+#include "fuzz/require.hpp"
 
 using namespace auren;
 using namespace auren::test;
 
 namespace {
-
-void
-Require(bool kept) {
-	if (!kept) {
-		std::abort();
-	}
-}
 
 const std::string kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

@@ -1,21 +1,13 @@
 // An id says the time it was made for and ascends within it; of any 16 bytes only those laid out so are taken for ours.
 
-#include <cstdlib>
-
 #include "core/event_id.hpp"
 #include "fuzz/bytes.hpp"
+#include "fuzz/require.hpp"
 
 using namespace auren;
 using namespace auren::test;
 
 namespace {
-
-void
-Require(bool kept) {
-	if (!kept) {
-		std::abort();
-	}
-}
 
 std::uint64_t
 Number(Bytes *bytes, int count) {

@@ -1,22 +1,14 @@
 // Every check of a name refuses exactly what its rule says, with 22023 and all fields; the naming practice likewise.
 
-#include <cstdlib>
-
 #include "core/error.hpp"
 #include "core/names.hpp"
 #include "fuzz/bytes.hpp"
+#include "fuzz/require.hpp"
 
 using namespace auren;
 using namespace auren::test;
 
 namespace {
-
-void
-Require(bool kept) {
-	if (!kept) {
-		std::abort();
-	}
-}
 
 bool
 Taken(void (*check)(const Name &), const Name &name) {

@@ -2,25 +2,18 @@
 // given: all of it when there is room, else of the identifying ones the beginning.
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <nlohmann/json.hpp>
 
 #include "core/notification.hpp"
 #include "fuzz/bytes.hpp"
+#include "fuzz/require.hpp"
 
 using namespace auren;
 using namespace auren::test;
 using nlohmann::json;
 
 namespace {
-
-void
-Require(bool kept) {
-	if (!kept) {
-		std::abort();
-	}
-}
 
 // The position behind the digits that stand at `at`, and how many they are.
 std::size_t
