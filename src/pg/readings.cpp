@@ -45,7 +45,7 @@ WriteEach(std::vector<Reading> *readings) {
 			TupleTableSlot *row = NextRow(&writer);
 			row->tts_values[kSeries] = Int64GetDatum(of.series);
 			row->tts_values[kBucket] = TimestampTzGetDatum(of.bucket);
-			row->tts_values[kSummary] = BytesValue(&writer, summary.data(), summary.size());
+			row->tts_values[kSummary] = BytesValue(writer.context, summary.data(), summary.size());
 		});
 	});
 	Call([&] { CloseWriter(&writer); });

@@ -287,14 +287,14 @@ class Rollups {
 			KnowPeriod(level, bucket);
 			Call([&] {
 				TupleTableSlot *row = NextRow(&rollup->added);
-				Fill(&rollup->added, row, level, series, bucket, bytes);
+				Fill(rollup->added.context, row, level, series, bucket, bytes);
 			});
 			return;
 		}
 		Call([&] {
 			TupleTableSlot *row = ExecStoreVirtualTuple(ExecClearTuple(rollup->row));
 			std::memset(row->tts_isnull, 0, sizeof(bool) * kRollupColumns);
-			Fill(&rollup->added, row, level, series, bucket, bytes);
+			Fill(context_, row, level, series, bucket, bytes);
 			bool needs_entries;
 			ItemPointerData tid = rollup->found->tts_tid;
 			if (compat::UpdateRow(rollup->heap, &tid, row, SnapshotSelf, &needs_entries) != TM_Ok) {
@@ -310,11 +310,11 @@ class Rollups {
 	}
 
 	static void
-	Fill(RowWriter *writer, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes) {
+	Fill(MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes) {
 		row->tts_values[kPeriod] = Int32GetDatum(PeriodOf(level, bucket));
 		row->tts_values[kSeries] = Int64GetDatum(series);
 		row->tts_values[kBucket] = BucketDatum(level, bucket);
-		row->tts_values[kSummary] = BytesValue(writer, bytes.data(), bytes.size());
+		row->tts_values[kSummary] = BytesValue(context, bytes.data(), bytes.size());
 	}
 
 	static void

@@ -49,8 +49,8 @@ NextRow(RowWriter *writer) {
 }
 
 Datum
-BytesValue(RowWriter *writer, const char *bytes, Size length) {
-	auto *value = static_cast<bytea *>(MemoryContextAlloc(writer->context, VARHDRSZ + length));
+BytesValue(MemoryContext context, const char *bytes, Size length) {
+	auto *value = static_cast<bytea *>(MemoryContextAlloc(context, VARHDRSZ + length));
 	SET_VARSIZE(value, VARHDRSZ + length);
 	std::memcpy(VARDATA(value), bytes, length);
 	return PointerGetDatum(value);

@@ -23,8 +23,8 @@ void OpenWriter(RowWriter *writer, Oid table);
 
 // The next row, to be filled with values that live in the writer's context; all columns of it are not NULL.
 TupleTableSlot *NextRow(RowWriter *writer);
-// A value of bytes for it.
-Datum BytesValue(RowWriter *writer, const char *bytes, Size length);
+// A value of bytes, in a context.
+Datum BytesValue(MemoryContext context, const char *bytes, Size length);
 
 // Writes what has been put. Other readers of the table see it, as this transaction's, from then on.
 void FlushRows(RowWriter *writer);
