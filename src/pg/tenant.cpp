@@ -101,7 +101,7 @@ TenantOf(const char *setting) {
 	return setting == nullptr || setting[0] == '\0' ? kDefaultTenant : setting;
 }
 
-// Whether a module has defined the setting; one that was merely SET is a placeholder, which a definition takes over.
+// Whether a module has defined the setting. One that was merely SET is not: a definition takes its value over.
 bool
 IsDefined() {
 	const int flags = GetConfigOptionFlags(kSetting, true);
