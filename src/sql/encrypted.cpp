@@ -100,7 +100,12 @@ ConvertAll(pg::FieldOf of, pg::TextArrayReader *from, pg::TextArrayWriter *to,
 				of.tenant = pg::CurrentTenantId();
 				known = nullptr;
 			}
-			convert(of, element, to, &known);
+			try {
+				convert(of, element, to, &known);
+			} catch (const DomainError &error) {
+				throw DomainError(error.sqlstate().c_str(), error.message(),
+				                  error.detail() + " The value is element " + std::to_string(from->count() - from->left()) + " of the array.", error.hint());
+			}
 		}
 	};
 	while (from->left() > 0) {
