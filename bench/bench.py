@@ -163,11 +163,11 @@ class Bench:
                 "cores meanwhile, each time the run was repeated.") if self.disturbed else (
                 f"No run was disturbed: one during which other processes had more than {OTHERS_ALLOWED} cores is repeated.")
 
-    def interleaved(self, runners):
+    def interleaved(self, runners, rounds=None):
         """Runs each of {name: function} once a round, each round beginning with another; returns {name: [Run]}."""
         names = list(runners)
         result = {name: [] for name in names}
-        for turn in range(self.rounds):
+        for turn in range(rounds or self.rounds):
             self.cluster.psql("CHECKPOINT;")
             shift = turn % len(names)
             for name in names[shift:] + names[:shift]:

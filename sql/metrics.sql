@@ -169,6 +169,9 @@ SELECT * FROM t.try($$SELECT analytics.schedule()$$);
 CREATE ROLE regress_metrics_one;
 CREATE ROLE regress_metrics_none;
 SELECT events.bind_tenant('regress_metrics_one', 'one'), events.grant_access('regress_metrics_one', 'reader'), events.grant_access('regress_metrics_one', 'writer');
+CREATE TABLE t.of_tenants (who text, what text, measured float8, at timestamptz, org varchar(10));
+SELECT analytics.attach_source('t.of_tenants', 'who', NULL, 'what', 'measured', 'at', 'org') > 1 AS attached;
+GRANT INSERT ON t.of_tenants TO regress_metrics_one;
 SET ROLE regress_metrics_one;
 SET app.tenant_id = 'one';
 INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('of one', 'm', 1, '2026-01-01');
@@ -176,6 +179,10 @@ SELECT user_id, tenant_id FROM analytics.user_metrics_daily;
 SELECT count(reading_count) FROM analytics.metric_series('z', 'm', '2026-01-01', '2026-01-03');
 SELECT count(reading_count) FROM analytics.metric_series('of one', 'm', '2026-01-01', '2026-01-03');
 SELECT * FROM t.try($$INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp, tenant_id) VALUES ('x', 'm', 1, '2026-01-01', 'two')$$);
+-- whatever the type of the column is; a reading without one is the source's tenant's
+INSERT INTO t.of_tenants VALUES ('one more', 'm', 1, '2026-01-01', 'one');
+SELECT t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', 'two')$$) AS other, t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', NULL)$$) AS none;
+SELECT user_id, tenant_id FROM analytics.user_metrics_daily ORDER BY user_id;
 SELECT t.state($$DELETE FROM biometric.biometric_events$$) AS all_tenants, t.state($$SELECT * FROM biometric.biometric_events$$) AS read_table, t.state($$SELECT analytics.refresh_user_metrics()$$) AS refresh,
        t.state($$SELECT * FROM analytics.deltas$$) AS deltas, t.state($$SELECT * FROM analytics.series$$) AS series;
 SET app.tenant_id = 'two';
@@ -185,6 +192,7 @@ SET ROLE regress_metrics_none;
 SELECT t.state($$SELECT * FROM analytics.user_metrics_daily$$) AS metrics, t.state($$INSERT INTO biometric.biometric_events (user_id, metric_type) VALUES ('x', 'm')$$) AS write;
 RESET ROLE;
 SELECT count(*) FROM analytics.user_metrics_daily WHERE user_id = 'of one';
+DROP TABLE t.of_tenants;
 SELECT events.unbind_tenant('regress_metrics_one', 'one'), events.revoke_access('regress_metrics_one', 'reader'), events.revoke_access('regress_metrics_one', 'writer');
 DROP ROLE regress_metrics_one, regress_metrics_none;
 TRUNCATE biometric.biometric_events;

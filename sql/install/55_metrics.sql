@@ -216,11 +216,11 @@ INSERT INTO analytics.sources VALUES
 INSERT INTO analytics.filled_sources VALUES (1);
 -- ALWAYS: a subscriber of logical replication counts the rows that it gets.
 CREATE TRIGGER auren_record_row AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH ROW
-	EXECUTE FUNCTION analytics.record_change('1', 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id');
+	EXECUTE FUNCTION analytics.record_change('{1,default,user_id,device_type,metric_type,value,timestamp,tenant_id}');
 CREATE TRIGGER auren_record_statement AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH STATEMENT
-	EXECUTE FUNCTION analytics.record_change('1');
+	EXECUTE FUNCTION analytics.record_change();
 CREATE TRIGGER auren_record_truncate BEFORE TRUNCATE ON biometric.biometric_events FOR EACH STATEMENT
-	EXECUTE FUNCTION analytics.record_change('1');
+	EXECUTE FUNCTION analytics.record_change();
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_row;
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_statement;
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_truncate;

@@ -28,8 +28,8 @@ OpenWriter(RowWriter *writer, Oid table) {
 	}
 	list_free(indexes);
 	writer->home = CurrentMemoryContext;
-	writer->context = AllocSetContextCreate(writer->home, "auren_events rows", ALLOCSET_SMALL_SIZES);
-	writer->slots = static_cast<TupleTableSlot **>(palloc0(sizeof(TupleTableSlot *) * kRowsAtOnce));
+	writer->context = writer->home;
+	writer->slots = static_cast<TupleTableSlot **>(palloc(sizeof(TupleTableSlot *) * kRowsAtOnce));
 }
 
 TupleTableSlot *
@@ -37,6 +37,9 @@ NextRow(RowWriter *writer) {
 	if (writer->count == kRowsAtOnce) {
 		CHECK_FOR_INTERRUPTS();
 		FlushRows(writer);
+	}
+	if (writer->count == 1 && writer->context == writer->home) {
+		writer->context = AllocSetContextCreate(writer->home, "auren_events rows", ALLOCSET_SMALL_SIZES);
 	}
 	if (writer->count == writer->made) {
 		MemoryContext before = MemoryContextSwitchTo(writer->home);
@@ -80,7 +83,9 @@ FlushRows(RowWriter *writer) {
 	}
 	writer->count = 0;
 	MemoryContextSwitchTo(before);
-	MemoryContextReset(writer->context);
+	if (writer->context != writer->home) {
+		MemoryContextReset(writer->context);
+	}
 }
 
 void
@@ -94,7 +99,9 @@ CloseWriter(RowWriter *writer) {
 		index_close(writer->index, NoLock);
 	}
 	table_close(writer->heap, NoLock);
-	MemoryContextDelete(writer->context);
+	if (writer->context != writer->home) {
+		MemoryContextDelete(writer->context);
+	}
 	pfree(writer->slots);
 }
 

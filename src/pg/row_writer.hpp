@@ -16,7 +16,7 @@ struct RowWriter {
 	int made;
 	int count;
 	MemoryContext home;    // of the slots: the one that it was opened in
-	MemoryContext context; // of the rows' values: reset when they are written
+	MemoryContext context; // of the rows' values: reset when they are written. A row that stays alone does without: home's
 };
 
 void OpenWriter(RowWriter *writer, Oid table);

@@ -27,12 +27,25 @@ std::unordered_map<std::string, int64> kept;
 std::vector<std::string> unsafe;
 std::string key;
 
+// Source, tenant, user, device and metric, each name behind its length.
 void
-Append(const std::optional<std::string_view> &name) {
-	const std::size_t length = name ? name->size() : static_cast<std::size_t>(-1);
-	key.append(reinterpret_cast<const char *>(&length), sizeof length);
-	if (name) {
-		key.append(*name);
+MakeKey(int32 source, const std::optional<std::string_view> (&names)[4]) {
+	std::size_t size = sizeof source;
+	for (const auto &name : names) {
+		size += sizeof(uint32) + (name ? name->size() : 0);
+	}
+	key.resize(size);
+	char *at = key.data();
+	std::memcpy(at, &source, sizeof source);
+	at += sizeof source;
+	for (const auto &name : names) {
+		const uint32 length = name ? static_cast<uint32>(name->size()) : PG_UINT32_MAX;
+		std::memcpy(at, &length, sizeof length);
+		at += sizeof length;
+		if (name) {
+			std::memcpy(at, name->data(), name->size());
+			at += name->size();
+		}
 	}
 }
 
@@ -198,10 +211,13 @@ KeepAll() {
 	const std::string own = key;
 	RowNames row;
 	while (kept.size() < kMostKept / 2 && Call([&] { return NextRowNames(&series, &row); })) {
-		key.assign(reinterpret_cast<const char *>(&row.source), sizeof row.source);
+		std::optional<std::string_view> names[4];
 		for (int i = 0; i < 4; i++) {
-			Append(row.null[i] ? std::nullopt : std::optional<std::string_view>({row.bytes[i], row.length[i]}));
+			if (!row.null[i]) {
+				names[i] = std::string_view(row.bytes[i], row.length[i]);
+			}
 		}
+		MakeKey(row.source, names);
 		kept.emplace(key, row.id);
 	}
 	key = own;
@@ -260,11 +276,7 @@ ForgetOnRelation(Oid relid) {
 
 int64
 SeriesOf(const SeriesNames &names) {
-	key.assign(reinterpret_cast<const char *>(&names.source), sizeof names.source);
-	Append(names.tenant);
-	Append(names.user);
-	Append(names.device);
-	Append(names.metric);
+	MakeKey(names.source, {names.tenant, names.user, names.device, names.metric});
 	const auto found = kept.find(key);
 	if (found != kept.end()) {
 		return found->second;

@@ -1,5 +1,6 @@
 #include "pg/sources.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -231,24 +232,54 @@ ReadSources(Snapshot snapshot) {
 	return sources;
 }
 
+const char *
+RowArgument(const char *const (&parts)[kArgumentParts]) {
+	Datum texts[kArgumentParts];
+	for (int i = 0; i < kArgumentParts; i++) {
+		texts[i] = CStringGetTextDatum(parts[i]);
+	}
+	return OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(construct_array(texts, kArgumentParts, TEXTOID, -1, false, TYPALIGN_INT)));
+}
+
+const char *
+RowArgumentOf(Relation relation) {
+	const TriggerDesc *triggers = relation->trigdesc;
+	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+		const Trigger &trigger = triggers->triggers[i];
+		if (std::strcmp(trigger.tgname, kRowTrigger) == 0 && TRIGGER_FOR_ROW(trigger.tgtype) && trigger.tgnargs == 1) {
+			return pstrdup(trigger.tgargs[0]);
+		}
+	}
+	return nullptr;
+}
+
 void
-FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation, char **arguments, int count, MemoryContext context) {
-	if (count < 7) {
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("a trigger of table \"%s\" records readings without saying how", relation),
+FindColumns(ReadingColumns *columns, Relation relation, const char *argument, MemoryContext context) {
+	const TupleDesc descriptor = RelationGetDescr(relation);
+	Datum *parts = nullptr;
+	bool *nulls = nullptr;
+	int count = 0;
+	if (argument != nullptr) {
+		const Datum array = OidInputFunctionCall(F_ARRAY_IN, const_cast<char *>(argument), TEXTOID, -1);
+		deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &parts, &nulls, &count);
+	}
+	if (count != kArgumentParts || std::count(nulls, nulls + count, true) > 0) {
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+		                errmsg("a trigger of table \"%s\" records readings without saying how", RelationGetRelationName(relation)),
 		                errhint("Triggers of sources are made by analytics.attach_source.")));
 	}
 	std::memset(columns, 0, sizeof *columns);
-	columns->source = pg_strtoint32(arguments[0]);
-	strlcpy(columns->tenant_text, arguments[1], sizeof columns->tenant_text);
+	columns->source = pg_strtoint32(TextDatumGetCString(parts[0]));
+	strlcpy(columns->tenant_text, TextDatumGetCString(parts[1]), sizeof columns->tenant_text);
 	AttrNumber *attributes[kFields] = {&columns->user, &columns->device, &columns->metric, &columns->value, &columns->time, &columns->tenant};
 	for (int field = 0; field < kFields; field++) {
-		const char *name = field + 2 < count ? arguments[field + 2] : "";
+		const char *name = TextDatumGetCString(parts[field + 2]);
 		if (name[0] == '\0') {
 			continue;
 		}
 		const int attribute = SPI_fnumber(descriptor, name);
 		if (attribute <= 0) {
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("table \"%s\" has no column \"%s\"", relation, name),
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("table \"%s\" has no column \"%s\"", RelationGetRelationName(relation), name),
 			                errdetail("It is a source of metrics that reads that column."),
 			                errhint("Give the column its name back, or detach the source and attach it again.")));
 		}
@@ -257,7 +288,7 @@ FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation,
 		columns->types[field] = type;
 		const bool fits = field == kValue ? IsNumber(type) : field == kTime ? IsTime(type) : true;
 		if (!fits) {
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("column \"%s\" of table \"%s\" cannot be read as a %s", name, relation, field == kValue ? "value" : "time"),
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("column \"%s\" of table \"%s\" cannot be read as a %s", name, RelationGetRelationName(relation), field == kValue ? "value" : "time"),
 			                errdetail("Its type is %s.", format_type_be(type)),
 			                errhint(field == kValue ? "Name a column of a number type." : "Name a column of type timestamptz, timestamp or date.")));
 		}
@@ -271,7 +302,7 @@ FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation,
 }
 
 bool
-ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading) {
+ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, std::string_view *tenant) {
 	struct Read {
 		NameBytes names[4];
 		bool timeless;
@@ -303,6 +334,7 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading) 
 	names.user = ViewOf(read.names[0]);
 	names.device = ViewOf(read.names[1]);
 	names.metric = ViewOf(read.names[2]);
+	*tenant = names.tenant;
 	reading->source = columns.source;
 	reading->series = SeriesOf(names);
 	reading->bucket = FiveMinutesOf(read.time);
@@ -310,7 +342,7 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading) 
 }
 
 void
-RecordTable(Oid relid, char **arguments, int count, bool taken) {
+RecordTable(Oid relid, const char *row_argument, bool taken) {
 	List *const leaves = Call([&] { return find_all_inheritors(relid, AccessShareLock, nullptr); });
 	for (int i = 0; i < list_length(leaves); i++) {
 		struct Scan {
@@ -329,7 +361,7 @@ RecordTable(Oid relid, char **arguments, int count, bool taken) {
 				table_close(s.heap, NoLock);
 				return false;
 			}
-			FindColumns(&s.columns, RelationGetDescr(s.heap), RelationGetRelationName(s.heap), arguments, count, CurrentMemoryContext);
+			FindColumns(&s.columns, s.heap, row_argument, CurrentMemoryContext);
 			// everything committed counts, whatever the statement's snapshot sees: nobody else writes now
 			s.snapshot = RegisterSnapshot(GetLatestSnapshot());
 			PushActiveSnapshot(s.snapshot);
@@ -351,7 +383,8 @@ RecordTable(Oid relid, char **arguments, int count, bool taken) {
 				MemoryContextReset(s.context);
 				s.before = MemoryContextSwitchTo(s.context);
 			});
-			const bool counts = ReadingOf(s.columns, s.slot, &reading);
+			std::string_view tenant;
+			const bool counts = ReadingOf(s.columns, s.slot, &reading, &tenant);
 			MemoryContextSwitchTo(s.before);
 			if (counts) {
 				RecordReading(reading);

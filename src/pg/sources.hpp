@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "core/summary.hpp"
@@ -51,16 +52,27 @@ struct ReadingColumns {
 	FmgrInfo outputs[6];
 };
 
-// Of a trigger's arguments. Raises 42703 where the table lacks one, 42804 where it cannot be read. Server side.
-void FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation, char **arguments, int count, MemoryContext context);
+/*
+ * A source's row trigger says in its one argument how rows are read: an array of the source's number, its tenant, and the columns of
+ * user, device, metric, value, time and tenant, '' where there is none. Its other triggers have no argument: whenever a statement
+ * writes to a table, the server copies those of all its triggers. Server side.
+ */
+constexpr const char *kRowTrigger = "auren_record_row";
+constexpr int kArgumentParts = 8;
+const char *RowArgument(const char *const (&parts)[kArgumentParts]);
+// Of a table, palloc'ed; nullptr where it is no source.
+const char *RowArgumentOf(Relation relation);
 
-// Reads a row's reading. false: it has no time, and no bucket. C++ side.
-bool ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading);
+// Raises 42703 where the table lacks a column that the argument names, 42804 where it cannot be read. Server side.
+void FindColumns(ReadingColumns *columns, Relation relation, const char *argument, MemoryContext context);
+
+// Reads a row's reading, and whose it is: a view that lives as long as the row. false: it has no time, and no bucket. C++ side.
+bool ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, std::string_view *tenant);
 
 /*
  * Records every row of a table, or of its partitions, as added or taken. The table is locked against writers. C++ side.
  */
-void RecordTable(Oid relid, char **arguments, int count, bool taken);
+void RecordTable(Oid relid, const char *row_argument, bool taken);
 
 // Takes the rights of a relation's owner, on whose behalf something of ours is done that the caller need not be allowed. Server side.
 struct AsOwner {

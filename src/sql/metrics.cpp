@@ -57,39 +57,12 @@ ColumnsOf(const TriggerData *trigger) {
 				kept.context = AllocSetContextCreate(CacheMemoryContext, "auren_events source", ALLOCSET_SMALL_SIZES);
 			}
 			MemoryContextReset(kept.context);
-			pg::FindColumns(&kept.columns, RelationGetDescr(relation), RelationGetRelationName(relation), trigger->tg_trigger->tgargs,
-			                trigger->tg_trigger->tgnargs, kept.context);
+			pg::FindColumns(&kept.columns, relation, trigger->tg_trigger->tgnargs == 1 ? trigger->tg_trigger->tgargs[0] : nullptr, kept.context);
 		});
 		kept.relid = RelationGetRelid(relation);
 		kept.valid = true;
 	}
 	return kept.columns;
-}
-
-struct RowArguments {
-	char **values;
-	int count;
-};
-
-/*
- * How the table's rows are read says its row trigger alone: each trigger's arguments are copied whenever a statement writes to
- * the table. Server side.
- */
-RowArguments
-ArgumentsOfRows(const TriggerData *trigger) {
-	RowArguments arguments = {nullptr, 0};
-	const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
-	for (int i = 0; i < triggers->numtriggers; i++) {
-		const Trigger &other = triggers->triggers[i];
-		if (other.tgfoid == trigger->tg_trigger->tgfoid && TRIGGER_FOR_ROW(other.tgtype)) {
-			arguments.count = other.tgnargs;
-			arguments.values = static_cast<char **>(palloc(sizeof(char *) * static_cast<Size>(other.tgnargs)));
-			for (int k = 0; k < other.tgnargs; k++) {
-				arguments.values[k] = pstrdup(other.tgargs[k]);
-			}
-		}
-	}
-	return arguments;
 }
 
 bool
@@ -114,23 +87,13 @@ std::string last_written;
  * The table's column of the tenant decides whose reading it is, and who is bound to tenants cannot name another there. C++ side.
  */
 void
-RequireTenant(const pg::ReadingColumns &columns, TupleTableSlot *row) {
-	if (columns.tenant == 0 || columns.types[5] != TEXTOID) {
-		return;
-	}
-	const std::string_view written = Call([&]() -> std::string_view {
-		bool isnull;
-		const Datum value = slot_getattr(row, columns.tenant, &isnull);
-		return isnull ? std::string_view() : pg::TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(value)));
-	});
+RequireTenant(std::string_view written) {
 	// The rows of a command mostly have one tenant, which is asked for once.
 	const CommandAsked now = {pg::compat::CurrentLocalTransaction(), GetCurrentCommandId(false), GetUserId()};
 	if (now == last_asked && written == last_written) {
 		return;
 	}
-	const pg::Tenant tenant = pg::CurrentTenant();
-	const bool same = written == tenant.id;
-	if (!same && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetUserId()))) {
+	if (written != pg::CurrentTenantId() && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetUserId()))) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, "this role may not write readings of another tenant",
 		                  "The reading's tenant is not the one that app.tenant_id names, and the role is bound to tenants.",
 		                  "Leave tenant_id to its default.");
@@ -139,22 +102,28 @@ RequireTenant(const pg::ReadingColumns &columns, TupleTableSlot *row) {
 	last_written = written;
 }
 
+// Reads what a row of the trigger's table says, where that is a reading that its writer may write. C++ side.
+bool
+Read(const pg::ReadingColumns &columns, TupleTableSlot *row, pg::Reading *reading) {
+	std::string_view tenant;
+	if (!pg::ReadingOf(columns, row, reading, &tenant)) {
+		return false;
+	}
+	if (columns.tenant != 0) {
+		RequireTenant(tenant);
+	}
+	return true;
+}
+
 void
 RecordRow(const TriggerData *trigger) {
 	const pg::ReadingColumns &columns = ColumnsOf(trigger);
 	const bool inserted = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
-	const bool updated = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
-	RequireTenant(columns, trigger->tg_trigslot);
+	const bool deleted = TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
 	pg::Reading old_reading = {};
-	const bool taken = !inserted && pg::ReadingOf(columns, trigger->tg_trigslot, &old_reading);
 	pg::Reading reading = {};
-	bool added = false;
-	if (updated) {
-		RequireTenant(columns, trigger->tg_newslot);
-		added = pg::ReadingOf(columns, trigger->tg_newslot, &reading);
-	} else if (inserted) {
-		added = pg::ReadingOf(columns, trigger->tg_trigslot, &reading);
-	}
+	const bool taken = !inserted && Read(columns, trigger->tg_trigslot, &old_reading);
+	const bool added = !deleted && Read(columns, inserted ? trigger->tg_trigslot : trigger->tg_newslot, &reading);
 	if (taken && added && SameReading(old_reading, reading)) {
 		return;
 	}
@@ -355,8 +324,8 @@ AUREN_FUNCTION(auren_record_change) {
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event)) {
 		RecordRow(trigger);
 	} else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-		const RowArguments arguments = Call([&] { return ArgumentsOfRows(trigger); });
-		pg::RecordTable(RelationGetRelid(trigger->tg_relation), arguments.values, arguments.count, true);
+		const char *argument = Call([&] { return pg::RowArgumentOf(trigger->tg_relation); });
+		pg::RecordTable(RelationGetRelid(trigger->tg_relation), argument, true);
 	} else {
 		pg::WriteReadings();
 	}

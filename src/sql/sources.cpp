@@ -1,6 +1,8 @@
 // Sources of readings, and what an administrator sets: attach and detach, partitions that come and go, zone, retention, jobs.
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <string>
 
 #include "core/error.hpp"
@@ -24,8 +26,6 @@ namespace auren {
 namespace {
 
 using pg::Call;
-
-constexpr const char *kRowTrigger = "auren_record_row";
 
 void
 Run(const std::string &sql) {
@@ -70,61 +70,35 @@ RequireReadCommitted(const char *function) {
 
 // ---- triggers of a source's tables ---------------------------------------------------------------------------------------
 
-// The arguments that a source's triggers carry: how its rows are read. Plain data, of the relation's cache or palloc'ed.
-struct TriggerArguments {
-	char **values;
-	int count;
-};
-
-// Server side. Those of the row trigger of a table, none where it has no such trigger.
-TriggerArguments
-ArgumentsOf(Oid relid) {
-	TriggerArguments arguments = {nullptr, 0};
+// Server side. The argument of a table's row trigger; nullptr where it is no source.
+const char *
+ArgumentOf(Oid relid) {
 	Relation relation = try_relation_open(relid, AccessShareLock);
 	if (relation == nullptr) {
-		return arguments;
+		return nullptr;
 	}
-	const TriggerDesc *triggers = relation->trigdesc;
-	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
-		const Trigger &trigger = triggers->triggers[i];
-		if (std::strcmp(trigger.tgname, kRowTrigger) == 0 && TRIGGER_FOR_ROW(trigger.tgtype) && trigger.tgnargs >= 7) {
-			arguments.count = trigger.tgnargs;
-			arguments.values = static_cast<char **>(palloc(sizeof(char *) * static_cast<Size>(trigger.tgnargs)));
-			for (int k = 0; k < trigger.tgnargs; k++) {
-				arguments.values[k] = pstrdup(trigger.tgargs[k]);
-			}
-		}
-	}
+	const char *argument = pg::RowArgumentOf(relation);
 	relation_close(relation, NoLock);
-	return arguments;
-}
-
-std::string
-ArgumentList(const TriggerArguments &arguments) {
-	std::string list;
-	for (int i = 0; i < arguments.count; i++) {
-		list += (i > 0 ? ", " : "") + Literal(arguments.values[i]);
-	}
-	return list;
+	return argument;
 }
 
 void
-MakeTrigger(const std::string &table, const std::string &name, const std::string &when, const std::string &each, const std::string &arguments) {
-	Run("CREATE TRIGGER " + name + " " + when + " ON " + table + " FOR EACH " + each + " EXECUTE FUNCTION analytics.record_change(" + arguments +
+MakeTrigger(const std::string &table, const std::string &name, const std::string &when, const std::string &each, const std::string &argument = "") {
+	Run("CREATE TRIGGER " + name + " " + when + " ON " + table + " FOR EACH " + each + " EXECUTE FUNCTION analytics.record_change(" + argument +
 	    "); ALTER TABLE " + table + " ENABLE ALWAYS TRIGGER " + name);
 }
 
 // Statement triggers, which a partition does not get from its parent.
 void
-MakeStatementTriggers(Oid relid, const TriggerArguments &arguments) {
+MakeStatementTriggers(Oid relid) {
 	const List *all = Call([&] { return static_cast<const List *>(find_all_inheritors(relid, AccessShareLock, nullptr)); });
 	for (int i = 0; i < list_length(all); i++) {
 		const Oid one = list_nth_oid(all, i);
 		const std::string table = NameOf(one);
 		const bool leaf = Call([&] { return get_rel_relkind(one) == RELKIND_RELATION; });
-		MakeTrigger(table, "auren_record_statement", "AFTER INSERT OR UPDATE OR DELETE", "STATEMENT", Literal(arguments.values[0]));
+		MakeTrigger(table, "auren_record_statement", "AFTER INSERT OR UPDATE OR DELETE", "STATEMENT");
 		if (leaf) {
-			MakeTrigger(table, "auren_record_truncate", "BEFORE TRUNCATE", "STATEMENT", Literal(arguments.values[0]));
+			MakeTrigger(table, "auren_record_truncate", "BEFORE TRUNCATE", "STATEMENT");
 		}
 	}
 }
@@ -175,7 +149,7 @@ RequireAttachable(Oid relid) {
 	const List *all = Call([&] { return static_cast<const List *>(find_all_inheritors(relid, ShareRowExclusiveLock, nullptr)); });
 	for (int i = 0; i < list_length(all); i++) {
 		const Oid one = list_nth_oid(all, i);
-		if (Call([&] { return ArgumentsOf(one).count > 0; })) {
+		if (Call([&] { return ArgumentOf(one) != nullptr; })) {
 			throw DomainError("42710", NameOf(one) + " is a source of readings already", "Its readings would be counted twice.",
 			                  "analytics.detach_source ends that.");
 		}
@@ -207,26 +181,22 @@ AUREN_FUNCTION(auren_attach_source) {
 		throw DomainError("42P01", "there is no such table", "No table has the number " + std::to_string(relid) + ".", "Name it as schema.table.");
 	}
 	RequireAttachable(relid);
-	const std::string texts[7] = {std::string(tenant.id), std::string(user.name.bytes), device, std::string(metric.name.bytes),
-	                              std::string(value.name.bytes), std::string(time.name.bytes), tenant_column};
-	const std::string number = "0";
-	char *columns[8];
-	columns[0] = const_cast<char *>(number.c_str());
-	for (int i = 0; i < 7; i++) {
-		columns[i + 1] = const_cast<char *>(texts[i].c_str());
-	}
-	Call([&] {
+	const int32 source = NextSource();
+	const std::string texts[pg::kArgumentParts] = {std::to_string(source),         std::string(tenant.id),         std::string(user.name.bytes),
+	                                               device,                         std::string(metric.name.bytes), std::string(value.name.bytes),
+	                                               std::string(time.name.bytes),   tenant_column};
+	const char *parts[pg::kArgumentParts];
+	std::transform(std::begin(texts), std::end(texts), parts, [](const std::string &text) { return text.c_str(); });
+	const char *argument = Call([&] {
+		const char *made = pg::RowArgument(parts);
 		Relation relation = table_open(relid, NoLock);
 		pg::ReadingColumns found;
-		pg::FindColumns(&found, RelationGetDescr(relation), RelationGetRelationName(relation), columns, 8, CurrentMemoryContext);
+		pg::FindColumns(&found, relation, made, CurrentMemoryContext);
 		table_close(relation, NoLock);
+		return made;
 	});
-	const int32 source = NextSource();
-	const std::string source_text = std::to_string(source);
-	columns[0] = const_cast<char *>(source_text.c_str());
-	const TriggerArguments arguments = {columns, 8};
-	MakeTrigger(NameOf(relid), kRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW", ArgumentList(arguments));
-	MakeStatementTriggers(relid, arguments);
+	MakeTrigger(NameOf(relid), pg::kRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW", Literal(argument));
+	MakeStatementTriggers(relid);
 	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[9] = {Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
 	                   PG_GETARG_DATUM(6)};
@@ -255,7 +225,7 @@ AUREN_FUNCTION(auren_detach_source) {
 		                  "A partition is detached with the table that it belongs to.");
 	}
 	DropStatementTriggers(relid);
-	Run(std::string("DROP TRIGGER ") + kRowTrigger + " ON " + NameOf(relid));
+	Run(std::string("DROP TRIGGER ") + pg::kRowTrigger + " ON " + NameOf(relid));
 	PG_RETURN_VOID();
 }
 
@@ -345,16 +315,16 @@ namespace {
 // A partition came to a source, or left it.
 void
 PartitionChanged(Oid parent, Oid partition, bool attached) {
-	const TriggerArguments arguments = Call([&] { return ArgumentsOf(parent); });
-	if (arguments.count == 0 || !OidIsValid(partition)) {
+	const char *argument = Call([&] { return ArgumentOf(parent); });
+	if (argument == nullptr || !OidIsValid(partition)) {
 		return;
 	}
 	if (attached) {
-		MakeStatementTriggers(partition, arguments);
+		MakeStatementTriggers(partition);
 	} else {
 		DropStatementTriggers(partition);
 	}
-	pg::RecordTable(partition, arguments.values, arguments.count, !attached);
+	pg::RecordTable(partition, argument, !attached);
 }
 
 Oid
@@ -370,11 +340,11 @@ RequireColumns(const RangeVar *table) {
 		return;
 	}
 	Call([&] {
-		const TriggerArguments arguments = ArgumentsOf(relid);
-		if (arguments.count > 0) {
+		const char *argument = ArgumentOf(relid);
+		if (argument != nullptr) {
 			Relation relation = table_open(relid, AccessShareLock);
 			pg::ReadingColumns found;
-			pg::FindColumns(&found, RelationGetDescr(relation), RelationGetRelationName(relation), arguments.values, arguments.count, CurrentMemoryContext);
+			pg::FindColumns(&found, relation, argument, CurrentMemoryContext);
 			table_close(relation, NoLock);
 		}
 	});
@@ -393,7 +363,7 @@ FollowAlter(const AlterTableStmt *statement) {
 			PartitionChanged(parent, RelationOf(partition->name), command->subtype == AT_AttachPartition);
 		} else if (command->subtype == AT_AddInherit) {
 			const Oid heir_of = RelationOf(reinterpret_cast<const RangeVar *>(command->def));
-			if (OidIsValid(heir_of) && Call([&] { return ArgumentsOf(heir_of).count > 0; })) {
+			if (OidIsValid(heir_of) && Call([&] { return ArgumentOf(heir_of) != nullptr; })) {
 				throw DomainError("0A000", "a table cannot inherit from a source of readings", "No trigger of the source would see its rows.",
 				                  "Partition the source instead.");
 			}
@@ -408,15 +378,14 @@ FollowCreate(const CreateStmt *statement) {
 	}
 	const Oid parent = RelationOf(static_cast<const RangeVar *>(linitial(statement->inhRelations)));
 	const Oid table = RelationOf(statement->relation);
-	const TriggerArguments arguments = Call([&] { return OidIsValid(parent) ? ArgumentsOf(parent) : TriggerArguments{nullptr, 0}; });
-	if (arguments.count == 0 || !OidIsValid(table)) {
+	if (!OidIsValid(parent) || !OidIsValid(table) || Call([&] { return ArgumentOf(parent) == nullptr; })) {
 		return;
 	}
 	if (statement->partbound == nullptr) {
 		throw DomainError("0A000", "a table cannot inherit from a source of readings", "No trigger of the source would see its rows.",
 		                  "Partition the source instead.");
 	}
-	MakeStatementTriggers(table, arguments);
+	MakeStatementTriggers(table);
 }
 
 // Before tables are dropped: a source's own ends it, a partition's readings leave it.
@@ -431,14 +400,11 @@ FollowDrop(const DropStmt *statement) {
 		if (!OidIsValid(relid)) {
 			continue;
 		}
-		const TriggerArguments arguments = Call([&] {
+		const char *argument = Call([&] {
 			// as DROP TABLE is about to lock it
-			if (!pg::compat::OwnsRelation(GetUserId(), relid)) {
-				return TriggerArguments{nullptr, 0};
-			}
-			return ArgumentsOf(relid);
+			return pg::compat::OwnsRelation(GetUserId(), relid) ? ArgumentOf(relid) : nullptr;
 		});
-		if (arguments.count == 0) {
+		if (argument == nullptr) {
 			continue;
 		}
 		Oid types[1] = {REGCLASSOID};
@@ -455,7 +421,7 @@ FollowDrop(const DropStmt *statement) {
 			LockRelationOid(relid, AccessExclusiveLock);
 			(void)find_all_inheritors(relid, AccessExclusiveLock, nullptr);
 		});
-		pg::RecordTable(relid, arguments.values, arguments.count, true);
+		pg::RecordTable(relid, argument, true);
 	}
 }
 
