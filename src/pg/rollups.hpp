@@ -1,29 +1,94 @@
 #pragma once
 
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/summary.hpp"
+#include "pg/btree.hpp"
 #include "pg/postgres.hpp"
+#include "pg/row_writer.hpp"
 
 namespace auren::pg {
 
-struct Refreshed {
-	int64 changes;
-	int64 buckets;
-	bool busy; // another refresh is at work, or was since this transaction's snapshot: nothing was done
+enum Level : int { kFive, kHourly, kDaily, kLevels };
+
+// A summary on its way into a bucket, five minutes' or a longer one's that begins then. The bytes live until it is applied.
+struct Change {
+	int64 series;
+	TimestampTz bucket;
+	const char *bytes;
+	uint32 length;
 };
 
-/*
- * Merges the deltas into the rollups, and fills those of new sources. One at a time: while another is at work it does nothing.
- * At REPEATABLE READ and above it merges what the transaction's snapshot sees, and nothing when another refresh was since. It
- * waits for nobody. C++ side.
- */
-Refreshed Refresh();
+// The bytes of a summary in a row. Server side.
+std::string_view SummaryBytes(Datum summary);
 
 /*
- * Keeps refreshes out to the end of the transaction, after waiting for the one that is at work: for whoever changes the rollups
- * otherwise. Server side.
+ * The rollups of all levels, open for the one who has locked them (pg/refresh.hpp). C++ side but for what is said.
  */
-void LockRollups();
+class Rollups {
+  public:
+	explicit Rollups(Snapshot snapshot);
 
-// The days' rollups made anew from those of five minutes, after the zone changed. C++ side; the rollups are locked.
-void RebuildDaysAndHours();
+	int64
+	buckets() const {
+		return buckets_;
+	}
+	// Changes in the order of series and bucket.
+	void Apply(const std::vector<Change> &changes, int first_level = kFive);
+	void Close();
+
+  private:
+	// A level, open for writing.
+	struct Rollup {
+		Relation heap;
+		Relation key;
+		IndexScanDesc scan;
+		IndexFetchTableData *fetch;
+		TupleTableSlot *found;
+		TupleTableSlot *row; // that takes its place
+		RowWriter added;
+		LeafCopy leaf;
+	};
+
+	// Behind the days of the calendar there are those of infinite times.
+	static int32 PeriodOf(int level, int64 bucket);
+	// A day as a number, a time as it is.
+	int64 BucketOf(int level, TimestampTz five_minutes);
+	void Open();
+	void ReadRetention();
+	// Server side.
+	bool Find(Rollup *rollup, int level, int64 series, int64 bucket);
+	static bool Fetch(Rollup *rollup, ItemPointer tid);
+	static Datum BucketDatum(int level, int64 bucket);
+	void ApplyTo(int level, int64 bucket, const Change *first, const Change *end);
+	void Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_view bytes, bool update);
+	static void Fill(MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes);
+	static void Delete(Rollup *rollup);
+	/*
+	 * Only the readings know: a day's and an hour's are asked of the five minutes in them, which are settled by now; five minutes'
+	 * of the source.
+	 */
+	void MakeSure(int level, int64 series, int64 bucket, Summary *summary);
+	Summary FromFiveMinutes(int64 series, TimestampTz from, TimestampTz to);
+	// Writes down that there are rows in a period.
+	void KnowPeriod(int level, int64 bucket);
+	void ReadPeriods();
+
+	std::set<std::pair<int, int32>> periods_;
+	int last_level_ = -1;
+	int32 last_period_ = 0;
+	IndexScanDesc part_scan_ = nullptr;
+	TupleTableSlot *part_ = nullptr;
+	Snapshot snapshot_;
+	pg_tz *zone_ = nullptr;
+	TimestampTz dropped_before_[kLevels];
+	Rollup rollups_[kLevels];
+	MemoryContext home_ = nullptr;    // of the scans, not that of a query which reads a source
+	MemoryContext context_ = nullptr; // of what one bucket needs
+	int64 buckets_ = 0;
+};
 
 } // namespace auren::pg

@@ -3,13 +3,13 @@
 #include "pg/announce.hpp"
 #include "pg/compat.hpp"
 #include "pg/decrypt_audit.hpp"
-#include "pg/readings.hpp"
+#include "pg/event_readings.hpp"
 #include "pg/key_ring.hpp"
 #include "pg/personal_rules.hpp"
+#include "pg/readings.hpp"
 #include "pg/reducers.hpp"
 #include "pg/series.hpp"
 #include "pg/settings.hpp"
-#include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
 #include "pg/waker.hpp"
@@ -45,7 +45,7 @@ _PG_init(void) {
 	auren::pg::RegisterAnnouncements();
 	auren::pg::RegisterReadingCallbacks();
 	auren::pg::RegisterSeriesCallbacks();
-	auren::pg::RegisterSourceCallbacks();
+	auren::pg::RegisterEventReadingCallbacks();
 	auren::RegisterMetricCallbacks();
 	auren::pg::RegisterKeyRing();
 	auren::pg::RegisterPersonalRules();

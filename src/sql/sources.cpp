@@ -14,11 +14,12 @@
 #include "pg/entry.hpp"
 #include "pg/query.hpp"
 #include "pg/readings.hpp"
-#include "pg/rollups.hpp"
+#include "pg/refresh.hpp"
 #include "pg/rows.hpp"
 #include "pg/run_sql.hpp"
 #include "pg/sources.hpp"
 #include "pg/store.hpp"
+#include "pg/table_readings.hpp"
 #include "pg/tenant.hpp"
 
 namespace auren {

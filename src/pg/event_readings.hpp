@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string_view>
+
+#include "pg/postgres.hpp"
+#include "pg/reading_sink.hpp"
+#include "pg/sources.hpp"
+
+namespace auren::pg {
+
+/*
+ * Records the readings of an appended event, where a source takes them. Costs a look at a flag where none does. C++ side.
+ */
+void RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at);
+
+// All readings of the events of a source by the active snapshot; as the owner of the store. C++ side.
+void ScanEvents(const Source &source, ReadingSink *sink);
+
+void RegisterEventReadingCallbacks();
+
+} // namespace auren::pg

@@ -1,0 +1,440 @@
+#include "pg/refresh.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/delta_pack.hpp"
+#include "pg/compat.hpp"
+#include "pg/guard.hpp"
+#include "pg/lock_classes.hpp"
+#include "pg/query.hpp"
+#include "pg/readings.hpp"
+#include "pg/rollups.hpp"
+#include "pg/series.hpp"
+#include "pg/source_scan.hpp"
+#include "pg/sources.hpp"
+#include "pg/store.hpp"
+#include "pg/table_row.hpp"
+#include "pg/text.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// Of analytics.deltas, and of a rollup behind its period.
+enum ChangeColumn : int { kChangeSeries, kChangeBucket, kChangeSummary };
+enum PackColumn : int { kPackLot, kPackSource, kPackFirst, kPackLast, kPackCount, kPackDeltas };
+
+// Deltas that one round takes: what it holds in memory is bounded.
+constexpr std::size_t kMostChanges = 250000;
+
+bool
+TryLockRollups() {
+	LOCKTAG tag;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kRefreshLockClass);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+// Server side. Whether a refresh was committed that a snapshot does not see.
+bool
+RefreshedSince(Snapshot snapshot) {
+	Relation runs = table_open(Oids().refresh_runs, AccessShareLock);
+	TableScanDesc scan = table_beginscan(runs, SnapshotSelf, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(runs, nullptr);
+	bool since = false;
+	while (!since && table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+		since = !table_tuple_satisfies_snapshot(runs, slot, snapshot);
+		bool isnull;
+		const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+		since = since && !TransactionIdIsCurrentTransactionId(xmin);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	table_close(runs, NoLock);
+	return since;
+}
+
+/*
+ * Rows of a table that the snapshot sees. Read with SnapshotSelf and then asked one by one, which leaves no trace at
+ * SERIALIZABLE: to move a delta is no use of what it says. Server side.
+ */
+struct SeenRows {
+	Relation heap;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	Snapshot snapshot;
+	MemoryContext context; // of what is kept of them
+};
+
+void
+OpenRows(SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot) {
+	rows->heap = table_open(table, lock);
+	rows->scan = table_beginscan(rows->heap, SnapshotSelf, 0, nullptr);
+	rows->slot = table_slot_create(rows->heap, nullptr);
+	rows->snapshot = snapshot;
+	rows->context = AllocSetContextCreate(CurrentMemoryContext, "auren_events changes", ALLOCSET_DEFAULT_SIZES);
+}
+
+bool
+NextSeen(SeenRows *rows) {
+	while (table_scan_getnextslot(rows->scan, ForwardScanDirection, rows->slot)) {
+		// An own one, of a command later than the snapshot's, is seen too.
+		if (!table_tuple_satisfies_snapshot(rows->heap, rows->slot, rows->snapshot)) {
+			bool isnull;
+			const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(rows->slot, MinTransactionIdAttributeNumber, &isnull));
+			if (!TransactionIdIsCurrentTransactionId(xmin)) {
+				continue;
+			}
+		}
+		slot_getallattrs(rows->slot);
+		return true;
+	}
+	return false;
+}
+
+// The bytes of a column, kept.
+std::string_view
+KeptBytes(SeenRows *rows, int column) {
+	MemoryContext before = MemoryContextSwitchTo(rows->context);
+	const std::string_view bytes = SummaryBytes(rows->slot->tts_values[column]);
+	auto *copy = static_cast<char *>(palloc(bytes.size()));
+	std::memcpy(copy, bytes.data(), bytes.size());
+	MemoryContextSwitchTo(before);
+	return {copy, bytes.size()};
+}
+
+// The next row as a change; `first` is the column of its series.
+bool
+NextChange(SeenRows *rows, int first, Change *change) {
+	if (!NextSeen(rows)) {
+		return false;
+	}
+	const std::string_view bytes = KeptBytes(rows, first + kChangeSummary);
+	change->series = DatumGetInt64(rows->slot->tts_values[first + kChangeSeries]);
+	change->bucket = DatumGetTimestampTz(rows->slot->tts_values[first + kChangeBucket]);
+	change->bytes = bytes.data();
+	change->length = static_cast<uint32>(bytes.size());
+	return true;
+}
+
+void
+CloseRows(SeenRows *rows) {
+	table_endscan(rows->scan);
+	ExecDropSingleTupleTableSlot(rows->slot);
+	table_close(rows->heap, NoLock);
+	MemoryContextDelete(rows->context);
+}
+
+void
+Sort(std::vector<Change> *changes) {
+	std::sort(changes->begin(), changes->end(),
+	          [](const Change &a, const Change &b) { return a.series != b.series ? a.series < b.series : a.bucket < b.bucket; });
+}
+
+// Source of a series: asked once for each.
+class SourceOfSeries {
+  public:
+	bool
+	IsIn(int64 series, const std::vector<int32> &sources) {
+		if (series != last_ || !known_) {
+			source_ = Call([&] { return FindSeries(series).source; });
+			last_ = series;
+			known_ = true;
+		}
+		for (const int32 source : sources) {
+			if (source == source_) {
+				return true;
+			}
+		}
+		return false;
+	}
+
+  private:
+	int64 last_ = 0;
+	int32 source_ = 0;
+	bool known_ = false;
+};
+
+class FillSink : public ReadingSink {
+  public:
+	explicit FillSink(Rollups *rollups)
+	    : rollups_(rollups), context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fill", ALLOCSET_DEFAULT_SIZES); })) {
+	}
+
+	int64
+	SeriesFor(const SeriesNames &names) override {
+		return SeriesOf(names);
+	}
+
+	void
+	Take(std::vector<Reading> *readings) override {
+		gathered_.insert(gathered_.end(), readings->begin(), readings->end());
+		readings->clear();
+		if (gathered_.size() >= kMostChanges) {
+			Apply();
+		}
+	}
+
+	void
+	Apply() {
+		std::vector<Change> changes;
+		ForEachSummary(&gathered_, [&](const Reading &of, std::string_view summary) {
+			auto *copy = static_cast<char *>(Call([&] { return MemoryContextAlloc(context_, summary.size()); }));
+			std::memcpy(copy, summary.data(), summary.size());
+			changes.push_back({of.series, of.bucket, copy, static_cast<uint32>(summary.size())});
+		});
+		rollups_->Apply(changes);
+		gathered_.clear();
+		Call([&] { MemoryContextReset(context_); });
+	}
+
+  private:
+	Rollups *rollups_;
+	MemoryContext context_;
+	std::vector<Reading> gathered_;
+};
+
+// The rollups of a source that was attached: of what it holds by the snapshot. Its deltas of before are dropped, being counted.
+void
+Fill(const Source &source, Snapshot snapshot, Rollups *rollups) {
+	Call([&] { PushActiveSnapshot(snapshot); });
+	FillSink sink(rollups);
+	ScanSource(source, &sink);
+	sink.Apply();
+	Call([&] {
+		PopActiveSnapshot();
+		const Datum id = Int32GetDatum(source.id);
+		const bool isnull = false;
+		Relation filled = table_open(Oids().filled_sources, RowExclusiveLock);
+		InsertRow(filled, &id, &isnull);
+		table_close(filled, NoLock);
+		Relation sources = table_open(Oids().sources, AccessShareLock);
+		CacheInvalidateRelcache(sources);
+		table_close(sources, NoLock);
+	});
+}
+
+// A table of deltas on its way into the rollups.
+struct Pending {
+	SeenRows rows;
+	std::vector<ItemPointerData> taken;
+	bool more = true;
+};
+
+// The next row of analytics.deltas.
+void
+TakeDelta(Pending *each, const std::vector<int32> &filled, SourceOfSeries *source, std::vector<Change> *changes) {
+	Change change;
+	each->more = Call([&] { return NextChange(&each->rows, 0, &change); });
+	if (each->more) {
+		each->taken.push_back(each->rows.slot->tts_tid);
+		if (filled.empty() || !source->IsIn(change.series, filled)) {
+			changes->push_back(change);
+		}
+	}
+}
+
+// The next row of analytics.delta_packs.
+void
+TakePack(Pending *packed, const std::vector<int32> &filled, std::vector<Change> *changes) {
+	int32 source = 0;
+	std::string_view bytes;
+	packed->more = Call([&] {
+		const bool there = NextSeen(&packed->rows);
+		if (there) {
+			source = DatumGetInt32(packed->rows.slot->tts_values[kPackSource]);
+			bytes = KeptBytes(&packed->rows, kPackDeltas);
+		}
+		return there;
+	});
+	if (!packed->more) {
+		return;
+	}
+	packed->taken.push_back(packed->rows.slot->tts_tid);
+	if (std::find(filled.begin(), filled.end(), source) == filled.end()) {
+		const DeltaPackReader reader(bytes);
+		for (std::size_t i = 0; i < reader.count(); i++) {
+			const DeltaPackReader::Delta delta = reader.At(i);
+			changes->push_back({delta.series, delta.bucket, delta.summary.data(), static_cast<uint32>(delta.summary.size())});
+		}
+	}
+}
+
+int64
+MergeDeltas(Snapshot snapshot, const std::vector<int32> &filled, Rollups *rollups) {
+	Pending each;
+	Pending packed;
+	Call([&] {
+		OpenRows(&each.rows, Oids().deltas, RowExclusiveLock, snapshot);
+		OpenRows(&packed.rows, Oids().delta_packs, RowExclusiveLock, snapshot);
+	});
+	SourceOfSeries source;
+	int64 merged = 0;
+	std::vector<Change> changes;
+	while (each.more || packed.more) {
+		changes.clear();
+		while (each.more && changes.size() < kMostChanges) {
+			TakeDelta(&each, filled, &source, &changes);
+		}
+		while (packed.more && changes.size() < kMostChanges) {
+			TakePack(&packed, filled, &changes);
+		}
+		merged += static_cast<int64>(changes.size());
+		Sort(&changes);
+		rollups->Apply(changes);
+		for (Pending *pending : {&each, &packed}) {
+			Call([&] {
+				for (std::size_t i = 0; i < pending->taken.size(); i++) {
+					(void)DeleteRow(pending->rows.heap, &pending->taken[i], SnapshotSelf);
+				}
+				MemoryContextReset(pending->rows.context);
+				CHECK_FOR_INTERRUPTS();
+			});
+			pending->taken.clear();
+		}
+	}
+	Call([&] {
+		CloseRows(&each.rows);
+		CloseRows(&packed.rows);
+	});
+	return merged;
+}
+
+// Server side. Deletes what a statement about a source's series says.
+void
+DeleteOf(int32 source, const char *sql) {
+	Oid types[1] = {INT4OID};
+	Datum values[1] = {Int32GetDatum(source)};
+	(void)ExecuteWaived(sql, 1, types, values, nullptr);
+}
+
+void
+Clear(const Source &source) {
+	Call([&] {
+		DeleteOf(source.id, "DELETE FROM analytics.rollup_5min r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.rollup_hourly r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.rollup_daily r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+	});
+}
+
+void
+ClearSeries(const Source &source) {
+	Call([&] {
+		DeleteOf(source.id, "DELETE FROM analytics.series WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+	});
+}
+
+// Server side. A row for this run; those before the last few go.
+void
+WriteRun(TimestampTz began, const Refreshed &refreshed) {
+	constexpr int kRunsKept = 50;
+	Relation runs = table_open(Oids().refresh_runs, RowExclusiveLock);
+	Relation index = index_open(Oids().refresh_runs_finished, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(runs, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(runs, index, SnapshotSelf, 0);
+	index_rescan(scan, nullptr, 0, nullptr, 0);
+	for (int i = 1; index_getnext_slot(scan, BackwardScanDirection, slot); i++) {
+		if (i >= kRunsKept) {
+			(void)DeleteRow(runs, &slot->tts_tid, SnapshotSelf);
+		}
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	Interval duration;
+	std::memset(&duration, 0, sizeof duration);
+	const TimestampTz now = GetCurrentTimestamp();
+	duration.time = now - began;
+	const Datum values[4] = {TimestampTzGetDatum(now), IntervalPGetDatum(&duration), Int64GetDatum(refreshed.changes), Int64GetDatum(refreshed.buckets)};
+	const bool isnull[4] = {};
+	InsertRow(runs, values, isnull);
+	table_close(runs, NoLock);
+}
+
+} // namespace
+
+Refreshed
+Refresh() {
+	WriteReadings();
+	Call([] { CommandCounterIncrement(); });
+	Refreshed refreshed = {};
+	const TimestampTz began = GetCurrentTimestamp();
+	Snapshot snapshot = Call([&]() -> Snapshot {
+		if (!TryLockRollups()) {
+			return nullptr;
+		}
+		// at READ COMMITTED a snapshot from behind the lock: what the last refresh did is seen
+		Snapshot taken = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetActiveSnapshot() : GetLatestSnapshot());
+		if (IsolationUsesXactSnapshot() && RefreshedSince(taken)) {
+			UnregisterSnapshot(taken);
+			return nullptr;
+		}
+		return taken;
+	});
+	if (snapshot == nullptr) {
+		refreshed.busy = true;
+		return refreshed;
+	}
+	Rollups rollups(snapshot);
+	std::vector<int32> filled;
+	const Sources sources = Call([&] { return ReadSources(snapshot); });
+	for (int i = 0; i < sources.count; i++) {
+		if (!sources.items[i].filled) {
+			// what is left of one that was detached, or of the last time that it was filled
+			Clear(sources.items[i]);
+			filled.push_back(sources.items[i].id);
+		}
+		if (!sources.items[i].filled && !sources.items[i].detached) {
+			Fill(sources.items[i], snapshot, &rollups);
+		}
+	}
+	refreshed.changes = MergeDeltas(snapshot, filled, &rollups);
+	for (int i = 0; i < sources.count; i++) {
+		if (sources.items[i].detached) {
+			ClearSeries(sources.items[i]);
+		}
+	}
+	refreshed.buckets = rollups.buckets();
+	rollups.Close();
+	Call([&] {
+		WriteRun(began, refreshed);
+		UnregisterSnapshot(snapshot);
+	});
+	return refreshed;
+}
+
+void
+LockRollups() {
+	LOCKTAG tag;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kRefreshLockClass);
+	(void)LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void
+RebuildDaysAndHours() {
+	Snapshot snapshot = Call([] { return RegisterSnapshot(GetLatestSnapshot()); });
+	Rollups rollups(snapshot);
+	SeenRows five;
+	Call([&] { OpenRows(&five, Oids().rollups[kFive], AccessShareLock, snapshot); });
+	std::vector<Change> changes;
+	for (bool more = true; more;) {
+		changes.clear();
+		Change change;
+		while (changes.size() < kMostChanges && (more = Call([&] { return NextChange(&five, 1, &change); }))) {
+			changes.push_back(change);
+		}
+		Sort(&changes);
+		rollups.Apply(changes, kHourly);
+		Call([&] { MemoryContextReset(five.context); });
+	}
+	rollups.Close();
+	Call([&] {
+		CloseRows(&five);
+		UnregisterSnapshot(snapshot);
+	});
+}
+
+} // namespace auren::pg

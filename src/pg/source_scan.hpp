@@ -1,0 +1,18 @@
+#pragma once
+
+#include "pg/event_readings.hpp"
+#include "pg/table_readings.hpp"
+
+namespace auren::pg {
+
+// All readings of a source by the active snapshot; as the owner of the table, or of the store. C++ side.
+inline void
+ScanSource(const Source &source, ReadingSink *sink) {
+	if (OidIsValid(source.relation)) {
+		ScanTable(source, sink);
+	} else {
+		ScanEvents(source, sink);
+	}
+}
+
+} // namespace auren::pg
