@@ -80,12 +80,18 @@ CREATE TABLE analytics.series (
 	device_type text    COLLATE "C",
 	metric_type text    COLLATE "C"
 );
+CREATE TABLE analytics.series_secret (
+	secret bytea NOT NULL
+);
+INSERT INTO analytics.series_secret SELECT pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) || pg_catalog.uuid_send(pg_catalog.gen_random_uuid()));
+COMMENT ON TABLE analytics.series_secret IS 'what makes the numbers of series unforeseeable; each database has its own, and a dump has none';
+COMMENT ON COLUMN analytics.series_secret.secret IS '32 bytes';
 CREATE INDEX series_names ON analytics.series (tenant_id, user_id, metric_type, device_type, source_id);
 CREATE INDEX series_ids ON analytics.series (series_id);
 COMMENT ON TABLE analytics.series IS 'who, what and by which device: the names of the rollups'' numbers';
 COMMENT ON INDEX analytics.series_names IS 'finds a series by its names';
 COMMENT ON INDEX analytics.series_ids IS 'finds the names of a series';
-COMMENT ON COLUMN analytics.series.series_id IS 'number, a hash of the names and the source';
+COMMENT ON COLUMN analytics.series.series_id IS 'number, a keyed hash of the names and the source';
 COMMENT ON COLUMN analytics.series.source_id IS 'source that its readings come from';
 COMMENT ON COLUMN analytics.series.tenant_id IS 'tenant';
 COMMENT ON COLUMN analytics.series.user_id IS 'user';
@@ -216,7 +222,7 @@ INSERT INTO analytics.sources VALUES
 INSERT INTO analytics.filled_sources VALUES (1);
 -- ALWAYS: a subscriber of logical replication counts the rows that it gets.
 CREATE TRIGGER auren_record_row AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH ROW
-	EXECUTE FUNCTION analytics.record_change('{1,default,user_id,device_type,metric_type,value,timestamp,tenant_id}');
+	EXECUTE FUNCTION analytics.record_change();
 CREATE TRIGGER auren_record_statement AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH STATEMENT
 	EXECUTE FUNCTION analytics.record_change();
 CREATE TRIGGER auren_record_truncate BEFORE TRUNCATE ON biometric.biometric_events FOR EACH STATEMENT

@@ -20,7 +20,7 @@ COMMENT ON FUNCTION analytics.summary_metrics(internal) IS 'final function of an
 CREATE AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) (
 	SFUNC = analytics.add_summary, STYPE = internal, FINALFUNC = analytics.summary_metrics, PARALLEL = RESTRICTED);
 COMMENT ON AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) IS
-'metrics of a bucket from the summaries of its parts (summary, series, start, minutes of the bucket; 0 for a day)';
+'metrics of a bucket from the summaries of its parts (summary, series, start, minutes of the bucket; 0 for a day, -1 for an hour of the zone)';
 
 CREATE FUNCTION analytics.filled_sources() RETURNS integer[]
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_filled_sources';
@@ -91,7 +91,7 @@ CREATE VIEW analytics.user_metrics_hourly AS
 	       tenant_id, (m).p50_value, (m).p95_value
 	FROM (
 		SELECT tenant_id, user_id, device_type, metric_type, bucket,
-		       analytics.metric_values(summary, series_id, bucket, 60) AS m
+		       analytics.metric_values(summary, series_id, bucket, -1) AS m
 		FROM (
 			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.bucket, r.summary, s.series_id
 			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_hourly r

@@ -40,11 +40,11 @@ CREATE FUNCTION analytics.follow_tables() RETURNS event_trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_follow_tables';
 COMMENT ON FUNCTION analytics.follow_tables() IS 'event trigger: follows partitions of sources that are attached, detached or dropped, and sources that are dropped';
 CREATE EVENT TRIGGER auren_events_tables_change ON ddl_command_end
-	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE') EXECUTE FUNCTION analytics.follow_tables();
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE SCHEMA') EXECUTE FUNCTION analytics.follow_tables();
 CREATE EVENT TRIGGER auren_events_tables_drop ON ddl_command_start
 	WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION analytics.follow_tables();
 CREATE EVENT TRIGGER auren_events_tables_gone ON sql_drop
-	WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION analytics.follow_tables();
+	EXECUTE FUNCTION analytics.follow_tables();
 ALTER EVENT TRIGGER auren_events_tables_change ENABLE ALWAYS;
 ALTER EVENT TRIGGER auren_events_tables_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER auren_events_tables_gone ENABLE ALWAYS;

@@ -358,7 +358,7 @@ class Appending {
 			return false;
 		}
 		const Datum given = request_.datums[element].data;
-		return TextBytes(OpenEvent(Subject(element), stored, Audited::kNo)) == TextBytes(OpenEvent(Subject(element), given, Audited::kNo));
+		return TextBytes(OpenEvent(Subject(element), stored, Audited::kAsSet)) == TextBytes(OpenEvent(Subject(element), given, Audited::kNo));
 	}
 
 	// What the rules of encrypted.add_rule say is personal is encrypted, before anything is drawn or written.

@@ -248,20 +248,20 @@ ProbeLast(Relation heap, Relation index, const Prefix &prefix, TupleTableSlot *s
 
 // Looks for the prefix in a leaf; false when that need not be the one where it belongs.
 bool
-FindInLeaf(Relation index, const Prefix &prefix, Page page, Entry *entry, ItemPointer tid) {
+FindInLeaf(Relation index, const Prefix &prefix, Page page, Lookup *answer, ItemPointer tid) {
 	BTPageOpaque opaque = BTPageGetOpaque(page);
 	OffsetNumber behind;
 	if ((!P_RIGHTMOST(opaque) && Compare(index, prefix, page, P_HIKEY) != Order::kBefore) || !FirstBehind(index, prefix, page, &behind)) {
 		return false;
 	}
 	if (behind <= P_FIRSTDATAKEY(opaque)) {
-		*entry = Entry::kAbsent;
+		*answer = Lookup::kAbsent;
 		return P_LEFTMOST(opaque);
 	}
 	const OffsetNumber last = OffsetNumberPrev(behind);
 	switch (Compare(index, prefix, page, last)) {
 	case Order::kBehind:
-		*entry = Entry::kAbsent;
+		*answer = Lookup::kAbsent;
 		return true;
 	case Order::kEqual:
 		break;
@@ -270,32 +270,32 @@ FindInLeaf(Relation index, const Prefix &prefix, Page page, Entry *entry, ItemPo
 	}
 	const IndexTuple item = reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, last)));
 	const bool one = !BTreeTupleIsPosting(item) && last > P_FIRSTDATAKEY(opaque) && Compare(index, prefix, page, OffsetNumberPrev(last)) == Order::kBehind;
-	*entry = one ? Entry::kOne : Entry::kAsk; // several: versions of the row
+	*answer = one ? Lookup::kOne : Lookup::kAsk; // several: versions of the row
 	*tid = item->t_tid;
 	return true;
 }
 
 } // namespace
 
-Entry
+Lookup
 FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid) {
 	Prefix prefix;
 	if (!MakePrefix(&prefix, index, keys, key_count)) {
-		return Entry::kAsk;
+		return Lookup::kAsk;
 	}
-	Entry entry;
-	if (leaf->valid && FindInLeaf(index, prefix, leaf->page, &entry, tid)) {
-		return entry;
+	Lookup answer;
+	if (leaf->valid && FindInLeaf(index, prefix, leaf->page, &answer, tid)) {
+		return answer;
 	}
 	bool known;
 	const Buffer buffer = Descend(index, prefix, &known);
 	leaf->valid = BufferIsValid(buffer);
 	if (!leaf->valid) {
-		return known ? Entry::kAbsent : Entry::kAsk;
+		return known ? Lookup::kAbsent : Lookup::kAsk;
 	}
 	std::memcpy(leaf->page, BufferGetPage(buffer), BLCKSZ);
 	_bt_relbuf(index, buffer);
-	return FindInLeaf(index, prefix, leaf->page, &entry, tid) ? entry : Entry::kAsk;
+	return FindInLeaf(index, prefix, leaf->page, &answer, tid) ? answer : Lookup::kAsk;
 }
 
 bool

@@ -23,12 +23,12 @@ struct LeafCopy {
 	alignas(MAXIMUM_ALIGNOF) char page[BLCKSZ];
 };
 
-enum class Entry { kAbsent, kOne, kAsk };
+enum class Lookup { kAbsent, kOne, kAsk };
 
 /*
  * The entry of a unique index with these keys, of type int4, int8, date or timestamptz. kOne: there is one, and it leads to `tid`, where a
  * row with other keys may lie by now. kAsk: the plain scan has to decide. Server side.
  */
-Entry FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid);
+Lookup FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid);
 
 } // namespace auren::pg

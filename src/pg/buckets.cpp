@@ -83,4 +83,38 @@ StartOfDay(DateADT day, pg_tz *zone) {
 	return utc + static_cast<int64>(DetermineTimeZoneOffset(&tm, zone)) * USECS_PER_SEC;
 }
 
+bool
+Holds(const Bucket &bucket, TimestampTz five_minutes) {
+	switch (bucket.kind) {
+	case Bucket::Kind::kHour:
+		return HourOf(five_minutes, bucket.zone) == bucket.start;
+	case Bucket::Kind::kDay:
+		return DayOf(five_minutes, bucket.zone) == bucket.start;
+	default:
+		return five_minutes == bucket.start || (!TIMESTAMP_NOT_FINITE(bucket.start) && five_minutes > bucket.start && five_minutes - bucket.start < bucket.length);
+	}
+}
+
+Bounds
+BoundsOf(const Bucket &bucket) {
+	constexpr int64 kFarthest = 16 * USECS_PER_HOUR; // of a zone from UTC
+	if (bucket.kind == Bucket::Kind::kDay) {
+		const auto day = static_cast<DateADT>(bucket.start);
+		if (DATE_NOT_FINITE(day)) {
+			const TimestampTz at = StartOfDay(day, nullptr);
+			return {at, at};
+		}
+		const int64 more = bucket.zone == nullptr ? 0 : kFarthest;
+		const TimestampTz start = StartOfDay(day, nullptr);
+		return {start - more, start + USECS_PER_DAY + more};
+	}
+	if (TIMESTAMP_NOT_FINITE(bucket.start)) {
+		return {bucket.start, bucket.start};
+	}
+	if (bucket.kind == Bucket::Kind::kHour) {
+		return {bucket.start - USECS_PER_HOUR, bucket.start + 2 * USECS_PER_HOUR};
+	}
+	return {bucket.start, bucket.start + bucket.length};
+}
+
 } // namespace auren::pg

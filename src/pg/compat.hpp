@@ -80,6 +80,28 @@ OwnsRelation(Oid role, Oid relid) {
 #endif
 }
 
+// pg_namespace_ownercheck
+//   16: object_ownercheck for every kind of object
+inline bool
+OwnsSchema(Oid role, Oid schema) {
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(NamespaceRelationId, schema, role);
+#else
+	return pg_namespace_ownercheck(schema, role);
+#endif
+}
+
+// Whether a part of ALTER TABLE gives a column other values.
+//   17: SET EXPRESSION of a generated one
+inline bool
+ChangesValues(AlterTableType type) {
+#if PG_VERSION_NUM >= 170000
+	return type == AT_AlterColumnType || type == AT_SetExpression;
+#else
+	return type == AT_AlterColumnType;
+#endif
+}
+
 // table_tuple_update: whether the new version needs entries in the indexes
 //   16: says which indexes
 inline TM_Result

@@ -89,7 +89,8 @@ EnsureEventSources() {
 			});
 			event_sources.clear();
 			for (int i = 0; i < sources.count; i++) {
-				if (!OidIsValid(sources.items[i].relation)) {
+				// one whose table is gone has neither, until the next refresh
+				if (sources.items[i].event_type != nullptr && !sources.items[i].detached) {
 					event_sources.push_back(MakeEventSource(sources.items[i]));
 				}
 			}

@@ -6,6 +6,7 @@
 
 #include "core/delta_pack.hpp"
 #include "pg/compat.hpp"
+#include "pg/entry.hpp"
 #include "pg/guard.hpp"
 #include "pg/lock_classes.hpp"
 #include "pg/query.hpp"
@@ -15,6 +16,7 @@
 #include "pg/source_scan.hpp"
 #include "pg/sources.hpp"
 #include "pg/store.hpp"
+#include "pg/subtransaction.hpp"
 #include "pg/table_row.hpp"
 #include "pg/text.hpp"
 
@@ -36,23 +38,88 @@ TryLockRollups() {
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-// Server side. Whether a refresh was committed that a snapshot does not see.
+// Server side. Whether a row was written to a table that a snapshot does not see.
 bool
-RefreshedSince(Snapshot snapshot) {
-	Relation runs = table_open(Oids().refresh_runs, AccessShareLock);
-	TableScanDesc scan = table_beginscan(runs, SnapshotSelf, 0, nullptr);
-	TupleTableSlot *slot = table_slot_create(runs, nullptr);
+WrittenSince(Oid relid, Snapshot snapshot) {
+	Relation heap = table_open(relid, AccessShareLock);
+	TableScanDesc scan = table_beginscan(heap, SnapshotSelf, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	bool since = false;
 	while (!since && table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-		since = !table_tuple_satisfies_snapshot(runs, slot, snapshot);
+		since = !table_tuple_satisfies_snapshot(heap, slot, snapshot);
 		bool isnull;
 		const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 		since = since && !TransactionIdIsCurrentTransactionId(xmin);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
-	table_close(runs, NoLock);
+	table_close(heap, NoLock);
 	return since;
+}
+
+// Server side. Whether the rollups were changed by something that a snapshot does not see: a refresh, another zone, retention.
+bool
+ChangedSince(Snapshot snapshot) {
+	return WrittenSince(Oids().refresh_runs, snapshot) || WrittenSince(Oids().metric_settings, snapshot) || WrittenSince(Oids().retention, snapshot);
+}
+
+/*
+ * Locks the tables of all sources against being rewritten, emptied, or given and losing partitions, without waiting: whoever does that
+ * now is let alone. What was locked is given back then. Server side.
+ */
+bool
+TryLockSources(const Sources &sources, List **locked) {
+	for (int i = 0; i < sources.count; i++) {
+		const Oid root = sources.items[i].relation;
+		if (!OidIsValid(root) || list_member_oid(*locked, root)) {
+			continue;
+		}
+		const bool partitioned = get_rel_relkind(root) == RELKIND_PARTITIONED_TABLE;
+		List *missing = list_make1_oid(root);
+		if (!ConditionalLockRelationOid(root, partitioned ? ShareUpdateExclusiveLock : AccessShareLock)) {
+			return false;
+		}
+		if (partitioned) {
+			missing = find_all_inheritors(root, NoLock, nullptr);
+			for (int k = 1; k < list_length(missing); k++) {
+				if (!ConditionalLockRelationOid(list_nth_oid(missing, k), AccessShareLock)) {
+					return false;
+				}
+			}
+		}
+		*locked = list_concat(*locked, missing);
+	}
+	return true;
+}
+
+/*
+ * The snapshot of a refresh, from behind all locks: what the last refresh did is seen, and no table changes under it. nullptr: not now.
+ * In a transaction with one snapshot that one, unless the rollups have changed since. Server side.
+ */
+Snapshot
+TakeSnapshot() {
+	if (IsolationUsesXactSnapshot()) {
+		Snapshot taken = RegisterSnapshot(GetActiveSnapshot());
+		if (ChangedSince(taken)) {
+			UnregisterSnapshot(taken);
+			return nullptr;
+		}
+		return taken;
+	}
+	List *locked = NIL;
+	Snapshot taken = RegisterSnapshot(GetLatestSnapshot());
+	for (;;) {
+		const int before = list_length(locked);
+		const bool all = TryLockSources(ReadSources(taken), &locked);
+		UnregisterSnapshot(taken);
+		if (!all) {
+			return nullptr;
+		}
+		taken = RegisterSnapshot(GetLatestSnapshot());
+		if (list_length(locked) == before) {
+			return taken;
+		}
+	}
 }
 
 /*
@@ -196,12 +263,18 @@ class FillSink : public ReadingSink {
 };
 
 // The rollups of a source that was attached: of what it holds by the snapshot. Its deltas of before are dropped, being counted.
-void
-Fill(const Source &source, Snapshot snapshot, Rollups *rollups) {
-	Call([&] { PushActiveSnapshot(snapshot); });
-	FillSink sink(rollups);
+int64
+Fill(const Source &source, Snapshot snapshot) {
+	Rollups rollups(snapshot);
+	Call([&] {
+		RequireNewSnapshot();
+		PushActiveSnapshot(snapshot);
+	});
+	FillSink sink(&rollups);
 	ScanSource(source, &sink);
 	sink.Apply();
+	const int64 buckets = rollups.buckets();
+	rollups.Close();
 	Call([&] {
 		PopActiveSnapshot();
 		const Datum id = Int32GetDatum(source.id);
@@ -213,6 +286,42 @@ Fill(const Source &source, Snapshot snapshot, Rollups *rollups) {
 		CacheInvalidateRelcache(sources);
 		table_close(sources, NoLock);
 	});
+	return buckets;
+}
+
+// Errors that are not the source's own: the server is told to stop, or lacks something, or has to try again.
+bool
+IsOfServer(int code) {
+	const int category = ERRCODE_TO_CATEGORY(code);
+	return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ||
+	       category == ERRCODE_INTERNAL_ERROR || category == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE);
+}
+
+/*
+ * The same, but a source that cannot be read stops none of the others: it stays as it is, and the views go on reading it themselves.
+ * How many buckets were written.
+ */
+int64
+TryToFill(const Source &source, Snapshot snapshot) {
+	int64 buckets = 0;
+	Call([&] {
+		ErrorData *error = TryInSubtransaction([&] {
+			(void)Entry([&] {
+				buckets = Fill(source, snapshot);
+				return Datum(0);
+			});
+		});
+		if (error == nullptr) {
+			return;
+		}
+		buckets = 0;
+		if (IsOfServer(error->sqlerrcode)) {
+			ReThrowError(error);
+		}
+		ereport(WARNING, (errcode(error->sqlerrcode), errmsg("source %d of readings cannot be merged: %s", source.id, error->message),
+		                  error->hint != nullptr ? errhint("%s", error->hint) : errhint("The metrics of its tenants cannot be read either. analytics.detach_source ends it.")));
+	});
+	return buckets;
 }
 
 // A table of deltas on its way into the rollups.
@@ -356,29 +465,12 @@ WriteRun(TimestampTz began, const Refreshed &refreshed) {
 
 } // namespace
 
+namespace {
+
 Refreshed
-Refresh() {
-	WriteReadings();
-	Call([] { CommandCounterIncrement(); });
+RefreshBy(Snapshot snapshot) {
 	Refreshed refreshed = {};
 	const TimestampTz began = GetCurrentTimestamp();
-	Snapshot snapshot = Call([&]() -> Snapshot {
-		if (!TryLockRollups()) {
-			return nullptr;
-		}
-		// at READ COMMITTED a snapshot from behind the lock: what the last refresh did is seen
-		Snapshot taken = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetActiveSnapshot() : GetLatestSnapshot());
-		if (IsolationUsesXactSnapshot() && RefreshedSince(taken)) {
-			UnregisterSnapshot(taken);
-			return nullptr;
-		}
-		return taken;
-	});
-	if (snapshot == nullptr) {
-		refreshed.busy = true;
-		return refreshed;
-	}
-	Rollups rollups(snapshot);
 	std::vector<int32> filled;
 	const Sources sources = Call([&] { return ReadSources(snapshot); });
 	for (int i = 0; i < sources.count; i++) {
@@ -388,21 +480,57 @@ Refresh() {
 			filled.push_back(sources.items[i].id);
 		}
 		if (!sources.items[i].filled && !sources.items[i].detached) {
-			Fill(sources.items[i], snapshot, &rollups);
+			refreshed.buckets += TryToFill(sources.items[i], snapshot);
 		}
 	}
+	Rollups rollups(snapshot);
 	refreshed.changes = MergeDeltas(snapshot, filled, &rollups);
 	for (int i = 0; i < sources.count; i++) {
 		if (sources.items[i].detached) {
 			ClearSeries(sources.items[i]);
 		}
 	}
-	refreshed.buckets = rollups.buckets();
+	refreshed.buckets += rollups.buckets();
 	rollups.Close();
-	Call([&] {
-		WriteRun(began, refreshed);
-		UnregisterSnapshot(snapshot);
+	Call([&] { WriteRun(began, refreshed); });
+	return refreshed;
+}
+
+// At REPEATABLE READ and above: all of it, or nothing where readings would have to be counted.
+bool
+TryToRefreshBy(Snapshot snapshot, Refreshed *refreshed) {
+	return Call([&] {
+		ErrorData *error = TryInSubtransaction([&] {
+			(void)Entry([&] {
+				*refreshed = RefreshBy(snapshot);
+				return Datum(0);
+			});
+		});
+		if (error != nullptr && error->sqlerrcode != ERRCODE_T_R_SERIALIZATION_FAILURE) {
+			ReThrowError(error);
+		}
+		return error == nullptr;
 	});
+}
+
+} // namespace
+
+Refreshed
+Refresh() {
+	WriteReadings();
+	Call([] { CommandCounterIncrement(); });
+	Refreshed refreshed = {};
+	Snapshot snapshot = Call([] { return TryLockRollups() ? TakeSnapshot() : nullptr; });
+	if (snapshot == nullptr) {
+		refreshed.busy = true;
+		return refreshed;
+	}
+	if (!IsolationUsesXactSnapshot()) {
+		refreshed = RefreshBy(snapshot);
+	} else if (!TryToRefreshBy(snapshot, &refreshed)) {
+		refreshed = {0, 0, true};
+	}
+	Call([&] { UnregisterSnapshot(snapshot); });
 	return refreshed;
 }
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string>
 
-#include "pg/buckets.hpp"
+#include "core/reading_time.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
 #include "pg/series.hpp"
@@ -47,6 +47,7 @@ Rollups::Rollups(Snapshot snapshot) : snapshot_(snapshot) {
 void
 Rollups::Apply(const std::vector<Change> &changes, int first_level) {
 	std::vector<Group> groups;
+	std::vector<Change> joined;
 	for (int level = first_level; level < kLevels; level++) {
 		groups.clear();
 		for (std::size_t i = 0; i < changes.size();) {
@@ -61,11 +62,25 @@ Rollups::Apply(const std::vector<Change> &changes, int first_level) {
 			i = end;
 		}
 		// in the order of the key, so that one leaf of its index is done with before the next
-		std::stable_sort(groups.begin(), groups.end(), [](const Group &a, const Group &b) { return a.period < b.period; });
+		const auto before = [&](const Group &a, const Group &b) {
+			const int64 series[2] = {changes[a.first].series, changes[b.first].series};
+			return a.period != b.period ? a.period < b.period : series[0] != series[1] ? series[0] < series[1] : a.bucket < b.bucket;
+		};
+		std::stable_sort(groups.begin(), groups.end(), before);
 		Rollup *rollup = &rollups_[level];
 		rollup->leaf.valid = false;
-		for (const Group &group : groups) {
-			ApplyTo(level, group.bucket, &changes[group.first], &changes[0] + group.end);
+		for (std::size_t i = 0; i < groups.size();) {
+			const Group &group = groups[i++];
+			if (i == groups.size() || before(group, groups[i])) {
+				ApplyTo(level, group.bucket, &changes[group.first], &changes[0] + group.end);
+				continue;
+			}
+			// a clock was set back over midnight: the bucket came twice
+			joined.assign(changes.begin() + static_cast<std::ptrdiff_t>(group.first), changes.begin() + static_cast<std::ptrdiff_t>(group.end));
+			for (; i < groups.size() && !before(group, groups[i]); i++) {
+				joined.insert(joined.end(), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].first), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].end));
+			}
+			ApplyTo(level, group.bucket, joined.data(), joined.data() + joined.size());
 		}
 		Call([&] {
 			FlushRows(&rollup->added);
@@ -154,15 +169,15 @@ Rollups::Find(Rollup *rollup, int level, int64 series, int64 bucket) {
 	const Datum key[3] = {Int32GetDatum(PeriodOf(level, bucket)), Int64GetDatum(series), BucketDatum(level, bucket)};
 	ItemPointerData tid;
 	switch (FindEntry(rollup->key, key, 3, &rollup->leaf, &tid)) {
-	case Entry::kAbsent:
+	case Lookup::kAbsent:
 		return false;
-	case Entry::kOne:
+	case Lookup::kOne:
 		if (Fetch(rollup, &tid) && rollup->found->tts_values[kPeriod] == key[0] && rollup->found->tts_values[kSeries] == key[1] &&
 		    rollup->found->tts_values[kBucket] == key[2]) {
 			return true;
 		}
 		break;
-	case Entry::kAsk:
+	case Lookup::kAsk:
 		break;
 	}
 	ScanKeyData keys[3];
@@ -279,60 +294,71 @@ Rollups::Delete(Rollup *rollup) {
 }
 
 void
+RequireNewSnapshot() {
+	if (IsolationUsesXactSnapshot()) {
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("the readings of a source have to be counted by a new snapshot"),
+		                errhint("Refresh in a transaction at READ COMMITTED.")));
+	}
+}
+
+void
 Rollups::MakeSure(int level, int64 series, int64 bucket, Summary *summary) {
-	TimestampTz from = bucket;
-	TimestampTz to = bucket;
-	Call([&] {
-		if (level == kDaily) {
-			from = StartOfDay(static_cast<DateADT>(bucket), zone_);
-			to = DATE_NOT_FINITE(static_cast<DateADT>(bucket)) ? from : StartOfDay(static_cast<DateADT>(bucket) + 1, zone_);
-		} else if (!TIMESTAMP_NOT_FINITE(bucket)) {
-			to = bucket + (level == kHourly ? USECS_PER_HOUR : 5 * USECS_PER_MINUTE);
+	Bucket whole = {Bucket::Kind::kSpan, bucket, kFiveMinutes, zone_};
+	if (level != kFive) {
+		whole.kind = level == kDaily ? Bucket::Kind::kDay : Bucket::Kind::kHour;
+		if (BoundsOf(whole).from >= dropped_before_[kFive]) {
+			*summary = FromFiveMinutes(series, whole);
+			return;
 		}
-	});
-	if (level != kFive && from >= dropped_before_[kFive]) {
-		*summary = FromFiveMinutes(series, from, to);
-		return;
 	}
 	const StoredSeries names = Call([&] { return FindSeries(series); });
 	const Sources sources = Call([&] { return ReadSources(snapshot_); });
 	for (int i = 0; i < sources.count; i++) {
 		if (names.found && sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
-			Call([&] { PushActiveSnapshot(snapshot_); });
-			*summary = Recount(sources.items[i], names.tenant, names.user, names.device, names.metric, from, to);
+			Call([&] {
+				RequireNewSnapshot();
+				PushActiveSnapshot(snapshot_);
+			});
+			*summary = Recount(sources.items[i], names, whole);
 			Call([] { PopActiveSnapshot(); });
 		}
 	}
 }
 
 Summary
-Rollups::FromFiveMinutes(int64 series, TimestampTz from, TimestampTz to) {
+Rollups::FromFiveMinutes(int64 series, const Bucket &whole) {
 	Rollup *rollup = &rollups_[kFive];
-	Summary whole;
-	for (int64 period = PeriodOf(kFive, from); period <= PeriodOf(kFive, from == to ? to : to - 1); period++) {
+	const Bounds bounds = BoundsOf(whole);
+	Summary summary;
+	for (int64 period = PeriodOf(kFive, bounds.from); period <= PeriodOf(kFive, bounds.to); period++) {
 		Call([&] {
 			ScanKeyData keys[4];
 			ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(static_cast<int32>(period)));
 			ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
-			ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE, TimestampTzGetDatum(from));
-			ScanKeyInit(&keys[3], 3, from == to ? BTLessEqualStrategyNumber : BTLessStrategyNumber, from == to ? F_TIMESTAMPTZ_LE : F_TIMESTAMPTZ_LT,
-			            TimestampTzGetDatum(to));
+			ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE, TimestampTzGetDatum(bounds.from));
+			ScanKeyInit(&keys[3], 3, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(bounds.to));
 			part_scan_ = compat::BeginIndexScan(rollup->heap, rollup->key, SnapshotSelf, 4);
 			part_ = table_slot_create(rollup->heap, nullptr);
 			index_rescan(part_scan_, keys, 4, nullptr, 0);
 		});
-		while (Call([&] { return NextIndexRow(part_scan_, ForwardScanDirection, part_, home_); })) {
-			whole.Merge(Summary::FromBytes(Call([&] {
-				slot_getallattrs(part_);
-				return SummaryBytes(part_->tts_values[kSummary]);
-			})));
+		while (Call([&] {
+			bool there;
+			do {
+				there = NextIndexRow(part_scan_, ForwardScanDirection, part_, home_);
+				if (there) {
+					slot_getallattrs(part_);
+				}
+			} while (there && !Holds(whole, DatumGetTimestampTz(part_->tts_values[kBucket])));
+			return there;
+		})) {
+			summary.Merge(Summary::FromBytes(Call([&] { return SummaryBytes(part_->tts_values[kSummary]); })));
 		}
 		Call([&] {
 			index_endscan(part_scan_);
 			ExecDropSingleTupleTableSlot(part_);
 		});
 	}
-	return whole;
+	return summary;
 }
 
 void

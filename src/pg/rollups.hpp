@@ -7,6 +7,7 @@
 
 #include "core/summary.hpp"
 #include "pg/btree.hpp"
+#include "pg/buckets.hpp"
 #include "pg/postgres.hpp"
 #include "pg/row_writer.hpp"
 
@@ -24,6 +25,12 @@ struct Change {
 
 // The bytes of a summary in a row. Server side.
 std::string_view SummaryBytes(Datum summary);
+
+/*
+ * Raises 40001 where the transaction has one snapshot: a table that was rewritten, emptied or attached since looks empty to it, or is
+ * counted twice. Server side.
+ */
+void RequireNewSnapshot();
 
 /*
  * The rollups of all levels, open for the one who has locked them (pg/refresh.hpp). C++ side but for what is said.
@@ -72,7 +79,7 @@ class Rollups {
 	 * of the source.
 	 */
 	void MakeSure(int level, int64 series, int64 bucket, Summary *summary);
-	Summary FromFiveMinutes(int64 series, TimestampTz from, TimestampTz to);
+	Summary FromFiveMinutes(int64 series, const Bucket &whole);
 	// Writes down that there are rows in a period.
 	void KnowPeriod(int level, int64 bucket);
 	void ReadPeriods();

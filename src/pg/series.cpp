@@ -49,6 +49,55 @@ MakeKey(int32 source, const std::optional<std::string_view> (&names)[4]) {
 	}
 }
 
+/*
+ * The number of the series that the key is of: the first bytes of its HMAC-SHA256 under a secret of this database. Who could foresee
+ * numbers could find names with that of another tenant's series. Server side.
+ */
+struct SeriesSecret {
+	bool known;
+	uint8 bytes[32];
+};
+SeriesSecret secret;
+
+void
+ReadSecret() {
+	Relation heap = table_open(Oids().series_secret, AccessShareLock);
+	TableScanDesc scan = table_beginscan(heap, SnapshotSelf, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	if (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+		bool isnull;
+		const std::string_view bytes = TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(slot_getattr(slot, 1, &isnull))));
+		if (bytes.size() == sizeof secret.bytes) {
+			std::memcpy(secret.bytes, bytes.data(), sizeof secret.bytes);
+			secret.known = true;
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	table_close(heap, NoLock);
+	if (!secret.known) {
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("analytics.series_secret has no row of 32 bytes"),
+		                errhint("Only the extension's functions may change the tables of schema analytics.")));
+	}
+}
+
+int64
+NumberOf(const char *name, Size length) {
+	if (!secret.known) {
+		ReadSecret();
+	}
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	pg_hmac_ctx *context = pg_hmac_create(PG_SHA256);
+	if (context == nullptr || pg_hmac_init(context, secret.bytes, sizeof secret.bytes) < 0 ||
+	    pg_hmac_update(context, reinterpret_cast<const uint8 *>(name), length) < 0 || pg_hmac_final(context, digest, sizeof digest) < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute an HMAC: %s", pg_hmac_error(context))));
+	}
+	pg_hmac_free(context);
+	int64 number;
+	std::memcpy(&number, digest, sizeof number);
+	return number;
+}
+
 struct Names {
 	Datum values[kSeriesColumns];
 	bool isnull[kSeriesColumns];
@@ -75,6 +124,22 @@ SameNames(const Names &names, TupleTableSlot *slot) {
 	return true;
 }
 
+enum class Seen { kNot, kCommitted, kOwn };
+
+/*
+ * Whether this transaction sees a committed row. One with a fixed snapshot may not, and adds its own then: or it would not see its own
+ * readings. Server side.
+ */
+Seen
+SeenHere(Relation heap, TupleTableSlot *slot) {
+	bool isnull;
+	const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+	if (TransactionIdIsCurrentTransactionId(xmin)) {
+		return Seen::kOwn;
+	}
+	return IsolationUsesXactSnapshot() && !table_tuple_satisfies_snapshot(heap, slot, GetTransactionSnapshot()) ? Seen::kNot : Seen::kCommitted;
+}
+
 struct Found {
 	bool found;
 	bool own; // its row is not committed
@@ -99,12 +164,12 @@ FindByNames(Relation heap, const Names &names) {
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 5);
 	index_rescan(scan, keys, 5, nullptr, 0);
 	Found result = {};
-	if (index_getnext_slot(scan, ForwardScanDirection, slot)) {
+	while (!result.found && index_getnext_slot(scan, ForwardScanDirection, slot)) {
+		const Seen seen = SeenHere(heap, slot);
 		bool isnull;
-		result.found = true;
+		result.found = seen != Seen::kNot;
+		result.own = seen == Seen::kOwn;
 		result.id = DatumGetInt64(slot_getattr(slot, kSeriesId + 1, &isnull));
-		const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
-		result.own = TransactionIdIsCurrentTransactionId(xmin);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -133,7 +198,7 @@ IsTaken(Relation heap, int64 id, const Names &names) {
 
 // Server side.
 Found
-FindOrAdd(const SeriesNames &names, uint64 hash) {
+FindOrAdd(const SeriesNames &names, const char *name, Size length) {
 	Names row;
 	std::memset(&row, 0, sizeof row);
 	row.values[kSource] = Int32GetDatum(names.source);
@@ -148,7 +213,7 @@ FindOrAdd(const SeriesNames &names, uint64 hash) {
 	Relation heap = table_open(Oids().series, RowExclusiveLock);
 	Found result = FindByNames(heap, row);
 	if (!result.found) {
-		result.id = static_cast<int64>(hash);
+		result.id = NumberOf(name, length);
 		while (IsTaken(heap, result.id, row)) {
 			result.id = static_cast<int64>(static_cast<uint64>(result.id) + 1);
 		}
@@ -178,9 +243,7 @@ struct SeriesScan {
 bool
 NextRowNames(SeriesScan *series, RowNames *row) {
 	while (table_scan_getnextslot(series->scan, ForwardScanDirection, series->slot)) {
-		bool isnull;
-		const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(series->slot, MinTransactionIdAttributeNumber, &isnull));
-		if (TransactionIdIsCurrentTransactionId(xmin)) {
+		if (SeenHere(series->heap, series->slot) != Seen::kCommitted) {
 			continue;
 		}
 		slot_getallattrs(series->slot);
@@ -262,12 +325,13 @@ void
 ForgetOnRelation(Oid relid) {
 	// a source that was detached took its series with it; that is told by a change of analytics.sources. The extension
 	// itself may be gone and come back.
-	if (relid == InvalidOid || !kept.empty()) {
+	if (relid == InvalidOid || !kept.empty() || secret.known) {
 		const StoreOids *oids = KnownOids();
 		if (relid == InvalidOid || oids == nullptr || relid == oids->sources || relid == oids->series) {
 			kept.clear();
 			unsafe.clear();
 			asked = 0;
+			secret.known = false;
 		}
 	}
 }
@@ -292,9 +356,10 @@ SeriesOf(const SeriesNames &names) {
 			return there->second;
 		}
 	}
-	const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(key.data()), static_cast<int>(key.size()), 0);
 	const std::string name = key;
-	const Found series = Call([&] { return FindOrAdd(names, hash); });
+	const char *bytes = name.data();
+	const Size length = name.size();
+	const Found series = Call([&] { return FindOrAdd(names, bytes, length); });
 	if (series.own) {
 		unsafe.push_back(name);
 	}

@@ -42,19 +42,36 @@ FilledSources(Snapshot snapshot) {
 	return ids;
 }
 
+AsOwner
+Become(Oid owner) {
+	AsOwner before;
+	GetUserIdAndSecContext(&before.user, &before.context);
+	SetUserIdAndSecContext(owner, before.context | SECURITY_RESTRICTED_OPERATION | SECURITY_LOCAL_USERID_CHANGE);
+	before.guc_level = NewGUCNestLevel();
+	(void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return before;
+}
+
 } // namespace
 
 AsOwner
 BecomeOwner(Oid relid) {
-	AsOwner before;
-	GetUserIdAndSecContext(&before.user, &before.context);
 	Relation relation = table_open(relid, AccessShareLock);
 	const Oid owner = relation->rd_rel->relowner;
 	table_close(relation, NoLock);
-	SetUserIdAndSecContext(owner, before.context | SECURITY_RESTRICTED_OPERATION);
-	before.guc_level = NewGUCNestLevel();
-	(void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	return before;
+	return Become(owner);
+}
+
+AsOwner
+BecomeFollower() {
+	HeapTuple tuple = SearchSysCache1(EVENTTRIGGERNAME, CStringGetDatum("auren_events_tables_change"));
+	if (!HeapTupleIsValid(tuple)) {
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("event trigger \"auren_events_tables_change\" does not exist"),
+		                errhint("DROP EXTENSION auren_events CASCADE and create it again, or restore the event trigger.")));
+	}
+	const Oid owner = reinterpret_cast<const FormData_pg_event_trigger *>(GETSTRUCT(tuple))->evtowner;
+	ReleaseSysCache(tuple);
+	return Become(owner);
 }
 
 void
@@ -90,12 +107,35 @@ ReadSources(Snapshot snapshot) {
 		source.tenant_column = OptionalText(slot, kColumnTenantField);
 		source.metrics = slot->tts_isnull[kColumnMetrics] ? nullptr : DatumGetJsonbPCopy(slot->tts_values[kColumnMetrics]);
 		source.detached = DatumGetBool(slot->tts_values[kColumnDetached]);
+		if (OidIsValid(source.relation) && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(source.relation))) {
+			// it went with something else, and the event trigger has not said so yet
+			source.relation = InvalidOid;
+			source.detached = true;
+		}
 		source.filled = !source.detached && list_member_int(filled, source.id);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	table_close(relation, NoLock);
 	return sources;
+}
+
+const Source *
+SourceOf(Oid relid) {
+	List *tables = list_make1_oid(relid);
+	if (get_rel_relispartition(relid)) {
+		tables = list_concat(tables, get_partition_ancestors(relid));
+	}
+	// what this transaction did is seen too
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	const Sources sources = ReadSources(snapshot);
+	UnregisterSnapshot(snapshot);
+	for (int i = 0; i < sources.count; i++) {
+		if (OidIsValid(sources.items[i].relation) && list_member_oid(tables, sources.items[i].relation)) {
+			return &sources.items[i];
+		}
+	}
+	return nullptr;
 }
 
 } // namespace auren::pg

@@ -30,6 +30,16 @@ struct Sources {
 };
 Sources ReadSources(Snapshot snapshot);
 
+// The triggers of a source's tables; partitions have them too.
+constexpr const char *kRowTrigger = "auren_record_row";
+constexpr const char *kStatementTrigger = "auren_record_statement";
+constexpr const char *kTruncateTrigger = "auren_record_truncate";
+
+/*
+ * The source that a table is of, itself or as a partition, as is committed or this transaction's; palloc'ed. nullptr: none. Server side.
+ */
+const Source *SourceOf(Oid relid);
+
 // Takes the rights of a relation's owner, on whose behalf something of ours is done that the caller need not be allowed. Server side.
 struct AsOwner {
 	Oid user;
@@ -37,6 +47,8 @@ struct AsOwner {
 	int guc_level;
 };
 AsOwner BecomeOwner(Oid relid);
+// Those of the owner of the event triggers, a superuser: what follows the DDL of everybody.
+AsOwner BecomeFollower();
 void BecomeAgain(const AsOwner &before);
 
 } // namespace auren::pg

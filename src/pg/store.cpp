@@ -263,6 +263,7 @@ Oids() {
 		fresh.series = RelationNamed(analytics, "series");
 		fresh.series_names = RelationNamed(analytics, "series_names");
 		fresh.series_ids = RelationNamed(analytics, "series_ids");
+		fresh.series_secret = RelationNamed(analytics, "series_secret");
 		fresh.filled_sources = RelationNamed(analytics, "filled_sources");
 		fresh.deltas = RelationNamed(analytics, "deltas");
 		fresh.delta_packs = RelationNamed(analytics, "delta_packs");

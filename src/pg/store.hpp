@@ -48,6 +48,7 @@ struct StoreOids {
 	Oid series;
 	Oid series_names;
 	Oid series_ids;
+	Oid series_secret;
 	Oid filled_sources;
 	Oid deltas;
 	Oid delta_packs;

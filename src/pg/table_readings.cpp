@@ -28,6 +28,21 @@ IsText(Oid type) {
 	return type == TEXTOID || type == VARCHAROID;
 }
 
+/*
+ * Whether what a type's values read like is the same in every session: a name that depends on DateStyle or bytea_output would be another
+ * one in the next.
+ */
+bool
+IsName(Oid type) {
+	if (type == FLOAT4OID || type == FLOAT8OID || type == BYTEAOID) {
+		return false;
+	}
+	Oid output;
+	bool is_varlena;
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return type_is_enum(type) || func_volatile(output) == PROVOLATILE_IMMUTABLE;
+}
+
 // Server side.
 double
 NumberFrom(Datum value, Oid type) {
@@ -55,7 +70,10 @@ TimeFrom(Datum value, Oid type) {
 		if (DATE_NOT_FINITE(day)) {
 			return DATE_IS_NOBEGIN(day) ? DT_NOBEGIN : DT_NOEND;
 		}
-		return static_cast<int64>(day) * USECS_PER_DAY;
+		// what no timestamp reaches counts as for ever
+		int overflow;
+		const Timestamp time = date2timestamp_opt_overflow(day, &overflow);
+		return overflow > 0 ? DT_NOEND : time;
 	}
 	return DatumGetTimestampTz(value);
 }
@@ -85,34 +103,13 @@ NameFrom(const ReadingColumns &columns, int field, AttrNumber attribute, TupleTa
 	return name;
 }
 
-Oid
-TypeOfColumn(Oid relid, const char *column) {
-	const AttrNumber attribute = get_attnum(relid, column);
-	if (attribute == InvalidAttrNumber) {
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("source \"%s\" has no column \"%s\" any more", get_rel_name(relid), column),
-		                errhint("Give the column its name back, or detach the source and attach it again.")));
-	}
-	return getBaseType(get_atttype(relid, attribute));
-}
-
 // The time of a row as timestamptz, as TimeFrom reads it.
 void
-AddTime(StringInfo sql, const Source &source) {
-	const Oid type = TypeOfColumn(source.relation, source.time);
-	const char *column = quote_identifier(source.time);
+AddTime(StringInfo sql, const char *column, Oid type) {
 	if (type == TIMESTAMPTZOID) {
-		appendStringInfo(sql, "%s", column);
+		appendStringInfo(sql, "%s", quote_identifier(column));
 	} else {
-		appendStringInfo(sql, "pg_catalog.timezone('UTC', %s::pg_catalog.timestamp)", column);
-	}
-}
-
-void
-AddName(StringInfo sql, const char *column) {
-	if (column == nullptr) {
-		appendStringInfoString(sql, "NULL::pg_catalog.text");
-	} else {
-		appendStringInfo(sql, "%s::pg_catalog.text", quote_identifier(column));
+		appendStringInfo(sql, "pg_catalog.timezone('UTC', %s::pg_catalog.timestamp)", quote_identifier(column));
 	}
 }
 
@@ -121,67 +118,94 @@ TableName(Oid relid) {
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 }
 
-} // namespace
-
-const char *
-RowArgument(const char *const (&parts)[kArgumentParts]) {
-	Datum texts[kArgumentParts];
-	for (int i = 0; i < kArgumentParts; i++) {
-		texts[i] = CStringGetTextDatum(parts[i]);
-	}
-	return OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(construct_array(texts, kArgumentParts, TEXTOID, -1, false, TYPALIGN_INT)));
-}
-
-const char *
-RowArgumentOf(Relation relation) {
-	const TriggerDesc *triggers = relation->trigdesc;
-	for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
-		const Trigger &trigger = triggers->triggers[i];
-		if (std::strcmp(trigger.tgname, kRowTrigger) == 0 && TRIGGER_FOR_ROW(trigger.tgtype) && trigger.tgnargs == 1) {
-			return pstrdup(trigger.tgargs[0]);
+/*
+ * The columns of a source as they are: the function of a cast that somebody made would run as the table's owner. Server side.
+ */
+void
+AddSelect(StringInfo sql, const Source &source) {
+	const char *before = "SELECT ";
+	for (const char *column : {source.user, source.device, source.metric, source.value, source.time, source.tenant_column}) {
+		if (column != nullptr) {
+			appendStringInfo(sql, "%s%s", before, quote_identifier(column));
+			before = ", ";
 		}
 	}
-	return nullptr;
+	appendStringInfo(sql, " FROM %s", TableName(source.relation));
 }
 
+// Of the table itself: says what it lacks. Server side.
 void
-FindColumns(ReadingColumns *columns, Relation relation, const char *argument, MemoryContext context) {
-	const TupleDesc descriptor = RelationGetDescr(relation);
-	Datum *parts = nullptr;
-	bool *nulls = nullptr;
-	int count = 0;
-	if (argument != nullptr) {
-		const Datum array = OidInputFunctionCall(F_ARRAY_IN, const_cast<char *>(argument), TEXTOID, -1);
-		deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &parts, &nulls, &count);
-	}
-	if (count != kArgumentParts || std::count(nulls, nulls + count, true) > 0) {
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-		                errmsg("a trigger of table \"%s\" records readings without saying how", RelationGetRelationName(relation)),
-		                errhint("Triggers of sources are made by analytics.attach_source.")));
-	}
+FindTableColumns(ReadingColumns *columns, const Source &source) {
+	Relation relation = table_open(source.relation, AccessShareLock);
+	FindColumns(columns, RelationGetDescr(relation), RelationGetRelationName(relation), source, CurrentMemoryContext);
+	table_close(relation, NoLock);
+}
+
+// A query of a source as its owner, and how its rows are read.
+struct SourceQuery {
+	AsOwner before;
+	Portal portal;
+	uint64 rows;
+	SPITupleTable *table;
+	ReadingColumns columns;
+	TupleTableSlot *slot;
+};
+
+// Server side.
+void
+ReadColumns(SourceQuery *query, TupleDesc descriptor, const Source &source) {
+	FindColumns(&query->columns, descriptor, get_rel_name(source.relation), source, CurrentMemoryContext);
+	query->slot = MakeSingleTupleTableSlot(descriptor, &TTSOpsHeapTuple);
+}
+
+// C++ side.
+bool
+ReadTuple(const SourceQuery &query, HeapTuple row, Reading *reading, SeriesNames *names) {
+	(void)Call([&] { return ExecStoreHeapTuple(row, query.slot, false); });
+	return ReadingOf(query.columns, query.slot, reading, names);
+}
+
+// Whether values of a type are equal wherever their texts are.
+bool
+EqualIsCheap(Oid type) {
+	return IsText(type) || type == INT2OID || type == INT4OID || type == INT8OID || type == UUIDOID;
+}
+
+bool
+SameName(const std::optional<std::string_view> &name, const char *other) {
+	return other == nullptr ? !name : name && *name == other;
+}
+
+} // namespace
+
+void
+FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation, const Source &source, MemoryContext context) {
 	std::memset(columns, 0, sizeof *columns);
-	columns->source = pg_strtoint32(TextDatumGetCString(parts[0]));
-	strlcpy(columns->tenant_text, TextDatumGetCString(parts[1]), sizeof columns->tenant_text);
+	columns->source = source.id;
+	columns->tenant_text = MemoryContextStrdup(context, source.tenant);
+	const char *const names[kFields] = {source.user, source.device, source.metric, source.value, source.time, source.tenant_column};
 	AttrNumber *attributes[kFields] = {&columns->user, &columns->device, &columns->metric, &columns->value, &columns->time, &columns->tenant};
 	for (int field = 0; field < kFields; field++) {
-		const char *name = TextDatumGetCString(parts[field + 2]);
-		if (name[0] == '\0') {
+		const char *name = names[field];
+		if (name == nullptr) {
 			continue;
 		}
 		const int attribute = SPI_fnumber(descriptor, name);
 		if (attribute <= 0) {
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("table \"%s\" has no column \"%s\"", RelationGetRelationName(relation), name),
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("table \"%s\" has no column \"%s\"", relation, name),
 			                errdetail("It is a source of metrics that reads that column."),
 			                errhint("Give the column its name back, or detach the source and attach it again.")));
 		}
 		*attributes[field] = static_cast<AttrNumber>(attribute);
 		const Oid type = getBaseType(TupleDescAttr(descriptor, attribute - 1)->atttypid);
 		columns->types[field] = type;
-		const bool fits = field == kValue ? IsNumber(type) : field == kTime ? IsTime(type) : true;
+		const bool fits = field == kValue ? IsNumber(type) : field == kTime ? IsTime(type) : IsName(type);
 		if (!fits) {
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("column \"%s\" of table \"%s\" cannot be read as a %s", name, RelationGetRelationName(relation), field == kValue ? "value" : "time"),
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("column \"%s\" of table \"%s\" cannot be read as a %s", name, relation, field == kValue ? "value" : field == kTime ? "time" : "name"),
 			                errdetail("Its type is %s.", format_type_be(type)),
-			                errhint(field == kValue ? "Name a column of a number type." : "Name a column of type timestamptz, timestamp or date.")));
+			                errhint(field == kValue ? "Name a column of a number type."
+			                : field == kTime ? "Name a column of type timestamptz, timestamp or date."
+			                                 : "Name a column of a type whose values read the same in every session.")));
 		}
 		if (field != kValue && field != kTime && !IsText(type)) {
 			Oid output;
@@ -193,7 +217,7 @@ FindColumns(ReadingColumns *columns, Relation relation, const char *argument, Me
 }
 
 bool
-ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, std::string_view *tenant) {
+ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, SeriesNames *names) {
 	struct Read {
 		NameBytes names[4];
 		bool timeless;
@@ -219,21 +243,18 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, 
 	if (read.timeless) {
 		return false;
 	}
-	SeriesNames names;
-	names.source = columns.source;
-	names.tenant = read.names[3].null ? std::string_view(columns.tenant_text) : *ViewOf(read.names[3]);
-	names.user = ViewOf(read.names[0]);
-	names.device = ViewOf(read.names[1]);
-	names.metric = ViewOf(read.names[2]);
-	*tenant = names.tenant;
+	names->source = columns.source;
+	names->tenant = read.names[3].null ? std::string_view(columns.tenant_text) : *ViewOf(read.names[3]);
+	names->user = ViewOf(read.names[0]);
+	names->device = ViewOf(read.names[1]);
+	names->metric = ViewOf(read.names[2]);
 	reading->source = columns.source;
-	reading->series = SeriesOf(names);
 	reading->bucket = FiveMinutesOf(read.time);
 	return true;
 }
 
 void
-RecordTable(Oid relid, const char *row_argument, bool taken) {
+RecordTable(Oid relid, const Source &source, bool taken) {
 	List *const leaves = Call([&] { return find_all_inheritors(relid, AccessShareLock, nullptr); });
 	for (int i = 0; i < list_length(leaves); i++) {
 		struct Scan {
@@ -252,7 +273,7 @@ RecordTable(Oid relid, const char *row_argument, bool taken) {
 				table_close(s.heap, NoLock);
 				return false;
 			}
-			FindColumns(&s.columns, s.heap, row_argument, CurrentMemoryContext);
+			FindColumns(&s.columns, RelationGetDescr(s.heap), RelationGetRelationName(s.heap), source, CurrentMemoryContext);
 			// everything committed counts, whatever the statement's snapshot sees: nobody else writes now
 			s.snapshot = RegisterSnapshot(GetLatestSnapshot());
 			PushActiveSnapshot(s.snapshot);
@@ -274,8 +295,11 @@ RecordTable(Oid relid, const char *row_argument, bool taken) {
 				MemoryContextReset(s.context);
 				s.before = MemoryContextSwitchTo(s.context);
 			});
-			std::string_view tenant;
-			const bool counts = ReadingOf(s.columns, s.slot, &reading, &tenant);
+			SeriesNames names;
+			const bool counts = ReadingOf(s.columns, s.slot, &reading, &names);
+			if (counts) {
+				reading.series = SeriesOf(names);
+			}
 			MemoryContextSwitchTo(s.before);
 			if (counts) {
 				RecordReading(reading);
@@ -294,140 +318,104 @@ RecordTable(Oid relid, const char *row_argument, bool taken) {
 }
 
 Summary
-Recount(const Source &source, const char *tenant, const char *user, const char *device, const char *metric, TimestampTz from, TimestampTz to) {
-	struct Run {
-		AsOwner before;
-		uint64 rows;
-		SPITupleTable *table;
-	};
-	Run run = Call([&] {
-		Run r;
-		r.before = BecomeOwner(source.relation);
+Recount(const Source &source, const StoredSeries &series, const Bucket &bucket) {
+	SourceQuery query;
+	std::memset(static_cast<void *>(&query), 0, sizeof query);
+	Call([&] {
+		ReadingColumns columns;
+		FindTableColumns(&columns, source);
+		query.before = BecomeOwner(source.relation);
 		SPI_connect();
 		StringInfoData sql;
 		initStringInfo(&sql);
-		appendStringInfo(&sql, "SELECT %s::pg_catalog.float8 FROM %s WHERE ", quote_identifier(source.value), TableName(source.relation));
-		AddTime(&sql, source);
+		AddSelect(&sql, source);
+		appendStringInfoString(&sql, " WHERE ");
+		AddTime(&sql, source.time, columns.types[kTime]);
 		appendStringInfoString(&sql, " OPERATOR(pg_catalog.>=) $1 AND ");
-		AddTime(&sql, source);
-		appendStringInfoString(&sql, " OPERATOR(pg_catalog.<) $2");
-		Oid types[6] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-		Datum values[6] = {TimestampTzGetDatum(from), TimestampTzGetDatum(to)};
+		AddTime(&sql, source.time, columns.types[kTime]);
+		appendStringInfoString(&sql, " OPERATOR(pg_catalog.<=) $2");
+		Oid types[5] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+		const Bounds bounds = BoundsOf(bucket);
+		Datum values[5] = {TimestampTzGetDatum(bounds.from), TimestampTzGetDatum(bounds.to)};
 		int parameters = 2;
 		const struct {
+			Field field;
 			const char *column;
 			const char *name;
-		} parts[] = {{source.user, user}, {source.device, device}, {source.metric, metric}, {source.tenant_column, tenant}};
+		} parts[] = {{kUser, source.user, series.user}, {kDevice, source.device, series.device}, {kMetric, source.metric, series.metric}};
+		// for an index, where its equality asks nobody; all is looked at below
 		for (const auto &part : parts) {
-			if (part.column == nullptr) {
-				continue;
-			}
-			const Oid type = TypeOfColumn(source.relation, part.column);
-			if (part.name == nullptr) {
+			if (part.column != nullptr && part.name == nullptr) {
 				appendStringInfo(&sql, " AND %s IS NULL", quote_identifier(part.column));
-				continue;
-			}
-			types[parameters] = TEXTOID;
-			values[parameters] = CStringGetTextDatum(part.name);
-			parameters++;
-			if (IsText(type)) {
-				appendStringInfo(&sql, " AND %s::pg_catalog.text OPERATOR(pg_catalog.=) $%d", quote_identifier(part.column), parameters);
-			} else {
-				appendStringInfo(&sql, " AND %s = $%d::%s", quote_identifier(part.column), parameters,
-				                 format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY));
+			} else if (part.column != nullptr && EqualIsCheap(columns.types[part.field])) {
+				Oid input;
+				Oid element;
+				types[parameters] = columns.types[part.field];
+				getTypeInputInfo(types[parameters], &input, &element);
+				values[parameters++] = OidInputFunctionCall(input, const_cast<char *>(part.name), element, -1);
+				appendStringInfo(&sql, " AND %s = $%d", quote_identifier(part.column), parameters);
 			}
 		}
 		if (SPI_execute_with_args(sql.data, parameters, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read source \"%s\"", get_rel_name(source.relation))));
 		}
-		r.rows = SPI_processed;
-		r.table = SPI_tuptable;
-		return r;
+		query.rows = SPI_processed;
+		query.table = SPI_tuptable;
+		ReadColumns(&query, SPI_tuptable->tupdesc, source);
 	});
 	Summary summary;
-	for (uint64 i = 0; i < run.rows; i++) {
-		bool isnull;
-		const Datum value = heap_getattr(run.table->vals[i], 1, run.table->tupdesc, &isnull);
-		if (isnull) {
+	for (uint64 i = 0; i < query.rows; i++) {
+		Reading reading = {};
+		SeriesNames names;
+		if (!ReadTuple(query, query.table->vals[i], &reading, &names) || !Holds(bucket, reading.bucket) || names.tenant != series.tenant ||
+		    !SameName(names.user, series.user) || !SameName(names.device, series.device) || !SameName(names.metric, series.metric)) {
+			continue;
+		}
+		if (reading.null) {
 			summary.AddNull();
 		} else {
-			summary.Add(DatumGetFloat8(value));
+			summary.Add(reading.value);
 		}
 	}
 	Call([&] {
+		ExecDropSingleTupleTableSlot(query.slot);
 		SPI_finish();
-		BecomeAgain(run.before);
+		BecomeAgain(query.before);
 	});
 	return summary;
 }
 
 void
 ScanTable(const Source &source, ReadingSink *sink) {
-	struct Run {
-		AsOwner before;
-		Portal portal;
-	};
-	const Run run = Call([&] {
-		Run r;
-		r.before = BecomeOwner(source.relation);
+	SourceQuery query;
+	std::memset(static_cast<void *>(&query), 0, sizeof query);
+	Call([&] {
+		FindTableColumns(&query.columns, source);
+		query.before = BecomeOwner(source.relation);
 		SPI_connect();
 		StringInfoData sql;
 		initStringInfo(&sql);
-		appendStringInfo(&sql, "SELECT %s::pg_catalog.float8, ", quote_identifier(source.value));
-		AddTime(&sql, source);
-		for (const char *column : {source.user, source.device, source.metric, source.tenant_column}) {
-			appendStringInfoString(&sql, ", ");
-			AddName(&sql, column);
-		}
-		appendStringInfo(&sql, " FROM %s", TableName(source.relation));
+		AddSelect(&sql, source);
 		SPIPlanPtr plan = SPI_prepare(sql.data, 0, nullptr);
 		if (plan == nullptr) {
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read source \"%s\"", get_rel_name(source.relation))));
 		}
-		r.portal = SPI_cursor_open(nullptr, plan, nullptr, nullptr, true);
-		return r;
+		query.portal = SPI_cursor_open(nullptr, plan, nullptr, nullptr, true);
+		ReadColumns(&query, query.portal->tupDesc, source);
 	});
-	FetchAll(run.portal, sink, [&](HeapTuple row, TupleDesc descriptor, std::vector<Reading> *readings) {
-		struct Read {
-			bool null;
-			double value;
-			bool timeless;
-			TimestampTz time;
-			NameBytes names[4];
-		};
-		const Read read = Call([&] {
-			Read r;
-			const Datum value = heap_getattr(row, 1, descriptor, &r.null);
-			r.value = r.null ? 0 : DatumGetFloat8(value);
-			r.time = DatumGetTimestampTz(heap_getattr(row, 2, descriptor, &r.timeless));
-			for (int k = 0; k < 4; k++) {
-				NameBytes &name = r.names[k];
-				const Datum datum = heap_getattr(row, k + 3, descriptor, &name.null);
-				name.bytes = nullptr;
-				name.length = 0;
-				if (!name.null) {
-					const auto *text_value = PG_DETOAST_DATUM_PACKED(datum);
-					name.bytes = VARDATA_ANY(text_value);
-					name.length = static_cast<int>(VARSIZE_ANY_EXHDR(text_value));
-				}
-			}
-			return r;
-		});
-		if (read.timeless) {
-			return;
-		}
+	FetchAll(query.portal, sink, [&](HeapTuple row, TupleDesc, std::vector<Reading> *readings) {
+		Reading reading = {};
 		SeriesNames names;
-		names.source = source.id;
-		names.user = ViewOf(read.names[0]);
-		names.device = ViewOf(read.names[1]);
-		names.metric = ViewOf(read.names[2]);
-		names.tenant = read.names[3].null ? std::string_view(source.tenant) : *ViewOf(read.names[3]);
-		readings->push_back({sink->SeriesFor(names), FiveMinutesOf(read.time), read.value, source.id, read.null, false});
+		if (ReadTuple(query, row, &reading, &names)) {
+			reading.series = sink->SeriesFor(names);
+			readings->push_back(reading);
+		}
 	});
 	Call([&] {
-		SPI_cursor_close(run.portal);
+		ExecDropSingleTupleTableSlot(query.slot);
+		SPI_cursor_close(query.portal);
 		SPI_finish();
-		BecomeAgain(run.before);
+		BecomeAgain(query.before);
 	});
 }
 

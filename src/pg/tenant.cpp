@@ -176,6 +176,13 @@ IsBound(Oid role) {
 }
 
 void
+RequireUnbound(const char *what, const char *detail, const char *hint) {
+	if (IsBound(GetSessionUserId()) || IsBound(GetOuterUserId()) || IsBound(GetUserId())) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, std::string("a role that is bound to tenants may not ") + what, detail, hint);
+	}
+}
+
+void
 RegisterTenantCallbacks() {
 	DefineTenantSetting();
 	OnRelationChange(ForgetOnRelation);

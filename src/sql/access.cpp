@@ -54,7 +54,7 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
                                         "boolean), events.drop_subscription(text), events.reset_subscription(text, bigint), "
                                         "events.unpark(text, bigint), events.add_notification_rule(text, text, text), "
                                         "events.drop_notification_rule(text, text, text), "
-                                        "analytics.refresh_user_metrics(), analytics.record_change(), "
+                                        "analytics.refresh_user_metrics(), "
                                         "analytics.attach_source(regclass, text, text, text, text, text, text), analytics.detach_source(regclass), "
                                         "analytics.attach_events(text, jsonb, text, text, text), analytics.detach_events(text), "
                                         "analytics.rebuild_source(integer), analytics.set_time_zone(text), "
@@ -250,6 +250,19 @@ NamesOfMembers(Oid role) {
 	return names;
 }
 
+// Whether a role or one of its members is bound: what the role may read, they may.
+bool
+AnyMemberIsBound(Oid role) {
+	const List *names = Call([&] { return static_cast<const List *>(NamesOfMembers(role)); });
+	for (int i = 0; i < list_length(names); i++) {
+		const auto *name = static_cast<const char *>(list_nth(names, i));
+		if (pg::IsBound(Call([&] { return get_role_oid(name, false); }))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 // SELECT on a table that shows all tenants is not for who is bound to some.
 void
 TakeTableFrom(const char *role) {
@@ -273,7 +286,7 @@ AUREN_FUNCTION(auren_grant_access) {
 	case Access::kReader:
 		Grant(role, kReaderFunctions, kReaderViews);
 		Grant(role, kViewFunctions, kSharedViews);
-		if (!pg::IsBound(role.oid)) {
+		if (!AnyMemberIsBound(role.oid)) {
 			Run("GRANT SELECT ON " + std::string(kReaderTables) + " TO " + role.quoted);
 		}
 		break;

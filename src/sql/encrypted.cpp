@@ -363,10 +363,7 @@ AUREN_FUNCTION(auren_rotate_master_key) {
 			                  "NULL means all keys.");
 		}
 	}
-	if (pg::IsBound(GetUserId()) || pg::IsBound(GetSessionUserId())) {
-		throw DomainError(sqlstate::kInsufficientPrivilege, "the master key is one for all tenants",
-		                  "The role is bound to tenants (events.bind_tenant).", "Rotate it as a role that may name every tenant.");
-	}
+	pg::RequireUnbound("rotate the master key", "It is one for all tenants.");
 	return Int64GetDatum(pg::RotateMasterKey(limit));
 }
 

@@ -41,12 +41,30 @@ struct KeptColumns {
 	pg::ReadingColumns columns;
 };
 std::unordered_map<Oid, KeptColumns> kept_columns;
+Oid sources_relid = InvalidOid;
 
 void
 ForgetOnRelation(Oid relid) {
 	for (auto &[trigger, kept] : kept_columns) {
-		kept.valid = kept.valid && relid != InvalidOid && kept.relid != relid;
+		kept.valid = kept.valid && relid != InvalidOid && relid != kept.relid && relid != sources_relid;
 	}
+}
+
+// C++ side.
+void
+Find(KeptColumns *kept, Relation relation) {
+	Call([&] {
+		if (kept->context == nullptr) {
+			kept->context = AllocSetContextCreate(CacheMemoryContext, "auren_events source", ALLOCSET_SMALL_SIZES);
+		}
+		MemoryContextReset(kept->context);
+		kept->columns.source = 0;
+		sources_relid = pg::Oids().sources;
+		const pg::Source *source = pg::SourceOf(RelationGetRelid(relation));
+		if (source != nullptr) {
+			pg::FindColumns(&kept->columns, RelationGetDescr(relation), RelationGetRelationName(relation), *source, kept->context);
+		}
+	});
 }
 
 const pg::ReadingColumns &
@@ -54,15 +72,15 @@ ColumnsOf(const TriggerData *trigger) {
 	KeptColumns &kept = kept_columns[trigger->tg_trigger->tgoid];
 	const Relation relation = trigger->tg_relation;
 	if (!kept.valid) {
-		Call([&] {
-			if (kept.context == nullptr) {
-				kept.context = AllocSetContextCreate(CacheMemoryContext, "auren_events source", ALLOCSET_SMALL_SIZES);
-			}
-			MemoryContextReset(kept.context);
-			pg::FindColumns(&kept.columns, relation, trigger->tg_trigger->tgnargs == 1 ? trigger->tg_trigger->tgargs[0] : nullptr, kept.context);
-		});
-		kept.relid = RelationGetRelid(relation);
+		// set first: a change that arrives while it is read unsets it, and is not lost
 		kept.valid = true;
+		kept.relid = RelationGetRelid(relation);
+		try {
+			Find(&kept, relation);
+		} catch (...) {
+			kept.valid = false;
+			throw;
+		}
 	}
 	return kept.columns;
 }
@@ -107,19 +125,23 @@ RequireTenant(std::string_view written) {
 // Reads what a row of the trigger's table says, where that is a reading that its writer may write. C++ side.
 bool
 Read(const pg::ReadingColumns &columns, TupleTableSlot *row, pg::Reading *reading) {
-	std::string_view tenant;
-	if (!pg::ReadingOf(columns, row, reading, &tenant)) {
+	pg::SeriesNames names;
+	if (!pg::ReadingOf(columns, row, reading, &names)) {
 		return false;
 	}
 	if (columns.tenant != 0) {
-		RequireTenant(tenant);
+		RequireTenant(names.tenant);
 	}
+	reading->series = pg::SeriesOf(names);
 	return true;
 }
 
 void
 RecordRow(const TriggerData *trigger) {
 	const pg::ReadingColumns &columns = ColumnsOf(trigger);
+	if (columns.source == 0) {
+		return; // a table that a restore has filled before it knows of its source: that is counted as a whole, then
+	}
 	const bool inserted = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
 	const bool deleted = TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
 	pg::Reading old_reading = {};
@@ -221,6 +243,10 @@ class NamingSink : public pg::ReadingSink {
 
 // ---- the aggregate ---------------------------------------------------------------------------------------------------
 
+// What the views give for the minutes of a day, and of an hour as the zone has them.
+constexpr int kDay = 0;
+constexpr int kHourOfZone = -1;
+
 // Summaries of one bucket, by series. Most buckets have one or two.
 struct Parts {
 	struct Part {
@@ -266,26 +292,28 @@ AddPart(Parts *parts, int64 series, bool in_rollups, std::string_view bytes) {
 	parts->parts.push_back({series, in_rollups, Summary::FromBytes(bytes)});
 }
 
-// The readings of a series in a bucket, asked of its table by the query's own snapshot: they agree with the deltas that it sees.
+// The readings of a series in a bucket, asked of its table by the query's own snapshot: they agree with the deltas that it sees. Those of
+// the caller's tenant alone: nobody else's numbers are in what the views aggregate.
 Summary
 Ask(int64 series, const State &state) {
 	const pg::StoredSeries names = Call([&] { return pg::FindSeries(series); });
+	if (!names.found || names.tenant != pg::CurrentTenantId()) {
+		return Summary();
+	}
 	const pg::Sources sources = Call([] { return pg::ReadSources(GetActiveSnapshot()); });
-	TimestampTz from = state.bucket;
-	TimestampTz to = state.bucket;
-	Call([&] {
-		if (state.minutes == 0) {
-			pg_tz *zone = pg::MetricZone(GetActiveSnapshot());
-			const DateADT day = pg::DayOf(state.bucket, zone);
-			from = pg::StartOfDay(day, zone);
-			to = DATE_NOT_FINITE(day) ? from : pg::StartOfDay(day + 1, zone);
-		} else if (!TIMESTAMP_NOT_FINITE(state.bucket)) {
-			to = state.bucket + state.minutes * USECS_PER_MINUTE;
+	const pg::Bucket bucket = Call([&] {
+		pg::Bucket b = {pg::Bucket::Kind::kSpan, state.bucket, state.minutes * USECS_PER_MINUTE, pg::MetricZone(GetActiveSnapshot())};
+		if (state.minutes == kDay) {
+			b.kind = pg::Bucket::Kind::kDay;
+			b.start = pg::DayOf(state.bucket, b.zone);
+		} else if (state.minutes == kHourOfZone) {
+			b.kind = pg::Bucket::Kind::kHour;
 		}
+		return b;
 	});
 	for (int i = 0; i < sources.count; i++) {
-		if (names.found && sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
-			return pg::Recount(sources.items[i], names.tenant, names.user, names.device, names.metric, from, to);
+		if (sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
+			return pg::Recount(sources.items[i], names, bucket);
 		}
 	}
 	return Summary();
@@ -323,11 +351,19 @@ AUREN_FUNCTION(auren_record_change) {
 		                  "It was called as an ordinary function.", "analytics.attach_source makes the triggers.");
 	}
 	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
+	const char *name = TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ? pg::kRowTrigger : TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) ? pg::kTruncateTrigger : pg::kStatementTrigger;
+	if (std::strcmp(trigger->tg_trigger->tgname, name) != 0) {
+		throw DomainError(sqlstate::kTriggerProtocol, "trigger \"" + std::string(trigger->tg_trigger->tgname) + "\" is none of a source of readings",
+		                  "analytics.record_change would count its rows twice.", "analytics.attach_source makes the triggers.");
+	}
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event)) {
 		RecordRow(trigger);
 	} else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-		const char *argument = Call([&] { return pg::RowArgumentOf(trigger->tg_relation); });
-		pg::RecordTable(RelationGetRelid(trigger->tg_relation), argument, true);
+		const Oid relid = RelationGetRelid(trigger->tg_relation);
+		const pg::Source *source = Call([&] { return pg::SourceOf(relid); });
+		if (source != nullptr) {
+			pg::RecordTable(relid, *source, true);
+		}
 	} else {
 		pg::WriteReadings();
 	}
@@ -425,8 +461,10 @@ AUREN_FUNCTION(auren_unfilled_readings) {
 	sink.rows = Call([&] { return pg::BeginRows(fcinfo); });
 	const pg::Sources sources = Call([] { return pg::ReadSources(GetActiveSnapshot()); });
 	for (int i = 0; i < sources.count; i++) {
-		if (!sources.items[i].filled && !sources.items[i].detached) {
-			pg::ScanSource(sources.items[i], &sink);
+		const pg::Source &source = sources.items[i];
+		// one that is another tenant's has nothing of this one
+		if (!source.filled && !source.detached && (source.tenant_column != nullptr || tenant.id == source.tenant)) {
+			pg::ScanSource(source, &sink);
 		}
 	}
 	sink.Put();

@@ -1,8 +1,6 @@
 // Sources of readings, and what an administrator sets: attach and detach, partitions that come and go, zone, retention, jobs.
 
-#include <algorithm>
 #include <cstring>
-#include <iterator>
 #include <string>
 
 #include "core/error.hpp"
@@ -71,22 +69,10 @@ RequireReadCommitted(const char *function) {
 
 // ---- triggers of a source's tables ---------------------------------------------------------------------------------------
 
-// Server side. The argument of a table's row trigger; nullptr where it is no source.
-const char *
-ArgumentOf(Oid relid) {
-	Relation relation = try_relation_open(relid, AccessShareLock);
-	if (relation == nullptr) {
-		return nullptr;
-	}
-	const char *argument = pg::RowArgumentOf(relation);
-	relation_close(relation, NoLock);
-	return argument;
-}
-
 void
-MakeTrigger(const std::string &table, const std::string &name, const std::string &when, const std::string &each, const std::string &argument = "") {
-	Run("CREATE TRIGGER " + name + " " + when + " ON " + table + " FOR EACH " + each + " EXECUTE FUNCTION analytics.record_change(" + argument +
-	    "); ALTER TABLE " + table + " ENABLE ALWAYS TRIGGER " + name);
+MakeTrigger(const std::string &table, const std::string &name, const std::string &when, const std::string &each) {
+	Run("CREATE TRIGGER " + name + " " + when + " ON " + table + " FOR EACH " + each + " EXECUTE FUNCTION analytics.record_change(); ALTER TABLE " + table +
+	    " ENABLE ALWAYS TRIGGER " + name);
 }
 
 // Statement triggers, which a partition does not get from its parent.
@@ -97,9 +83,9 @@ MakeStatementTriggers(Oid relid) {
 		const Oid one = list_nth_oid(all, i);
 		const std::string table = NameOf(one);
 		const bool leaf = Call([&] { return get_rel_relkind(one) == RELKIND_RELATION; });
-		MakeTrigger(table, "auren_record_statement", "AFTER INSERT OR UPDATE OR DELETE", "STATEMENT");
+		MakeTrigger(table, pg::kStatementTrigger, "AFTER INSERT OR UPDATE OR DELETE", "STATEMENT");
 		if (leaf) {
-			MakeTrigger(table, "auren_record_truncate", "BEFORE TRUNCATE", "STATEMENT");
+			MakeTrigger(table, pg::kTruncateTrigger, "BEFORE TRUNCATE", "STATEMENT");
 		}
 	}
 }
@@ -109,7 +95,7 @@ DropStatementTriggers(Oid relid) {
 	const List *all = Call([&] { return static_cast<const List *>(find_all_inheritors(relid, AccessShareLock, nullptr)); });
 	for (int i = 0; i < list_length(all); i++) {
 		const std::string table = NameOf(list_nth_oid(all, i));
-		Run("DROP TRIGGER IF EXISTS auren_record_statement ON " + table + "; DROP TRIGGER IF EXISTS auren_record_truncate ON " + table);
+		Run(std::string("DROP TRIGGER IF EXISTS ") + pg::kStatementTrigger + " ON " + table + "; DROP TRIGGER IF EXISTS " + pg::kTruncateTrigger + " ON " + table);
 	}
 }
 
@@ -120,6 +106,7 @@ RequireAttachable(Oid relid) {
 		char kind;
 		char persistence;
 		bool owner;
+		bool part;
 		bool inherits;
 		bool forced;
 	};
@@ -129,6 +116,7 @@ RequireAttachable(Oid relid) {
 		f.kind = relation->rd_rel->relkind;
 		f.persistence = relation->rd_rel->relpersistence;
 		f.owner = pg::compat::OwnsRelation(GetUserId(), relid);
+		f.part = relation->rd_rel->relispartition || has_superclass(relid);
 		f.inherits = f.kind == RELKIND_RELATION && find_inheritance_children(relid, NoLock) != NIL;
 		f.forced = relation->rd_rel->relforcerowsecurity;
 		table_close(relation, NoLock);
@@ -138,9 +126,13 @@ RequireAttachable(Oid relid) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of " + name + " may attach it", "Its readings would be seen through the metrics.",
 		                  "Ask the table's owner.");
 	}
-	if ((facts.kind != RELKIND_RELATION && facts.kind != RELKIND_PARTITIONED_TABLE) || facts.persistence == RELPERSISTENCE_TEMP) {
-		throw DomainError("42809", name + " cannot be a source of readings", "It is no ordinary or partitioned table, or a temporary one.",
+	if ((facts.kind != RELKIND_RELATION && facts.kind != RELKIND_PARTITIONED_TABLE) || facts.persistence != RELPERSISTENCE_PERMANENT) {
+		throw DomainError("42809", name + " cannot be a source of readings", "It is no ordinary or partitioned table, or a temporary or unlogged one.",
 		                  "Attach the table that the readings are written to.");
+	}
+	if (facts.part) {
+		throw DomainError("0A000", name + " cannot be a source of readings", "It is a partition of another table or inherits from one, whose statements no trigger of it sees.",
+		                  "Attach the table above it.");
 	}
 	if (facts.inherits || facts.forced) {
 		throw DomainError("0A000", name + " cannot be a source of readings",
@@ -150,7 +142,7 @@ RequireAttachable(Oid relid) {
 	const List *all = Call([&] { return static_cast<const List *>(find_all_inheritors(relid, ShareRowExclusiveLock, nullptr)); });
 	for (int i = 0; i < list_length(all); i++) {
 		const Oid one = list_nth_oid(all, i);
-		if (Call([&] { return ArgumentOf(one) != nullptr; })) {
+		if (Call([&] { return pg::SourceOf(one) != nullptr; })) {
 			throw DomainError("42710", NameOf(one) + " is a source of readings already", "Its readings would be counted twice.",
 			                  "analytics.detach_source ends that.");
 		}
@@ -181,22 +173,25 @@ AUREN_FUNCTION(auren_attach_source) {
 	if (!Call([&] { return get_rel_name(relid) != nullptr; })) {
 		throw DomainError("42P01", "there is no such table", "No table has the number " + std::to_string(relid) + ".", "Name it as schema.table.");
 	}
+	if (!tenant_column.empty()) {
+		pg::RequireUnbound("attach a table of several tenants", "Its column could name any tenant.", "Attach it without a tenant column: its readings are then of app.tenant_id.");
+	}
 	RequireAttachable(relid);
-	const int32 source = NextSource();
-	const std::string texts[pg::kArgumentParts] = {std::to_string(source),         std::string(tenant.id),         std::string(user.name.bytes),
-	                                               device,                         std::string(metric.name.bytes), std::string(value.name.bytes),
-	                                               std::string(time.name.bytes),   tenant_column};
-	const char *parts[pg::kArgumentParts];
-	std::transform(std::begin(texts), std::end(texts), parts, [](const std::string &text) { return text.c_str(); });
-	const char *argument = Call([&] {
-		const char *made = pg::RowArgument(parts);
+	const std::string texts[6] = {std::string(user.name.bytes), device, std::string(metric.name.bytes), std::string(value.name.bytes), std::string(time.name.bytes), tenant_column};
+	Call([&] {
+		pg::Source read = {};
+		read.tenant = "";
+		const char **const names[6] = {&read.user, &read.device, &read.metric, &read.value, &read.time, &read.tenant_column};
+		for (int i = 0; i < 6; i++) {
+			*names[i] = texts[i].empty() ? nullptr : texts[i].c_str();
+		}
 		Relation relation = table_open(relid, NoLock);
 		pg::ReadingColumns found;
-		pg::FindColumns(&found, relation, made, CurrentMemoryContext);
+		pg::FindColumns(&found, RelationGetDescr(relation), RelationGetRelationName(relation), read, CurrentMemoryContext);
 		table_close(relation, NoLock);
-		return made;
 	});
-	MakeTrigger(NameOf(relid), pg::kRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW", Literal(argument));
+	const int32 source = NextSource();
+	MakeTrigger(NameOf(relid), pg::kRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW");
 	MakeStatementTriggers(relid);
 	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[9] = {Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
@@ -220,8 +215,7 @@ AUREN_FUNCTION(auren_detach_source) {
 		throw DomainError("0A000", "biometric.biometric_events stays a source", "The metrics are those of its readings first of all.",
 		                  "Leave it empty, if you do not use it.");
 	}
-	const uint64 rows = Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values);
-	if (rows == 0) {
+	if (Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values) == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "this table is no source of readings", "analytics.sources has none of that table.",
 		                  "A partition is detached with the table that it belongs to.");
 	}
@@ -297,6 +291,8 @@ AUREN_FUNCTION(auren_detach_events) {
 AUREN_FUNCTION(auren_rebuild_source) {
 	pg::RequireNotNull(fcinfo, 0, "p_source");
 	RefuseWhenReadOnly("analytics.rebuild_source()");
+	RequireReadCommitted("analytics.rebuild_source");
+	pg::RequireUnbound("count a source anew", "Its readings may be several tenants'.");
 	Oid types[1] = {INT4OID};
 	Datum values[1] = {Int32GetDatum(PG_GETARG_INT32(0))};
 	// the refresh that is at work may just fill it
@@ -313,19 +309,21 @@ AUREN_FUNCTION(auren_rebuild_source) {
 
 namespace {
 
-// A partition came to a source, or left it.
+/*
+ * Whoever changes tables need have no right of ours, nor own the partition: what follows from it is done as the owner of the event
+ * triggers. C++ side; an error ends the statement, and the role with it.
+ */
+template <typename F>
 void
-PartitionChanged(Oid parent, Oid partition, bool attached) {
-	const char *argument = Call([&] { return ArgumentOf(parent); });
-	if (argument == nullptr || !OidIsValid(partition)) {
-		return;
-	}
-	if (attached) {
-		MakeStatementTriggers(partition);
-	} else {
-		DropStatementTriggers(partition);
-	}
-	pg::RecordTable(partition, argument, !attached);
+AsFollower(F &&work) {
+	const pg::AsOwner before = Call([] { return pg::BecomeFollower(); });
+	work();
+	Call([&] { pg::BecomeAgain(before); });
+}
+
+const pg::Source *
+SourceOf(Oid relid) {
+	return OidIsValid(relid) ? Call([&] { return pg::SourceOf(relid); }) : nullptr;
 }
 
 Oid
@@ -333,22 +331,63 @@ RelationOf(const RangeVar *name) {
 	return Call([&] { return RangeVarGetRelid(name, NoLock, true); });
 }
 
+// A partition came to a source, or left it.
+void
+PartitionChanged(Oid parent, Oid partition, bool attached) {
+	const pg::Source *source = SourceOf(parent);
+	if (source == nullptr || !OidIsValid(partition)) {
+		return;
+	}
+	AsFollower([&] {
+		if (attached) {
+			MakeStatementTriggers(partition);
+		} else {
+			DropStatementTriggers(partition);
+		}
+	});
+	pg::RecordTable(partition, *source, !attached);
+}
+
 // A column that a source is read by keeps its name and can still be read: else the next write would find out.
 void
 RequireColumns(const RangeVar *table) {
 	const Oid relid = table == nullptr ? InvalidOid : RelationOf(table);
-	if (!OidIsValid(relid)) {
+	const pg::Source *source = SourceOf(relid);
+	if (source == nullptr) {
 		return;
 	}
 	Call([&] {
-		const char *argument = ArgumentOf(relid);
-		if (argument != nullptr) {
-			Relation relation = table_open(relid, AccessShareLock);
-			pg::ReadingColumns found;
-			pg::FindColumns(&found, relation, argument, CurrentMemoryContext);
-			table_close(relation, NoLock);
-		}
+		Relation relation = table_open(relid, AccessShareLock);
+		pg::ReadingColumns found;
+		pg::FindColumns(&found, RelationGetDescr(relation), RelationGetRelationName(relation), *source, CurrentMemoryContext);
+		table_close(relation, NoLock);
 	});
+}
+
+void
+RefuseHeir() {
+	throw DomainError("0A000", "a table cannot inherit from a source of readings", "No trigger of the source would see its rows.",
+	                  "Partition the source instead.");
+}
+
+// Values of a column became others without a trigger: the next refresh counts them all. The views do until then.
+void
+CountAnew(Oid relid) {
+	const pg::Source *source = SourceOf(relid);
+	if (source != nullptr) {
+		AsFollower([&] {
+			Oid types[1] = {INT4OID};
+			Datum values[1] = {Int32GetDatum(source->id)};
+			(void)Change("DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
+		});
+	}
+}
+
+void
+RefuseWhileSource(Oid relid, const char *detail) {
+	if (SourceOf(relid) != nullptr) {
+		throw DomainError("0A000", NameOf(relid) + " is a source of readings", detail, "analytics.detach_source ends that.");
+	}
 }
 
 void
@@ -362,31 +401,104 @@ FollowAlter(const AlterTableStmt *statement) {
 		if (command->subtype == AT_AttachPartition || command->subtype == AT_DetachPartition || command->subtype == AT_DetachPartitionFinalize) {
 			const auto *partition = reinterpret_cast<const PartitionCmd *>(command->def);
 			PartitionChanged(parent, RelationOf(partition->name), command->subtype == AT_AttachPartition);
-		} else if (command->subtype == AT_AddInherit) {
-			const Oid heir_of = RelationOf(reinterpret_cast<const RangeVar *>(command->def));
-			if (OidIsValid(heir_of) && Call([&] { return ArgumentOf(heir_of) != nullptr; })) {
-				throw DomainError("0A000", "a table cannot inherit from a source of readings", "No trigger of the source would see its rows.",
-				                  "Partition the source instead.");
-			}
+		} else if (pg::compat::ChangesValues(command->subtype)) {
+			CountAnew(parent);
+		} else if (command->subtype == AT_SetUnLogged || command->subtype == AT_ForceRowSecurity) {
+			RefuseWhileSource(parent, command->subtype == AT_SetUnLogged ? "Its metrics would outlive its readings in a crash." : "The metrics are counted on behalf of its owner.");
+		} else if (command->subtype == AT_AddInherit && SourceOf(RelationOf(reinterpret_cast<const RangeVar *>(command->def))) != nullptr) {
+			RefuseHeir();
 		}
 	}
 }
 
 void
 FollowCreate(const CreateStmt *statement) {
-	if (statement->inhRelations == NIL) {
-		return;
+	const Oid table = statement->inhRelations == NIL ? InvalidOid : RelationOf(statement->relation);
+	for (int i = 0; OidIsValid(table) && i < list_length(statement->inhRelations); i++) {
+		const Oid parent = RelationOf(static_cast<const RangeVar *>(list_nth(statement->inhRelations, i)));
+		if (SourceOf(parent) == nullptr) {
+			continue;
+		}
+		// IF NOT EXISTS may have made nothing: the table is another one, or one that we followed
+		const bool is_partition = Call([&] { return get_rel_relispartition(table) && get_partition_parent(table, true) == parent; });
+		if (!is_partition && Call([&] { return list_member_oid(find_inheritance_children(parent, NoLock), table); })) {
+			RefuseHeir();
+		}
+		if (is_partition && !Call([&] { return OidIsValid(get_trigger_oid(table, pg::kStatementTrigger, true)); })) {
+			AsFollower([&] { MakeStatementTriggers(table); });
+		}
 	}
-	const Oid parent = RelationOf(static_cast<const RangeVar *>(linitial(statement->inhRelations)));
-	const Oid table = RelationOf(statement->relation);
-	if (!OidIsValid(parent) || !OidIsValid(table) || Call([&] { return ArgumentOf(parent) == nullptr; })) {
-		return;
+}
+
+// CREATE SCHEMA makes tables too, whose names its parts do not say whole: the partitions of all sources are looked through.
+void
+FollowSchema() {
+	const pg::Sources sources = Call([] {
+		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+		const pg::Sources read = pg::ReadSources(snapshot);
+		UnregisterSnapshot(snapshot);
+		return read;
+	});
+	for (int i = 0; i < sources.count; i++) {
+		const Oid root = sources.items[i].relation;
+		const List *all = OidIsValid(root) ? Call([&] { return static_cast<const List *>(find_all_inheritors(root, NoLock, nullptr)); }) : NIL;
+		for (int k = 1; k < list_length(all); k++) {
+			const Oid one = list_nth_oid(all, k);
+			if (!Call([&] { return get_rel_relispartition(one); })) {
+				RefuseHeir();
+			}
+			if (!Call([&] { return OidIsValid(get_trigger_oid(one, pg::kStatementTrigger, true)); })) {
+				AsFollower([&] { MakeStatementTriggers(one); });
+			}
+		}
 	}
-	if (statement->partbound == nullptr) {
-		throw DomainError("0A000", "a table cannot inherit from a source of readings", "No trigger of the source would see its rows.",
-		                  "Partition the source instead.");
+}
+
+void
+EndSource(Oid relid) {
+	AsFollower([&] {
+		Oid types[1] = {REGCLASSOID};
+		Datum values[1] = {ObjectIdGetDatum(relid)};
+		(void)Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values);
+	});
+}
+
+// Server side. Its owner, and that of its schema.
+bool
+MayDrop(Oid relid) {
+	return pg::compat::OwnsRelation(GetUserId(), relid) || pg::compat::OwnsSchema(GetUserId(), get_rel_namespace(relid));
+}
+
+bool
+AnyOf(const List *some, const List *all) {
+	for (int i = 0; i < list_length(some); i++) {
+		if (list_member_oid(all, list_nth_oid(some, i))) {
+			return true;
+		}
 	}
-	MakeStatementTriggers(table);
+	return false;
+}
+
+// Server side. The tables that a statement is about to drop, those of it that the role may; a partition of one goes with it.
+List *
+TablesOf(const DropStmt *statement) {
+	List *all = NIL;
+	for (int i = 0; i < list_length(statement->objects); i++) {
+		const List *object = static_cast<const List *>(list_nth(statement->objects, i));
+		const Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(const_cast<List *>(object)), NoLock, true);
+		if (OidIsValid(relid) && MayDrop(relid)) {
+			all = list_append_unique_oid(all, relid);
+		}
+	}
+	List *tables = NIL;
+	for (int i = 0; i < list_length(all); i++) {
+		const Oid relid = list_nth_oid(all, i);
+		List *above = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+		if (!AnyOf(above, all)) {
+			tables = lappend_oid(tables, relid);
+		}
+	}
+	return tables;
 }
 
 // Before tables are dropped: a source's own ends it, a partition's readings leave it.
@@ -395,41 +507,33 @@ FollowDrop(const DropStmt *statement) {
 	if (statement->removeType != OBJECT_TABLE) {
 		return;
 	}
-	for (int i = 0; i < list_length(statement->objects); i++) {
-		const List *object = static_cast<const List *>(list_nth(statement->objects, i));
-		const Oid relid = Call([&] { return RangeVarGetRelid(makeRangeVarFromNameList(const_cast<List *>(object)), NoLock, true); });
-		if (!OidIsValid(relid)) {
+	const List *tables = Call([&] { return static_cast<const List *>(TablesOf(statement)); });
+	for (int i = 0; i < list_length(tables); i++) {
+		const Oid relid = list_nth_oid(tables, i);
+		const pg::Source *source = SourceOf(relid);
+		if (source == nullptr) {
 			continue;
 		}
-		const char *argument = Call([&] {
-			// as DROP TABLE is about to lock it
-			return pg::compat::OwnsRelation(GetUserId(), relid) ? ArgumentOf(relid) : nullptr;
-		});
-		if (argument == nullptr) {
-			continue;
-		}
-		Oid types[1] = {REGCLASSOID};
-		Datum values[1] = {ObjectIdGetDatum(relid)};
-		if (Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values) > 0) {
+		if (source->relation == relid) {
+			EndSource(relid);
 			continue;
 		}
 		Call([&] {
 			// the parent first, as DROP TABLE does
-			const Oid parent = get_partition_parent(relid, true);
-			if (OidIsValid(parent)) {
-				LockRelationOid(parent, AccessExclusiveLock);
-			}
+			LockRelationOid(get_partition_parent(relid, true), AccessExclusiveLock);
 			LockRelationOid(relid, AccessExclusiveLock);
 			(void)find_all_inheritors(relid, AccessExclusiveLock, nullptr);
 		});
-		pg::RecordTable(relid, argument, true);
+		pg::RecordTable(relid, *source, true);
 	}
 }
 
-// Sources whose table went with something else: DROP SCHEMA, DROP OWNED. Whether one lost a partition that way is not known any
-// more, so those that are partitioned are counted anew.
+/*
+ * Sources whose table went with something else: DROP SCHEMA, DROP OWNED. Whether one lost a partition that way is not known any
+ * more, so where a table with our triggers went, those that are partitioned are counted anew.
+ */
 void
-EndSourcesWithoutTable(bool with_others) {
+EndSourcesWithoutTable(bool with_partitions) {
 	const bool there = Call([] {
 		const Oid schema = get_namespace_oid("analytics", true);
 		return OidIsValid(schema) && OidIsValid(get_relname_relid("sources", schema)) && OidIsValid(get_relname_relid("retention", schema));
@@ -437,14 +541,44 @@ EndSourcesWithoutTable(bool with_others) {
 	if (!there) {
 		return;
 	}
-	(void)Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE "
-	             "c.oid OPERATOR(pg_catalog.=) relation)",
-	             0, nullptr, nullptr);
-	if (with_others) {
-		(void)Change("DELETE FROM analytics.filled_sources f USING analytics.sources s, pg_catalog.pg_class c WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id "
-		             "AND c.oid OPERATOR(pg_catalog.=) s.relation AND c.relkind OPERATOR(pg_catalog.=) 'p'",
-		             0, nullptr, nullptr);
+	struct Found {
+		bool lost;
+		bool partitioned;
+	};
+	const Found found = Call([] {
+		Found f = {false, false};
+		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+		const pg::Sources sources = pg::ReadSources(snapshot);
+		UnregisterSnapshot(snapshot);
+		for (int i = 0; i < sources.count; i++) {
+			const pg::Source &source = sources.items[i];
+			f.lost |= source.detached;
+			f.partitioned |= OidIsValid(source.relation) && get_rel_relkind(source.relation) == RELKIND_PARTITIONED_TABLE;
+		}
+		return f;
+	});
+	if (found.lost) {
+		AsFollower([] {
+			(void)Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c "
+			             "WHERE c.oid OPERATOR(pg_catalog.=) relation)",
+			             0, nullptr, nullptr);
+		});
 	}
+	if (with_partitions && found.partitioned) {
+		AsFollower([] {
+			(void)Change("DELETE FROM analytics.filled_sources f USING analytics.sources s, pg_catalog.pg_class c WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id "
+			             "AND c.oid OPERATOR(pg_catalog.=) s.relation AND c.relkind OPERATOR(pg_catalog.=) 'p' AND EXISTS (SELECT FROM "
+			             "pg_catalog.pg_event_trigger_dropped_objects() d WHERE d.object_type OPERATOR(pg_catalog.=) 'trigger' AND "
+			             "d.address_names[pg_catalog.array_upper(d.address_names, 1)] OPERATOR(pg_catalog.=) 'auren_record_row')",
+			             0, nullptr, nullptr);
+		});
+	}
+}
+
+// Whether the tables that are made and altered are this extension's own, on their way into the database.
+bool
+IsInstalling() {
+	return creating_extension && CurrentExtensionObject == get_extension_oid("auren_events", true);
 }
 
 } // namespace
@@ -456,6 +590,9 @@ AUREN_FUNCTION(auren_follow_tables) {
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
 	const Node *statement = data->parsetree;
+	if (Call([] { return IsInstalling(); })) {
+		PG_RETURN_NULL();
+	}
 	if (std::strcmp(data->event, "sql_drop") == 0) {
 		EndSourcesWithoutTable(!IsA(statement, DropStmt) || reinterpret_cast<const DropStmt *>(statement)->removeType != OBJECT_TABLE);
 	} else if (IsA(statement, RenameStmt)) {
@@ -463,6 +600,8 @@ AUREN_FUNCTION(auren_follow_tables) {
 	} else if (IsA(statement, AlterTableStmt)) {
 		RequireColumns(reinterpret_cast<const AlterTableStmt *>(statement)->relation);
 		FollowAlter(reinterpret_cast<const AlterTableStmt *>(statement));
+	} else if (IsA(statement, CreateSchemaStmt)) {
+		FollowSchema();
 	} else if (IsA(statement, CreateStmt)) {
 		FollowCreate(reinterpret_cast<const CreateStmt *>(statement));
 	} else if (IsA(statement, DropStmt)) {
@@ -473,18 +612,48 @@ AUREN_FUNCTION(auren_follow_tables) {
 
 // ---- zone, retention, jobs -----------------------------------------------------------------------------------------------------
 
+namespace {
+
+// Server side. Whether AT TIME ZONE takes a name as an abbreviation, which it looks for first.
+bool
+IsAbbreviation(const char *name) {
+	SPI_connect();
+	Oid types[1] = {TEXTOID};
+	Datum values[1] = {CStringGetTextDatum(name)};
+	SPI_execute_with_args("SELECT FROM pg_catalog.pg_timezone_abbrevs WHERE abbrev OPERATOR(pg_catalog.=) pg_catalog.upper($1)", 1, types, values, nullptr, true, 1);
+	const bool is = SPI_processed > 0;
+	SPI_finish();
+	return is;
+}
+
+} // namespace
+
 AUREN_FUNCTION(auren_set_time_zone) {
 	const pg::Text zone = pg::TextArgument(fcinfo, 0, "p_time_zone");
 	const std::string name(zone.name.bytes);
 	RefuseWhenReadOnly("analytics.set_time_zone()");
+	pg::RequireUnbound("set the zone", "The days of all tenants are in one zone.");
 	RequireReadCommitted("analytics.set_time_zone");
-	const bool known = Call([&] {
-		pg_tz *found = pg_tzset(name.c_str());
-		return found != nullptr && pg_tz_acceptable(found);
+	struct Zone {
+		bool known;
+		bool ambiguous;
+	};
+	const Zone found = Call([&] {
+		pg_tz *zone = pg_tzset(name.c_str());
+		Zone z = {zone != nullptr && pg_tz_acceptable(zone), false};
+		long offset;
+		if (z.known && !pg_get_timezone_offset(zone, &offset)) {
+			z.ambiguous = IsAbbreviation(name.c_str());
+		}
+		return z;
 	});
-	if (!known) {
+	if (!found.known) {
 		throw DomainError(sqlstate::kInvalidParameter, "there is no time zone \"" + name + "\"", "It is in no list of zones of this server.",
 		                  "pg_timezone_names lists them.");
+	}
+	if (found.ambiguous) {
+		throw DomainError(sqlstate::kInvalidParameter, "\"" + name + "\" is a time zone and an abbreviation",
+		                  "SQL takes it as the abbreviation, which has no summer time.", "Name a place of that zone, such as Europe/Berlin.");
 	}
 	Call([] { pg::LockRollups(); });
 	if (Change("SELECT FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) '5min' AND dropped_before OPERATOR(pg_catalog.>) '-infinity'", 0, nullptr, nullptr) > 0) {
@@ -542,6 +711,7 @@ ReadKept(Kept *kept) {
 AUREN_FUNCTION(auren_set_retention) {
 	const pg::Text level = LevelArgument(fcinfo, 0);
 	RefuseWhenReadOnly("analytics.set_retention()");
+	pg::RequireUnbound("set the retention", "It is that of all tenants' metrics.");
 	if (!PG_ARGISNULL(1)) {
 		const Interval *keep = PG_GETARG_INTERVAL_P(1);
 		if (keep->month < 0 || keep->day < 0 || keep->time < 0 || (keep->month == 0 && keep->day == 0 && keep->time < USECS_PER_HOUR)) {
@@ -559,6 +729,7 @@ AUREN_FUNCTION(auren_set_retention) {
 
 AUREN_FUNCTION(auren_apply_retention) {
 	RefuseWhenReadOnly("analytics.apply_retention()");
+	pg::RequireUnbound("apply the retention", "It drops metrics of all tenants.");
 	RequireReadCommitted("analytics.apply_retention");
 	Call([] { pg::LockRollups(); });
 	Kept kept[3];
@@ -591,6 +762,7 @@ AUREN_FUNCTION(auren_apply_retention) {
 
 AUREN_FUNCTION(auren_schedule) {
 	RefuseWhenReadOnly("analytics.schedule()");
+	pg::RequireUnbound("schedule jobs", "They are those of all tenants.");
 	if (!OidIsValid(Call([] { return get_extension_oid("pg_cron", true); }))) {
 		const char *database = Call([] { return GetConfigOption("cron.database_name", true, false); });
 		throw DomainError(sqlstate::kNotInState, "extension pg_cron is not in this database",

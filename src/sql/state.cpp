@@ -14,6 +14,7 @@
 #include "pg/rows.hpp"
 #include "pg/state.hpp"
 #include "pg/store.hpp"
+#include "pg/tenant.hpp"
 #include "sql/arguments.hpp"
 
 namespace auren {
@@ -191,6 +192,7 @@ AUREN_FUNCTION(auren_reducers_version) {
 }
 
 AUREN_FUNCTION(auren_set_reducer) {
+	pg::RequireUnbound("set reducers", "They fold the streams of all tenants.");
 	const pg::Text type = pg::TextArgument(fcinfo, 0, "p_event_type");
 	CheckEventType(type.name);
 	const pg::Text kind = pg::TextArgument(fcinfo, 1, "p_kind");
@@ -227,6 +229,7 @@ AUREN_FUNCTION(auren_set_reducer) {
 }
 
 AUREN_FUNCTION(auren_drop_reducer) {
+	pg::RequireUnbound("drop reducers", "They fold the streams of all tenants.");
 	const pg::Text type = pg::TextArgument(fcinfo, 0, "p_event_type");
 	const auto category = pg::OptionalTextArgument(fcinfo, 1);
 	Oid types[2] = {TEXTOID, TEXTOID};
