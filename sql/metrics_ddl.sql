@@ -102,7 +102,7 @@ SELECT day, reading_count FROM analytics.user_metrics_daily ORDER BY day;
 DROP TABLE t.kind;
 
 -- zones: hours and days that come twice, days that go back, and names that are abbreviations too
-SELECT * FROM t.try($$SELECT analytics.set_time_zone('CET')$$);
+SELECT t.state($$SELECT analytics.set_time_zone('CET')$$) AS abbreviation;
 SELECT analytics.set_time_zone('Atlantic/Azores');
 INSERT INTO t.ddl_source SELECT 'ddl zone', 'm', n, timestamptz '2025-10-26 00:00Z' + n * interval '1 minute' FROM generate_series(1, 50) n;
 INSERT INTO t.ddl_source SELECT 'ddl zone', 'm', n, timestamptz '2025-10-26 05:00Z' + n * interval '1 minute' FROM generate_series(1, 30) n;

@@ -30,5 +30,3 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events, biometric, analytics, encrypted FR
 REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics, encrypted FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA events, biometric, analytics, encrypted FROM PUBLIC;
 REVOKE ALL ON TYPE analytics.metrics FROM PUBLIC;
--- It records for sources alone, and the server asks whoever makes a partition of one for this right.
-GRANT EXECUTE ON FUNCTION analytics.record_change() TO PUBLIC;

@@ -82,7 +82,7 @@ MakeMonth(Month month) {
 	if (Call([&] { return OidIsValid(get_relname_relid(name, get_namespace_oid("events", false))); })) {
 		throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " of events.event_store cannot be made",
 		                  "A relation events." + table + " exists and is no partition of events.event_store.",
-		                  "Attach it again if it was detached, else rename it.");
+		                  "Attach it again if it was detached, else move it to another schema.");
 	}
 	const std::string script = MonthScript(month);
 	const char *text = script.c_str();

@@ -67,6 +67,18 @@ RequireReadCommitted(const char *function) {
 	}
 }
 
+/*
+ * Whoever changes tables need have no right of ours, nor own the partition: what follows from it is done as the owner of the event
+ * triggers. C++ side; an error ends the statement, and the role with it.
+ */
+template <typename F>
+void
+AsFollower(F &&work) {
+	const pg::AsOwner before = Call([] { return pg::BecomeFollower(); });
+	work();
+	Call([&] { pg::BecomeAgain(before); });
+}
+
 // ---- triggers of a source's tables ---------------------------------------------------------------------------------------
 
 void
@@ -87,6 +99,24 @@ MakeStatementTriggers(Oid relid) {
 		if (leaf) {
 			MakeTrigger(table, pg::kTruncateTrigger, "BEFORE TRUNCATE", "STATEMENT");
 		}
+	}
+}
+
+// Server side. The owner of a table as a statement names it; nullptr for a superuser, who may anyway.
+const char *
+OwnerOf(Oid relid) {
+	Relation relation = table_open(relid, AccessShareLock);
+	const Oid owner = relation->rd_rel->relowner;
+	table_close(relation, NoLock);
+	return superuser_arg(owner) ? nullptr : quote_identifier(GetUserNameFromId(owner, false));
+}
+
+// The server asks whoever makes a partition for the right to execute the functions of its triggers.
+void
+LetOwnerRecord(Oid relid) {
+	const char *owner = Call([&] { return OwnerOf(relid); });
+	if (owner != nullptr) {
+		AsFollower([&] { Run(std::string("GRANT EXECUTE ON FUNCTION analytics.record_change() TO ") + owner); });
 	}
 }
 
@@ -183,7 +213,8 @@ AUREN_FUNCTION(auren_attach_source) {
 		read.tenant = "";
 		const char **const names[6] = {&read.user, &read.device, &read.metric, &read.value, &read.time, &read.tenant_column};
 		for (int i = 0; i < 6; i++) {
-			*names[i] = texts[i].empty() ? nullptr : texts[i].c_str();
+			const bool optional = names[i] == &read.device || names[i] == &read.tenant_column;
+			*names[i] = optional && texts[i].empty() ? nullptr : texts[i].c_str();
 		}
 		Relation relation = table_open(relid, NoLock);
 		pg::ReadingColumns found;
@@ -191,8 +222,11 @@ AUREN_FUNCTION(auren_attach_source) {
 		table_close(relation, NoLock);
 	});
 	const int32 source = NextSource();
-	MakeTrigger(NameOf(relid), pg::kRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW");
-	MakeStatementTriggers(relid);
+	AsFollower([&] {
+		MakeTrigger(NameOf(relid), pg::kRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW");
+		MakeStatementTriggers(relid);
+	});
+	LetOwnerRecord(relid);
 	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[9] = {Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
 	                   PG_GETARG_DATUM(6)};
@@ -283,7 +317,7 @@ AUREN_FUNCTION(auren_detach_events) {
 	if (Change("UPDATE analytics.sources SET detached = true WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
 	           2, types, values) == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "events of type \"" + std::string(type.name.bytes) + "\" are no source of readings",
-		                  "This session's tenant attached none of that type.", "analytics.sources lists what is attached.");
+		                  "This session's tenant attached none of that type.", "The owner of the store finds what is attached in analytics.sources.");
 	}
 	PG_RETURN_VOID();
 }
@@ -308,18 +342,6 @@ AUREN_FUNCTION(auren_rebuild_source) {
 // ---- tables that come and go -------------------------------------------------------------------------------------------------
 
 namespace {
-
-/*
- * Whoever changes tables need have no right of ours, nor own the partition: what follows from it is done as the owner of the event
- * triggers. C++ side; an error ends the statement, and the role with it.
- */
-template <typename F>
-void
-AsFollower(F &&work) {
-	const pg::AsOwner before = Call([] { return pg::BecomeFollower(); });
-	work();
-	Call([&] { pg::BecomeAgain(before); });
-}
 
 const pg::Source *
 SourceOf(Oid relid) {
@@ -401,6 +423,8 @@ FollowAlter(const AlterTableStmt *statement) {
 		if (command->subtype == AT_AttachPartition || command->subtype == AT_DetachPartition || command->subtype == AT_DetachPartitionFinalize) {
 			const auto *partition = reinterpret_cast<const PartitionCmd *>(command->def);
 			PartitionChanged(parent, RelationOf(partition->name), command->subtype == AT_AttachPartition);
+		} else if (command->subtype == AT_ChangeOwner && SourceOf(parent) != nullptr) {
+			LetOwnerRecord(parent);
 		} else if (pg::compat::ChangesValues(command->subtype)) {
 			CountAnew(parent);
 		} else if (command->subtype == AT_SetUnLogged || command->subtype == AT_ForceRowSecurity) {
