@@ -31,10 +31,16 @@ enum PackColumn : int { kPackLot, kPackSource, kPackFirst, kPackLast, kPackCount
 // Deltas that one round takes: what it holds in memory is bounded.
 constexpr std::size_t kMostChanges = 250000;
 
-bool
-TryLockRollups() {
+LOCKTAG
+RollupsTag() {
 	LOCKTAG tag;
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kRefreshLockClass);
+	return tag;
+}
+
+bool
+TryLockRollups() {
+	const LOCKTAG tag = RollupsTag();
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
@@ -63,31 +69,53 @@ ChangedSince(Snapshot snapshot) {
 	return WrittenSince(Oids().refresh_runs, snapshot) || WrittenSince(Oids().metric_settings, snapshot) || WrittenSince(Oids().retention, snapshot);
 }
 
+// Tables that a refresh has locked, and how: lists side by side.
+struct LockedTables {
+	List *tables;
+	List *modes;
+};
+
+bool
+TryLock(Oid table, LOCKMODE mode, LockedTables *locked) {
+	if (list_member_oid(locked->tables, table)) {
+		return true;
+	}
+	if (!ConditionalLockRelationOid(table, mode)) {
+		return false;
+	}
+	locked->tables = lappend_oid(locked->tables, table);
+	locked->modes = lappend_int(locked->modes, mode);
+	return true;
+}
+
+void
+GiveBack(const LockedTables &locked) {
+	for (int i = 0; i < list_length(locked.tables); i++) {
+		UnlockRelationOid(list_nth_oid(locked.tables, i), list_nth_int(locked.modes, i));
+	}
+}
+
 /*
- * Locks the tables of all sources against being rewritten, emptied, or given and losing partitions, without waiting: whoever does that
- * now is let alone. What was locked is given back then. Server side.
+ * Locks the tables of all sources against being rewritten, emptied, or given and losing partitions, without waiting: false where somebody
+ * does that now. Server side.
  */
 bool
-TryLockSources(const Sources &sources, List **locked) {
+TryLockSources(const Sources &sources, LockedTables *locked) {
 	for (int i = 0; i < sources.count; i++) {
 		const Oid root = sources.items[i].relation;
-		if (!OidIsValid(root) || list_member_oid(*locked, root)) {
+		if (!OidIsValid(root)) {
 			continue;
 		}
 		const bool partitioned = get_rel_relkind(root) == RELKIND_PARTITIONED_TABLE;
-		List *missing = list_make1_oid(root);
-		if (!ConditionalLockRelationOid(root, partitioned ? ShareUpdateExclusiveLock : AccessShareLock)) {
+		if (!TryLock(root, partitioned ? ShareUpdateExclusiveLock : AccessShareLock, locked)) {
 			return false;
 		}
-		if (partitioned) {
-			missing = find_all_inheritors(root, NoLock, nullptr);
-			for (int k = 1; k < list_length(missing); k++) {
-				if (!ConditionalLockRelationOid(list_nth_oid(missing, k), AccessShareLock)) {
-					return false;
-				}
+		const List *all = partitioned ? find_all_inheritors(root, NoLock, nullptr) : NIL;
+		for (int k = 1; k < list_length(all); k++) {
+			if (!TryLock(list_nth_oid(all, k), AccessShareLock, locked)) {
+				return false;
 			}
 		}
-		*locked = list_concat(*locked, missing);
 	}
 	return true;
 }
@@ -106,17 +134,18 @@ TakeSnapshot() {
 		}
 		return taken;
 	}
-	List *locked = NIL;
+	LockedTables locked = {NIL, NIL};
 	Snapshot taken = RegisterSnapshot(GetLatestSnapshot());
 	for (;;) {
-		const int before = list_length(locked);
+		const int before = list_length(locked.tables);
 		const bool all = TryLockSources(ReadSources(taken), &locked);
 		UnregisterSnapshot(taken);
 		if (!all) {
+			GiveBack(locked);
 			return nullptr;
 		}
 		taken = RegisterSnapshot(GetLatestSnapshot());
-		if (list_length(locked) == before) {
+		if (list_length(locked.tables) == before) {
 			return taken;
 		}
 	}
@@ -520,7 +549,17 @@ Refresh() {
 	WriteReadings();
 	Call([] { CommandCounterIncrement(); });
 	Refreshed refreshed = {};
-	Snapshot snapshot = Call([] { return TryLockRollups() ? TakeSnapshot() : nullptr; });
+	Snapshot snapshot = Call([]() -> Snapshot {
+		if (!TryLockRollups()) {
+			return nullptr;
+		}
+		Snapshot taken = TakeSnapshot();
+		if (taken == nullptr) {
+			const LOCKTAG tag = RollupsTag();
+			(void)LockRelease(&tag, ExclusiveLock, false);
+		}
+		return taken;
+	});
 	if (snapshot == nullptr) {
 		refreshed.busy = true;
 		return refreshed;
@@ -536,8 +575,7 @@ Refresh() {
 
 void
 LockRollups() {
-	LOCKTAG tag;
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kRefreshLockClass);
+	const LOCKTAG tag = RollupsTag();
 	(void)LockAcquire(&tag, ExclusiveLock, false, false);
 }
 

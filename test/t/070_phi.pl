@@ -163,6 +163,13 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM encrypted.audit WHERE act
 is($node->safe_psql('postgres', q{SELECT encrypted.decrypt_phi_fields(encrypted.encrypt_phi_fields(array_agg(n::text), 'p', 'many'), 'p', 'many') = array_agg(n::text) FROM generate_series(1, 1000) n}),
 	't', 'many values in a call');
 is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE field = 'many') FROM encrypted.audit WHERE action = 'decrypt'}), '7|1', 'a row for them');
+# An append that is repeated compares: whether a guess is right is something that is learnt, by a writer too who may not decrypt.
+$node->safe_psql('postgres', q{CREATE ROLE guesser; SELECT events.grant_access('guesser', 'writer')});
+my $guess = sub { return qq{SET ROLE guesser; BEGIN; SELECT events.append_event('user:g', 'vitals', '{"hr": $_[0]}', p_event_id => '00000000-0000-0000-0000-00000000000a'); ROLLBACK} };
+$node->safe_psql('postgres', q{SELECT events.append_event('user:g', 'vitals', '{"hr": 71}', p_event_id => '00000000-0000-0000-0000-00000000000a')});
+fails_with($node, 'postgres', $guess->(70), 'ZE002', 'a wrong guess');
+$node->safe_psql('postgres', $guess->(71));
+is($node->safe_psql('postgres', q{SELECT string_agg(user_id || field || role, ' ') FROM encrypted.audit WHERE action = 'decrypt' AND user_id = 'g'}), 'g/hrguesser g/hrguesser', 'each is in the audit, rolled back or not');
 # the worker goes, and comes again
 my $session = $node->background_psql('postgres', on_error_stop => 1);
 my $count = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'auren_events audit'};
