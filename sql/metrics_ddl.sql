@@ -173,7 +173,9 @@ SELECT readings, days FROM t.counted('t.parted');
 CREATE TABLE t.one PARTITION OF t.parted FOR VALUES IN ('ddl one');
 INSERT INTO t.parted SELECT 'ddl one', 'm', 1, '2026-01-01' FROM generate_series(1, 5);
 SELECT readings, days FROM t.counted('t.parted');
--- schemas that have nothing to do with it leave the source filled, one with a partition does not
+-- schemas that have nothing to do with it, and the end of other sources, leave the source filled; a schema with a partition does not
+SELECT analytics.attach_source('t.other', 'who', NULL, 'what', 'measured', 'at') > 1 AS attached;
+SELECT analytics.detach_source('t.other');
 CREATE SCHEMA regress_other;
 DROP SCHEMA regress_other;
 SELECT count(*) AS filled FROM analytics.filled_sources f JOIN analytics.sources s USING (source_id) WHERE s.relation = 't.parted'::regclass;

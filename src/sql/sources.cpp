@@ -593,7 +593,8 @@ EndSourcesWithoutTable(bool with_partitions) {
 			(void)Change("DELETE FROM analytics.filled_sources f USING analytics.sources s, pg_catalog.pg_class c WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id "
 			             "AND c.oid OPERATOR(pg_catalog.=) s.relation AND c.relkind OPERATOR(pg_catalog.=) 'p' AND EXISTS (SELECT FROM "
 			             "pg_catalog.pg_event_trigger_dropped_objects() d WHERE d.object_type OPERATOR(pg_catalog.=) 'trigger' AND "
-			             "d.address_names[pg_catalog.array_upper(d.address_names, 1)] OPERATOR(pg_catalog.=) 'auren_record_row')",
+			             "d.address_names[pg_catalog.array_upper(d.address_names, 1)] OPERATOR(pg_catalog.=) 'auren_record_row') AND EXISTS (SELECT FROM "
+			             "pg_catalog.pg_event_trigger_dropped_objects() d WHERE d.object_type OPERATOR(pg_catalog.=) 'table')",
 			             0, nullptr, nullptr);
 		});
 	}
