@@ -24,6 +24,10 @@ EXTRA_CLEAN = $(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d) output_iso results r
 PG_CONFIG ?= pg_config
 INCLUDEDIR_SERVER := $(shell $(PG_CONFIG) --includedir-server)
 PG_CPPFLAGS = -I$(srcdir)/src -isystem $(INCLUDEDIR_SERVER) -DAUREN_VERSION=\"$(EXTVERSION)\"
+# Places where a test can stop a session (src/pg/wait_point.hpp): in a copy of the sources, as scripts/check_waiting makes one.
+ifdef WAIT_POINTS
+PG_CPPFLAGS += -DAUREN_WAIT_POINTS
+endif
 PG_CXXFLAGS = -std=c++17 -fno-semantic-interposition -Wall -Wextra -Wno-register -MMD -MP $(EXTRA_CXXFLAGS)
 # PGXS links with the C compiler. The version script keeps private every symbol that SQL does not name (before 16 the
 # server does not mark its own macros for -fvisibility=hidden).

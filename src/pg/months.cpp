@@ -7,6 +7,7 @@
 #include "pg/lock_classes.hpp"
 #include "pg/run_sql.hpp"
 #include "pg/store.hpp"
+#include "pg/wait_point.hpp"
 
 namespace auren::pg {
 
@@ -90,7 +91,9 @@ MakeMonth(Month month) {
 		Relation events = table_open(Oids().events, AccessShareLock);
 		const Oid owner = events->rd_rel->relowner;
 		table_close(events, NoLock);
+		AUREN_WAIT_POINT("month-before-script");
 		RunAsOwner(text, owner);
+		AUREN_WAIT_POINT("month-made");
 	});
 }
 
@@ -111,6 +114,7 @@ MakeLocked(Month first, int count, bool wait) {
 	const bool locked = Call([wait] {
 		LOCKTAG tag;
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kMonthLockClass);
+		AUREN_WAIT_POINT("months-before-lock");
 		const LockAcquireResult result = LockAcquire(&tag, ExclusiveLock, false, !wait);
 		AcceptInvalidationMessages();
 		return result != LOCKACQUIRE_NOT_AVAIL;
