@@ -10,7 +10,7 @@ REINDEX SCHEMA CONCURRENTLY events;
 SELECT pg_temp.calls();
 SELECT events.retry('own', 'c', (SELECT max(global_position) FROM events.read_all(p_stream_prefix => 'own:')), '0 seconds');
 SELECT pg_temp.calls();
-VACUUM FULL events.stream_snapshots, events.subscription_progress, events.subscription_troubles, events.subscription_consumers, events.feed_horizons, events.declared_reducers, events.declared_notification_rules;
+VACUUM FULL events.stream_snapshots, events.subscription_progress, events.subscription_held, events.subscription_consumers, events.feed_horizons, events.declared_reducers, events.declared_notification_rules;
 SELECT pg_temp.calls();
 -- what keeps a snapshot from being written does not keep a state from being read
 CREATE UNIQUE INDEX own_dba ON events.stream_snapshots (stream_id);

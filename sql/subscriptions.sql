@@ -57,7 +57,7 @@ SELECT events.acknowledge('retry', 'c', pg_temp.at(8));
 SELECT pg_temp.got('retry', 'c');
 SELECT events.acknowledge('retry', 'c', pg_temp.at(14));
 SELECT pg_temp.got('retry', 'c');
-UPDATE events.subscription_troubles SET not_before = now();
+UPDATE events.subscription_held SET not_before = now() WHERE state = 'retry';
 SELECT pg_temp.got('retry', 'c');
 -- the last attempt: parked by itself, and its stream waits
 SELECT events.retry('retry', 'c', pg_temp.at(2), '0 seconds', 'third time');
@@ -158,6 +158,6 @@ COMMIT;
 SELECT count(events.drop_subscription(name)) FROM events.subscription_settings WHERE tenant_id = 'default' AND name <> 'all';
 SELECT count(*), count(DISTINCT share) FROM events.subscription_progress;
 SELECT events.drop_subscription('all');
-SELECT (SELECT count(*) FROM events.subscription_progress), (SELECT count(*) FROM events.subscription_troubles), (SELECT count(*) FROM events.subscription_consumers);
+SELECT (SELECT count(*) FROM events.subscription_progress), (SELECT count(*) FROM events.subscription_held), (SELECT count(*) FROM events.subscription_consumers);
 DROP OWNED BY subs_reader, subs_admin, subs_writer;
 DROP ROLE subs_reader, subs_admin, subs_writer;

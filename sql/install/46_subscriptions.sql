@@ -21,7 +21,7 @@ COMMENT ON SEQUENCE events.subscription_id_seq IS 'numbers of the subscriptions'
 COMMENT ON COLUMN events.subscription_settings.tenant_id IS 'tenant whose events it gives';
 COMMENT ON COLUMN events.subscription_settings.name IS 'name within the tenant';
 COMMENT ON COLUMN events.subscription_settings.subscription_id IS 'key of its progress';
-COMMENT ON COLUMN events.subscription_settings.start_position IS 'position behind which it began';
+COMMENT ON COLUMN events.subscription_settings.start_position IS 'position after which it began';
 COMMENT ON COLUMN events.subscription_settings.event_types IS 'types that it gives; NULL: all';
 COMMENT ON COLUMN events.subscription_settings.category IS 'category that it gives; NULL: all';
 COMMENT ON COLUMN events.subscription_settings.stream_prefix IS 'how the ids of its streams begin; NULL: all';
@@ -40,11 +40,12 @@ CREATE TABLE events.subscription_progress (
 	step            bigint      NOT NULL,
 	checkpoint      bigint      NOT NULL,
 	delivered       bigint      NOT NULL,
+	reached         bigint      NOT NULL,
 	examined        bigint      NOT NULL,
 	consumer        text        COLLATE "C" NOT NULL,
 	lease_until     timestamptz NOT NULL,
-	failed_at       bigint      NOT NULL,
-	failures        integer     NOT NULL
+	given           bigint[],
+	held            bigint      NOT NULL
 );
 CREATE INDEX subscription_progress_share ON events.subscription_progress (subscription_id, share, step);
 COMMENT ON TABLE events.subscription_progress IS 'how far each share of a subscription is and who has it: the row of the highest step counts';
@@ -52,13 +53,14 @@ COMMENT ON INDEX events.subscription_progress_share IS 'finds the newest row of 
 COMMENT ON COLUMN events.subscription_progress.subscription_id IS 'subscription';
 COMMENT ON COLUMN events.subscription_progress.share IS 'share, from 0';
 COMMENT ON COLUMN events.subscription_progress.step IS 'number of the change';
-COMMENT ON COLUMN events.subscription_progress.checkpoint IS 'every event of the share up to here is done, retried or parked';
-COMMENT ON COLUMN events.subscription_progress.delivered IS 'last event that the consumer was given';
-COMMENT ON COLUMN events.subscription_progress.examined IS 'position up to which no other event is for the share';
+COMMENT ON COLUMN events.subscription_progress.checkpoint IS 'every event of the share up to here is done or held';
+COMMENT ON COLUMN events.subscription_progress.delivered IS 'the events after the checkpoint and up to here are in the consumer''s hands, unless they are held';
+COMMENT ON COLUMN events.subscription_progress.reached IS 'how far the last fetch looked: no other event of the share up to here may be given';
+COMMENT ON COLUMN events.subscription_progress.examined IS 'how far any fetch looked';
 COMMENT ON COLUMN events.subscription_progress.consumer IS 'who has the share; empty: nobody';
 COMMENT ON COLUMN events.subscription_progress.lease_until IS 'until when, unless it fetches again';
-COMMENT ON COLUMN events.subscription_progress.failed_at IS 'first event that a consumer was given and did not finish, 0: none';
-COMMENT ON COLUMN events.subscription_progress.failures IS 'how many consumers did not finish it';
+COMMENT ON COLUMN events.subscription_progress.given IS 'positions of the held events that are in the consumer''s hands; NULL: none';
+COMMENT ON COLUMN events.subscription_progress.held IS 'how many events of the share are held';
 
 CREATE TABLE events.subscription_consumers (
 	subscription_id bigint      NOT NULL,
@@ -72,30 +74,32 @@ COMMENT ON COLUMN events.subscription_consumers.subscription_id IS 'subscription
 COMMENT ON COLUMN events.subscription_consumers.consumer IS 'consumer';
 COMMENT ON COLUMN events.subscription_consumers.seen_at IS 'when it fetched';
 
-CREATE TABLE events.subscription_troubles (
+CREATE TABLE events.subscription_held (
 	subscription_id bigint      NOT NULL,
 	global_position bigint      NOT NULL,
 	share           integer     NOT NULL,
 	stream_id       text        COLLATE "C" NOT NULL,
-	state           text        NOT NULL,
+	state           text        COLLATE "C" NOT NULL,
 	attempts        integer     NOT NULL,
 	not_before      timestamptz NOT NULL,
-	delivered_to    text        COLLATE "C",
 	reason          text,
 	since           timestamptz NOT NULL,
-	CONSTRAINT subscription_troubles_pkey PRIMARY KEY (subscription_id, global_position)
+	CONSTRAINT subscription_held_pkey PRIMARY KEY (subscription_id, global_position)
 );
-COMMENT ON TABLE events.subscription_troubles IS 'events that a subscription passed by without being done with them: to be retried, waiting for such a one, or parked';
-COMMENT ON COLUMN events.subscription_troubles.subscription_id IS 'subscription';
-COMMENT ON COLUMN events.subscription_troubles.global_position IS 'position of the event';
-COMMENT ON COLUMN events.subscription_troubles.share IS 'share of its stream';
-COMMENT ON COLUMN events.subscription_troubles.stream_id IS 'its stream';
-COMMENT ON COLUMN events.subscription_troubles.state IS 'retry, waiting (for an earlier event of its stream) or parked';
-COMMENT ON COLUMN events.subscription_troubles.attempts IS 'failed attempts';
-COMMENT ON COLUMN events.subscription_troubles.not_before IS 'when it may be given again';
-COMMENT ON COLUMN events.subscription_troubles.delivered_to IS 'consumer that was given it again';
-COMMENT ON COLUMN events.subscription_troubles.reason IS 'what the consumer said';
-COMMENT ON COLUMN events.subscription_troubles.since IS 'when it came here';
+CREATE INDEX subscription_held_stream ON events.subscription_held (subscription_id, stream_id, global_position);
+CREATE INDEX subscription_held_time ON events.subscription_held (subscription_id, share, not_before, global_position);
+COMMENT ON TABLE events.subscription_held IS 'events that a subscription holds: its checkpoints pass them by though they are not done';
+COMMENT ON INDEX events.subscription_held_stream IS 'finds what is held of a stream';
+COMMENT ON INDEX events.subscription_held_time IS 'finds what is due, and what a time releases';
+COMMENT ON COLUMN events.subscription_held.subscription_id IS 'subscription';
+COMMENT ON COLUMN events.subscription_held.global_position IS 'position of the event';
+COMMENT ON COLUMN events.subscription_held.share IS 'share of its stream';
+COMMENT ON COLUMN events.subscription_held.stream_id IS 'its stream';
+COMMENT ON COLUMN events.subscription_held.state IS 'due, retry (at a time), waiting (after another held event of its stream) or parked';
+COMMENT ON COLUMN events.subscription_held.attempts IS 'failed attempts';
+COMMENT ON COLUMN events.subscription_held.not_before IS 'when it may be given again; -infinity for one that is due, infinity for one that no time releases';
+COMMENT ON COLUMN events.subscription_held.reason IS 'what the consumer said';
+COMMENT ON COLUMN events.subscription_held.since IS 'when it came here, or failed last';
 
 CREATE FUNCTION events.create_subscription(
 	p_name           text,
@@ -113,6 +117,17 @@ CREATE FUNCTION events.create_subscription(
 COMMENT ON FUNCTION events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean) IS
 'makes a subscription that begins behind a position (0: with the first event, NULL: with what comes from now on) or with a time, and returns the position behind which it begins';
 
+CREATE FUNCTION events.alter_subscription(
+	p_name         text,
+	p_shares       integer  DEFAULT NULL,
+	p_max_attempts integer  DEFAULT NULL,
+	p_lease        interval DEFAULT NULL,
+	p_stream_waits boolean  DEFAULT NULL
+) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_alter_subscription';
+COMMENT ON FUNCTION events.alter_subscription(text, integer, integer, interval, boolean) IS
+'changes settings of a subscription (NULL: as it was) and loses nothing that is parked, to be retried or in hand; 55006 while a consumer is at work';
+
 CREATE FUNCTION events.drop_subscription(p_name text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_subscription';
 COMMENT ON FUNCTION events.drop_subscription(text) IS 'drops a subscription with its checkpoints and parked events; 55006 while a consumer is at work';
@@ -126,11 +141,11 @@ CREATE FUNCTION events.fetch(p_name text, p_consumer text, p_limit integer DEFAU
 	               metadata jsonb, created_at timestamptz, created_by text, share integer, failed_attempts integer)
 	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_fetch';
 COMMENT ON FUNCTION events.fetch(text, text, integer) IS
-'next events of a subscription for a consumer, whose lease it takes or renews; the same ones again until they are acknowledged, retried or parked';
+'next events of a subscription for a consumer, whose lease it takes or renews; the same ones again until they are acknowledged, retried or parked. What it gives is in the consumer''s hands until its next fetch';
 
 CREATE FUNCTION events.acknowledge(p_name text, p_consumer text, p_position bigint) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_acknowledge';
-COMMENT ON FUNCTION events.acknowledge(text, text, bigint) IS 'what a consumer was given up to a position is done; ZE005 when its lease is lost';
+COMMENT ON FUNCTION events.acknowledge(text, text, bigint) IS 'what a consumer''s last fetch gave up to a position is done; ZE005 when its lease is lost';
 
 CREATE FUNCTION events.retry(p_name text, p_consumer text, p_position bigint, p_delay interval DEFAULT '1 second', p_reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_retry';
@@ -154,24 +169,24 @@ CREATE FUNCTION events.wait_for_events(p_after_position bigint, p_timeout interv
 COMMENT ON FUNCTION events.wait_for_events(bigint, interval) IS 'waits until the feed has an event of this session''s tenant behind a position; false when the time is over';
 
 CREATE FUNCTION events.subscription_status(p_name text, OUT checkpoint bigint, OUT head bigint, OUT lag_events bigint,
-	OUT lag_seconds double precision, OUT consumers text[], OUT lag_is_exact boolean)
+	OUT lag_seconds double precision, OUT consumers text[], OUT lag_is_exact boolean, OUT due_events bigint, OUT delayed_events bigint, OUT waiting_events bigint)
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_subscription_status';
-COMMENT ON FUNCTION events.subscription_status(text) IS 'where a subscription stands against the feed''s end; lag_events counts a million events at most';
+COMMENT ON FUNCTION events.subscription_status(text) IS 'where a subscription stands against the feed''s end; of what is not held it counts a million events at most';
 
 CREATE VIEW events.subscriptions WITH (security_barrier) AS
 	SELECT s.tenant_id, s.name, t.checkpoint, t.head, t.lag_events, t.lag_seconds, t.lag_is_exact, t.consumers,
-	       (SELECT count(*) FROM events.subscription_troubles p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.state OPERATOR(pg_catalog.=) 'parked') AS parked,
-	       (SELECT count(*) FROM events.subscription_troubles p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.state OPERATOR(pg_catalog.<>) 'parked') AS retrying,
-	       (SELECT p.reason FROM events.subscription_troubles p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.reason IS NOT NULL ORDER BY p.since DESC LIMIT 1) AS last_error,
-	       s.event_types, s.category, s.stream_prefix, s.shares, s.max_attempts, s.lease, s.stream_waits, s.created_by, s.created_at
+	       (SELECT count(*) FROM events.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.state OPERATOR(pg_catalog.=) 'parked') AS parked,
+	       (SELECT count(*) FROM events.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.state OPERATOR(pg_catalog.<>) 'parked' AND p.attempts OPERATOR(pg_catalog.>) 0) AS retrying,
+	       (SELECT p.reason FROM events.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.reason IS NOT NULL ORDER BY p.since DESC LIMIT 1) AS last_error,
+	       s.event_types, s.category, s.stream_prefix, s.shares, s.max_attempts, s.lease, s.stream_waits, s.created_by, s.created_at, t.due_events, t.delayed_events, t.waiting_events
 	FROM events.subscription_settings s CROSS JOIN LATERAL events.subscription_status(s.name) t
 	WHERE s.tenant_id OPERATOR(pg_catalog.=) (SELECT events.view_tenant());
 COMMENT ON VIEW events.subscriptions IS 'subscriptions of this session''s tenant: where each stands, who works on it, what went wrong last';
 
 CREATE VIEW events.parked WITH (security_barrier) AS
 	SELECT s.name, p.global_position, p.stream_id, p.attempts, p.reason, p.since,
-	       (SELECT count(*) FROM events.subscription_troubles w WHERE w.subscription_id OPERATOR(pg_catalog.=) p.subscription_id AND w.stream_id OPERATOR(pg_catalog.=) p.stream_id
-	        AND w.state OPERATOR(pg_catalog.=) 'waiting') AS waiting_behind
-	FROM events.subscription_troubles p JOIN events.subscription_settings s USING (subscription_id)
+	       (SELECT count(*) FROM events.subscription_held w WHERE w.subscription_id OPERATOR(pg_catalog.=) p.subscription_id AND w.stream_id OPERATOR(pg_catalog.=) p.stream_id
+	        AND s.stream_waits AND w.global_position OPERATOR(pg_catalog.>) p.global_position AND w.state OPERATOR(pg_catalog.<>) 'parked') AS waiting_behind
+	FROM events.subscription_held p JOIN events.subscription_settings s USING (subscription_id)
 	WHERE p.state OPERATOR(pg_catalog.=) 'parked' AND s.tenant_id OPERATOR(pg_catalog.=) (SELECT events.view_tenant());
 COMMENT ON VIEW events.parked IS 'events that subscriptions put aside';

@@ -11,7 +11,7 @@ SELECT pg_catalog.pg_extension_config_dump('events.declared_notification_rules',
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('events.subscription_progress', '');
-SELECT pg_catalog.pg_extension_config_dump('events.subscription_troubles', '');
+SELECT pg_catalog.pg_extension_config_dump('events.subscription_held', '');
 SELECT pg_catalog.pg_extension_config_dump('encrypted.data_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('encrypted.key_uses', '');
 SELECT pg_catalog.pg_extension_config_dump('encrypted.forgotten_people', '');

@@ -2,11 +2,8 @@
 
 #include <cstring>
 
-#include "pg/compat.hpp"
 #include "pg/feed_horizon.hpp"
-#include "pg/query.hpp"
-#include "pg/store.hpp"
-#include "pg/table_row.hpp"
+#include "pg/held_events.hpp"
 #include "pg/text.hpp"
 
 namespace auren::pg {
@@ -15,99 +12,6 @@ namespace {
 
 // Events that a fetch looks at, at most: one whose filter lets nothing through moves the checkpoint and ends.
 constexpr int64 kFetchBudget = 1000000;
-
-struct Trouble {
-	int64 position;
-	int share;
-	Datum stream;
-	bool parked;
-	int attempts;
-	int64 not_before;
-	text *delivered_to; // nullptr: to nobody
-	bool due;           // to be given in this fetch
-};
-
-struct Troubles {
-	Trouble *items;
-	int count;
-};
-
-bool
-IsWith(const Trouble &trouble, const text *consumer) {
-	return trouble.delivered_to != nullptr && SameText(PointerGetDatum(trouble.delivered_to), PointerGetDatum(consumer));
-}
-
-// In order of position.
-Troubles
-ReadTroubles(const Subscription &subscription) {
-	Relation heap = table_open(Oids().troubles, AccessShareLock);
-	Relation index = index_open(Oids().troubles_pkey, AccessShareLock);
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TupleTableSlot *slot = table_slot_create(heap, nullptr);
-	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 1);
-	ScanKeyData key;
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(subscription.id));
-	index_rescan(scan, &key, 1, nullptr, 0);
-	Troubles troubles = {static_cast<Trouble *>(palloc(sizeof(Trouble) * 8)), 0};
-	int room = 8;
-	while (index_getnext_slot(scan, ForwardScanDirection, slot)) {
-		CHECK_FOR_INTERRUPTS();
-		if (troubles.count == room) {
-			room *= 2;
-			troubles.items = static_cast<Trouble *>(repalloc_huge(troubles.items, sizeof(Trouble) * static_cast<Size>(room)));
-		}
-		slot_getallattrs(slot);
-		const Datum *values = slot->tts_values;
-		Trouble *trouble = &troubles.items[troubles.count++];
-		trouble->position = DatumGetInt64(values[1]);
-		trouble->share = DatumGetInt32(values[2]);
-		trouble->stream = PointerGetDatum(DatumGetTextPCopy(values[3]));
-		trouble->parked = std::strcmp(TextDatumGetCString(values[4]), "parked") == 0;
-		trouble->attempts = DatumGetInt32(values[5]);
-		trouble->not_before = DatumGetTimestampTz(values[6]);
-		trouble->delivered_to = slot->tts_isnull[7] ? nullptr : DatumGetTextPCopy(values[7]);
-		trouble->due = false;
-	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	UnregisterSnapshot(snapshot);
-	index_close(index, NoLock);
-	table_close(heap, NoLock);
-	return troubles;
-}
-
-const Trouble *
-TroubleAt(const Troubles &troubles, int64 position) {
-	int low = 0;
-	int high = troubles.count;
-	while (low < high) {
-		const int middle = (low + high) / 2;
-		if (troubles.items[middle].position < position) {
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
-	}
-	return low < troubles.count && troubles.items[low].position == position ? &troubles.items[low] : nullptr;
-}
-
-void
-PutTrouble(const Subscription &subscription, int64 position, int share, Datum stream, const char *state, int attempts, int64 not_before,
-           Datum reason) {
-	Oid types[8] = {INT8OID, INT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID};
-	Datum values[8] = {Int64GetDatum(subscription.id), Int64GetDatum(position), Int32GetDatum(share), stream,
-	                   PointerGetDatum(cstring_to_text(state)), Int32GetDatum(attempts), TimestampTzGetDatum(not_before), reason};
-	const char nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', reason == 0 ? 'n' : ' ', '\0'};
-	// one that waits already, or is to be retried, stays as it is when a fetch passes it by once more
-	const bool waiting = std::strcmp(state, "waiting") == 0;
-	(void)ExecuteWaived(psprintf("INSERT INTO events.subscription_troubles (subscription_id, global_position, share, stream_id, state, attempts, "
-	                       "not_before, reason, since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.clock_timestamp()) "
-	                       "ON CONFLICT (subscription_id, global_position) DO %s",
-	                       waiting ? "NOTHING"
-	                               : "UPDATE SET state = EXCLUDED.state, attempts = EXCLUDED.attempts, not_before = EXCLUDED.not_before, "
-	                                 "reason = EXCLUDED.reason, since = EXCLUDED.since, delivered_to = NULL"),
-	              8, types, values, nulls);
-}
 
 [[noreturn]] void
 LeaseLost(const text *consumer) {
@@ -142,13 +46,23 @@ OwnShares(const Subscription &subscription, const text *consumer) {
 	return shares;
 }
 
-// The event at a position, in *row; the scan has to be ended.
+// Whether the share's consumer may have something in hand.
 bool
-ReadEventAt(FeedScan *scan, const Subscription &subscription, int64 position, EventRow *row) {
-	const FeedFilter all = {subscription.filter.tenant, nullptr, 0, 0, 0};
-	BeginFeedScan(scan, all, position - 1, position, true);
-	int64 budget = PG_INT64_MAX;
-	return NextFeedEvent(scan, row, &budget);
+HasInHand(const Share &share) {
+	return share.delivered > share.checkpoint || share.given_count > 0;
+}
+
+enum class Reading { kFound, kGone, kLater };
+
+// The event at a position, in *row; the scan has to be ended. kLater: the transaction's fixed snapshot does not see it yet.
+Reading
+ReadEventAt(FeedScan *scan, const FeedFilter &filter, int64 position, EventRow *row) {
+	BeginFeedScan(scan, filter, position - 1, position, true);
+	int64 budget = 2;
+	if (NextFeedEvent(scan, row, &budget)) {
+		return Reading::kFound;
+	}
+	return budget == 0 ? Reading::kLater : Reading::kGone;
 }
 
 void
@@ -158,36 +72,6 @@ PutEvent(const Rows &rows, const EventRow &row, int share, int attempts) {
 	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata], row.values[kCreatedAt],
 	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts)};
 	PutRow(rows, values, isnull);
-}
-
-// Streams whose later events must wait.
-struct Blocked {
-	Datum *streams;
-	int count;
-	int room;
-};
-
-bool
-IsBlocked(const Blocked &blocked, Datum stream) {
-	for (int i = 0; i < blocked.count; i++) {
-		if (SameText(blocked.streams[i], stream)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-void
-Block(Blocked *blocked, Datum stream) {
-	if (IsBlocked(*blocked, stream)) {
-		return;
-	}
-	if (blocked->count == blocked->room) {
-		blocked->room = blocked->room == 0 ? 8 : blocked->room * 2;
-		const Size size = sizeof(Datum) * static_cast<Size>(blocked->room);
-		blocked->streams = static_cast<Datum *>(blocked->streams == nullptr ? palloc(size) : repalloc(blocked->streams, size));
-	}
-	blocked->streams[blocked->count++] = datumCopy(stream, false, -1);
 }
 
 /*
@@ -213,10 +97,10 @@ DealShares(const Subscription &subscription, text *consumer, int64 now, Share *s
 		kept++;
 	}
 	for (int i = subscription.shares - 1; i >= 0 && kept > part; i--) {
-		if (shares[i].locked && shares[i].delivered <= shares[i].checkpoint) {
+		if (shares[i].locked && !HasInHand(shares[i])) {
 			shares[i].consumer = cstring_to_text("");
 			shares[i].lease_until = now;
-			WriteShare(subscription, i, &shares[i]);
+			WriteShare(subscription, i, shares[i]);
 			shares[i].locked = false;
 			kept--;
 		}
@@ -242,6 +126,68 @@ DealShares(const Subscription &subscription, text *consumer, int64 now, Share *s
 	return kept;
 }
 
+// Positions in ascending order.
+struct Positions {
+	int64 *items;
+	int count;
+	int room;
+};
+
+void
+Add(Positions *positions, int64 position) {
+	if (positions->count == positions->room) {
+		positions->room = positions->room == 0 ? 16 : positions->room * 2;
+		const Size size = sizeof(int64) * static_cast<Size>(positions->room);
+		positions->items = static_cast<int64 *>(positions->items == nullptr ? palloc(size) : repalloc_huge(positions->items, size));
+	}
+	positions->items[positions->count++] = position;
+}
+
+// Streams with a held event that may be given, by its position: a heap, the lowest at its top.
+struct StreamHeap {
+	StreamEntry **items;
+	int count;
+	int room;
+};
+
+bool
+Precedes(const StreamEntry *a, const StreamEntry *b) {
+	return a->next.position < b->next.position;
+}
+
+void
+Push(StreamHeap *heap, StreamEntry *entry) {
+	if (heap->count == heap->room) {
+		heap->room = heap->room == 0 ? 16 : heap->room * 2;
+		const Size size = sizeof(StreamEntry *) * static_cast<Size>(heap->room);
+		heap->items = static_cast<StreamEntry **>(heap->items == nullptr ? palloc(size) : repalloc_huge(heap->items, size));
+	}
+	int at = heap->count++;
+	for (; at > 0 && Precedes(entry, heap->items[(at - 1) / 2]); at = (at - 1) / 2) {
+		heap->items[at] = heap->items[(at - 1) / 2];
+	}
+	heap->items[at] = entry;
+}
+
+StreamEntry *
+Pop(StreamHeap *heap) {
+	StreamEntry *top = heap->items[0];
+	StreamEntry *last = heap->items[--heap->count];
+	int at = 0;
+	for (int child = 1; child < heap->count; child = at * 2 + 1) {
+		if (child + 1 < heap->count && Precedes(heap->items[child + 1], heap->items[child])) {
+			child++;
+		}
+		if (!Precedes(heap->items[child], last)) {
+			break;
+		}
+		heap->items[at] = heap->items[child];
+		at = child;
+	}
+	heap->items[at] = last;
+	return top;
+}
+
 /*
  * A fetch on its way: what it has of the subscription, and what it may still give.
  */
@@ -252,107 +198,296 @@ struct Fetching {
 	int64 now;
 	int64 left;
 	Share *shares;
-	bool *lost;    // of a share: the first event that was in hand there has failed
-	bool *changed; // likewise: its row must be written
-	int64 *last;   // likewise: last event given from behind the checkpoint
-	Troubles troubles;
-	Blocked blocked;
+	bool *lost;       // of a share: its consumer did not come back before its lease ended
+	bool *changed;    // likewise: its row must be written
+	int64 *last;      // likewise: last event given that is not held
+	Positions *given; // likewise: held events given
+	bool holds;       // whether any of the shares holds events; what follows is only of use then
+	HeldTable held;
+	DueScan *due;
+	int due_count;
+	StreamTable streams; // those of which something is held, as far as they were met
+	StreamHeap heap;
+	int64 gone; // held events that are no more
 };
 
-// The first event that was in the hands of a consumer that did not come back counts as failed: it may have been what ended
-// it. Returns whether this is it.
+// The first event in hand of a share, held or not, and its failed attempts; false when nothing is in hand.
 bool
-FailedWithConsumer(Fetching *fetching, int share, bool in_hand) {
-	const bool failed = in_hand && fetching->lost[share];
-	fetching->lost[share] = fetching->lost[share] && !failed;
-	return failed;
-}
-
-void
-ParkLost(Fetching *fetching, int64 position, int share, Datum stream, int attempts) {
-	PutTrouble(*fetching->subscription, position, share, stream, "parked", attempts, fetching->now,
-	           PointerGetDatum(cstring_to_text("consumers were given it and did not come back")));
-	if (fetching->subscription->stream_waits) {
-		Block(&fetching->blocked, stream);
+FirstInHand(HeldTable *table, const Share &share, int number, HeldEvent *first) {
+	const Subscription &subscription = *table->subscription;
+	const bool held = share.given_count > 0 && HeldAt(table, share.given[0], first);
+	if (share.delivered <= share.checkpoint) {
+		return held;
 	}
-}
-
-// Which of the events that were passed by may be given now, and which streams have to wait.
-void
-ChooseTroubles(Fetching *fetching) {
-	int64 left = fetching->left;
-	for (int i = 0; i < fetching->troubles.count; i++) {
-		Trouble *trouble = &fetching->troubles.items[i];
-		if (!fetching->shares[trouble->share].locked) {
-			continue;
-		}
-		const bool waits = trouble->parked ? fetching->subscription->stream_waits : trouble->not_before > fetching->now || left == 0;
-		if (waits) {
-			Block(&fetching->blocked, trouble->stream);
-		} else if (!trouble->parked && !IsBlocked(fetching->blocked, trouble->stream)) {
-			trouble->due = true;
-			left--;
+	FeedScan scan;
+	EventRow row;
+	int64 budget = PG_INT64_MAX;
+	bool found = false;
+	BeginFeedScan(&scan, subscription.filter, share.checkpoint, held ? Min(first->position, share.delivered) : share.delivered, true);
+	while (!found && NextFeedEvent(&scan, &row, &budget)) {
+		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
+		found = ShareOf(row.values[kStreamId], subscription.shares) == number && !IsHeld(table, position);
+		if (found) {
+			std::memset(first, 0, sizeof *first);
+			first->position = position;
+			first->share = number;
+			first->stream = datumCopy(row.values[kStreamId], false, -1);
 		}
 	}
+	EndFeedScan(&scan);
+	return found || held;
 }
 
-// Gives the events that are due before a position.
+// The first event that was in the hands of a consumer that did not come back counts as failed: it may have been what ended it.
 void
-GiveTroubles(Fetching *fetching, int *next, int64 before) {
+SettleLost(Fetching *fetching, int number) {
 	const Subscription &subscription = *fetching->subscription;
-	for (; *next < fetching->troubles.count && fetching->troubles.items[*next].position < before && fetching->left > 0; (*next)++) {
-		const Trouble &trouble = fetching->troubles.items[*next];
-		if (!trouble.due || IsBlocked(fetching->blocked, trouble.stream)) {
-			continue;
+	Share *share = &fetching->shares[number];
+	HeldTable table;
+	HeldEvent first;
+	OpenHeld(&table, subscription);
+	if (FirstInHand(&table, *share, number, &first)) {
+		if (ItemPointerIsValid(&first.tid)) {
+			DeleteHeld(&first.tid);
+		} else {
+			share->held++;
 		}
-		int attempts = trouble.attempts;
-		if (FailedWithConsumer(fetching, trouble.share, trouble.delivered_to != nullptr) && ++attempts >= subscription.max_attempts) {
-			ParkLost(fetching, trouble.position, trouble.share, trouble.stream, attempts);
-			continue;
+		const bool parked = ++first.attempts >= subscription.max_attempts;
+		first.state = parked ? HeldState::kParked : HeldState::kRetry;
+		first.not_before = fetching->now;
+		first.reason = PointerGetDatum(cstring_to_text("consumers were given it and did not come back"));
+		first.since = 0;
+		InsertHeld(subscription, first);
+		if (parked && !subscription.stream_waits) {
+			CloseHeld(&table);
+			OpenHeld(&table, subscription);
+			ReleaseNext(&table, first.stream);
 		}
-		FeedScan scan;
-		EventRow row;
-		if (ReadEventAt(&scan, subscription, trouble.position, &row)) {
-			PutEvent(*fetching->rows, row, trouble.share, attempts);
-			fetching->left--;
-			Oid types[4] = {INT8OID, INT8OID, TEXTOID, INT4OID};
-			Datum values[4] = {Int64GetDatum(subscription.id), Int64GetDatum(trouble.position), PointerGetDatum(fetching->consumer), Int32GetDatum(attempts)};
-			(void)ExecuteWaived("UPDATE events.subscription_troubles SET delivered_to = $3, attempts = $4 WHERE subscription_id "
-			                    "OPERATOR(pg_catalog.=) $1 AND global_position OPERATOR(pg_catalog.=) $2",
-			                    4, types, values, nullptr);
+	}
+	CloseHeld(&table);
+	share->delivered = share->checkpoint;
+	share->given_count = 0;
+	fetching->changed[number] = true;
+}
+
+// Makes ready what the shares hold. Their rows do not change under the fetch: the shares are locked.
+void
+BeginHeld(Fetching *fetching) {
+	const Subscription &subscription = *fetching->subscription;
+	for (int i = 0; i < subscription.shares; i++) {
+		fetching->holds |= fetching->shares[i].locked && fetching->shares[i].held > 0;
+	}
+	if (!fetching->holds) {
+		return;
+	}
+	HeldTable *table = &fetching->held;
+	OpenHeld(table, subscription);
+	for (int i = 0; i < subscription.shares; i++) {
+		if (fetching->shares[i].locked && fetching->shares[i].held > 0) {
+			ReleaseInTime(table, i, fetching->now);
 		}
-		EndFeedScan(&scan);
+	}
+	CloseHeld(table);
+	OpenHeld(table, subscription);
+	fetching->due = static_cast<DueScan *>(palloc(sizeof(DueScan) * static_cast<Size>(subscription.shares)));
+	for (int i = 0; i < subscription.shares; i++) {
+		if (fetching->shares[i].locked && fetching->shares[i].held > 0) {
+			StartDue(table, i, &fetching->due[fetching->due_count++]);
+		}
 	}
 }
 
-// Gives an event from behind the checkpoint, or passes it by.
+void
+PushNext(Fetching *fetching, StreamEntry *entry) {
+	if (!entry->ended && MayBeGiven(entry->next, fetching->now)) {
+		Push(&fetching->heap, entry);
+	}
+}
+
+// What a stream has that is held; nullptr when nothing.
+StreamEntry *
+HeldOfStream(Fetching *fetching, Datum stream) {
+	StreamEntry *entry = FindStream(fetching->streams, stream);
+	HeldEvent first;
+	if (entry == nullptr && NextHeldOfStream(&fetching->held, stream, PG_INT64_MIN, &first)) {
+		entry = AddStream(&fetching->streams, stream);
+		entry->next = first;
+		PushNext(fetching, entry);
+	}
+	return entry;
+}
+
+// Gives the next held event of a stream, or has its stream wait.
+void
+GiveHeld(Fetching *fetching, StreamEntry *entry) {
+	const FeedFilter all = {fetching->subscription->filter.tenant, nullptr, 0, 0, 0};
+	HeldEvent *event = &entry->next;
+	FeedScan scan;
+	EventRow row;
+	const Reading reading = ReadEventAt(&scan, all, event->position, &row);
+	if (reading == Reading::kFound) {
+		PutEvent(*fetching->rows, row, event->share, event->attempts);
+		fetching->left--;
+		Add(&fetching->given[event->share], event->position);
+	} else if (reading == Reading::kGone) {
+		// with its month, or not for this consumer's eyes: passed by, as such an event of the feed is
+		DeleteHeld(&event->tid);
+		fetching->shares[event->share].held--;
+		fetching->changed[event->share] = true;
+		fetching->gone++;
+	}
+	EndFeedScan(&scan);
+	if (reading != Reading::kLater) {
+		entry->ended = !NextHeldOfStream(&fetching->held, entry->stream, event->position, event);
+		PushNext(fetching, entry);
+	}
+}
+
+// Gives the held events that may be given before a position.
+void
+GiveHeldBefore(Fetching *fetching, int64 before) {
+	while (fetching->holds && fetching->left > 0) {
+		CHECK_FOR_INTERRUPTS();
+		DueScan *first = nullptr;
+		for (int i = 0; i < fetching->due_count; i++) {
+			first = first == nullptr || fetching->due[i].position < first->position ? &fetching->due[i] : first;
+		}
+		const int64 due = first != nullptr ? first->position : PG_INT64_MAX;
+		const int64 top = fetching->heap.count > 0 ? fetching->heap.items[0]->next.position : PG_INT64_MAX;
+		if (Min(due, top) >= before) {
+			return;
+		}
+		if (due <= top) {
+			(void)HeldOfStream(fetching, first->stream);
+			AdvanceDue(&fetching->held, first);
+		} else {
+			GiveHeld(fetching, Pop(&fetching->heap));
+		}
+	}
+}
+
+// Gives an event after the checkpoint, or holds it.
 void
 GiveEvent(Fetching *fetching, const EventRow &row) {
-	const Subscription &subscription = *fetching->subscription;
 	const Datum stream = row.values[kStreamId];
 	const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
-	const int number = ShareOf(stream, subscription.shares);
+	const int number = ShareOf(stream, fetching->subscription->shares);
 	Share *share = &fetching->shares[number];
-	if (!share->locked || position <= share->checkpoint || TroubleAt(fetching->troubles, position) != nullptr) {
+	if (!share->locked || position <= share->checkpoint) {
 		return;
 	}
-	if (IsBlocked(fetching->blocked, stream)) {
-		PutTrouble(subscription, position, number, stream, "waiting", 0, fetching->now, 0);
-		return;
-	}
-	if (FailedWithConsumer(fetching, number, position <= share->delivered)) {
-		share->failures = share->failed_at == position ? share->failures + 1 : 1;
-		share->failed_at = position;
-		if (share->failures >= subscription.max_attempts) {
-			ParkLost(fetching, position, number, stream, share->failures);
-			share->failed_at = 0;
-			share->failures = 0;
+	if (share->held > 0) {
+		if (position <= share->examined && IsHeld(&fetching->held, position)) {
+			return;
+		}
+		const StreamEntry *entry = HeldOfStream(fetching, stream);
+		if (entry != nullptr && !entry->ended && entry->next.position < position) {
+			HeldEvent event = {};
+			event.position = position;
+			event.share = number;
+			event.stream = stream;
+			event.state = HeldState::kWaiting;
+			InsertHeld(*fetching->subscription, event);
+			share->held++;
+			fetching->changed[number] = true;
 			return;
 		}
 	}
-	PutEvent(*fetching->rows, row, number, share->failed_at == position ? share->failures : 0);
+	PutEvent(*fetching->rows, row, number, 0);
 	fetching->last[number] = position;
 	fetching->left--;
+}
+
+// In order of position over all shares, so that a consumer may acknowledge one event after the other. Returns how far it looked.
+int64
+GiveInOrder(Fetching *fetching) {
+	const Subscription &subscription = *fetching->subscription;
+	int64 from = PG_INT64_MAX;
+	for (int i = 0; i < subscription.shares; i++) {
+		if (fetching->shares[i].locked) {
+			from = Min(from, fetching->shares[i].checkpoint);
+		}
+	}
+	FeedScan scan;
+	EventRow row;
+	int64 budget = kFetchBudget;
+	BeginFeedScan(&scan, subscription.filter, from, FeedHorizon(), true);
+	while (fetching->left > 0 && NextFeedEvent(&scan, &row, &budget)) {
+		GiveHeldBefore(fetching, DatumGetInt64(row.values[kGlobalPosition]));
+		if (fetching->left == 0) {
+			// the event stays after what was looked at
+			scan.examined = DatumGetInt64(row.values[kGlobalPosition]) - 1;
+			break;
+		}
+		GiveEvent(fetching, row);
+	}
+	const int64 examined = scan.examined;
+	EndFeedScan(&scan);
+	GiveHeldBefore(fetching, examined + 1);
+	return examined;
+}
+
+void
+EndHeld(Fetching *fetching) {
+	if (!fetching->holds) {
+		return;
+	}
+	for (int i = 0; i < fetching->due_count; i++) {
+		EndDue(&fetching->due[i]);
+	}
+	CloseHeld(&fetching->held);
+	if (fetching->gone == 0) {
+		return;
+	}
+	OpenHeld(&fetching->held, *fetching->subscription);
+	for (uint64 slot = 0; slot < fetching->streams.slot_count; slot++) {
+		for (StreamEntry *entry = fetching->streams.slots[slot]; entry != nullptr; entry = entry->chain) {
+			ReleaseNext(&fetching->held, entry->stream);
+		}
+	}
+	CloseHeld(&fetching->held);
+}
+
+bool
+SamePositions(const Share &share, const Positions &positions) {
+	return share.given_count == positions.count &&
+	       (positions.count == 0 || std::memcmp(share.given, positions.items, sizeof(int64) * static_cast<Size>(positions.count)) == 0);
+}
+
+// Writes how far a fetch came with a share, and what the consumer has in hand of it now.
+void
+WriteFetched(Fetching *fetching, int number, int64 examined) {
+	const Subscription &subscription = *fetching->subscription;
+	Share *share = &fetching->shares[number];
+	const Positions &given = fetching->given[number];
+	const int64 reached = Max(examined, share->checkpoint);
+	// a share of which nothing but held events is in hand moves on
+	const bool moves = fetching->last[number] == 0;
+	const int64 checkpoint = moves ? reached : share->checkpoint;
+	const int64 delivered = moves ? reached : fetching->last[number];
+	if (fetching->changed[number] || checkpoint != share->checkpoint || delivered != share->delivered || reached != share->reached ||
+	    !SamePositions(*share, given) || share->lease_until - fetching->now < subscription.lease / 2) {
+		share->checkpoint = checkpoint;
+		share->delivered = delivered;
+		share->reached = reached;
+		share->examined = Max(share->examined, reached);
+		share->given = given.items;
+		share->given_count = given.count;
+		share->lease_until = fetching->now + subscription.lease;
+		WriteShare(subscription, number, *share);
+	}
+}
+
+// A fetch of no events: what was in hand stays so.
+void
+RenewLeases(Fetching *fetching) {
+	for (int i = 0; i < fetching->subscription->shares; i++) {
+		Share *share = &fetching->shares[i];
+		if (share->locked) {
+			share->lease_until = fetching->now + fetching->subscription->lease;
+			WriteShare(*fetching->subscription, i, *share);
+		}
+	}
 }
 
 } // namespace
@@ -371,211 +506,222 @@ Fetch(const Subscription &subscription, text *consumer, int64 limit, const Rows 
 	fetching.lost = static_cast<bool *>(palloc0(sizeof(bool) * count));
 	fetching.changed = static_cast<bool *>(palloc0(sizeof(bool) * count));
 	fetching.last = static_cast<int64 *>(palloc0(sizeof(int64) * count));
+	fetching.given = static_cast<Positions *>(palloc0(sizeof(Positions) * count));
 	if (DealShares(subscription, consumer, fetching.now, fetching.shares, fetching.lost, fetching.changed) == 0) {
 		return;
 	}
+	for (int i = 0; i < subscription.shares; i++) {
+		if (fetching.lost[i] && fetching.shares[i].locked) {
+			SettleLost(&fetching, i);
+		}
+	}
 	CommandCounterIncrement();
-	fetching.troubles = ReadTroubles(subscription);
-	ChooseTroubles(&fetching);
-
-	int64 from = PG_INT64_MAX;
+	if (limit == 0) {
+		RenewLeases(&fetching);
+		CommandCounterIncrement();
+		return;
+	}
+	BeginHeld(&fetching);
+	const int64 examined = GiveInOrder(&fetching);
+	EndHeld(&fetching);
 	for (int i = 0; i < subscription.shares; i++) {
 		if (fetching.shares[i].locked) {
-			from = Min(from, fetching.shares[i].checkpoint);
+			WriteFetched(&fetching, i, examined);
 		}
-	}
-	// In order of position over all, so that a consumer may acknowledge one event after the other.
-	const int64 horizon = FeedHorizon();
-	FeedScan scan;
-	EventRow row;
-	int64 budget = kFetchBudget;
-	int trouble = 0;
-	BeginFeedScan(&scan, subscription.filter, from, horizon, true);
-	while (fetching.left > 0 && NextFeedEvent(&scan, &row, &budget)) {
-		GiveTroubles(&fetching, &trouble, DatumGetInt64(row.values[kGlobalPosition]));
-		if (fetching.left == 0) {
-			// the event stays behind what was looked at
-			scan.examined = DatumGetInt64(row.values[kGlobalPosition]) - 1;
-			break;
-		}
-		GiveEvent(&fetching, row);
-	}
-	const int64 examined = scan.examined;
-	EndFeedScan(&scan);
-	GiveTroubles(&fetching, &trouble, PG_INT64_MAX);
-
-	for (int i = 0; i < subscription.shares; i++) {
-		Share *share = &fetching.shares[i];
-		if (!share->locked) {
-			continue;
-		}
-		const int64 reached = Max(examined, share->checkpoint);
-		// a share without an event in flight moves on
-		const int64 checkpoint = fetching.last[i] != 0 ? share->checkpoint : reached;
-		const int64 delivered = fetching.last[i] != 0 ? fetching.last[i] : reached;
-		if (fetching.changed[i] || checkpoint != share->checkpoint || delivered != share->delivered || reached != share->examined ||
-		    fetching.lost[i] || share->lease_until - fetching.now < subscription.lease / 2) {
-			share->checkpoint = checkpoint;
-			share->delivered = delivered;
-			share->examined = reached;
-			share->lease_until = fetching.now + subscription.lease;
-			WriteShare(subscription, i, share);
-		}
-	}
-	CommandCounterIncrement();
-}
-
-void
-Acknowledge(const Subscription &subscription, text *consumer, int64 position) {
-	Share *shares = OwnShares(subscription, consumer);
-	const Troubles troubles = ReadTroubles(subscription);
-	int64 given = 0;
-	for (int i = 0; i < subscription.shares; i++) {
-		given = shares[i].locked ? Max(given, shares[i].examined) : given;
-	}
-	bool again = false;
-	for (int i = 0; i < troubles.count; i++) {
-		const Trouble &trouble = troubles.items[i];
-		if (IsWith(trouble, consumer)) {
-			given = Max(given, trouble.position);
-			again |= trouble.position <= position;
-		}
-	}
-	if (position > given) {
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("position " INT64_FORMAT " was not given to consumer \"%s\"", position, text_to_cstring(consumer)),
-		                errdetail("It was given events up to position " INT64_FORMAT ".", given), errhint("Acknowledge the position of an event that was fetched.")));
-	}
-	const int64 now = GetCurrentTimestamp();
-	for (int i = 0; i < subscription.shares; i++) {
-		Share *share = &shares[i];
-		if (!share->locked || share->checkpoint >= position) {
-			continue;
-		}
-		if (position >= share->delivered) {
-			share->checkpoint = share->delivered = share->examined = Max(share->examined, share->checkpoint);
-		} else {
-			share->checkpoint = position;
-		}
-		if (share->failed_at <= share->checkpoint) {
-			share->failed_at = 0;
-			share->failures = 0;
-		}
-		share->lease_until = now + subscription.lease;
-		WriteShare(subscription, i, share);
-	}
-	if (again) {
-		Oid types[3] = {INT8OID, INT8OID, TEXTOID};
-		Datum values[3] = {Int64GetDatum(subscription.id), Int64GetDatum(position), PointerGetDatum(consumer)};
-		(void)ExecuteWaived("DELETE FROM events.subscription_troubles WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND global_position "
-		              "OPERATOR(pg_catalog.<=) $2 AND delivered_to OPERATOR(pg_catalog.=) $3",
-		              3, types, values, nullptr);
-	}
-	CommandCounterIncrement();
-}
-
-void
-Fail(const Subscription &subscription, text *consumer, int64 position, bool park, int64 delay, Datum reason) {
-	Share *shares = OwnShares(subscription, consumer);
-	const Troubles troubles = ReadTroubles(subscription);
-	FeedScan scan;
-	EventRow row;
-	const bool found = ReadEventAt(&scan, subscription, position, &row);
-	const Datum stream = found ? datumCopy(row.values[kStreamId], false, -1) : 0;
-	EndFeedScan(&scan);
-	const int number = found ? ShareOf(stream, subscription.shares) : 0;
-	const Share &share = shares[number];
-	const Trouble *trouble = TroubleAt(troubles, position);
-	const bool again = trouble != nullptr && IsWith(*trouble, consumer);
-	if (!found || !share.locked || (!again && (position <= share.checkpoint || position > share.delivered))) {
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("position " INT64_FORMAT " is not in the hands of consumer \"%s\"", position, text_to_cstring(consumer)),
-		                errdetail("No event of that position was given to it and is neither acknowledged nor told to have failed."),
-		                errhint("Give the global_position of an event that was fetched.")));
-	}
-	const int64 now = GetCurrentTimestamp();
-	const int attempts = 1 + (trouble != nullptr ? trouble->attempts : share.failed_at == position ? share.failures : 0);
-	const bool parked = park || attempts >= subscription.max_attempts;
-	PutTrouble(subscription, position, number, stream, parked ? "parked" : "retry", attempts, now + delay, reason);
-	if (!parked || subscription.stream_waits) {
-		// what the consumer has in hand of the stream behind it waits too
-		Oid types[3] = {INT8OID, INT8OID, TEXTOID};
-		Datum values[3] = {Int64GetDatum(subscription.id), Int64GetDatum(position), stream};
-		(void)ExecuteWaived("UPDATE events.subscription_troubles SET delivered_to = NULL WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND "
-		              "global_position OPERATOR(pg_catalog.>) $2 AND stream_id OPERATOR(pg_catalog.=) $3",
-		              3, types, values, nullptr);
-		BeginFeedScan(&scan, subscription.filter, Max(position, share.checkpoint), share.delivered, true);
-		int64 budget = PG_INT64_MAX;
-		while (NextFeedEvent(&scan, &row, &budget)) {
-			if (SameText(row.values[kStreamId], stream)) {
-				PutTrouble(subscription, DatumGetInt64(row.values[kGlobalPosition]), number, stream, "waiting", 0, now, 0);
-			}
-		}
-		EndFeedScan(&scan);
 	}
 	CommandCounterIncrement();
 }
 
 namespace {
 
+// Deletes the held events of a share that were in hand up to a position. Notes their streams.
 void
-LockAll(const Subscription &subscription) {
-	for (int i = 0; i < subscription.shares; i++) {
-		if (!LockShare(subscription, i)) {
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("a consumer of the subscription is at work"),
-			                errdetail("Another transaction has fetched or acknowledged and has not ended."), errhint("Try again when it has.")));
+FinishHeld(HeldTable *table, Share *share, int64 position, StreamTable *streams) {
+	int done = 0;
+	for (; done < share->given_count && share->given[done] <= position; done++) {
+		HeldEvent event;
+		if (!HeldAt(table, share->given[done], &event)) {
+			continue;
+		}
+		DeleteHeld(&event.tid);
+		share->held--;
+		if (FindStream(*streams, event.stream) == nullptr) {
+			(void)AddStream(streams, event.stream);
 		}
 	}
+	share->given += done;
+	share->given_count -= done;
 }
 
 void
-ForgetTroubles(const Subscription &subscription) {
-	Oid types[1] = {INT8OID};
-	Datum values[1] = {Int64GetDatum(subscription.id)};
-	(void)ExecuteWaived("DELETE FROM events.subscription_troubles WHERE subscription_id OPERATOR(pg_catalog.=) $1", 1, types, values, nullptr);
-}
-
-// Deletes every row of a table of ours that is of the subscription, its first column.
-void
-DeleteAll(Oid relid, const Subscription &subscription) {
-	Relation heap = table_open(relid, RowExclusiveLock);
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyData key;
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(subscription.id));
-	TableScanDesc scan = table_beginscan(heap, snapshot, 1, &key);
-	TupleTableSlot *slot = table_slot_create(heap, nullptr);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-		(void)DeleteRow(heap, &slot->tts_tid, snapshot);
+ReleaseStreams(const Subscription &subscription, const StreamTable &streams) {
+	HeldTable table;
+	OpenHeld(&table, subscription);
+	for (uint64 slot = 0; slot < streams.slot_count; slot++) {
+		for (StreamEntry *entry = streams.slots[slot]; entry != nullptr; entry = entry->chain) {
+			ReleaseNext(&table, entry->stream);
+		}
 	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(heap, NoLock);
+	CloseHeld(&table);
+}
+
+// Whether anything of a consumer's shares is done by this; the held events among it are in *streams.
+bool
+FinishShare(const Subscription &subscription, Share *share, int64 position, StreamTable *streams) {
+	const bool held = share->given_count > 0 && share->given[0] <= position;
+	if (held) {
+		HeldTable table;
+		OpenHeld(&table, subscription);
+		FinishHeld(&table, share, position, streams);
+		CloseHeld(&table);
+	}
+	if (share->checkpoint >= position || share->delivered <= share->checkpoint) {
+		return held;
+	}
+	if (position >= share->delivered) {
+		share->checkpoint = share->delivered = Max(share->reached, share->checkpoint);
+	} else {
+		share->checkpoint = position;
+	}
+	return true;
 }
 
 } // namespace
 
 void
-Reset(const Subscription &subscription, int64 position) {
-	LockAll(subscription);
-	Share *shares = ReadShares(subscription);
+Acknowledge(const Subscription &subscription, text *consumer, int64 position) {
+	Share *shares = OwnShares(subscription, consumer);
+	int64 examined = 0;
 	for (int i = 0; i < subscription.shares; i++) {
-		shares[i].checkpoint = shares[i].delivered = shares[i].examined = position;
-		shares[i].consumer = cstring_to_text("");
-		shares[i].lease_until = GetCurrentTimestamp();
-		shares[i].failed_at = 0;
-		shares[i].failures = 0;
-		WriteShare(subscription, i, &shares[i]);
+		examined = shares[i].locked ? Max(examined, shares[i].examined) : examined;
 	}
-	ForgetTroubles(subscription);
+	if (position > examined) {
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("position " INT64_FORMAT " was not given to consumer \"%s\"", position, text_to_cstring(consumer)),
+		                errdetail("It was given events up to position " INT64_FORMAT ".", examined), errhint("Acknowledge the position of an event that was fetched.")));
+	}
+	const int64 now = GetCurrentTimestamp();
+	StreamTable streams = {};
+	for (int i = 0; i < subscription.shares; i++) {
+		Share *share = &shares[i];
+		if (!share->locked) {
+			continue;
+		}
+		const bool changed = FinishShare(subscription, share, position, &streams);
+		if (changed || share->lease_until - now < subscription.lease / 2) {
+			share->lease_until = now + subscription.lease;
+			WriteShare(subscription, i, *share);
+		}
+	}
+	if (streams.count > 0) {
+		ReleaseStreams(subscription, streams);
+	}
 	CommandCounterIncrement();
 }
 
+namespace {
+
+// Takes what the consumer has in hand of a stream after a position out of its hands.
 void
-Forget(const Subscription &subscription) {
-	LockAll(subscription);
-	DeleteAll(Oids().progress, subscription);
-	DeleteAll(Oids().consumers, subscription);
-	ForgetTroubles(subscription);
+TakeBack(HeldTable *table, Share *share, const HeldEvent &failed) {
+	const Subscription &subscription = *table->subscription;
+	int kept = 0;
+	for (int i = 0; i < share->given_count; i++) {
+		HeldEvent event;
+		const bool of_stream = share->given[i] > failed.position && HeldAt(table, share->given[i], &event) && SameText(event.stream, failed.stream);
+		if (!of_stream) {
+			share->given[kept++] = share->given[i];
+		}
+	}
+	share->given_count = kept;
+	FeedScan scan;
+	EventRow row;
+	int64 budget = PG_INT64_MAX;
+	BeginFeedScan(&scan, subscription.filter, Max(failed.position, share->checkpoint), share->delivered, true);
+	while (NextFeedEvent(&scan, &row, &budget)) {
+		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
+		if (SameText(row.values[kStreamId], failed.stream) && !IsHeld(table, position)) {
+			HeldEvent event = {};
+			event.position = position;
+			event.share = failed.share;
+			event.stream = failed.stream;
+			event.state = HeldState::kWaiting;
+			InsertHeld(subscription, event);
+			share->held++;
+		}
+	}
+	EndFeedScan(&scan);
+}
+
+bool
+RemoveGiven(Share *share, int64 position) {
+	for (int i = 0; i < share->given_count; i++) {
+		if (share->given[i] == position) {
+			share->given_count--;
+			std::memmove(&share->given[i], &share->given[i + 1], sizeof(int64) * static_cast<Size>(share->given_count - i));
+			return true;
+		}
+	}
+	return false;
+}
+
+// The event at a position, if it is in the hands of the shares' consumer; it is taken out of them.
+bool
+TakeFromHand(HeldTable *table, Share *shares, int64 position, HeldEvent *event) {
+	const Subscription &subscription = *table->subscription;
+	if (HeldAt(table, position, event)) {
+		return shares[event->share].locked && RemoveGiven(&shares[event->share], position);
+	}
+	FeedScan scan;
+	EventRow row;
+	const bool found = ReadEventAt(&scan, subscription.filter, position, &row) == Reading::kFound;
+	if (found) {
+		std::memset(event, 0, sizeof *event);
+		event->position = position;
+		event->stream = datumCopy(row.values[kStreamId], false, -1);
+		event->share = ShareOf(event->stream, subscription.shares);
+	}
+	EndFeedScan(&scan);
+	return found && shares[event->share].locked && position > shares[event->share].checkpoint && position <= shares[event->share].delivered;
+}
+
+} // namespace
+
+void
+Fail(const Subscription &subscription, text *consumer, const Failure &failure) {
+	Share *shares = OwnShares(subscription, consumer);
+	HeldTable table;
+	HeldEvent event;
+	OpenHeld(&table, subscription);
+	if (!TakeFromHand(&table, shares, failure.position, &event)) {
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		                errmsg("position " INT64_FORMAT " is not in the hands of consumer \"%s\"", failure.position, text_to_cstring(consumer)),
+		                errdetail("Its last fetch gave no event of that position, or it is acknowledged, told to have failed, or waits for one that failed."),
+		                errhint("Give the global_position of an event that was fetched.")));
+	}
+	Share *share = &shares[event.share];
+	if (ItemPointerIsValid(&event.tid)) {
+		DeleteHeld(&event.tid);
+	} else {
+		share->held++;
+	}
+	event.attempts++;
+	const bool parked = failure.park || event.attempts >= subscription.max_attempts;
+	event.state = parked ? HeldState::kParked : HeldState::kRetry;
+	event.not_before = GetCurrentTimestamp() + failure.delay;
+	event.reason = failure.reason;
+	event.since = 0;
+	InsertHeld(subscription, event);
+	const bool stream_goes_on = parked && !subscription.stream_waits;
+	if (!stream_goes_on) {
+		TakeBack(&table, share, event);
+	}
+	CloseHeld(&table);
+	if (stream_goes_on) {
+		OpenHeld(&table, subscription);
+		ReleaseNext(&table, event.stream);
+		CloseHeld(&table);
+	}
+	WriteShare(subscription, event.share, *share);
 	CommandCounterIncrement();
 }
 
@@ -587,13 +733,16 @@ HasPassed(const Subscription &subscription, int64 position) {
 			return false;
 		}
 	}
-	const Troubles troubles = ReadTroubles(subscription);
-	for (int i = 0; i < troubles.count; i++) {
-		if (!troubles.items[i].parked && troubles.items[i].position <= position) {
-			return false;
-		}
+	HeldTable table;
+	HeldEvent event;
+	bool passed = true;
+	OpenHeld(&table, subscription);
+	StartHeld(&table);
+	while (passed && NextHeld(&table, &event) && event.position <= position) {
+		passed = event.state == HeldState::kParked;
 	}
-	return true;
+	CloseHeld(&table);
+	return passed;
 }
 
 } // namespace auren::pg

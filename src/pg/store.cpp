@@ -254,9 +254,11 @@ Oids() {
 		fresh.progress_index = RelationNamed(schema, "subscription_progress_share");
 		fresh.consumers = RelationNamed(schema, "subscription_consumers");
 		fresh.consumers_index = RelationNamed(schema, "subscription_consumers_seen");
-		fresh.troubles = RelationNamed(schema, "subscription_troubles");
+		fresh.held = RelationNamed(schema, "subscription_held");
+		fresh.held_pkey = RelationNamed(schema, "subscription_held_pkey");
+		fresh.held_stream = RelationNamed(schema, "subscription_held_stream");
+		fresh.held_time = RelationNamed(schema, "subscription_held_time");
 		fresh.notification_rules = RelationNamed(schema, "declared_notification_rules");
-		fresh.troubles_pkey = RelationNamed(schema, "subscription_troubles_pkey");
 		fresh.readings = RelationNamed(get_namespace_oid("biometric", false), "biometric_events");
 		const Oid analytics = get_namespace_oid("analytics", false);
 		fresh.sources = RelationNamed(analytics, "sources");

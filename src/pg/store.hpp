@@ -40,8 +40,10 @@ struct StoreOids {
 	Oid progress_index;
 	Oid consumers;
 	Oid consumers_index;
-	Oid troubles;
-	Oid troubles_pkey;
+	Oid held;
+	Oid held_pkey;
+	Oid held_stream;
+	Oid held_time;
 	Oid notification_rules;
 	Oid readings;
 	Oid sources;

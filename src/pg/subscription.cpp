@@ -12,7 +12,6 @@ namespace auren::pg {
 
 namespace {
 
-
 // Columns of events.subscription_settings.
 enum SettingsColumn : int {
 	kSettingsTenant = 1,
@@ -35,11 +34,12 @@ enum ProgressColumn : int {
 	kProgressStep,
 	kProgressCheckpoint,
 	kProgressDelivered,
+	kProgressReached,
 	kProgressExamined,
 	kProgressConsumer,
 	kProgressLease,
-	kProgressFailedAt,
-	kProgressFailures,
+	kProgressGiven,
+	kProgressHeld,
 	kProgressColumns
 };
 
@@ -54,6 +54,9 @@ int64
 Micros(const Interval *interval) {
 	return interval->time + (static_cast<int64>(interval->day) + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
 }
+
+// The lock of a subscription as a whole has a number that no share has.
+constexpr int kWhole = -1;
 
 LOCKTAG
 TagOf(const Subscription &subscription, int number) {
@@ -100,14 +103,11 @@ ReadNewest(const ProgressScan &progress, const Subscription &subscription, int n
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(subscription.id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(number));
 	index_rescan(progress.scan, keys, 2, nullptr, 0);
+	if (!NextIndexRow(progress.scan, BackwardScanDirection, progress.slot, progress.context)) {
+		return FreeShare(subscription.start_position);
+	}
 	Share share;
 	std::memset(&share, 0, sizeof share);
-	if (!NextIndexRow(progress.scan, BackwardScanDirection, progress.slot, progress.context)) {
-		share.checkpoint = share.delivered = share.examined = subscription.start_position;
-		share.consumer = cstring_to_text("");
-		share.lease_until = PG_INT64_MIN;
-		return share;
-	}
 	slot_getallattrs(progress.slot);
 	const Datum *values = progress.slot->tts_values;
 	bool isnull;
@@ -118,13 +118,31 @@ ReadNewest(const ProgressScan &progress, const Subscription &subscription, int n
 	share.step = DatumGetInt64(values[kProgressStep]);
 	share.checkpoint = DatumGetInt64(values[kProgressCheckpoint]);
 	share.delivered = DatumGetInt64(values[kProgressDelivered]);
+	share.reached = DatumGetInt64(values[kProgressReached]);
 	share.examined = DatumGetInt64(values[kProgressExamined]);
 	share.consumer = DatumGetTextPCopy(values[kProgressConsumer]);
 	share.lease_until = DatumGetTimestampTz(values[kProgressLease]);
-	share.failed_at = DatumGetInt64(values[kProgressFailedAt]);
-	share.failures = DatumGetInt32(values[kProgressFailures]);
+	share.held = DatumGetInt64(values[kProgressHeld]);
+	if (!progress.slot->tts_isnull[kProgressGiven]) {
+		ArrayType *given = DatumGetArrayTypePCopy(values[kProgressGiven]);
+		share.given = reinterpret_cast<int64 *>(ARR_DATA_PTR(given));
+		share.given_count = ArrayGetNItems(ARR_NDIM(given), ARR_DIMS(given));
+	}
 	ExecClearTuple(progress.slot);
 	return share;
+}
+
+// 0 when there are none: the column is NULL then.
+Datum
+GivenArray(const Share &share) {
+	if (share.given_count == 0) {
+		return 0;
+	}
+	auto *elements = static_cast<Datum *>(palloc_extended(sizeof(Datum) * static_cast<Size>(share.given_count), MCXT_ALLOC_HUGE));
+	for (int i = 0; i < share.given_count; i++) {
+		elements[i] = Int64GetDatum(share.given[i]);
+	}
+	return PointerGetDatum(construct_array(elements, share.given_count, INT8OID, 8, true, TYPALIGN_DOUBLE));
 }
 
 } // namespace
@@ -166,13 +184,19 @@ FindSubscription(Datum tenant, Datum name) {
 	return subscription;
 }
 
-int
-ShareOf(Datum stream, int shares) {
+uint64
+StreamHash(Datum stream) {
 	// FNV-1a, 64 bit (Fowler, Noll, Vo): its own arithmetic, so that no version of the server moves a stream
 	uint64 hash = UINT64CONST(14695981039346656037);
 	for (const char byte : TextBytes(stream)) {
 		hash = (hash ^ static_cast<unsigned char>(byte)) * UINT64CONST(1099511628211);
 	}
+	return hash;
+}
+
+int
+ShareOf(Datum stream, int shares) {
+	const uint64 hash = StreamHash(stream);
 	// the low bits alone depend on the last bytes too little
 	return static_cast<int>(((hash >> 32) ^ hash) % static_cast<uint64>(shares));
 }
@@ -196,6 +220,22 @@ ReadShare(const Subscription &subscription, int number) {
 	return share;
 }
 
+Share
+FreeShare(int64 position) {
+	Share share;
+	std::memset(&share, 0, sizeof share);
+	share.checkpoint = share.delivered = share.reached = share.examined = position;
+	share.consumer = cstring_to_text("");
+	share.lease_until = DT_NOBEGIN;
+	return share;
+}
+
+bool
+LockSubscription(const Subscription &subscription, LOCKMODE mode) {
+	const LOCKTAG tag = TagOf(subscription, kWhole);
+	return LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 bool
 LockShare(const Subscription &subscription, int number) {
 	const LOCKTAG tag = TagOf(subscription, number);
@@ -209,25 +249,27 @@ UnlockShare(const Subscription &subscription, int number) {
 }
 
 void
-WriteShare(const Subscription &subscription, int number, Share *share) {
+WriteShare(const Subscription &subscription, int number, const Share &share) {
 	Relation heap = table_open(Oids().progress, RowExclusiveLock);
 	Datum values[kProgressColumns];
-	const bool isnull[kProgressColumns] = {};
-	share->step++;
+	bool isnull[kProgressColumns] = {};
 	values[kProgressId] = Int64GetDatum(subscription.id);
 	values[kProgressShare] = Int32GetDatum(number);
-	values[kProgressStep] = Int64GetDatum(share->step);
-	values[kProgressCheckpoint] = Int64GetDatum(share->checkpoint);
-	values[kProgressDelivered] = Int64GetDatum(share->delivered);
-	values[kProgressExamined] = Int64GetDatum(share->examined);
-	values[kProgressConsumer] = PointerGetDatum(share->consumer);
-	values[kProgressLease] = TimestampTzGetDatum(share->lease_until);
-	values[kProgressFailedAt] = Int64GetDatum(share->failed_at);
-	values[kProgressFailures] = Int32GetDatum(share->failures);
+	values[kProgressStep] = Int64GetDatum(share.step + 1);
+	values[kProgressCheckpoint] = Int64GetDatum(share.checkpoint);
+	values[kProgressDelivered] = Int64GetDatum(share.delivered);
+	values[kProgressReached] = Int64GetDatum(share.reached);
+	values[kProgressExamined] = Int64GetDatum(share.examined);
+	values[kProgressConsumer] = PointerGetDatum(share.consumer);
+	values[kProgressLease] = TimestampTzGetDatum(share.lease_until);
+	values[kProgressGiven] = GivenArray(share);
+	isnull[kProgressGiven] = share.given_count == 0;
+	values[kProgressHeld] = Int64GetDatum(share.held);
 	InsertRow(heap, values, isnull);
-	if (share->stored) {
+	if (share.stored) {
+		ItemPointerData tid = share.tid;
 		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-		(void)DeleteRow(heap, &share->tid, snapshot);
+		(void)DeleteRow(heap, &tid, snapshot);
 		UnregisterSnapshot(snapshot);
 	}
 	table_close(heap, NoLock);

@@ -20,6 +20,9 @@ struct Subscription {
 };
 Subscription FindSubscription(Datum tenant, Datum name);
 
+// 64 bit of a stream's id.
+uint64 StreamHash(Datum stream);
+
 // The share that a stream falls into: the same in every version and on every machine.
 int ShareOf(Datum stream, int shares);
 
@@ -31,15 +34,23 @@ struct Share {
 	ItemPointerData tid;
 	bool written_by_us; // in this transaction
 	int64 step;
-	int64 checkpoint;
-	int64 delivered; // last event that the consumer was given; in flight while it is above the checkpoint
-	int64 examined;
-	text *consumer; // empty: nobody
+	int64 checkpoint; // each event of the share up to here is done or held
+	int64 delivered;  // those after it and up to here are in hand, unless they are held
+	int64 reached;    // no other event of the share up to here is for a consumer: the last fetch looked so far
+	int64 examined;   // how far any fetch looked
+	text *consumer;   // empty: nobody
 	int64 lease_until;
-	int64 failed_at;
-	int failures;
+	int64 *given; // positions of the held events that are in hand, ascending
+	int given_count;
+	int64 held; // how many events of the share are held
 	bool locked; // by this transaction
 };
+
+/*
+ * Takes the lock of a subscription to the end of the transaction, unless another transaction is in the way: nobody waits. Whoever works with
+ * shares takes it shared, and reads the subscription after that; whoever changes it, or its shares as a whole, takes it alone.
+ */
+bool LockSubscription(const Subscription &subscription, LOCKMODE mode);
 
 // Shares by number, read under the newest snapshot.
 Share *ReadShares(const Subscription &subscription);
@@ -50,7 +61,10 @@ bool LockShare(const Subscription &subscription, int number);
 void UnlockShare(const Subscription &subscription, int number);
 
 // Writes a share that is locked, in place of the row that it was read from.
-void WriteShare(const Subscription &subscription, int number, Share *share);
+void WriteShare(const Subscription &subscription, int number, const Share &share);
+
+// A share that nobody has, at a position.
+Share FreeShare(int64 position);
 
 // Notes that a consumer is there, and says how many are.
 int CountConsumers(const Subscription &subscription, text *consumer, int64 now);

@@ -51,7 +51,7 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
                                         "events.take_snapshot(text), events.drop_snapshots(text), "
                                         "events.write_feed_horizon(), "
                                         "events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, "
-                                        "boolean), events.drop_subscription(text), events.reset_subscription(text, bigint), "
+                                        "boolean), events.alter_subscription(text, integer, integer, interval, boolean), events.drop_subscription(text), events.reset_subscription(text, bigint), "
                                         "events.unpark(text, bigint), events.add_notification_rule(text, text, text), "
                                         "events.drop_notification_rule(text, text, text), "
                                         "analytics.refresh_user_metrics(), "

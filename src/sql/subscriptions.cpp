@@ -1,4 +1,4 @@
-// Subscriptions: create, drop, reset, fetch, acknowledge, retry, park, unpark, and waiting for the feed.
+// Subscriptions: create, alter, drop, reset, fetch, acknowledge, retry, park, unpark, and waiting for the feed.
 
 #include <string>
 
@@ -11,6 +11,8 @@
 #include "pg/query.hpp"
 #include "pg/rows.hpp"
 #include "pg/subscription.hpp"
+#include "pg/subscription_changes.hpp"
+#include "pg/subscription_lag.hpp"
 #include "pg/tenant.hpp"
 #include "sql/arguments.hpp"
 
@@ -31,6 +33,44 @@ SubscriptionArgument(FunctionCallInfo fcinfo, int argument) {
 	if (subscription.id == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no subscription \"" + std::string(name.name.bytes) + "\"",
 		                  "This session's tenant has none of that name.", "Make it by events.create_subscription.");
+	}
+	return subscription;
+}
+
+// The subscription as it is under its lock, which is held to the transaction's end. Its id is 0 when another transaction is in the way.
+pg::Subscription
+LockedSubscription(FunctionCallInfo fcinfo, int argument, LOCKMODE mode) {
+	for (;;) {
+		const pg::Subscription found = SubscriptionArgument(fcinfo, argument);
+		if (!Call([&] { return pg::LockSubscription(found, mode); })) {
+			return {};
+		}
+		// it may have been changed, or dropped and made again, before the lock was there
+		const pg::Subscription subscription = SubscriptionArgument(fcinfo, argument);
+		if (subscription.id == found.id) {
+			return subscription;
+		}
+	}
+}
+
+// For a consumer that has events in hand.
+pg::Subscription
+SubscriptionAtWork(FunctionCallInfo fcinfo) {
+	const pg::Subscription subscription = LockedSubscription(fcinfo, 0, ShareLock);
+	if (subscription.id == 0) {
+		throw DomainError("55P03", "the subscription is being changed by another transaction", "It alters, resets or drops the subscription and has not ended.",
+		                  "Try again when it has.");
+	}
+	return subscription;
+}
+
+// For a change of the whole.
+pg::Subscription
+SubscriptionAtRest(FunctionCallInfo fcinfo) {
+	const pg::Subscription subscription = LockedSubscription(fcinfo, 0, ExclusiveLock);
+	if (subscription.id == 0) {
+		throw DomainError("55006", "a consumer of the subscription is at work", "Another transaction has fetched, acknowledged or changed the subscription and has not ended.",
+		                  "Try again when it has.");
 	}
 	return subscription;
 }
@@ -182,8 +222,8 @@ AUREN_FUNCTION(auren_create_subscription) {
 }
 
 AUREN_FUNCTION(auren_drop_subscription) {
-	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	RefuseWhenReadOnly("events.drop_subscription()");
+	const pg::Subscription subscription = SubscriptionAtRest(fcinfo);
 	Call([&] { pg::Forget(subscription); });
 	Oid types[1] = {INT8OID};
 	Datum values[1] = {Int64GetDatum(subscription.id)};
@@ -192,62 +232,64 @@ AUREN_FUNCTION(auren_drop_subscription) {
 }
 
 AUREN_FUNCTION(auren_reset_subscription) {
-	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	const int64 position = PositionArgument(fcinfo, 1, "p_position");
 	RefuseWhenReadOnly("events.reset_subscription()");
+	const pg::Subscription subscription = SubscriptionAtRest(fcinfo);
 	Call([&] { pg::Reset(subscription, position); });
 	PG_RETURN_VOID();
 }
 
 AUREN_FUNCTION(auren_fetch) {
-	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	text *consumer = ConsumerArgument(fcinfo, 1);
 	const int64 limit = LimitArgument(fcinfo, 2);
 	RefuseWhenReadOnly("events.fetch()");
+	const pg::Subscription subscription = LockedSubscription(fcinfo, 0, ShareLock);
 	Call([&] {
 		const pg::Rows rows = pg::BeginRows(fcinfo);
-		pg::Fetch(subscription, consumer, limit, rows);
+		if (subscription.id != 0) {
+			pg::Fetch(subscription, consumer, limit, rows);
+		}
 	});
 	return 0;
 }
 
 AUREN_FUNCTION(auren_acknowledge) {
-	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	text *consumer = ConsumerArgument(fcinfo, 1);
 	const int64 position = PositionArgument(fcinfo, 2, "p_position");
 	RefuseWhenReadOnly("events.acknowledge()");
+	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
 	Call([&] { pg::Acknowledge(subscription, consumer, position); });
 	PG_RETURN_VOID();
 }
 
 AUREN_FUNCTION(auren_retry) {
-	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	text *consumer = ConsumerArgument(fcinfo, 1);
 	const int64 position = PositionArgument(fcinfo, 2, "p_position");
 	const int64 delay = IntervalArgument(fcinfo, 3, "p_delay", 0);
 	const auto reason = pg::OptionalTextArgument(fcinfo, 4);
 	RefuseWhenReadOnly("events.retry()");
-	Call([&] { pg::Fail(subscription, consumer, position, false, delay, reason ? reason->datum : 0); });
+	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
+	Call([&] { pg::Fail(subscription, consumer, {position, false, delay, reason ? reason->datum : 0}); });
 	PG_RETURN_VOID();
 }
 
 AUREN_FUNCTION(auren_park) {
-	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	text *consumer = ConsumerArgument(fcinfo, 1);
 	const int64 position = PositionArgument(fcinfo, 2, "p_position");
 	const auto reason = pg::OptionalTextArgument(fcinfo, 3);
 	RefuseWhenReadOnly("events.park()");
-	Call([&] { pg::Fail(subscription, consumer, position, true, 0, reason ? reason->datum : 0); });
+	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
+	Call([&] { pg::Fail(subscription, consumer, {position, true, 0, reason ? reason->datum : 0}); });
 	PG_RETURN_VOID();
 }
 
 AUREN_FUNCTION(auren_unpark) {
-	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	const int64 position = PositionArgument(fcinfo, 1, "p_position");
 	RefuseWhenReadOnly("events.unpark()");
+	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
 	Oid types[2] = {INT8OID, INT8OID};
 	Datum values[2] = {Int64GetDatum(subscription.id), Int64GetDatum(position)};
-	const uint64 rows = Change("UPDATE events.subscription_troubles SET state = 'retry', attempts = 0, not_before = pg_catalog.now(), delivered_to = NULL "
+	const uint64 rows = Change("UPDATE events.subscription_held SET state = 'retry', attempts = 0, not_before = pg_catalog.now() "
 	                           "WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND global_position OPERATOR(pg_catalog.=) $2 AND state "
 	                           "OPERATOR(pg_catalog.=) 'parked'",
 	                           2, types, values);
@@ -262,7 +304,13 @@ AUREN_FUNCTION(auren_wait_for_subscription) {
 	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	const int64 position = PositionArgument(fcinfo, 1, "p_position");
 	const int64 timeout = IntervalArgument(fcinfo, 2, "p_timeout", 0);
-	return BoolGetDatum(WaitUntil(timeout, [&] { return pg::HasPassed(subscription, position); }));
+	// it may get other shares meanwhile
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const Datum name = PG_GETARG_DATUM(0);
+	return BoolGetDatum(WaitUntil(timeout, [&] {
+		const pg::Subscription now = pg::FindSubscription(tenant.text, name);
+		return now.id == subscription.id && pg::HasPassed(now, position);
+	}));
 }
 
 AUREN_FUNCTION(auren_wait_for_events) {
@@ -287,48 +335,78 @@ AUREN_FUNCTION(auren_wait_for_events) {
 	}));
 }
 
+AUREN_FUNCTION(auren_alter_subscription) {
+	const pg::Text name = pg::TextArgument(fcinfo, 0, "p_name");
+	const int shares = PG_ARGISNULL(1) ? 0 : CountArgument(fcinfo, 1, "p_shares", kMaxShares);
+	if (!PG_ARGISNULL(2)) {
+		(void)CountArgument(fcinfo, 2, "p_max_attempts", 1000000);
+	}
+	if (!PG_ARGISNULL(3)) {
+		(void)IntervalArgument(fcinfo, 3, "p_lease", 100000);
+	}
+	RefuseWhenReadOnly("events.alter_subscription()");
+	const pg::Subscription subscription = SubscriptionAtRest(fcinfo);
+	if (shares != 0 && shares != subscription.shares) {
+		Call([&] { pg::Reshare(subscription, shares); });
+	}
+	Oid types[5] = {INT8OID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
+	Datum values[5] = {Int64GetDatum(subscription.id)};
+	char nulls[6] = "     ";
+	for (int i = 1; i <= 4; i++) {
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	(void)Change("UPDATE events.subscription_settings SET shares = COALESCE($2, shares), max_attempts = COALESCE($3, max_attempts), "
+	             "lease = COALESCE($4, lease), stream_waits = COALESCE($5, stream_waits) WHERE subscription_id OPERATOR(pg_catalog.=) $1",
+	             5, types, values, nulls);
+	Call([&] {
+		CommandCounterIncrement();
+		if (subscription.stream_waits && !PG_ARGISNULL(4) && !PG_GETARG_BOOL(4)) {
+			pg::ReleaseAll(pg::FindSubscription(subscription.filter.tenant, name.datum));
+		}
+	});
+	PG_RETURN_VOID();
+}
+
+namespace {
+
+// Who has a lease on a share.
+Datum
+ConsumersOf(const pg::Share *shares, int count, int64 now) {
+	auto *names = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(count)));
+	int consumers = 0;
+	for (int i = 0; i < count; i++) {
+		bool known = VARSIZE_ANY_EXHDR(shares[i].consumer) == 0 || shares[i].lease_until < now;
+		for (int k = 0; k < consumers && !known; k++) {
+			known = pg::HasShare(shares[i], DatumGetTextPP(names[k]));
+		}
+		if (!known) {
+			names[consumers++] = PointerGetDatum(shares[i].consumer);
+		}
+	}
+	return PointerGetDatum(construct_array(names, consumers, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+} // namespace
+
 // What the view events.subscriptions shows of one, by its id.
 AUREN_FUNCTION(auren_subscription_status) {
 	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
-	Datum values[6] = {};
-	bool isnull[6] = {};
+	Datum values[9] = {};
+	bool isnull[9] = {};
 	return Call([&] {
-		constexpr int64 kCountAtMost = 1000000;
 		const int64 now = GetCurrentTimestamp();
 		const pg::Share *shares = pg::ReadShares(subscription);
-		int64 checkpoint = PG_INT64_MAX;
-		auto *names = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(subscription.shares)));
-		int consumers = 0;
-		for (int i = 0; i < subscription.shares; i++) {
-			checkpoint = Min(checkpoint, shares[i].checkpoint);
-			bool known = VARSIZE_ANY_EXHDR(shares[i].consumer) == 0 || shares[i].lease_until < now;
-			for (int k = 0; k < consumers && !known; k++) {
-				known = pg::HasShare(shares[i], DatumGetTextPP(names[k]));
-			}
-			if (!known) {
-				names[consumers++] = PointerGetDatum(shares[i].consumer);
-			}
-		}
-		const int64 head = pg::FeedHorizon();
-		int64 behind = 0;
-		int64 oldest = now;
-		pg::FeedScan scan;
-		pg::EventRow row;
-		int64 budget = kCountAtMost;
-		pg::BeginFeedScan(&scan, subscription.filter, checkpoint, head, false);
-		while (pg::NextFeedEvent(&scan, &row, &budget)) {
-			if (DatumGetInt64(row.values[pg::kGlobalPosition]) > shares[pg::ShareOf(row.values[pg::kStreamId], subscription.shares)].checkpoint) {
-				oldest = behind == 0 ? DatumGetTimestampTz(row.values[pg::kCreatedAt]) : oldest;
-				behind++;
-			}
-		}
-		pg::EndFeedScan(&scan);
-		values[0] = Int64GetDatum(checkpoint);
-		values[1] = Int64GetDatum(head);
-		values[2] = Int64GetDatum(behind);
-		values[3] = Float8GetDatum(static_cast<double>(Max(now - oldest, INT64CONST(0))) / 1e6);
-		values[4] = PointerGetDatum(construct_array(names, consumers, TEXTOID, -1, false, TYPALIGN_INT));
-		values[5] = BoolGetDatum(budget > 0);
+		const pg::Lag lag = pg::LagOf(subscription, shares, now);
+		values[0] = Int64GetDatum(lag.checkpoint);
+		values[1] = Int64GetDatum(lag.head);
+		values[2] = Int64GetDatum(lag.due + lag.delayed + lag.waiting);
+		values[3] = Float8GetDatum(static_cast<double>(Max(now - lag.oldest, INT64CONST(0))) / 1e6);
+		values[4] = ConsumersOf(shares, subscription.shares, now);
+		values[5] = BoolGetDatum(lag.is_exact);
+		values[6] = Int64GetDatum(lag.due);
+		values[7] = Int64GetDatum(lag.delayed);
+		values[8] = Int64GetDatum(lag.waiting);
 		TupleDesc descriptor;
 		(void)get_call_result_type(fcinfo, nullptr, &descriptor);
 		return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, isnull));
