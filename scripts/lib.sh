@@ -191,6 +191,32 @@ pg_version() {
 	"$PG_CONFIG" --version | awk '{print $2}'
 }
 
+# ---- Debian's archive --------------------------------------------------------------------------------------------------
+
+# The Debian suites that have a major, the preferred one first.
+debian_suites_of() {
+	case $1 in
+	15) echo bookworm ;;
+	17) echo trixie ;;
+	18) echo forky sid ;;
+	*) echo "no Debian suite is known for PostgreSQL $1" >&2; return 1 ;;
+	esac
+}
+
+# The mirror of Debian's main archive, as apt is configured here.
+debian_mirror() {
+	local found codename
+	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	found=$(apt-get indextargets --format '$(LABEL)|$(CODENAME)|$(REPO_URI)' 2>/dev/null |
+		awk -F'|' -v codename="$codename" '$1 == "Debian" && $2 == codename { print $3; exit }')
+	if [ -z "$found" ]; then
+		found=$(sed -n 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p; s/^deb [^h]*\(http[^ ]*\).*/\1/p' \
+			/etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
+	fi
+	[ -n "$found" ] || { echo "this machine's apt names no Debian mirror" >&2; return 1; }
+	echo "$found"
+}
+
 # ---- where clusters and copies live ----------------------------------------------------------------------------------
 
 # Sets STATE: run/ of the project, or a directory elsewhere when the server's user cannot reach that (a clone
@@ -239,8 +265,11 @@ cluster_ctl() {
 	shift
 	bindir=$(sed -n 's/^bindir=//p' "$(cluster_marker "$name")")
 	[ -x "$bindir/pg_ctl" ] || bindir=${BINDIR:-$bindir}
-	(cd "$STATE/$name" && as_server "$bindir/pg_ctl" -D "$STATE/$name/data" -s "$@") 9>&-
+	(cd "$STATE/$name" && as_server env "${SERVER_ENVIRONMENT[@]}" "$bindir/pg_ctl" -D "$STATE/$name/data" -s "$@") 9>&-
 }
+
+# Variables for the servers alone, set by scripts that run them under a sanitizer.
+SERVER_ENVIRONMENT=()
 
 cluster_exists() {
 	[ -f "$(cluster_marker "$1")" ]

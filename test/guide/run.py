@@ -45,7 +45,7 @@ class Sink:
             self.messages.get_nowait()
 
     async def next(self):
-        return await asyncio.wait_for(self.messages.get(), timeout=10)
+        return await asyncio.wait_for(self.messages.get(), timeout=600)
 
 
 class Dashboard(guide.DashboardWebSocket):
