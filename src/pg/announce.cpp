@@ -48,7 +48,8 @@ PayloadOf(std::int64_t position, const char *stream, const char *event_type) {
 void
 TellAll(bool held_back) {
 	if (held_back) {
-		for (const NotificationRule &rule : NotificationRules()) {
+		const auto rules = NotificationRules();
+		for (const NotificationRule &rule : *rules) {
 			const auto told = [&](const Pending &event) { return event.announcement.channel == rule.channel; };
 			if (std::none_of(pending.begin(), pending.end(), told)) {
 				pending.push_back({{rule.channel, last_position, "", ""}, TopSubTransactionId});
@@ -140,13 +141,13 @@ OnSubtransaction(SubXactEvent event, SubTransactionId level, SubTransactionId, v
 
 void
 Announce(std::string_view tenant, std::string_view stream, std::string_view event_type, std::int64_t position) {
-	const std::vector<NotificationRule> &rules = NotificationRules();
-	if (rules.empty()) {
+	const auto rules = NotificationRules();
+	if (rules->empty()) {
 		return;
 	}
 	last_position = position;
 	drawn++;
-	for (const NotificationRule &rule : rules) {
+	for (const NotificationRule &rule : *rules) {
 		if (!rule.Asks(tenant, stream, event_type)) {
 			continue;
 		}

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/reading_time.hpp"
+#include "pg/cached.hpp"
 #include "pg/guard.hpp"
 #include "pg/jsonb.hpp"
 #include "pg/readings.hpp"
@@ -30,9 +31,7 @@ struct EventSource {
 	std::vector<std::pair<std::string, std::string>> metrics; // field, metric
 };
 
-std::vector<EventSource> event_sources;
-bool event_sources_valid = false;
-Oid sources_relid = InvalidOid;
+Cached<std::vector<EventSource>> event_sources(&StoreOids::sources);
 
 std::optional<std::string>
 Optional(const char *text) {
@@ -74,38 +73,27 @@ MakeEventSource(const Source &source) {
 	return made;
 }
 
-void
-EnsureEventSources() {
-	while (!event_sources_valid) {
-		// set first: a change that arrives while they are read unsets it, and is not lost
-		event_sources_valid = true;
-		try {
-			const Sources sources = Call([] {
-				sources_relid = Oids().sources;
-				Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-				const Sources read = ReadSources(snapshot);
-				UnregisterSnapshot(snapshot);
-				return read;
-			});
-			event_sources.clear();
-			for (int i = 0; i < sources.count; i++) {
-				// one whose table is gone has neither, until the next refresh
-				if (sources.items[i].event_type != nullptr && !sources.items[i].detached) {
-					event_sources.push_back(MakeEventSource(sources.items[i]));
-				}
-			}
-		} catch (...) {
-			event_sources_valid = false;
-			throw;
+std::vector<EventSource>
+ReadEventSources(Oid) {
+	const Sources sources = Call([] {
+		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+		const Sources read = ReadSources(snapshot);
+		UnregisterSnapshot(snapshot);
+		return read;
+	});
+	std::vector<EventSource> read;
+	for (int i = 0; i < sources.count; i++) {
+		// one whose table is gone has neither, until the next refresh
+		if (sources.items[i].event_type != nullptr && !sources.items[i].detached) {
+			read.push_back(MakeEventSource(sources.items[i]));
 		}
 	}
+	return read;
 }
 
 void
 ForgetOnRelation(Oid relid) {
-	if (relid == InvalidOid || relid == sources_relid) {
-		event_sources_valid = false;
-	}
+	event_sources.ForgetOn(relid);
 }
 
 // A field of an event's data. Server side.
@@ -224,11 +212,8 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 
 void
 RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at) {
-	EnsureEventSources();
-	if (event_sources.empty()) {
-		return;
-	}
-	for (const EventSource &source : event_sources) {
+	const auto sources = event_sources.Get(ReadEventSources);
+	for (const EventSource &source : *sources) {
 		if (source.event_type == event_type && source.tenant == tenant) {
 			ForEachReading(source, tenant, stream, Call([&] { return DatumGetJsonbP(data); }), created_at, SeriesOf, [](const Reading &reading) { RecordReading(reading); });
 		}

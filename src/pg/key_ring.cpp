@@ -9,6 +9,7 @@
 #include "core/bytes.hpp"
 #include "core/envelope.hpp"
 #include "core/error.hpp"
+#include "core/freshness.hpp"
 #include "core/names.hpp"
 #include "pg/encoding.hpp"
 #include "pg/guard.hpp"
@@ -42,7 +43,7 @@ struct Keys {
 bool anything_unsure = false; // keys made or uses counted in this transaction
 
 std::unordered_map<std::string, Keys> people;
-bool people_valid = false;
+Freshness freshness; // of all of them
 std::uint64_t changes = 0;
 Oid keys_relid = InvalidOid;
 TimestampTz configured = 0;
@@ -95,9 +96,9 @@ Refresh(News news = News::kAsk) {
 	if (news == News::kAsk) {
 		AskForNews();
 	}
-	if (!people_valid || configured != PgReloadTime) {
-		DropAll();
-		people_valid = true;
+	if (!freshness.IsFresh() || configured != PgReloadTime) {
+		// what is read from here on is kept until the next change
+		freshness.ReadOnce(DropAll);
 		configured = PgReloadTime;
 	}
 }
@@ -379,7 +380,7 @@ MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version)
 DataKey *
 FindOrMakeNewest(std::string_view tenant, std::string_view user) {
 	// again if the news of a change came while it was looked for
-	for (int turn = 0;; turn++) {
+	for (int reading = 1;; reading++) {
 		Keys &keys = KeysOf(tenant, user);
 		Found found = Call([&] { return ReadRows(tenant, user, nullptr); });
 		if (found.count == 0) {
@@ -390,7 +391,7 @@ FindOrMakeNewest(std::string_view tenant, std::string_view user) {
 			}
 		}
 		keys.newest = Keep(&keys, *NewestRow(found), tenant, user);
-		if (people_valid || turn == 100) {
+		if (freshness.IsFresh() || reading == Freshness::kMostReadings) {
 			return keys.newest;
 		}
 		Refresh();
@@ -502,7 +503,7 @@ OnSubtransaction(SubXactEvent event, SubTransactionId level, SubTransactionId, v
 void
 ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == keys_relid) {
-		people_valid = false;
+		freshness.Forget();
 		changes++;
 	}
 }
@@ -585,7 +586,7 @@ KeyChanges() {
 const DataKey *
 OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, News news) {
 	Refresh(news);
-	for (int turn = 0;; turn++) {
+	for (int reading = 1;; reading++) {
 		Keys &keys = KeysOf(tenant, user);
 		if (const DataKey *key = KeyWithId(&keys, key_id)) {
 			return key;
@@ -595,7 +596,7 @@ OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id,
 			return nullptr;
 		}
 		const DataKey *key = Keep(&keys, found.rows[0], tenant, user);
-		if (people_valid || turn == 100) {
+		if (freshness.IsFresh() || reading == Freshness::kMostReadings) {
 			return key;
 		}
 		Refresh();

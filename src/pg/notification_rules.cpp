@@ -1,6 +1,7 @@
 #include "pg/notification_rules.hpp"
 
 #include "core/names.hpp"
+#include "pg/cached.hpp"
 #include "pg/guard.hpp"
 #include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
@@ -10,9 +11,7 @@ namespace auren::pg {
 
 namespace {
 
-std::vector<NotificationRule> rules;
-bool rules_valid = false;
-Oid rules_relid = InvalidOid;
+Cached<std::vector<NotificationRule>> rules(&StoreOids::notification_rules);
 
 // A row as the scan gives it, in the caller's memory context.
 struct Row {
@@ -21,9 +20,8 @@ struct Row {
 
 // Server side.
 int
-ReadRows(Row **rows) {
-	rules_relid = Oids().notification_rules;
-	return ReadAllRows(rules_relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
+ReadRows(Oid relid, Row **rows) {
+	return ReadAllRows(relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		for (int column = 0; column < 4; column++) {
 			bool isnull;
 			row->columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, descriptor, &isnull));
@@ -31,11 +29,20 @@ ReadRows(Row **rows) {
 	});
 }
 
+std::vector<NotificationRule>
+ReadRules(Oid relid) {
+	Row *rows = nullptr;
+	const int count = Call([&] { return ReadRows(relid, &rows); });
+	std::vector<NotificationRule> read;
+	for (int i = 0; i < count; i++) {
+		read.push_back({rows[i].columns[0], rows[i].columns[1], rows[i].columns[2], rows[i].columns[3]});
+	}
+	return read;
+}
+
 void
 ForgetOnRelation(Oid relid) {
-	if (relid == InvalidOid || relid == rules_relid) {
-		rules_valid = false;
-	}
+	rules.ForgetOn(relid);
 }
 
 } // namespace
@@ -45,24 +52,9 @@ NotificationRule::Asks(std::string_view for_tenant, std::string_view stream, std
 	return tenant == for_tenant && (event_type.empty() || event_type == type) && (category.empty() || category == Category(stream));
 }
 
-const std::vector<NotificationRule> &
+std::shared_ptr<const std::vector<NotificationRule>>
 NotificationRules() {
-	while (!rules_valid) {
-		// set first: a change that arrives while they are read unsets it, and is not lost
-		rules_valid = true;
-		Row *rows = nullptr;
-		try {
-			const int count = Call([&] { return ReadRows(&rows); });
-			rules.clear();
-			for (int i = 0; i < count; i++) {
-				rules.push_back({rows[i].columns[0], rows[i].columns[1], rows[i].columns[2], rows[i].columns[3]});
-			}
-		} catch (...) {
-			rules_valid = false;
-			throw;
-		}
-	}
-	return rules;
+	return rules.Get(ReadRules);
 }
 
 void

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +18,7 @@ struct NotificationRule {
 };
 
 // The rules of all tenants, as this process last heard of them. C++ side; throws what the server raises.
-const std::vector<NotificationRule> &NotificationRules();
+std::shared_ptr<const std::vector<NotificationRule>> NotificationRules();
 
 void RegisterNotificationRules();
 

@@ -1,9 +1,9 @@
 #include "pg/personal_rules.hpp"
 
-#include <memory>
 #include <string>
 
 #include "core/error.hpp"
+#include "pg/cached.hpp"
 #include "pg/encoding.hpp"
 #include "pg/guard.hpp"
 #include "pg/jsonb_writer.hpp"
@@ -16,10 +16,7 @@ namespace auren::pg {
 
 namespace {
 
-// What is called while they are looked at may make them anew: who looks holds them.
-std::shared_ptr<const std::vector<PersonalRule>> rules;
-bool rules_valid = false;
-Oid rules_relid = InvalidOid;
+Cached<std::vector<PersonalRule>> rules(&StoreOids::personal_rules);
 
 // A row as the scan gives it, in the caller's memory context.
 struct Row {
@@ -30,9 +27,8 @@ struct Row {
 
 // Server side.
 int
-ReadRows(Row **rows) {
-	rules_relid = Oids().personal_rules;
-	return ReadAllRows(rules_relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
+ReadRows(Oid relid, Row **rows) {
+	return ReadAllRows(relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		bool isnull;
 		for (int column = 0; column < 3; column++) {
 			row->columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, descriptor, &isnull));
@@ -48,38 +44,26 @@ ReadRows(Row **rows) {
 	});
 }
 
-std::shared_ptr<const std::vector<PersonalRule>>
-Rules() {
-	while (!rules_valid) {
-		// set first: a change that arrives while they are read unsets it, and is not lost
-		rules_valid = true;
-		Row *rows = nullptr;
-		try {
-			const int count = Call([&] { return ReadRows(&rows); });
-			auto read = std::make_shared<std::vector<PersonalRule>>();
-			for (int i = 0; i < count; i++) {
-				PersonalRule rule;
-				rule.tenant = rows[i].columns[0];
-				rule.event_type = rows[i].columns[1];
-				rule.person = rows[i].columns[2];
-				rule.source = PersonSource::Parse(rule.person);
-				rule.paths = ParsePersonalPaths({rows[i].paths, rows[i].paths + rows[i].path_count});
-				read->push_back(std::move(rule));
-			}
-			rules = std::move(read);
-		} catch (...) {
-			rules_valid = false;
-			throw;
-		}
+std::vector<PersonalRule>
+ReadRules(Oid relid) {
+	Row *rows = nullptr;
+	const int count = Call([&] { return ReadRows(relid, &rows); });
+	std::vector<PersonalRule> read;
+	for (int i = 0; i < count; i++) {
+		PersonalRule rule;
+		rule.tenant = rows[i].columns[0];
+		rule.event_type = rows[i].columns[1];
+		rule.person = rows[i].columns[2];
+		rule.source = PersonSource::Parse(rule.person);
+		rule.paths = ParsePersonalPaths({rows[i].paths, rows[i].paths + rows[i].path_count});
+		read.push_back(std::move(rule));
 	}
-	return rules;
+	return read;
 }
 
 void
 ForgetOnRelation(Oid relid) {
-	if (relid == InvalidOid || relid == rules_relid) {
-		rules_valid = false;
-	}
+	rules.ForgetOn(relid);
 }
 
 bool
@@ -124,7 +108,8 @@ HasAny(const PersonalRule &rule, Json *document, const ServerJson &json) {
 
 bool
 IsPersonal(const EventOf &event) {
-	for (const PersonalRule &rule : *Rules()) {
+	const auto known = rules.Get(ReadRules);
+	for (const PersonalRule &rule : *known) {
 		if (Applies(rule, event)) {
 			return true;
 		}
@@ -134,7 +119,7 @@ IsPersonal(const EventOf &event) {
 
 Datum
 SealEvent(const EventOf &event, Datum data) {
-	const auto known = Rules();
+	const auto known = rules.Get(ReadRules);
 	const ServerJson json;
 	Json document = JsonOf(data);
 	for (const PersonalRule &rule : *known) {
@@ -157,7 +142,7 @@ SealEvent(const EventOf &event, Datum data) {
 
 Datum
 OpenEvent(const EventOf &event, Datum data, Audited audited) {
-	const auto known = Rules();
+	const auto known = rules.Get(ReadRules);
 	const ServerJson json;
 	Json document = JsonOf(data);
 	for (const PersonalRule &rule : *known) {
@@ -175,8 +160,9 @@ OpenEvent(const EventOf &event, Datum data, Audited audited) {
 std::vector<PersonalRule>
 RulesOf(std::string_view tenant, std::string_view event_type) {
 	Call([] { AcceptInvalidationMessages(); });
+	const auto known = rules.Get(ReadRules);
 	std::vector<PersonalRule> found;
-	for (const PersonalRule &rule : *Rules()) {
+	for (const PersonalRule &rule : *known) {
 		if (Applies(rule, {tenant, "", event_type})) {
 			found.push_back(rule);
 		}

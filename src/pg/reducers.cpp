@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "pg/cached.hpp"
 #include "pg/encoding.hpp"
 #include "pg/guard.hpp"
 #include "pg/reducer_function.hpp"
@@ -16,9 +17,7 @@ namespace auren::pg {
 
 namespace {
 
-std::shared_ptr<const Reducers> kept;
-bool kept_valid = false;
-Oid reducers_relid = InvalidOid;
+Cached<Reducers> declared(&StoreOids::reducers);
 
 // A row of events.declared_reducers, in the caller's memory context.
 struct Row {
@@ -76,9 +75,8 @@ BodyOf(Oid function) {
 
 // Server side.
 int
-ReadRows(Row **rows) {
-	reducers_relid = Oids().reducers;
-	return ReadAllRows(reducers_relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
+ReadRows(Oid relid, Row **rows) {
+	return ReadAllRows(relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		bool isnull;
 		row->event_type = TextDatumGetCString(heap_getattr(tuple, 1, descriptor, &isnull));
 		row->category = TextDatumGetCString(heap_getattr(tuple, 2, descriptor, &isnull));
@@ -90,14 +88,14 @@ ReadRows(Row **rows) {
 	});
 }
 
-std::shared_ptr<const Reducers>
-Load() {
+Reducers
+Load(Oid relid) {
 	MemoryContext context =
 	    Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events reducers", ALLOCSET_SMALL_SIZES); });
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Row *rows = nullptr;
-	const int count = Call([&] { return ReadRows(&rows); });
-	auto loaded = std::make_shared<Reducers>();
+	const int count = Call([&] { return ReadRows(relid, &rows); });
+	Reducers loaded;
 	std::map<std::pair<std::string, std::string>, std::string> texts;
 	for (int i = 0; i < count; i++) {
 		Row *row = &rows[i];
@@ -115,7 +113,7 @@ Load() {
 		for (const char *part : {row->event_type, row->category, row->kind, row->options, row->body}) {
 			text.append(part).push_back('\0');
 		}
-		loaded->set.Declare(row->event_type, row->category, std::move(options.reducer));
+		loaded.set.Declare(row->event_type, row->category, std::move(options.reducer));
 	}
 	std::string all;
 	for (const auto &entry : texts) {
@@ -123,7 +121,7 @@ Load() {
 	}
 	for (uint64 half = 0; half < 2; half++) {
 		const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(all.data()), static_cast<int>(all.size()), half);
-		std::memcpy(loaded->version.data + half * sizeof hash, &hash, sizeof hash);
+		std::memcpy(loaded.version.data + half * sizeof hash, &hash, sizeof hash);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -132,14 +130,12 @@ Load() {
 
 void
 ForgetOnRelation(Oid relid) {
-	if (relid == InvalidOid || relid == reducers_relid) {
-		kept_valid = false;
-	}
+	declared.ForgetOn(relid);
 }
 
 void
 ForgetOnFunction(Datum, int, uint32) {
-	kept_valid = false;
+	declared.Forget();
 }
 
 } // namespace
@@ -147,17 +143,7 @@ ForgetOnFunction(Datum, int, uint32) {
 std::shared_ptr<const Reducers>
 DeclaredReducers() {
 	Call([] { AcceptInvalidationMessages(); });
-	while (!kept_valid || !kept) {
-		// set first: a change that arrives while they are read unsets it, and is not lost
-		kept_valid = true;
-		try {
-			kept = Load();
-		} catch (...) {
-			kept_valid = false;
-			throw;
-		}
-	}
-	return kept;
+	return declared.Get(Load);
 }
 
 ReducerOptions

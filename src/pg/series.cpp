@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/freshness.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
 #include "pg/relation_changes.hpp"
@@ -23,6 +24,7 @@ constexpr int kAskedBeforeAll = 256;
 int asked = 0;
 
 std::unordered_map<std::string, int64> kept;
+Freshness freshness; // of them and of the secret
 // those whose row this transaction added or found not committed yet: forgotten when a part of it is rolled back
 std::vector<std::string> unsafe;
 std::string key;
@@ -325,14 +327,22 @@ void
 ForgetOnRelation(Oid relid) {
 	// a source that was detached took its series with it; that is told by a change of analytics.sources. The extension
 	// itself may be gone and come back.
-	if (relid == InvalidOid || !kept.empty() || secret.known) {
-		const StoreOids *oids = KnownOids();
-		if (relid == InvalidOid || oids == nullptr || relid == oids->sources || relid == oids->series) {
+	const StoreOids *oids = KnownOids();
+	if (relid == InvalidOid || oids == nullptr || relid == oids->sources || relid == oids->series) {
+		freshness.Forget();
+	}
+}
+
+void
+DropStale() {
+	if (!freshness.IsFresh()) {
+		// what is read from here on is kept until the next change
+		freshness.ReadOnce([] {
 			kept.clear();
 			unsafe.clear();
 			asked = 0;
 			secret.known = false;
-		}
+		});
 	}
 }
 
@@ -340,6 +350,7 @@ ForgetOnRelation(Oid relid) {
 
 int64
 SeriesOf(const SeriesNames &names) {
+	DropStale();
 	MakeKey(names.source, {names.tenant, names.user, names.device, names.metric});
 	const auto found = kept.find(key);
 	if (found != kept.end()) {

@@ -9,14 +9,14 @@ namespace auren::pg {
 namespace {
 
 StoreOids oids;
-bool oids_valid = false;
+Freshness oids_freshness;
 
 // The partitions by time, of `events_relid`.
 struct Ranges {
 	MemoryContext context;
 	PartitionRange *items;
 	int count;
-	bool valid;
+	Freshness freshness;
 };
 Ranges ranges;
 
@@ -37,14 +37,16 @@ RelationNamed(Oid schema, const char *name) {
 	return oid;
 }
 
-// Relcache callback: flags only, nothing that can fail.
+// Relcache callback: counts only, nothing that can fail.
 void
 Invalidate(Oid relid) {
-	if (relid == InvalidOid || relid == oids.events) {
-		ranges.valid = false;
+	// while the oids are being looked up nobody knows yet which relations matter
+	const bool looking = !oids_freshness.IsFresh();
+	if (relid == InvalidOid || looking || relid == oids.events) {
+		ranges.freshness.Forget();
 	}
-	if (relid == InvalidOid || oids.Has(relid)) {
-		oids_valid = false;
+	if (relid == InvalidOid || looking || oids.Has(relid)) {
+		oids_freshness.Forget();
 	}
 	if (shapes == nullptr) {
 		return;
@@ -57,7 +59,7 @@ Invalidate(Oid relid) {
 			hit = shape->indexes[i].oid == relid;
 		}
 		if (hit) {
-			shape->valid = false;
+			shape->freshness.Forget();
 		}
 	}
 }
@@ -92,14 +94,11 @@ LoadRanges(Relation events) {
 	ranges.context = context;
 	ranges.items = items;
 	ranges.count = count;
-	ranges.valid = true;
 }
 
 void
 EnsureRanges(Relation events) {
-	for (int i = 0; !ranges.valid && i < 10; i++) {
-		LoadRanges(events);
-	}
+	ranges.freshness.Refresh([events] { LoadRanges(events); });
 }
 
 // The partitions are in time's order: the first whose upper bound lies above `micros`.
@@ -228,11 +227,52 @@ BuildShape(PartitionShape *shape, Relation partition) {
 	    shape->direct_read && OidIsValid(shape->event_id_index) && OidIsValid(shape->position_index);
 }
 
+WritablePartition
+OpenIndexes(Relation heap, const PartitionShape &shape) {
+	WritablePartition open;
+	open.heap = heap;
+	open.direct_write = shape.direct_write;
+	open.shapes = shape.indexes;
+	open.index_count = shape.index_count;
+	open.stream_index = nullptr;
+	open.slot = nullptr;
+	std::memcpy(open.attnum, shape.attnum, sizeof open.attnum);
+	const Oid stream_index = shape.direct_read ? shape.stream_index : InvalidOid;
+	open.indexes = static_cast<Relation *>(palloc(sizeof(Relation) * static_cast<Size>(open.index_count + 1)));
+	for (int i = 0; i < open.index_count; i++) {
+		open.indexes[i] = index_open(open.shapes[i].oid, RowExclusiveLock);
+		if (open.shapes[i].oid == stream_index) {
+			open.stream_index = open.indexes[i];
+		}
+	}
+	return open;
+}
+
+// An access method's cache may hold the relation it was made for.
+void
+UseIndexInfo(WritablePartition *open) {
+	for (int i = 0; i < open->index_count; i++) {
+		IndexShape &index = open->shapes[i];
+		if (index.built_for != open->indexes[i]) {
+			index.info->ii_AmCache = nullptr;
+			index.built_for = open->indexes[i];
+		}
+	}
+}
+
+void
+CloseRelations(const WritablePartition &partition) {
+	for (int i = 0; i < partition.index_count; i++) {
+		index_close(partition.indexes[i], NoLock);
+	}
+	table_close(partition.heap, NoLock);
+}
+
 } // namespace
 
 const StoreOids &
 Oids() {
-	if (!oids_valid) {
+	oids_freshness.Refresh([] {
 		const Oid schema = get_namespace_oid("events", false);
 		StoreOids fresh;
 		fresh.events = RelationNamed(schema, "event_store");
@@ -290,17 +330,16 @@ Oids() {
 		fresh.personal_rules = RelationNamed(encrypted, "declared_rules");
 		fresh.audit_log = RelationNamed(encrypted, "audit_log");
 		if (fresh.events != oids.events) {
-			ranges.valid = false;
+			ranges.freshness.Forget();
 		}
 		oids = fresh;
-		oids_valid = true;
-	}
+	});
 	return oids;
 }
 
 const StoreOids *
 KnownOids() {
-	return oids_valid ? &oids : nullptr;
+	return oids_freshness.IsFresh() ? &oids : nullptr;
 }
 
 PartitionRange
@@ -349,82 +388,44 @@ ShapeOf(Relation partition) {
 	const Oid relid = RelationGetRelid(partition);
 	bool found;
 	auto *shape = static_cast<PartitionShape *>(hash_search(shapes, &relid, HASH_ENTER, &found));
-	if (found && shape->valid) {
+	if (found && shape->freshness.IsFresh()) {
 		return shape;
 	}
 	if (found && shape->context != nullptr) {
 		// an append of this transaction may still go by the old one
 		MemoryContextSetParent(shape->context, TopTransactionContext);
 	}
-	std::memset(shape, 0, sizeof *shape);
+	// an error below leaves an entry that is stale and owns its memory
+	*shape = PartitionShape{};
 	shape->relid = relid;
-	// an error below leaves an entry that says it is not valid and owns its memory
 	shape->context = AllocSetContextCreate(CacheMemoryContext, "auren_events partition shape", ALLOCSET_SMALL_SIZES);
-	shape->valid = true; // unset by what arrives while the indexes are opened
 	MemoryContext outer = MemoryContextSwitchTo(shape->context);
-	PG_TRY();
-	{
-		BuildShape(shape, partition);
-	}
-	PG_CATCH();
-	{
-		shape->valid = false;
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	shape->freshness.ReadOnce([=] { BuildShape(shape, partition); });
 	MemoryContextSwitchTo(outer);
 	return shape;
 }
 
 WritablePartition
 OpenForWrite(Oid relid) {
-	// Bounded: each turn means that somebody changed the partition's indexes meanwhile.
-	for (int turn = 0; turn < 100; turn++) {
-		WritablePartition open;
-		open.heap = table_open(relid, RowExclusiveLock);
-		PartitionShape *shape = ShapeOf(open.heap);
-		open.direct_write = shape->direct_write;
-		open.shapes = shape->indexes;
-		open.index_count = shape->index_count;
-		open.stream_index = nullptr;
-		std::memcpy(open.attnum, shape->attnum, sizeof open.attnum);
-		const bool readable = shape->direct_read;
-		open.indexes = static_cast<Relation *>(palloc(sizeof(Relation) * static_cast<Size>(open.index_count + 1)));
-		for (int i = 0; i < open.index_count; i++) {
-			open.indexes[i] = index_open(open.shapes[i].oid, RowExclusiveLock);
-			if (readable && open.shapes[i].oid == shape->stream_index) {
-				open.stream_index = open.indexes[i];
-			}
-		}
-		if (shape->valid) {
-			for (int i = 0; i < open.index_count; i++) {
-				IndexShape &index = open.shapes[i];
-				if (index.built_for != open.indexes[i]) {
-					// an access method's cache may hold the relation it was made for
-					index.info->ii_AmCache = nullptr;
-					index.built_for = open.indexes[i];
-				}
-			}
-			open.slot = MakeSingleTupleTableSlot(RelationGetDescr(open.heap), table_slot_callbacks(open.heap));
+	// Again when somebody changed the partition's indexes meanwhile. The last turn counts in any case: the lock on the heap
+	// was there before the shape was made, and whoever adds or drops an index at the same time waits for holders of it.
+	for (int turn = 1;; turn++) {
+		Relation heap = table_open(relid, RowExclusiveLock);
+		const PartitionShape *shape = ShapeOf(heap);
+		WritablePartition open = OpenIndexes(heap, *shape);
+		if (shape->freshness.IsFresh() || turn == Freshness::kMostReadings) {
+			UseIndexInfo(&open);
+			open.slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), table_slot_callbacks(heap));
 			return open;
 		}
-		for (int i = 0; i < open.index_count; i++) {
-			index_close(open.indexes[i], NoLock);
-		}
-		table_close(open.heap, NoLock);
+		CloseRelations(open);
 	}
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("the indexes of a partition of events.event_store keep changing"),
-	                errhint("Try again when the maintenance of its indexes is done.")));
-	pg_unreachable();
 }
 
 void
 Close(const WritablePartition &partition) {
 	ExecDropSingleTupleTableSlot(partition.slot);
-	for (int i = 0; i < partition.index_count; i++) {
-		index_close(partition.indexes[i], NoLock);
-	}
-	table_close(partition.heap, NoLock);
+	CloseRelations(partition);
 }
 
 bool

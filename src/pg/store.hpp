@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/freshness.hpp"
 #include "core/month.hpp"
 #include "pg/postgres.hpp"
 
@@ -126,7 +127,7 @@ struct IndexShape {
  */
 struct PartitionShape {
 	Oid relid; // hash key
-	bool valid;
+	Freshness freshness;
 	bool direct_read;  // a heap with the store's columns
 	bool direct_write; // and nothing on it that only the executor would honour
 	AttrNumber attnum[kEventColumns];

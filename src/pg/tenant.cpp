@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "core/freshness.hpp"
 #include "core/names.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
@@ -26,7 +27,7 @@ constexpr const char *kDefaultTenant = "default";
 
 // The last answer and what it was given for.
 struct Kept {
-	bool valid = false;
+	Freshness freshness;
 	Oid session_user = InvalidOid;
 	Oid outer_user = InvalidOid;
 	Oid current_user = InvalidOid;
@@ -81,19 +82,19 @@ Require(Oid role, const char *tenant) {
 // The server calls it for each change of the setting, whether by SET, at the end of a transaction, or of a function that has its own.
 void
 ForgetOnSetting(const char *, void *) {
-	kept.valid = false;
+	kept.freshness.Forget();
 }
 
 void
 ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == bindings_relid) {
-		kept.valid = false;
+		kept.freshness.Forget();
 	}
 }
 
 void
 ForgetOnRole(Datum, int, uint32) {
-	kept.valid = false;
+	kept.freshness.Forget();
 }
 
 const char *
@@ -132,7 +133,7 @@ CurrentTenantId() {
 	const Oid session_user = GetSessionUserId();
 	const Oid outer_user = GetOuterUserId(); // of SET ROLE, whoever's function runs now
 	const Oid current_user = GetUserId();
-	if (kept.valid && kept.session_user == session_user && kept.outer_user == outer_user && kept.current_user == current_user &&
+	if (kept.freshness.IsFresh() && kept.session_user == session_user && kept.outer_user == outer_user && kept.current_user == current_user &&
 	    (ours || kept.tenant == TenantOf(setting))) {
 		return kept.tenant;
 	}
@@ -140,9 +141,8 @@ CurrentTenantId() {
 	const char *bytes = tenant.c_str();
 	const int characters = Call([&] { return pg_mbstrlen(bytes); });
 	CheckTenantId({tenant, static_cast<std::size_t>(characters)});
-	// set first: a change that arrives while the bindings are read unsets it, and is not lost
-	kept.valid = true;
-	try {
+	// once: a binding that is told meanwhile is asked for by the next call
+	kept.freshness.ReadOnce([&] {
 		Require(session_user, bytes);
 		if (outer_user != session_user) {
 			Require(outer_user, bytes);
@@ -150,10 +150,7 @@ CurrentTenantId() {
 		if (current_user != outer_user) {
 			Require(current_user, bytes);
 		}
-	} catch (...) {
-		kept.valid = false;
-		throw;
-	}
+	});
 	kept.tenant = tenant;
 	kept.session_user = session_user;
 	kept.outer_user = outer_user;

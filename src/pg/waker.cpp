@@ -310,7 +310,7 @@ class Waker {
 	// The last event of each channel: from the end, until every channel has one.
 	void
 	Collect(int64 horizon) {
-		std::vector<NotificationRule> rules = NotificationRules();
+		std::vector<NotificationRule> rules = *NotificationRules();
 		if (rules.empty()) {
 			return;
 		}

@@ -8,6 +8,7 @@
 
 #include "core/delta_pack.hpp"
 #include "core/error.hpp"
+#include "core/freshness.hpp"
 #include "core/summary.hpp"
 #include "pg/buckets.hpp"
 #include "pg/compat.hpp"
@@ -35,10 +36,10 @@ using pg::Call;
 
 // Of each trigger that has fired in this session.
 struct KeptColumns {
-	bool valid;
-	Oid relid;
-	MemoryContext context;
-	pg::ReadingColumns columns;
+	Freshness freshness;
+	Oid relid = InvalidOid;
+	MemoryContext context = nullptr;
+	pg::ReadingColumns columns = {};
 };
 std::unordered_map<Oid, KeptColumns> kept_columns;
 Oid sources_relid = InvalidOid;
@@ -46,7 +47,9 @@ Oid sources_relid = InvalidOid;
 void
 ForgetOnRelation(Oid relid) {
 	for (auto &[trigger, kept] : kept_columns) {
-		kept.valid = kept.valid && relid != InvalidOid && relid != kept.relid && relid != sources_relid;
+		if (relid == InvalidOid || relid == kept.relid || relid == sources_relid) {
+			kept.freshness.Forget();
+		}
 	}
 }
 
@@ -71,16 +74,9 @@ const pg::ReadingColumns &
 ColumnsOf(const TriggerData *trigger) {
 	KeptColumns &kept = kept_columns[trigger->tg_trigger->tgoid];
 	const Relation relation = trigger->tg_relation;
-	if (!kept.valid) {
-		// set first: a change that arrives while it is read unsets it, and is not lost
-		kept.valid = true;
+	if (!kept.freshness.IsFresh()) {
 		kept.relid = RelationGetRelid(relation);
-		try {
-			Find(&kept, relation);
-		} catch (...) {
-			kept.valid = false;
-			throw;
-		}
+		kept.freshness.ReadOnce([&] { Find(&kept, relation); });
 	}
 	return kept.columns;
 }
