@@ -13,9 +13,6 @@ namespace auren {
  */
 class Freshness {
 public:
-	// How often one call reads at most. Where changes are told at every chance, no reading ends before the next change.
-	static constexpr int kMostReadings = 3;
-
 	bool
 	IsFresh() const noexcept {
 		return read_at_ == changes_;
@@ -27,25 +24,17 @@ public:
 	}
 
 	/*
-	 * Calls read() unless the value is fresh, and again when a change was told meanwhile, up to kMostReadings times. Where
-	 * changes went on to the end the caller uses what the last reading gave, which is no older than the call, and the value
-	 * stays stale: the next call reads again.
+	 * Calls read() unless the value is fresh. Where a change was told meanwhile the caller uses what was read, which is no
+	 * older than the call, and the next one reads again. So a reading ends where changes are told at every chance, too.
 	 */
 	template <typename Read>
 	void
 	Refresh(Read &&read) {
-		for (int reading = 0; reading < kMostReadings && !IsFresh(); reading++) {
-			ReadOnce(read);
+		if (!IsFresh()) {
+			const std::uint64_t before = changes_;
+			read();
+			read_at_ = before;
 		}
-	}
-
-	// The same for a value that the caller can use without a second reading.
-	template <typename Read>
-	void
-	ReadOnce(Read &&read) {
-		const std::uint64_t before = changes_;
-		read();
-		read_at_ = before;
 	}
 
 private:

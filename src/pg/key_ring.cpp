@@ -96,11 +96,12 @@ Refresh(News news = News::kAsk) {
 	if (news == News::kAsk) {
 		AskForNews();
 	}
-	if (!freshness.IsFresh() || configured != PgReloadTime) {
-		// what is read from here on is kept until the next change
-		freshness.ReadOnce(DropAll);
+	if (configured != PgReloadTime) {
+		freshness.Forget();
 		configured = PgReloadTime;
 	}
+	// what is read from here on is kept until the next change
+	freshness.Refresh(DropAll);
 }
 
 Keys &
@@ -379,23 +380,17 @@ MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version)
 
 DataKey *
 FindOrMakeNewest(std::string_view tenant, std::string_view user) {
-	// again if the news of a change came while it was looked for
-	for (int reading = 1;; reading++) {
-		Keys &keys = KeysOf(tenant, user);
-		Found found = Call([&] { return ReadRows(tenant, user, nullptr); });
+	Keys &keys = KeysOf(tenant, user);
+	Found found = Call([&] { return ReadRows(tenant, user, nullptr); });
+	if (found.count == 0) {
+		const Tombstone stone = RequireMayHaveKeys(tenant, user);
+		found = Call([&] { return ReadRows(tenant, user, nullptr); });
 		if (found.count == 0) {
-			const Tombstone stone = RequireMayHaveKeys(tenant, user);
-			found = Call([&] { return ReadRows(tenant, user, nullptr); });
-			if (found.count == 0) {
-				return MakeKey(&KeysOf(tenant, user), tenant, user, stone.version + 1);
-			}
+			return MakeKey(&keys, tenant, user, stone.version + 1);
 		}
-		keys.newest = Keep(&keys, *NewestRow(found), tenant, user);
-		if (freshness.IsFresh() || reading == Freshness::kMostReadings) {
-			return keys.newest;
-		}
-		Refresh();
 	}
+	keys.newest = Keep(&keys, *NewestRow(found), tenant, user);
+	return keys.newest;
 }
 
 // How many uses one that is counted stands for: a power of two, so that a small limit is counted exactly.
@@ -586,21 +581,12 @@ KeyChanges() {
 const DataKey *
 OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, News news) {
 	Refresh(news);
-	for (int reading = 1;; reading++) {
-		Keys &keys = KeysOf(tenant, user);
-		if (const DataKey *key = KeyWithId(&keys, key_id)) {
-			return key;
-		}
-		const Found found = Call([&] { return ReadRows(tenant, user, &key_id); });
-		if (found.count == 0) {
-			return nullptr;
-		}
-		const DataKey *key = Keep(&keys, found.rows[0], tenant, user);
-		if (freshness.IsFresh() || reading == Freshness::kMostReadings) {
-			return key;
-		}
-		Refresh();
+	Keys &keys = KeysOf(tenant, user);
+	if (const DataKey *key = KeyWithId(&keys, key_id)) {
+		return key;
 	}
+	const Found found = Call([&] { return ReadRows(tenant, user, &key_id); });
+	return found.count == 0 ? nullptr : Keep(&keys, found.rows[0], tenant, user);
 }
 
 bool

@@ -335,15 +335,13 @@ ForgetOnRelation(Oid relid) {
 
 void
 DropStale() {
-	if (!freshness.IsFresh()) {
-		// what is read from here on is kept until the next change
-		freshness.ReadOnce([] {
-			kept.clear();
-			unsafe.clear();
-			asked = 0;
-			secret.known = false;
-		});
-	}
+	// what is read from here on is kept until the next change
+	freshness.Refresh([] {
+		kept.clear();
+		unsafe.clear();
+		asked = 0;
+		secret.known = false;
+	});
 }
 
 } // namespace

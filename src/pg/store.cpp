@@ -248,24 +248,19 @@ OpenIndexes(Relation heap, const PartitionShape &shape) {
 	return open;
 }
 
-// An access method's cache may hold the relation it was made for.
+/*
+ * An access method's cache may hold the relation that it was made for. Where an index changed after the shape was looked at, its
+ * relation may be a new one at the address of the old.
+ */
 void
-UseIndexInfo(WritablePartition *open) {
+DropOldIndexCaches(WritablePartition *open, bool unchanged) {
 	for (int i = 0; i < open->index_count; i++) {
 		IndexShape &index = open->shapes[i];
-		if (index.built_for != open->indexes[i]) {
+		if (!unchanged || index.built_for != open->indexes[i]) {
 			index.info->ii_AmCache = nullptr;
 			index.built_for = open->indexes[i];
 		}
 	}
-}
-
-void
-CloseRelations(const WritablePartition &partition) {
-	for (int i = 0; i < partition.index_count; i++) {
-		index_close(partition.indexes[i], NoLock);
-	}
-	table_close(partition.heap, NoLock);
 }
 
 } // namespace
@@ -400,32 +395,29 @@ ShapeOf(Relation partition) {
 	shape->relid = relid;
 	shape->context = AllocSetContextCreate(CacheMemoryContext, "auren_events partition shape", ALLOCSET_SMALL_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(shape->context);
-	shape->freshness.ReadOnce([=] { BuildShape(shape, partition); });
+	shape->freshness.Refresh([=] { BuildShape(shape, partition); });
 	MemoryContextSwitchTo(outer);
 	return shape;
 }
 
 WritablePartition
 OpenForWrite(Oid relid) {
-	// Again when somebody changed the partition's indexes meanwhile. The last turn counts in any case: the lock on the heap
-	// was there before the shape was made, and whoever adds or drops an index at the same time waits for holders of it.
-	for (int turn = 1;; turn++) {
-		Relation heap = table_open(relid, RowExclusiveLock);
-		const PartitionShape *shape = ShapeOf(heap);
-		WritablePartition open = OpenIndexes(heap, *shape);
-		if (shape->freshness.IsFresh() || turn == Freshness::kMostReadings) {
-			UseIndexInfo(&open);
-			open.slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), table_slot_callbacks(heap));
-			return open;
-		}
-		CloseRelations(open);
-	}
+	// The lock on the heap is there before the shape is looked at: whoever adds or drops an index waits for its holders.
+	Relation heap = table_open(relid, RowExclusiveLock);
+	const PartitionShape *shape = ShapeOf(heap);
+	WritablePartition open = OpenIndexes(heap, *shape);
+	DropOldIndexCaches(&open, shape->freshness.IsFresh());
+	open.slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), table_slot_callbacks(heap));
+	return open;
 }
 
 void
 Close(const WritablePartition &partition) {
 	ExecDropSingleTupleTableSlot(partition.slot);
-	CloseRelations(partition);
+	for (int i = 0; i < partition.index_count; i++) {
+		index_close(partition.indexes[i], NoLock);
+	}
+	table_close(partition.heap, NoLock);
 }
 
 bool

@@ -160,8 +160,7 @@ struct WritablePartition {
 };
 
 /*
- * Opens a partition with its indexes for writing (RowExclusiveLock on each, kept to the end of the transaction). The
- * shape is looked at again once all locks are held.
+ * Opens a partition with its indexes for writing (RowExclusiveLock on each, kept to the end of the transaction).
  */
 WritablePartition OpenForWrite(Oid relid);
 void Close(const WritablePartition &partition);

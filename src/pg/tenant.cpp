@@ -141,8 +141,9 @@ CurrentTenantId() {
 	const char *bytes = tenant.c_str();
 	const int characters = Call([&] { return pg_mbstrlen(bytes); });
 	CheckTenantId({tenant, static_cast<std::size_t>(characters)});
-	// once: a binding that is told meanwhile is asked for by the next call
-	kept.freshness.ReadOnce([&] {
+	// it may be fresh, and for somebody else
+	kept.freshness.Forget();
+	kept.freshness.Refresh([&] {
 		Require(session_user, bytes);
 		if (outer_user != session_user) {
 			Require(outer_user, bytes);

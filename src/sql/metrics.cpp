@@ -74,10 +74,10 @@ const pg::ReadingColumns &
 ColumnsOf(const TriggerData *trigger) {
 	KeptColumns &kept = kept_columns[trigger->tg_trigger->tgoid];
 	const Relation relation = trigger->tg_relation;
-	if (!kept.freshness.IsFresh()) {
+	kept.freshness.Refresh([&] {
 		kept.relid = RelationGetRelid(relation);
-		kept.freshness.ReadOnce([&] { Find(&kept, relation); });
-	}
+		Find(&kept, relation);
+	});
 	return kept.columns;
 }
 
