@@ -32,6 +32,9 @@ OwnShares(const Subscription &subscription, const text *consumer) {
 			continue;
 		}
 		if (!LockShare(subscription, i)) {
+			if (shares[i].lease_until < now) {
+				continue; // another consumer is taking it
+			}
 			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("a share of consumer \"%s\" is in use by another transaction", text_to_cstring(consumer)),
 			                errdetail("Two sessions call with one consumer's name."), errhint("Give each session a name of its own.")));
 		}
