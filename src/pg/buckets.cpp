@@ -91,7 +91,10 @@ Holds(const Bucket &bucket, TimestampTz five_minutes) {
 	case Bucket::Kind::kDay:
 		return DayOf(five_minutes, bucket.zone) == bucket.start;
 	default:
-		return five_minutes == bucket.start || (!TIMESTAMP_NOT_FINITE(bucket.start) && five_minutes > bucket.start && five_minutes - bucket.start < bucket.length);
+		if (TIMESTAMP_NOT_FINITE(bucket.start) || TIMESTAMP_NOT_FINITE(five_minutes)) {
+			return five_minutes == bucket.start;
+		}
+		return five_minutes >= bucket.start && five_minutes - bucket.start < bucket.length;
 	}
 }
 

@@ -69,10 +69,11 @@ ChangedSince(Snapshot snapshot) {
 	return WrittenSince(Oids().refresh_runs, snapshot) || WrittenSince(Oids().metric_settings, snapshot) || WrittenSince(Oids().retention, snapshot);
 }
 
-// Tables that a refresh has locked, and how: lists side by side.
+// Tables that a refresh has locked, and how: lists side by side. And the sources that it passes over, since a table of theirs was not to be had.
 struct LockedTables {
 	List *tables;
 	List *modes;
+	List *passed;
 };
 
 bool
@@ -88,44 +89,58 @@ TryLock(Oid table, LOCKMODE mode, LockedTables *locked) {
 	return true;
 }
 
+// Gives back all locks but the first ones.
 void
-GiveBack(const LockedTables &locked) {
-	for (int i = 0; i < list_length(locked.tables); i++) {
-		UnlockRelationOid(list_nth_oid(locked.tables, i), list_nth_int(locked.modes, i));
+GiveBack(LockedTables *locked, int kept) {
+	for (int i = kept; i < list_length(locked->tables); i++) {
+		UnlockRelationOid(list_nth_oid(locked->tables, i), list_nth_int(locked->modes, i));
 	}
+	locked->tables = list_truncate(locked->tables, kept);
+	locked->modes = list_truncate(locked->modes, kept);
 }
 
-/*
- * Locks the tables of all sources against being rewritten, emptied, or given and losing partitions, without waiting: false where somebody
- * does that now. Server side.
- */
 bool
-TryLockSources(const Sources &sources, LockedTables *locked) {
-	for (int i = 0; i < sources.count; i++) {
-		const Oid root = sources.items[i].relation;
-		if (!OidIsValid(root)) {
-			continue;
-		}
-		const bool partitioned = get_rel_relkind(root) == RELKIND_PARTITIONED_TABLE;
-		if (!TryLock(root, partitioned ? ShareUpdateExclusiveLock : AccessShareLock, locked)) {
+TryLockTables(Oid root, LockedTables *locked) {
+	const bool partitioned = get_rel_relkind(root) == RELKIND_PARTITIONED_TABLE;
+	if (!TryLock(root, partitioned ? ShareUpdateExclusiveLock : AccessShareLock, locked)) {
+		return false;
+	}
+	const List *all = partitioned ? find_all_inheritors(root, NoLock, nullptr) : NIL;
+	for (int k = 1; k < list_length(all); k++) {
+		if (!TryLock(list_nth_oid(all, k), AccessShareLock, locked)) {
 			return false;
-		}
-		const List *all = partitioned ? find_all_inheritors(root, NoLock, nullptr) : NIL;
-		for (int k = 1; k < list_length(all); k++) {
-			if (!TryLock(list_nth_oid(all, k), AccessShareLock, locked)) {
-				return false;
-			}
 		}
 	}
 	return true;
 }
 
 /*
- * The snapshot of a refresh, from behind all locks: what the last refresh did is seen, and no table changes under it. nullptr: not now.
- * In a transaction with one snapshot that one, unless the rollups have changed since. Server side.
+ * Locks the tables of all sources against being rewritten, emptied, or given and losing partitions, without waiting. A source one of whose
+ * tables somebody has locked against that is passed over, and none of its tables stays locked. Server side.
+ */
+void
+TryLockSources(const Sources &sources, LockedTables *locked) {
+	for (int i = 0; i < sources.count; i++) {
+		const Source &source = sources.items[i];
+		const int before = list_length(locked->tables);
+		if (OidIsValid(source.relation) && !list_member_int(locked->passed, source.id) && !TryLockTables(source.relation, locked)) {
+			GiveBack(locked, before);
+			locked->passed = lappend_int(locked->passed, source.id);
+			ereport(WARNING, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("readings of table \"%s\" are not merged now", get_rel_name(source.relation)),
+			                  errdetail("Another session holds a lock on the table or a partition of it, and a refresh waits for nobody."),
+			                  errhint("The metrics count them nevertheless, and the next refresh merges them.")));
+		}
+	}
+}
+
+/*
+ * The snapshot of a refresh, taken after all locks: what the last refresh did is seen, and no table changes under it, but for those of
+ * the sources that are passed over. nullptr: not now. In a transaction with one snapshot that one, unless the rollups have changed
+ * since. Server side.
  */
 Snapshot
-TakeSnapshot() {
+TakeSnapshot(const List **passed) {
+	*passed = NIL;
 	if (IsolationUsesXactSnapshot()) {
 		Snapshot taken = RegisterSnapshot(GetActiveSnapshot());
 		if (ChangedSince(taken)) {
@@ -134,18 +149,15 @@ TakeSnapshot() {
 		}
 		return taken;
 	}
-	LockedTables locked = {NIL, NIL};
+	LockedTables locked = {NIL, NIL, NIL};
 	Snapshot taken = RegisterSnapshot(GetLatestSnapshot());
 	for (;;) {
 		const int before = list_length(locked.tables);
-		const bool all = TryLockSources(ReadSources(taken), &locked);
+		TryLockSources(ReadSources(taken), &locked);
 		UnregisterSnapshot(taken);
-		if (!all) {
-			GiveBack(locked);
-			return nullptr;
-		}
 		taken = RegisterSnapshot(GetLatestSnapshot());
 		if (list_length(locked.tables) == before) {
+			*passed = locked.passed;
 			return taken;
 		}
 	}
@@ -231,19 +243,14 @@ Sort(std::vector<Change> *changes) {
 // Source of a series: asked once for each.
 class SourceOfSeries {
   public:
-	bool
-	IsIn(int64 series, const std::vector<int32> &sources) {
+	int32
+	Of(int64 series) {
 		if (series != last_ || !known_) {
 			source_ = Call([&] { return FindSeries(series).source; });
 			last_ = series;
 			known_ = true;
 		}
-		for (const int32 source : sources) {
-			if (source == source_) {
-				return true;
-			}
-		}
-		return false;
+		return source_;
 	}
 
   private:
@@ -318,12 +325,21 @@ Fill(const Source &source, Snapshot snapshot) {
 	return buckets;
 }
 
-// Errors that are not the source's own: the server is told to stop, or lacks something, or has to try again.
+// Errors that are not a source's: somebody wants the session to stop, or the transaction has to be tried again.
 bool
-IsOfServer(int code) {
+IsOfSession(int code) {
 	const int category = ERRCODE_TO_CATEGORY(code);
-	return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ||
-	       category == ERRCODE_INTERNAL_ERROR || category == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE);
+	return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_TRANSACTION_ROLLBACK;
+}
+
+// Server side.
+void
+WarnOf(const Source &source, const ErrorData *error) {
+	const char *table = OidIsValid(source.relation) ? get_rel_name(source.relation) : nullptr;
+	const char *what = table != nullptr ? psprintf("table \"%s\"", table) : psprintf("events of type \"%s\"", source.event_type == nullptr ? "" : source.event_type);
+	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("readings of %s cannot be merged: %s", what, error->message),
+	                  errdetail("The refresh passes them over."),
+	                  error->hint != nullptr ? errhint("%s", error->hint) : errhint("The metrics of its tenants cannot be read either. analytics.detach_source ends it.")));
 }
 
 /*
@@ -344,11 +360,10 @@ TryToFill(const Source &source, Snapshot snapshot) {
 			return;
 		}
 		buckets = 0;
-		if (IsOfServer(error->sqlerrcode)) {
+		if (IsOfSession(error->sqlerrcode)) {
 			ReThrowError(error);
 		}
-		ereport(WARNING, (errcode(error->sqlerrcode), errmsg("source %d of readings cannot be merged: %s", source.id, error->message),
-		                  error->hint != nullptr ? errhint("%s", error->hint) : errhint("The metrics of its tenants cannot be read either. analytics.detach_source ends it.")));
+		WarnOf(source, error);
 	});
 	return buckets;
 }
@@ -360,22 +375,34 @@ struct Pending {
 	bool more = true;
 };
 
+// Sources whose deltas are not merged as they are: those of one that was filled go, the rollups have them; those of one that is passed over stay.
+struct Excepted {
+	std::vector<int32> filled;
+	std::vector<int32> passed;
+};
+
+bool
+IsIn(int32 source, const std::vector<int32> &sources) {
+	return std::find(sources.begin(), sources.end(), source) != sources.end();
+}
+
 // The next row of analytics.deltas.
 void
-TakeDelta(Pending *each, const std::vector<int32> &filled, SourceOfSeries *source, std::vector<Change> *changes) {
+TakeDelta(Pending *each, const Excepted &excepted, SourceOfSeries *source, std::vector<Change> *changes) {
 	Change change;
 	each->more = Call([&] { return NextChange(&each->rows, 0, &change); });
-	if (each->more) {
-		each->taken.push_back(each->rows.slot->tts_tid);
-		if (filled.empty() || !source->IsIn(change.series, filled)) {
-			changes->push_back(change);
-		}
+	if (!each->more || (!excepted.passed.empty() && IsIn(source->Of(change.series), excepted.passed))) {
+		return;
+	}
+	each->taken.push_back(each->rows.slot->tts_tid);
+	if (excepted.filled.empty() || !IsIn(source->Of(change.series), excepted.filled)) {
+		changes->push_back(change);
 	}
 }
 
 // The next row of analytics.delta_packs.
 void
-TakePack(Pending *packed, const std::vector<int32> &filled, std::vector<Change> *changes) {
+TakePack(Pending *packed, const Excepted &excepted, std::vector<Change> *changes) {
 	int32 source = 0;
 	std::string_view bytes;
 	packed->more = Call([&] {
@@ -386,11 +413,11 @@ TakePack(Pending *packed, const std::vector<int32> &filled, std::vector<Change> 
 		}
 		return there;
 	});
-	if (!packed->more) {
+	if (!packed->more || IsIn(source, excepted.passed)) {
 		return;
 	}
 	packed->taken.push_back(packed->rows.slot->tts_tid);
-	if (std::find(filled.begin(), filled.end(), source) == filled.end()) {
+	if (!IsIn(source, excepted.filled)) {
 		const DeltaPackReader reader(bytes);
 		for (std::size_t i = 0; i < reader.count(); i++) {
 			const DeltaPackReader::Delta delta = reader.At(i);
@@ -400,7 +427,7 @@ TakePack(Pending *packed, const std::vector<int32> &filled, std::vector<Change> 
 }
 
 int64
-MergeDeltas(Snapshot snapshot, const std::vector<int32> &filled, Rollups *rollups) {
+MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
 	Pending each;
 	Pending packed;
 	Call([&] {
@@ -413,10 +440,10 @@ MergeDeltas(Snapshot snapshot, const std::vector<int32> &filled, Rollups *rollup
 	while (each.more || packed.more) {
 		changes.clear();
 		while (each.more && changes.size() < kMostChanges) {
-			TakeDelta(&each, filled, &source, &changes);
+			TakeDelta(&each, excepted, &source, &changes);
 		}
 		while (packed.more && changes.size() < kMostChanges) {
-			TakePack(&packed, filled, &changes);
+			TakePack(&packed, excepted, &changes);
 		}
 		merged += static_cast<int64>(changes.size());
 		Sort(&changes);
@@ -496,31 +523,86 @@ WriteRun(TimestampTz began, const Refreshed &refreshed) {
 
 namespace {
 
+// What one source raised while a bucket of it was counted anew for the merge; 0: nothing did.
+struct Merged {
+	int64 changes;
+	int64 buckets;
+	int32 failed;
+	ErrorData *error;
+};
+
+// Merges the deltas, or nothing where counting a source's readings anew fails.
+Merged
+TryToMerge(Snapshot snapshot, const Excepted &excepted) {
+	Merged merged = {};
+	Call([&] {
+		int32 counting = 0;
+		merged.error = TryInSubtransaction([&] {
+			(void)Entry([&] {
+				Rollups rollups(snapshot, &counting);
+				merged.changes = MergeDeltas(snapshot, excepted, &rollups);
+				merged.buckets = rollups.buckets();
+				rollups.Close();
+				return Datum(0);
+			});
+		});
+		const bool is_of_source = counting != 0 && !IsIn(counting, excepted.passed);
+		if (merged.error != nullptr && (!is_of_source || IsOfSession(merged.error->sqlerrcode))) {
+			ReThrowError(merged.error);
+		}
+		merged.failed = counting;
+	});
+	return merged;
+}
+
+// Merges the deltas of all sources but those that are passed over, and passes over those that cannot be read.
+Merged
+MergeReadable(Snapshot snapshot, const Sources &sources, Excepted *excepted) {
+	for (;;) {
+		const Merged merged = TryToMerge(snapshot, *excepted);
+		if (merged.error == nullptr) {
+			return merged;
+		}
+		Call([&] {
+			for (int i = 0; i < sources.count; i++) {
+				if (sources.items[i].id == merged.failed) {
+					WarnOf(sources.items[i], merged.error);
+				}
+			}
+		});
+		excepted->passed.push_back(merged.failed);
+	}
+}
+
 Refreshed
-RefreshBy(Snapshot snapshot) {
+RefreshBy(Snapshot snapshot, const List *passed) {
 	Refreshed refreshed = {};
 	const TimestampTz began = GetCurrentTimestamp();
-	std::vector<int32> filled;
+	Excepted excepted;
+	for (int i = 0; i < list_length(passed); i++) {
+		excepted.passed.push_back(list_nth_int(passed, i));
+	}
 	const Sources sources = Call([&] { return ReadSources(snapshot); });
 	for (int i = 0; i < sources.count; i++) {
-		if (!sources.items[i].filled) {
-			// what is left of one that was detached, or of the last time that it was filled
-			Clear(sources.items[i]);
-			filled.push_back(sources.items[i].id);
+		const Source &source = sources.items[i];
+		if (source.filled || IsIn(source.id, excepted.passed)) {
+			continue;
 		}
-		if (!sources.items[i].filled && !sources.items[i].detached) {
-			refreshed.buckets += TryToFill(sources.items[i], snapshot);
+		// what is left of one that was detached, or of the last time that it was filled
+		Clear(source);
+		excepted.filled.push_back(source.id);
+		if (!source.detached) {
+			refreshed.buckets += TryToFill(source, snapshot);
 		}
 	}
-	Rollups rollups(snapshot);
-	refreshed.changes = MergeDeltas(snapshot, filled, &rollups);
+	const Merged merged = MergeReadable(snapshot, sources, &excepted);
 	for (int i = 0; i < sources.count; i++) {
 		if (sources.items[i].detached) {
 			ClearSeries(sources.items[i]);
 		}
 	}
-	refreshed.buckets += rollups.buckets();
-	rollups.Close();
+	refreshed.changes = merged.changes;
+	refreshed.buckets += merged.buckets;
 	Call([&] { WriteRun(began, refreshed); });
 	return refreshed;
 }
@@ -531,7 +613,7 @@ TryToRefreshBy(Snapshot snapshot, Refreshed *refreshed) {
 	return Call([&] {
 		ErrorData *error = TryInSubtransaction([&] {
 			(void)Entry([&] {
-				*refreshed = RefreshBy(snapshot);
+				*refreshed = RefreshBy(snapshot, NIL);
 				return Datum(0);
 			});
 		});
@@ -549,11 +631,12 @@ Refresh() {
 	WriteReadings();
 	Call([] { CommandCounterIncrement(); });
 	Refreshed refreshed = {};
-	Snapshot snapshot = Call([]() -> Snapshot {
+	const List *passed = NIL;
+	Snapshot snapshot = Call([&]() -> Snapshot {
 		if (!TryLockRollups()) {
 			return nullptr;
 		}
-		Snapshot taken = TakeSnapshot();
+		Snapshot taken = TakeSnapshot(&passed);
 		if (taken == nullptr) {
 			const LOCKTAG tag = RollupsTag();
 			(void)LockRelease(&tag, ExclusiveLock, false);
@@ -565,7 +648,7 @@ Refresh() {
 		return refreshed;
 	}
 	if (!IsolationUsesXactSnapshot()) {
-		refreshed = RefreshBy(snapshot);
+		refreshed = RefreshBy(snapshot, passed);
 	} else if (!TryToRefreshBy(snapshot, &refreshed)) {
 		refreshed = {0, 0, true};
 	}

@@ -39,7 +39,7 @@ SummaryBytes(Datum summary) {
 	return TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(summary)));
 }
 
-Rollups::Rollups(Snapshot snapshot) : snapshot_(snapshot) {
+Rollups::Rollups(Snapshot snapshot, int32 *counting) : snapshot_(snapshot), counting_(counting) {
 	Call([this] { Open(); });
 	ReadPeriods();
 }
@@ -319,9 +319,18 @@ Rollups::MakeSure(int level, int64 series, int64 bucket, Summary *summary) {
 				RequireNewSnapshot();
 				PushActiveSnapshot(snapshot_);
 			});
+			Note(names.source);
 			*summary = Recount(sources.items[i], names, whole);
+			Note(0);
 			Call([] { PopActiveSnapshot(); });
 		}
+	}
+}
+
+void
+Rollups::Note(int32 source) {
+	if (counting_ != nullptr) {
+		*counting_ = source;
 	}
 }
 

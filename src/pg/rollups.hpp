@@ -37,7 +37,8 @@ void RequireNewSnapshot();
  */
 class Rollups {
   public:
-	explicit Rollups(Snapshot snapshot);
+	// `counting`: where to note the source whose readings are being counted anew, 0 while none are; nullptr: nowhere.
+	explicit Rollups(Snapshot snapshot, int32 *counting = nullptr);
 
 	int64
 	buckets() const {
@@ -79,6 +80,7 @@ class Rollups {
 	 * of the source.
 	 */
 	void MakeSure(int level, int64 series, int64 bucket, Summary *summary);
+	void Note(int32 source); // that it is being counted
 	Summary FromFiveMinutes(int64 series, const Bucket &whole);
 	// Writes down that there are rows in a period.
 	void KnowPeriod(int level, int64 bucket);
@@ -90,6 +92,7 @@ class Rollups {
 	IndexScanDesc part_scan_ = nullptr;
 	TupleTableSlot *part_ = nullptr;
 	Snapshot snapshot_;
+	int32 *counting_;
 	pg_tz *zone_ = nullptr;
 	TimestampTz dropped_before_[kLevels];
 	Rollup rollups_[kLevels];

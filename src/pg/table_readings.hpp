@@ -11,6 +11,9 @@
 
 namespace auren::pg {
 
+// What a reading is read from: places in ReadingColumns::types.
+enum ReadingField : int { kUserField, kDeviceField, kMetricField, kValueField, kTimeField, kTenantField, kReadingFields };
+
 /*
  * How the readings of a table are read from its rows: kept by a trigger until the table or the sources change.
  */
@@ -23,8 +26,8 @@ struct ReadingColumns {
 	AttrNumber time;
 	AttrNumber tenant; // 0: the constant
 	const char *tenant_text;
-	Oid types[6]; // user, device, metric, value, time, tenant
-	FmgrInfo outputs[6];
+	Oid types[kReadingFields];
+	FmgrInfo outputs[kReadingFields];
 };
 
 // What it keeps is made in the context. Raises 42703 where the table lacks a column of the source, 42804 where one cannot be read. Server side.
@@ -42,12 +45,12 @@ bool ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *read
 void RecordTable(Oid relid, const Source &source, bool taken);
 
 /*
- * What the readings of one series in a bucket come to, counted anew in a table source by the snapshot that is active. Runs as
- * the table's owner. C++ side.
+ * What the readings of one series in a bucket come to, counted anew in a table source by the snapshot that is active, as
+ * pg/source_rows.hpp reads it. C++ side.
  */
 Summary Recount(const Source &source, const StoredSeries &series, const Bucket &bucket);
 
-// All readings of a table by the active snapshot; as its owner. C++ side.
+// All readings of a table by the active snapshot, as pg/source_rows.hpp reads it. C++ side.
 void ScanTable(const Source &source, ReadingSink *sink);
 
 } // namespace auren::pg
