@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "pg/compat.hpp"
-#include "pg/table_row.hpp"
+#include "pg/wait_point.hpp"
 
 namespace auren::pg {
 
@@ -209,6 +209,7 @@ OpenSourceRows(SourceRows *rows, Oid table, const Source &source, const WantedRo
 	rows->source = &source;
 	rows->wanted = wanted;
 	rows->snapshot = snapshot;
+	AUREN_WAIT_POINT("refresh-before-read");
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
 	rows->tables = find_all_inheritors(table, AccessShareLock, nullptr);
 	MemoryContextSwitchTo(before);
