@@ -404,7 +404,7 @@ class Appending {
 
 	void
 	GivePositions() {
-		const Oid sequence = Oids().positions;
+		const Oid sequence = Call([] { return Oids().positions; });
 		bool tagged = false;
 		int64 first = 0;
 		int64 last = 0;

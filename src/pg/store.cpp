@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "pg/relation_changes.hpp"
+#include "pg/wait_point.hpp"
 
 namespace auren::pg {
 
@@ -263,16 +264,15 @@ DropOldIndexCaches(WritablePartition *open, bool unchanged) {
 	}
 }
 
-} // namespace
-
-const StoreOids &
-Oids() {
+void
+LookUpOids() {
 	oids_freshness.Refresh([] {
 		const Oid schema = get_namespace_oid("events", false);
 		StoreOids fresh;
 		fresh.events = RelationNamed(schema, "event_store");
 		fresh.stream_rows = RelationNamed(schema, "stream_rows");
 		fresh.stream_rows_pkey = RelationNamed(schema, "stream_rows_pkey");
+		AUREN_WAIT_POINT("store-oids");
 		fresh.supplied_ids = RelationNamed(schema, "supplied_ids");
 		fresh.supplied_ids_pkey = RelationNamed(schema, "supplied_ids_pkey");
 		fresh.positions = RelationNamed(schema, "global_position_seq");
@@ -329,6 +329,17 @@ Oids() {
 		}
 		oids = fresh;
 	});
+}
+
+} // namespace
+
+const StoreOids &
+Oids() {
+	if (!oids_freshness.IsFresh()) {
+		LookUpOids();
+		// again where a change was told meanwhile: some would be from before it, and others not
+		LookUpOids();
+	}
 	return oids;
 }
 

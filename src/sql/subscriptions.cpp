@@ -79,7 +79,7 @@ text *
 ConsumerArgument(FunctionCallInfo fcinfo, int argument) {
 	const pg::Text consumer = pg::TextArgument(fcinfo, argument, "p_consumer");
 	CheckConsumerName(consumer.name);
-	return DatumGetTextPP(consumer.datum);
+	return reinterpret_cast<text *>(DatumGetPointer(consumer.datum));
 }
 
 int64
