@@ -164,7 +164,8 @@ CurrentLocalTransaction() {
 #endif
 }
 
-// PGPROC.myProcLocks: what a process holds of one partition of the lock table, which the caller has locked
+// PGPROC.myProcLocks: what a process holds of one partition of the lock table, which the caller has locked; for the process of a prepared
+// transaction it has TwoPhaseStateLock too
 //   16: a dlist
 template <typename F>
 inline void

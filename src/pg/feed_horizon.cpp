@@ -35,6 +35,34 @@ WrittenHorizon() {
 	return position;
 }
 
+/*
+ * What the processes from `first` to before `end` hold of tags, one partition of the lock table after the other; the smallest position in one,
+ * or `horizon` when that is smaller. The links of a list change under its partition's lock.
+ */
+int64
+SmallestTag(uint32 first, uint32 end, int64 horizon) {
+	const auto look = [&](const PROCLOCK *lock) {
+		const LOCKTAG &tag = lock->tag.myLock->tag;
+		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kPositionLockClass && tag.locktag_field1 == MyDatabaseId &&
+		    lock->holdMask != 0) {
+			const auto held = static_cast<int64>((static_cast<uint64>(tag.locktag_field2) << 32) | tag.locktag_field3);
+			horizon = Min(horizon, held);
+		}
+	};
+	for (int partition = 0; partition < NUM_LOCK_PARTITIONS; partition++) {
+		LWLockAcquire(LockHashPartitionLockByIndex(partition), LW_SHARED);
+		for (uint32 i = first; i < end; i++) {
+			PGPROC *process = &ProcGlobal->allProcs[i];
+			// only those of prepared transactions have no pid and may hold locks
+			if (process->pid != 0 || i >= ProcGlobal->allProcCount) {
+				compat::ForEachLockOf(process, partition, look);
+			}
+		}
+		LWLockRelease(LockHashPartitionLockByIndex(partition));
+	}
+	return horizon;
+}
+
 } // namespace
 
 int64
@@ -77,27 +105,18 @@ FeedHorizon() {
 	if (RecoveryInProgress()) {
 		return WrittenHorizon();
 	}
-	int64 horizon = LastPosition();
-	const auto look = [&](const PROCLOCK *lock) {
-		const LOCKTAG &tag = lock->tag.myLock->tag;
-		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kPositionLockClass && tag.locktag_field1 == MyDatabaseId &&
-		    lock->holdMask != 0) {
-			const auto held = static_cast<int64>((static_cast<uint64>(tag.locktag_field2) << 32) | tag.locktag_field3);
-			horizon = Min(horizon, held);
-		}
-	};
-	// One partition of the lock table after the other: a tag stays in its own until its transaction is seen as committed, so one that counts
-	// is met whenever we come by. Prepared transactions stand behind the processes, without a pid.
+	const int64 last = LastPosition();
+	// A tag stays in its partition until its transaction is seen as committed, so one that counts is met whenever we come by. PREPARE moves it
+	// from the session to the process that stands for the prepared transaction, behind all others, and never back: so those come second, and
+	// a tag that moves meanwhile is met in one of the two places.
 	const uint32 processes = ProcGlobal->allProcCount;
-	for (int partition = 0; partition < NUM_LOCK_PARTITIONS; partition++) {
-		LWLockAcquire(LockHashPartitionLockByIndex(partition), LW_SHARED);
-		for (uint32 i = 0; i < processes + static_cast<uint32>(max_prepared_xacts); i++) {
-			PGPROC *process = &ProcGlobal->allProcs[i];
-			if (i >= processes || process->pid != 0) {
-				compat::ForEachLockOf(process, partition, look);
-			}
-		}
-		LWLockRelease(LockHashPartitionLockByIndex(partition));
+	int64 horizon = SmallestTag(0, processes, last);
+	if (max_prepared_xacts > 0) {
+		// The next PREPARE that takes a free one of these clears it, lists included, and holds this lock alone meanwhile. COMMIT PREPARED too
+		// takes this lock before it takes those of partitions, in every major from 15 to 18, so the order cannot deadlock.
+		LWLockAcquire(TwoPhaseStateLock, LW_SHARED);
+		horizon = SmallestTag(processes, processes + static_cast<uint32>(max_prepared_xacts), horizon);
+		LWLockRelease(TwoPhaseStateLock);
 	}
 	return horizon;
 }
