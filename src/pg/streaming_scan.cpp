@@ -32,7 +32,7 @@ struct StreamingScan {
 	List *arguments; // ExprState
 	bool reverse;
 	bool whole_row;
-	Index rti;
+	Index rti; // in the whole statement
 	TupleDesc row_type; // of the function's rows
 	MemoryContext context;
 	EventSource *source; // nullptr until the first row is asked for
@@ -177,8 +177,7 @@ PlanStreaming(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *target
 		    lappend(scan->custom_scan_tlist,
 		            makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(row_type->natts + 1), nullptr, false));
 	}
-	scan->custom_private = list_make3(linitial(path->custom_private), makeInteger(whole_row ? 1 : 0),
-	                                  makeInteger(static_cast<int>(rel->relid)));
+	scan->custom_private = list_make2(linitial(path->custom_private), makeInteger(whole_row ? 1 : 0));
 	return &scan->scan.plan;
 }
 
@@ -199,7 +198,8 @@ CreateScan(CustomScan *plan) {
 	scan->call = linitial_node(FuncExpr, plan->custom_exprs);
 	scan->reverse = intVal(linitial(plan->custom_private)) != 0;
 	scan->whole_row = intVal(lsecond(plan->custom_private)) != 0;
-	scan->rti = static_cast<Index>(intVal(lthird(plan->custom_private)));
+	// Not from custom_private: the planner keeps this set right where it puts a sub-query's relations behind those of the whole statement.
+	scan->rti = static_cast<Index>(bms_singleton_member(plan->custom_relids));
 	return reinterpret_cast<Node *>(scan);
 }
 
@@ -297,30 +297,28 @@ RecheckRow(ScanState *node, TupleTableSlot *slot) {
 	}
 	recheck->relsubs_done[rti - 1] = true;
 	TupleTableSlot *seen = recheck->relsubs_slot[rti - 1];
+	// until the scan is asked again
+	MemoryContext old = MemoryContextSwitchTo(node->ps.ps_ExprContext->ecxt_per_tuple_memory);
 	TupleTableSlot *own = nullptr;
 	if (seen == nullptr) {
 		own = MakeSingleTupleTableSlot(scan->row_type, &TTSOpsHeapTuple);
-		if (!EvalPlanQualFetchRowMark(recheck, rti, own)) {
-			ExecDropSingleTupleTableSlot(own);
-			return false;
-		}
-		seen = own;
+		seen = EvalPlanQualFetchRowMark(recheck, rti, own) ? own : nullptr;
 	}
-	if (TupIsNull(seen)) {
-		return false;
-	}
-	HeapTuple copy = ExecCopySlotHeapTuple(seen);
+	HeapTuple copy = TupIsNull(seen) ? nullptr : ExecCopySlotHeapTuple(seen);
 	if (own != nullptr) {
 		ExecDropSingleTupleTableSlot(own);
 	}
 	ExecClearTuple(slot);
-	heap_deform_tuple(copy, scan->row_type, slot->tts_values, slot->tts_isnull);
-	if (scan->whole_row) {
-		slot->tts_values[scan->row_type->natts] = heap_copy_tuple_as_datum(copy, scan->row_type);
-		slot->tts_isnull[scan->row_type->natts] = false;
+	if (copy != nullptr) {
+		heap_deform_tuple(copy, scan->row_type, slot->tts_values, slot->tts_isnull);
+		if (scan->whole_row) {
+			slot->tts_values[scan->row_type->natts] = heap_copy_tuple_as_datum(copy, scan->row_type);
+			slot->tts_isnull[scan->row_type->natts] = false;
+		}
+		(void)ExecStoreVirtualTuple(slot);
 	}
-	(void)ExecStoreVirtualTuple(slot);
-	return true;
+	MemoryContextSwitchTo(old);
+	return copy != nullptr;
 }
 
 TupleTableSlot *
