@@ -64,8 +64,23 @@ CloseMonth(const FeedMonth &month, LOCKMODE mode) {
 	table_close(month.heap, mode);
 }
 
-// Opens every month with an event behind a position. False when one has to be read through the executor.
+/*
+ * Takes the lock of a month or of an index. Who reads backward waits for nobody while it holds locks of other tables: where DROP TRIGGER on
+ * the parent has a month's lock it will want the parent's next, and one of the two would have to lose.
+ */
 bool
+LockForScan(const FeedScan *scan, Oid relid) {
+	if (scan->backward) {
+		return ConditionalLockRelationOid(relid, AccessShareLock);
+	}
+	LockRelationOid(relid, AccessShareLock);
+	return true;
+}
+
+enum class Opened { kAll, kThroughQuery, kBusy };
+
+// Opens every month with an event behind a position, unless one has to be read through the executor or is locked.
+Opened
 OpenMonths(FeedScan *scan, int64 after) {
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
@@ -77,19 +92,26 @@ OpenMonths(FeedScan *scan, int64 after) {
 		CHECK_FOR_INTERRUPTS();
 		const PartitionRange range = FirstPartition(scan->events, lower, PG_INT64_MAX, false);
 		if (!OidIsValid(range.relid)) {
-			return true;
+			return Opened::kAll;
 		}
 		lower = range.upper;
 		FeedMonth month;
-		month.heap = table_open(range.relid, AccessShareLock);
+		if (!LockForScan(scan, range.relid)) {
+			return Opened::kBusy;
+		}
+		month.heap = table_open(range.relid, NoLock);
 		const PartitionShape *shape = ShapeOf(month.heap);
 		if (!shape->direct_read || !OidIsValid(shape->position_index)) {
 			table_close(month.heap, AccessShareLock);
-			return false;
+			return Opened::kThroughQuery;
 		}
 		const Oid index = shape->position_index;
 		std::memcpy(month.attnum, shape->attnum, sizeof month.attnum);
-		month.index = index_open(index, AccessShareLock);
+		if (!LockForScan(scan, index)) {
+			table_close(month.heap, NoLock);
+			return Opened::kBusy;
+		}
+		month.index = index_open(index, NoLock);
 		month.slot = table_slot_create(month.heap, nullptr);
 		month.scan = compat::BeginIndexScan(month.heap, month.index, scan->snapshot, 2);
 		index_rescan(month.scan, keys, 2, nullptr, 0);
@@ -183,7 +205,8 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 	return true;
 }
 
-void
+// False where it would have to wait and may not.
+bool
 Begin(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush, bool backward) {
 	std::memset(scan, 0, sizeof *scan);
 	scan->backward = backward;
@@ -198,25 +221,31 @@ Begin(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool
 	scan->fixed = IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : nullptr;
 	scan->events = table_open(Oids().events, AccessShareLock);
 	scan->through_query = RowSecurityApplies(scan->events);
-	if (!scan->through_query && !OpenMonths(scan, after)) {
+	const Opened opened = scan->through_query ? Opened::kThroughQuery : OpenMonths(scan, after);
+	if (opened != Opened::kAll) {
 		CloseMonths(scan);
-		scan->through_query = true;
+		scan->through_query = opened == Opened::kThroughQuery;
 	}
 	if (scan->through_query) {
 		OpenQuery(scan, after);
 	}
+	return opened != Opened::kBusy;
 }
 
 } // namespace
 
 void
 BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush) {
-	Begin(scan, filter, after, horizon, flush, false);
+	(void)Begin(scan, filter, after, horizon, flush, false);
 }
 
-void
-BeginFeedScanBackward(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon) {
-	Begin(scan, filter, after, horizon, false, true);
+bool
+TryFeedScanBackward(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon) {
+	if (Begin(scan, filter, after, horizon, false, true)) {
+		return true;
+	}
+	EndFeedScan(scan);
+	return false;
 }
 
 bool

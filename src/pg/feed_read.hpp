@@ -55,8 +55,9 @@ struct FeedScan {
 
 // Begins behind a position, and reads up to a horizon (of FeedHorizon, taken before).
 void BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush);
-// The same events from the last one on, at READ COMMITTED alone.
-void BeginFeedScanBackward(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon);
+// The same events from the last one on, at READ COMMITTED alone. False, and nothing begun, where another holds the lock of a month: it waits
+// for none, so that the caller's locks cannot be part of a deadlock.
+bool TryFeedScanBackward(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon);
 // The next event that the filter lets through; false behind the last final one. At most `budget` events are looked at (it is
 // counted down): false too when it is used up, scan->examined says how far it came.
 bool NextFeedEvent(FeedScan *scan, EventRow *row, int64 *budget);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "pg/settings.hpp"
 #include "pg/store.hpp"
 #include "pg/text.hpp"
+#include "pg/wait_point.hpp"
 #include "pg/worker.hpp"
 
 namespace auren::pg {
@@ -133,8 +135,20 @@ HoldExtension() {
 	}
 }
 
+// Takes what a pass reads, to the end of the transaction; false where that would have to wait. Server side.
+bool
+LockUnlessBusy(std::initializer_list<Oid> relations) {
+	for (const Oid relid : relations) {
+		if (!ConditionalLockRelationOid(relid, AccessShareLock)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /*
- * The worker's side. C++ side but for what says otherwise; plain structures pass through the guard.
+ * The worker's side. While a pass has a lock it waits for no other one: a DBA who wants both is neither held up for long nor, in a deadlock, the
+ * one who loses. C++ side but for what says otherwise; plain structures pass through the guard.
  */
 class Waker {
   public:
@@ -271,10 +285,15 @@ class Waker {
 			int64 horizon;
 			int64 last;
 			bool full;
+			bool locked;
 		};
 		const Place place = Call([] {
 			Place p;
 			GetUserIdAndSecContext(&p.user, &p.security_context);
+			p.locked = LockUnlessBusy({Oids().events, Oids().positions, Oids().notification_rules});
+			if (!p.locked) {
+				return p;
+			}
 			// as the store's owner: policies that the owner is under count
 			Relation events = table_open(Oids().events, AccessShareLock);
 			SetUserIdAndSecContext(events->rd_rel->relowner, SECURITY_RESTRICTED_OPERATION | SECURITY_LOCAL_USERID_CHANGE);
@@ -284,14 +303,20 @@ class Waker {
 			p.last = LastPosition();
 			return p;
 		});
+		if (!place.locked) {
+			Call([] { CommitTransactionCommand(); });
+			held_ = true;
+			return false;
+		}
 		if (place.last < told_) {
 			told_ = place.horizon; // another store than before
 		}
-		held_ = place.last > place.horizon || place.full;
+		held_ = place.last > place.horizon;
 		announcements_.clear();
 		// while the queue is full, later: its listeners hear the last position then
-		if (!place.full && place.horizon > told_) {
-			Collect(place.horizon);
+		const bool later = place.full || (place.horizon > told_ && !Collect(place.horizon));
+		held_ = held_ || later;
+		if (!later) {
 			for (const Announcement &announcement : announcements_) {
 				Tell(announcement);
 			}
@@ -300,24 +325,30 @@ class Waker {
 			SetUserIdAndSecContext(place.user, place.security_context);
 			CommitTransactionCommand();
 		});
-		if (!place.full) {
+		if (!later) {
 			told_ = Max(told_, place.horizon);
 		}
 		interval_ = std::clamp((Now() - began) * kIntervalPerCost, kIntervalAtLeast, kIntervalAtMost);
 		return !announcements_.empty();
 	}
 
-	// The last event of each channel: from the end, until every channel has one.
-	void
+	// The last event of each channel: from the end, until every channel has one. False where a DBA holds a month.
+	bool
 	Collect(int64 horizon) {
 		std::vector<NotificationRule> rules = *NotificationRules();
 		if (rules.empty()) {
-			return;
+			return true;
 		}
 		FeedScan scan;
 		EventRow row;
 		FeedFilter filter = {};
-		Call([&] { BeginFeedScanBackward(&scan, filter, told_, horizon); });
+		const bool begun = Call([&] {
+			AUREN_WAIT_POINT("waker-before-months");
+			return TryFeedScanBackward(&scan, filter, told_, horizon);
+		});
+		if (!begun) {
+			return false;
+		}
 		int64 budget = PG_INT64_MAX;
 		while (!rules.empty() && Call([&] { return NextFeedEvent(&scan, &row, &budget); })) {
 			const std::string_view tenant = TextBytes(row.values[kTenantId]);
@@ -337,6 +368,7 @@ class Waker {
 			}
 		}
 		Call([&] { EndFeedScan(&scan); });
+		return true;
 	}
 
 	// Until a commit wakes it, or a time.
@@ -420,7 +452,9 @@ RunWaker(Oid database) {
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("search_path", "", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
+	// what waits in spite of that (a catalog, a month that is read by a query) gives way before the other side's deadlock_timeout
+	SetConfigOption("lock_timeout", "500ms", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("deadlock_timeout", "10ms", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_activity(STATE_IDLE, nullptr);
 	// an error that no pass can be tried again after ends the worker
 	(void)Entry([] {
