@@ -139,7 +139,7 @@ for my $script ($write, $change, $many, $merge)
 	push @files, '-f', $file;
 }
 my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM readings');
-my $storm = IPC::Run::start([ $node->installed_command('pgbench'), '-n', '-c', 6, '-T', 60, @files, '-h', $node->host, '-p', $node->port, 'postgres' ],
+my $storm = IPC::Run::start([ $node->installed_command('pgbench'), '-n', '-c', 6, '-t', 10000000, @files, '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'>', \my $out, '2>', \my $err);
 wait_until('changes of the storm', sub { $node->safe_psql('postgres', 'SELECT count(*) FROM readings') > $before + 300 });
 $node->kill9;
