@@ -123,7 +123,7 @@ SELECT * FROM t.days;
 SELECT analytics.refresh_user_metrics();
 SELECT events.append_event('user:ann', 'biometric_received', '{"heart_rate": 90, "device_type": "ring", "timestamp": "2026-01-29T10:01:00Z"}') IS NOT NULL;
 SELECT * FROM t.days;
-SELECT events.append_event('user:late', 'biometric_received', '{"heart_rate": 90, "timestamp": "some time"}') IS NOT NULL;
+SELECT events.append_event('user:late', 'biometric_received', d) IS NOT NULL FROM unnest('{"{\"heart_rate\": 90}","{\"heart_rate\": 90, \"timestamp\": \"some time\"}"}'::jsonb[]) d;
 SELECT day = (now() AT TIME ZONE 'UTC')::date OR day = (now() AT TIME ZONE 'UTC')::date - 1 AS today, user_id, device_type FROM analytics.user_metrics_daily WHERE user_id = 'late';
 SELECT * FROM t.try($$SELECT analytics.attach_events('biometric_received', '{"a": "b"}')$$);
 SELECT * FROM t.try($$SELECT analytics.attach_events('another', '{"a": 1}')$$);

@@ -15,11 +15,14 @@ CREATE TABLE biometric.biometric_events (
 	"timestamp" timestamptz      NOT NULL DEFAULT pg_catalog.now(),
 	event_id    uuid,
 	metadata    jsonb,
-	tenant_id   text             COLLATE "C" NOT NULL DEFAULT events.current_tenant()
+	tenant_id   text             COLLATE "C" NOT NULL DEFAULT events.current_tenant(),
+	CONSTRAINT biometric_events_names_fit CHECK (pg_catalog.octet_length(user_id) OPERATOR(pg_catalog.+) COALESCE(pg_catalog.octet_length(device_type), 0)
+		OPERATOR(pg_catalog.+) pg_catalog.octet_length(metric_type) OPERATOR(pg_catalog.+) pg_catalog.octet_length(tenant_id) OPERATOR(pg_catalog.<=) 2500)
 );
 CREATE INDEX idx_biometric_events_user_device_time ON biometric.biometric_events (user_id, device_type, "timestamp" DESC);
 CREATE INDEX idx_biometric_events_metric_time ON biometric.biometric_events (metric_type, "timestamp" DESC);
 COMMENT ON TABLE biometric.biometric_events IS 'readings of all tenants; insert, correct and delete them as in any table, the metrics follow';
+COMMENT ON CONSTRAINT biometric_events_names_fit ON biometric.biometric_events IS 'user, device, metric and tenant are of 2,500 bytes together: longer ones fit into no index';
 COMMENT ON INDEX biometric.idx_biometric_events_user_device_time IS 'finds a user''s readings by device and time';
 COMMENT ON INDEX biometric.idx_biometric_events_metric_time IS 'finds a metric''s readings by time';
 COMMENT ON COLUMN biometric.biometric_events.user_id IS 'who was measured';
@@ -47,7 +50,8 @@ CREATE TABLE analytics.sources (
 	metrics       jsonb,
 	detached      boolean     NOT NULL DEFAULT false,
 	attached_by   text        NOT NULL,
-	attached_at   timestamptz NOT NULL
+	attached_at   timestamptz NOT NULL,
+	samples_field text        COLLATE "C"
 );
 COMMENT ON TABLE analytics.sources IS 'where readings come from: tables (analytics.attach_source) and events of a type (analytics.attach_events)';
 COMMENT ON COLUMN analytics.sources.source_id IS 'number of the source';
@@ -58,17 +62,33 @@ COMMENT ON COLUMN analytics.sources.user_field IS 'column or field of the user; 
 COMMENT ON COLUMN analytics.sources.device_field IS 'column or field of the device, if any';
 COMMENT ON COLUMN analytics.sources.metric_field IS 'column of the metric';
 COMMENT ON COLUMN analytics.sources.value_field IS 'column of the value';
-COMMENT ON COLUMN analytics.sources.time_field IS 'column or field of the time; NULL or without a time in it: when the event was appended';
+COMMENT ON COLUMN analytics.sources.time_field IS 'column or field of the time; NULL, or missing in an event: when that was appended';
 COMMENT ON COLUMN analytics.sources.tenant_field IS 'column of the tenant, if any';
 COMMENT ON COLUMN analytics.sources.metrics IS 'of events: field of the data to metric';
 COMMENT ON COLUMN analytics.sources.detached IS 'it is no source any more, and the next refresh removes what is left of it';
 COMMENT ON COLUMN analytics.sources.attached_by IS 'role that attached it';
 COMMENT ON COLUMN analytics.sources.attached_at IS 'when';
+COMMENT ON COLUMN analytics.sources.samples_field IS 'of events: array of which each element is a sample; NULL: the data itself is one';
 CREATE TABLE analytics.filled_sources (
 	source_id integer NOT NULL CONSTRAINT filled_sources_pkey PRIMARY KEY
 );
 COMMENT ON TABLE analytics.filled_sources IS 'sources whose readings the rollups hold; the others are read as they are until the next refresh fills them. Not dumped, as the rollups are not';
 COMMENT ON COLUMN analytics.filled_sources.source_id IS 'number of the source';
+
+-- Inserted by whoever writes, and summed up by the refresh, as deltas are.
+CREATE TABLE analytics.refusals (
+	source_id     integer NOT NULL,
+	tenant_id     text    COLLATE "C" NOT NULL,
+	reason        text    COLLATE "C" NOT NULL,
+	refused       bigint  NOT NULL,
+	last_position bigint
+);
+COMMENT ON TABLE analytics.refusals IS 'how much of a source is no reading, and why: the rows of a source, tenant and reason are to be summed up';
+COMMENT ON COLUMN analytics.refusals.source_id IS 'number of the source';
+COMMENT ON COLUMN analytics.refusals.tenant_id IS 'tenant';
+COMMENT ON COLUMN analytics.refusals.reason IS 'what could not be used: time, value, names (too long) or samples';
+COMMENT ON COLUMN analytics.refusals.refused IS 'how many; negative where rows of a table are gone';
+COMMENT ON COLUMN analytics.refusals.last_position IS 'global position of the last such event; NULL: rows of a table';
 
 -- Neither index is unique, so that two sessions with the first reading of the same series never wait for each other: both
 -- may add the row, with the same number.
@@ -218,7 +238,7 @@ COMMENT ON FUNCTION analytics.record_change() IS 'trigger of a source''s tables:
 
 INSERT INTO analytics.sources VALUES
 	(1, 'biometric.biometric_events', NULL, 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id', NULL, false,
-	 'auren_events', pg_catalog.now());
+	 'auren_events', pg_catalog.now(), NULL);
 INSERT INTO analytics.filled_sources VALUES (1);
 -- ALWAYS: a subscriber of logical replication counts the rows that it gets.
 CREATE TRIGGER auren_record_row AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH ROW

@@ -133,7 +133,16 @@ CREATE VIEW analytics.refresh_status AS
 	       (SELECT COALESCE(pg_catalog.sum(changes), 0)::bigint FROM analytics.delta_packs) AS pending_changes,
 	       (SELECT pg_catalog.count(*) FROM analytics.sources s WHERE detached OR NOT EXISTS (
 	       	SELECT FROM analytics.filled_sources f WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id)) AS pending_sources,
-	       r.finished_at AS last_run, r.duration AS last_duration, r.changes AS last_changes, r.buckets AS last_rows
+	       r.finished_at AS last_run, r.duration AS last_duration, r.changes AS last_changes, r.buckets AS last_rows,
+	       (SELECT COALESCE(pg_catalog.sum(refused), 0)::bigint FROM analytics.refusals) AS refused_readings
 	FROM (SELECT true) one
 	LEFT JOIN LATERAL (SELECT * FROM analytics.refresh_runs ORDER BY finished_at DESC LIMIT 1) r ON true;
 COMMENT ON VIEW analytics.refresh_status IS 'changes that the next refresh will merge, and what the last one did';
+
+CREATE VIEW analytics.refused_readings WITH (security_barrier) AS
+	SELECT r.source_id, s.relation, s.event_type, r.reason, pg_catalog.sum(r.refused)::bigint AS refused, pg_catalog.max(r.last_position) AS last_position
+	FROM analytics.refusals r JOIN analytics.sources s ON s.source_id OPERATOR(pg_catalog.=) r.source_id
+	WHERE r.tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant()) AND NOT s.detached
+	GROUP BY r.source_id, s.relation, s.event_type, r.reason
+	HAVING pg_catalog.sum(r.refused) OPERATOR(pg_catalog.<>) 0;
+COMMENT ON VIEW analytics.refused_readings IS 'what the sources of this session''s tenant hold that is no reading, by source and reason';

@@ -43,10 +43,23 @@ class Scanner {
 		return text_.empty();
 	}
 
+	std::size_t
+	DigitsAhead() const {
+		const std::size_t end = text_.find_first_not_of("0123456789");
+		return end == std::string_view::npos ? text_.size() : end;
+	}
+
+	bool
+	TakeWord(std::string_view word) {
+		const bool is = text_.substr(0, word.size()) == word;
+		text_.remove_prefix(is ? word.size() : 0);
+		return is;
+	}
+
 	// digits behind a point as microseconds; what is finer is cut off
 	bool
-	Fraction(std::int64_t *micros) {
-		std::int64_t unit = kMicrosPerSecond / 10;
+	Fraction(std::int64_t *micros, std::int64_t whole = kMicrosPerSecond) {
+		std::int64_t unit = whole / 10;
 		int digit;
 		bool any = false;
 		while (Digits(1, &digit)) {
@@ -83,6 +96,79 @@ IsDate(int year, int month, int day) {
 	return year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= length[month - 1] + (month == 2 && IsLeap(year) ? 1 : 0);
 }
 
+constexpr std::int64_t kSecondsTo2000 = 946684800;
+
+// Seconds or milliseconds since 1970. What has as many digits as a date, or is far from all that was ever measured, is neither.
+std::optional<std::int64_t>
+ParseEpoch(std::string_view text) {
+	Scanner scanner(text);
+	const bool negative = scanner.Take("-");
+	const std::size_t digits = scanner.DigitsAhead();
+	const bool seconds = digits == 9 || digits == 10;
+	if (!seconds && digits != 12 && digits != 13) {
+		return std::nullopt;
+	}
+	const std::int64_t unit = seconds ? kMicrosPerSecond : 1000;
+	std::int64_t micros = 0;
+	int digit;
+	for (std::size_t i = 0; i < digits && scanner.Digits(1, &digit); i++) {
+		if (i == 0 && digit == 0) {
+			return std::nullopt;
+		}
+		micros = micros * 10 + digit;
+	}
+	micros *= unit;
+	if ((scanner.Take(".") && !scanner.Fraction(&micros, unit)) || !scanner.AtEnd()) {
+		return std::nullopt;
+	}
+	return (negative ? -micros : micros) - kSecondsTo2000 * kMicrosPerSecond;
+}
+
+// A time of the day as microseconds.
+bool
+ReadClock(Scanner *scanner, std::int64_t *micros) {
+	int hour;
+	int minute;
+	int second = 0;
+	std::int64_t fraction = 0;
+	if (!scanner->Digits(2, &hour) || !scanner->Take(":") || !scanner->Digits(2, &minute)) {
+		return false;
+	}
+	if (scanner->Take(":") && (!scanner->Digits(2, &second) || (scanner->Take(".,") && !scanner->Fraction(&fraction)))) {
+		return false;
+	}
+	*micros = ((hour * 60 + minute) * std::int64_t{60} + second) * kMicrosPerSecond + fraction;
+	return hour <= 23 && minute <= 59 && second <= 60;
+}
+
+// What follows the time of the day up to the end, as microseconds to take off.
+bool
+ReadOffset(Scanner *scanner, std::int64_t *micros) {
+	*micros = 0;
+	if (scanner->AtEnd()) {
+		return true;
+	}
+	(void)scanner->Take(" ");
+	if (scanner->TakeWord("UTC") || scanner->TakeWord("GMT") || scanner->Take("Zz")) {
+		return scanner->AtEnd();
+	}
+	char sign;
+	int hour;
+	int minute = 0;
+	if (!scanner->Take("+-", &sign) || !scanner->Digits(2, &hour)) {
+		return false;
+	}
+	if (!scanner->AtEnd()) {
+		(void)scanner->Take(":");
+		if (!scanner->Digits(2, &minute) || !scanner->AtEnd()) {
+			return false;
+		}
+	}
+	*micros = (hour * 60 + minute) * 60 * kMicrosPerSecond;
+	*micros = sign == '+' ? *micros : -*micros;
+	return hour <= 23 && minute <= 59;
+}
+
 } // namespace
 
 std::int64_t
@@ -100,54 +186,22 @@ ParseReadingTime(std::string_view text) {
 	int year;
 	int month;
 	int day;
-	if (!scanner.Digits(4, &year) || !scanner.Take("-") || !scanner.Digits(2, &month) || !scanner.Take("-") ||
-	    !scanner.Digits(2, &day) || !IsDate(year, month, day)) {
+	if (!scanner.Digits(4, &year) || !scanner.Take("-")) {
+		return ParseEpoch(text);
+	}
+	if (!scanner.Digits(2, &month) || !scanner.Take("-") || !scanner.Digits(2, &day) || !IsDate(year, month, day)) {
 		return std::nullopt;
 	}
-	std::int64_t micros = DaysOf(year, month, day) * 86400 * kMicrosPerSecond;
+	const std::int64_t date = DaysOf(year, month, day) * 86400 * kMicrosPerSecond;
 	if (scanner.AtEnd()) {
-		return micros;
+		return date;
 	}
-	int hour;
-	int minute;
-	int second = 0;
-	if (!scanner.Take("Tt ") || !scanner.Digits(2, &hour) || !scanner.Take(":") || !scanner.Digits(2, &minute)) {
+	std::int64_t clock;
+	std::int64_t offset;
+	if (!scanner.Take("Tt ") || !ReadClock(&scanner, &clock) || !ReadOffset(&scanner, &offset)) {
 		return std::nullopt;
 	}
-	if (scanner.Take(":")) {
-		std::int64_t fraction = 0;
-		if (!scanner.Digits(2, &second) || (scanner.Take(".,") && !scanner.Fraction(&fraction))) {
-			return std::nullopt;
-		}
-		micros += fraction;
-	}
-	if (hour > 23 || minute > 59 || second > 60) {
-		return std::nullopt;
-	}
-	micros += ((hour * 60 + minute) * std::int64_t{60} + second) * kMicrosPerSecond;
-	char sign;
-	if (scanner.AtEnd()) {
-		return micros;
-	}
-	if (scanner.Take("Zz")) {
-		return scanner.AtEnd() ? std::optional<std::int64_t>(micros) : std::nullopt;
-	}
-	int offset_hour;
-	int offset_minute = 0;
-	if (!scanner.Take("+-", &sign) || !scanner.Digits(2, &offset_hour)) {
-		return std::nullopt;
-	}
-	if (!scanner.AtEnd()) {
-		(void)scanner.Take(":");
-		if (!scanner.Digits(2, &offset_minute) || !scanner.AtEnd()) {
-			return std::nullopt;
-		}
-	}
-	if (offset_hour > 23 || offset_minute > 59) {
-		return std::nullopt;
-	}
-	const std::int64_t offset = (offset_hour * 60 + offset_minute) * 60 * kMicrosPerSecond;
-	return sign == '+' ? micros - offset : micros + offset;
+	return date + clock - offset;
 }
 
 } // namespace auren

@@ -14,8 +14,12 @@ constexpr std::int64_t kFiveMinutes = 300 * kMicrosPerSecond;
 std::int64_t FiveMinutesOf(std::int64_t micros);
 
 /*
- * A time as events carry it: RFC 3339 ("2025-01-29T10:00:00Z", a fraction and an offset as they come, a space for the T). One
- * without an offset is UTC, and a date alone its first moment. Nothing where the text is no such time.
+ * A time as events carry it:
+ * - RFC 3339 and what is close to it ("2025-01-29T10:00:00Z", "2014-09-13 10:27:54 +0100", "2014-09-13 10:27:54 UTC"): a fraction, and
+ *   an offset with or without a blank before it. One without an offset is UTC, and a date alone is its first moment.
+ * - Seconds since 1970 of 9 or 10 digits, and milliseconds of 12 or 13, with a fraction or a minus. Other lengths are not read: they
+ *   may as well be a date such as 20140913.
+ * Nothing where the text is no such time, or may be more than one.
  */
 std::optional<std::int64_t> ParseReadingTime(std::string_view text);
 

@@ -479,7 +479,8 @@ class Appending {
 			Call([&] { WriteEvent(&writer_, values); });
 			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
 			// as it is stored: what was encrypted is no reading
-			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at);
+			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at,
+			            results_[i].position);
 		}
 	}
 

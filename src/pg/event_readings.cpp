@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/json_pointer.hpp"
 #include "core/reading_time.hpp"
+#include "core/reading_value.hpp"
 #include "pg/cached.hpp"
 #include "pg/guard.hpp"
 #include "pg/jsonb.hpp"
@@ -20,22 +22,32 @@ namespace auren::pg {
 
 namespace {
 
+// The way to a field: keys of objects, and places in arrays.
+using Path = std::vector<std::string>;
+
 // A source of events as appends need it.
 struct EventSource {
 	int32 source;
 	std::string event_type;
 	std::string tenant;
-	std::optional<std::string> user;
-	std::optional<std::string> device;
-	std::optional<std::string> time;
-	std::vector<std::pair<std::string, std::string>> metrics; // field, metric
+	std::optional<Path> user;
+	std::optional<Path> device;
+	std::optional<Path> time;
+	std::optional<Path> samples;
+	std::vector<std::pair<Path, std::string>> metrics; // field, metric
 };
 
 Cached<std::vector<EventSource>> event_sources(&StoreOids::sources);
 
-std::optional<std::string>
-Optional(const char *text) {
-	return text == nullptr ? std::nullopt : std::optional<std::string>(text);
+// A field is a key of the data, or a JSON pointer.
+Path
+PathOf(std::string_view field) {
+	return field.empty() || field.front() == '/' ? ParsePointer(field).tokens : Path{std::string(field)};
+}
+
+std::optional<Path>
+OptionalPath(const char *field) {
+	return field == nullptr ? std::nullopt : std::optional<Path>(PathOf(field));
 }
 
 EventSource
@@ -44,9 +56,10 @@ MakeEventSource(const Source &source) {
 	made.source = source.id;
 	made.event_type = source.event_type;
 	made.tenant = source.tenant;
-	made.user = Optional(source.user);
-	made.device = Optional(source.device);
-	made.time = Optional(source.time);
+	made.user = OptionalPath(source.user);
+	made.device = OptionalPath(source.device);
+	made.time = OptionalPath(source.time);
+	made.samples = OptionalPath(source.samples);
 	struct Pair {
 		const char *field;
 		const char *metric;
@@ -68,7 +81,7 @@ MakeEventSource(const Source &source) {
 		return n;
 	});
 	for (int i = 0; i < count; i++) {
-		made.metrics.emplace_back(pairs[i].field, pairs[i].metric);
+		made.metrics.emplace_back(PathOf(pairs[i].field), pairs[i].metric);
 	}
 	return made;
 }
@@ -96,71 +109,209 @@ ForgetOnRelation(Oid relid) {
 	event_sources.ForgetOn(relid);
 }
 
-// A field of an event's data. Server side.
-struct FieldValue {
-	bool found;
-	bool number;
-	double value;
-	NameBytes text;
+// What is at a place in a document. Server side; what it leads to lives as long as the document and the memory context.
+struct Found {
+	bool there;
+	JsonbValue value;
 };
 
-FieldValue
-FieldOf(Jsonb *data, const std::string &field) {
-	FieldValue result = {};
-	result.text.null = true;
-	JsonbValue buffer;
-	const JsonbValue *value = JB_ROOT_IS_OBJECT(data) ? getKeyJsonValueFromContainer(&data->root, field.data(), static_cast<int>(field.size()), &buffer) : nullptr;
-	if (value == nullptr || value->type == jbvNull) {
-		return result;
+// A null is there as little as what is missing.
+Found
+At(const JsonbValue &place, const Path &path) {
+	Found found = {true, place};
+	for (const std::string &token : path) {
+		JsonbContainer *container = found.value.type == jbvBinary ? found.value.val.binary.data : nullptr;
+		const JsonbValue *value = nullptr;
+		if (container != nullptr && JsonContainerIsObject(container)) {
+			value = getKeyJsonValueFromContainer(container, token.data(), static_cast<int>(token.size()), &found.value);
+		} else if (container != nullptr) {
+			const std::optional<std::size_t> index = ArrayIndex(token);
+			value = index && *index < JsonContainerSize(container) ? getIthJsonbValueFromContainer(container, static_cast<uint32>(*index)) : nullptr;
+		}
+		if (value == nullptr) {
+			return {};
+		}
+		if (value != &found.value) {
+			found.value = *value;
+		}
 	}
-	result.found = true;
-	if (value->type == jbvNumeric) {
-		result.number = true;
-		result.value = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
-		result.text.bytes = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-		result.text.length = static_cast<int>(std::strlen(result.text.bytes));
-		result.text.null = false;
-	} else if (value->type == jbvString) {
-		result.text = {value->val.string.val, value->val.string.len, false};
-	}
-	return result;
+	found.there = found.value.type != jbvNull;
+	return found;
 }
 
-// Gives each reading of an event to fn.
-template <typename N, typename F>
-void
-ForEachReading(const EventSource &source, std::string_view tenant, std::string_view stream, Jsonb *data, TimestampTz created_at, N &&series_for,
-               F &&fn) {
-	const auto field = [&](const std::string &name) { return Call([&] { return FieldOf(data, name); }); };
-	SeriesNames names;
-	names.source = source.source;
-	names.tenant = tenant;
-	names.user = stream.substr(stream.find(':') == std::string_view::npos ? 0 : stream.find(':') + 1);
-	FieldValue user = {};
-	if (source.user) {
-		user = field(*source.user);
-		names.user = user.found ? ViewOf(user.text) : std::nullopt;
+// As a text, where it is one or a number.
+NameBytes
+TextOf(const Found &found) {
+	NameBytes text = {nullptr, 0, true};
+	if (found.there && found.value.type == jbvNumeric) {
+		text.bytes = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(found.value.val.numeric)));
+		text.length = static_cast<int>(std::strlen(text.bytes));
+		text.null = false;
+	} else if (found.there && found.value.type == jbvString) {
+		text = {found.value.val.string.val, found.value.val.string.len, false};
 	}
-	FieldValue device = {};
-	if (source.device) {
-		device = field(*source.device);
-		names.device = device.found ? ViewOf(device.text) : std::nullopt;
+	return text;
+}
+
+// C++ side. As a number, where it is one or a text that is one.
+std::optional<double>
+NumberOf(const Found &found) {
+	if (found.value.type == jbvString) {
+		return ParseReadingValue({found.value.val.string.val, static_cast<std::size_t>(found.value.val.string.len)});
 	}
-	TimestampTz time = created_at;
-	if (source.time) {
-		const FieldValue text = field(*source.time);
-		if (text.found && !text.number && !text.text.null) {
-			time = ParseReadingTime(*ViewOf(text.text)).value_or(created_at);
+	if (found.value.type != jbvNumeric) {
+		return std::nullopt;
+	}
+	return Call([&] { return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(found.value.val.numeric))); });
+}
+
+// An event that is appended or read.
+struct Event {
+	std::string_view tenant;
+	std::string_view stream;
+	JsonbValue data;
+	TimestampTz created_at;
+	int64 position;
+};
+
+/*
+ * The readings of an event, one after the other: visit(names, reading) for each, and visit(refused) for each that would have been one.
+ * C++ side.
+ */
+template <typename V>
+class EventReadings {
+  public:
+	EventReadings(const EventSource &source, const Event &event, V visit) : source_(source), event_(event), visit_(visit) {
+	}
+
+	void
+	Visit() {
+		if (!source_.samples) {
+			VisitSample(event_.data);
+			return;
+		}
+		const Found samples = Call([&] { return At(event_.data, *source_.samples); });
+		if (!samples.there) {
+			return;
+		}
+		if (samples.value.type != jbvBinary || !JsonContainerIsArray(samples.value.val.binary.data)) {
+			Refuse(Refusal::kSamples);
+			return;
+		}
+		JsonbContainer *array = samples.value.val.binary.data;
+		for (uint32 i = 0; i < JsonContainerSize(array); i++) {
+			VisitSample(*Call([&] { return getIthJsonbValueFromContainer(array, i); }));
 		}
 	}
-	for (const auto &[name, metric] : source.metrics) {
-		const FieldValue value = field(name);
-		if (!value.found || !value.number) {
-			continue;
-		}
-		names.metric = metric;
-		fn(Reading{series_for(names), FiveMinutesOf(time), value.value, source.source, false, false});
+
+  private:
+	void
+	Refuse(Refusal reason) {
+		visit_(Refused{source_.source, event_.tenant, reason, event_.position, false});
 	}
+
+	// A field of the sample, or of the event where the sample has none.
+	Found
+	Field(const JsonbValue &sample, const Path &path) const {
+		return Call([&] {
+			const Found found = At(sample, path);
+			return found.there || !source_.samples ? found : At(event_.data, path);
+		});
+	}
+
+	std::optional<std::string_view>
+	Text(const JsonbValue &sample, const Path &path) const {
+		const Found found = Field(sample, path);
+		return ViewOf(Call([&] { return TextOf(found); }));
+	}
+
+	// When it was measured; nothing where that cannot be read.
+	std::optional<TimestampTz>
+	Time(const JsonbValue &sample) const {
+		if (!source_.time) {
+			return event_.created_at;
+		}
+		const Found found = Field(sample, *source_.time);
+		if (!found.there) {
+			return event_.created_at;
+		}
+		const NameBytes text = Call([&] { return TextOf(found); });
+		return text.null ? std::nullopt : ParseReadingTime(*ViewOf(text));
+	}
+
+	void
+	VisitSample(const JsonbValue &sample) {
+		SeriesNames names;
+		names.source = source_.source;
+		names.tenant = event_.tenant;
+		const std::size_t colon = event_.stream.find(':');
+		names.user = source_.user ? Text(sample, *source_.user) : event_.stream.substr(colon == std::string_view::npos ? 0 : colon + 1);
+		names.device = source_.device ? Text(sample, *source_.device) : std::nullopt;
+		const std::optional<TimestampTz> time = Time(sample);
+		for (const auto &[path, metric] : source_.metrics) {
+			const Found found = Call([&] { return At(sample, path); });
+			if (found.there) {
+				names.metric = metric;
+				VisitValue(names, time, NumberOf(found));
+			}
+		}
+	}
+
+	void
+	VisitValue(const SeriesNames &names, const std::optional<TimestampTz> &time, const std::optional<double> &value) {
+		if (!value) {
+			Refuse(Refusal::kValue);
+		} else if (!time) {
+			Refuse(Refusal::kTime);
+		} else if (!CanBeNamed(names)) {
+			Refuse(Refusal::kNames);
+		} else {
+			visit_(names, Reading{0, FiveMinutesOf(*time), *value, source_.source, false, false});
+		}
+	}
+
+	const EventSource &source_;
+	const Event &event_;
+	V visit_;
+};
+
+// What an append does with readings.
+struct Recorder {
+	void
+	operator()(const SeriesNames &names, Reading reading) const {
+		reading.series = SeriesOf(names);
+		RecordReading(reading);
+	}
+
+	void
+	operator()(const Refused &refused) const {
+		RecordRefusal(refused);
+	}
+};
+
+// What a scan does with them.
+struct Gatherer {
+	ReadingSink *sink;
+	std::vector<Reading> *readings;
+
+	void
+	operator()(const SeriesNames &names, Reading reading) const {
+		reading.series = sink->SeriesFor(names);
+		readings->push_back(reading);
+	}
+
+	void
+	operator()(const Refused &refused) const {
+		sink->Refuse(refused);
+	}
+};
+
+// Server side.
+JsonbValue
+Document(Datum data) {
+	JsonbValue document;
+	JsonbToJsonbValue(DatumGetJsonbP(data), &document);
+	return document;
 }
 
 } // namespace
@@ -178,30 +329,26 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 		SPI_connect();
 		Oid types[2] = {TEXTOID, TEXTOID};
 		Datum values[2] = {CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.event_type)};
-		SPIPlanPtr plan = SPI_prepare("SELECT stream_id, event_data, created_at FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 "
+		SPIPlanPtr plan = SPI_prepare("SELECT stream_id, event_data, created_at, global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 "
 		                              "AND event_type OPERATOR(pg_catalog.=) $2",
 		                              2, types);
 		r.portal = SPI_cursor_open(nullptr, plan, values, nullptr, true);
 		return r;
 	});
 	FetchAll(run.portal, sink, [&](HeapTuple row, TupleDesc descriptor, std::vector<Reading> *readings) {
-		struct Read {
-			NameBytes stream;
-			Jsonb *data;
-			TimestampTz created_at;
-		};
-		const Read read = Call([&] {
-			Read r;
+		NameBytes stream = {};
+		Event event = {};
+		Call([&] {
 			bool isnull;
-			const auto *stream = PG_DETOAST_DATUM_PACKED(heap_getattr(row, 1, descriptor, &isnull));
-			r.stream = {VARDATA_ANY(stream), static_cast<int>(VARSIZE_ANY_EXHDR(stream)), false};
-			r.data = DatumGetJsonbP(heap_getattr(row, 2, descriptor, &isnull));
-			r.created_at = DatumGetTimestampTz(heap_getattr(row, 3, descriptor, &isnull));
-			return r;
+			const auto *id = PG_DETOAST_DATUM_PACKED(heap_getattr(row, 1, descriptor, &isnull));
+			stream = {VARDATA_ANY(id), static_cast<int>(VARSIZE_ANY_EXHDR(id)), false};
+			event.data = Document(heap_getattr(row, 2, descriptor, &isnull));
+			event.created_at = DatumGetTimestampTz(heap_getattr(row, 3, descriptor, &isnull));
+			event.position = DatumGetInt64(heap_getattr(row, 4, descriptor, &isnull));
 		});
-		ForEachReading(
-		    source, source.tenant, *ViewOf(read.stream), read.data, read.created_at, [&](const SeriesNames &names) { return sink->SeriesFor(names); },
-		    [&](const Reading &reading) { readings->push_back(reading); });
+		event.tenant = source.tenant;
+		event.stream = *ViewOf(stream);
+		EventReadings<Gatherer>(source, event, {sink, readings}).Visit();
 	});
 	Call([&] {
 		SPI_cursor_close(run.portal);
@@ -211,11 +358,12 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 }
 
 void
-RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at) {
+RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at, int64 position) {
 	const auto sources = event_sources.Get(ReadEventSources);
 	for (const EventSource &source : *sources) {
 		if (source.event_type == event_type && source.tenant == tenant) {
-			ForEachReading(source, tenant, stream, Call([&] { return DatumGetJsonbP(data); }), created_at, SeriesOf, [](const Reading &reading) { RecordReading(reading); });
+			const Event event = {tenant, stream, Call([&] { return Document(data); }), created_at, position};
+			EventReadings<Recorder>(source, event, {}).Visit();
 		}
 	}
 }

@@ -9,9 +9,9 @@
 namespace auren::pg {
 
 /*
- * Records the readings of an appended event, where a source takes them. Costs a look at a flag where none does. C++ side.
+ * Records the readings of an appended event, where a source takes them, and counts what is none. Costs a look at a flag where none does. C++ side.
  */
-void RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at);
+void RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at, int64 position);
 
 // All readings of the events of a source by the active snapshot; as the owner of the store. C++ side.
 void ScanEvents(const Source &source, ReadingSink *sink);

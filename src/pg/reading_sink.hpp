@@ -18,6 +18,7 @@ class ReadingSink {
 	virtual ~ReadingSink() = default;
 	virtual int64 SeriesFor(const SeriesNames &names) = 0;
 	virtual void Take(std::vector<Reading> *readings) = 0;
+	virtual void Refuse(const Refused &refused) = 0;
 };
 
 // A name as bytes that live as long as the row or the memory context. Server side.

@@ -7,6 +7,7 @@
 #include "pg/guard.hpp"
 #include "pg/row_writer.hpp"
 #include "pg/store.hpp"
+#include "pg/table_row.hpp"
 
 namespace auren::pg {
 
@@ -16,10 +17,20 @@ constexpr std::size_t kMostGathered = 50000;
 enum DeltaColumn : int { kSeries, kBucket, kSummary };
 enum PackColumn : int { kLot, kSource, kFirstSeries, kLastSeries, kCount, kDeltas };
 
+// How often something was no reading, by source, tenant and why.
+struct RefusalCount {
+	int32 source;
+	std::string tenant;
+	Refusal reason;
+	int64 count;
+	int64 last_position;
+};
+
 // What each part of the transaction gathered: the running subtransaction is the last.
 struct Gathered {
 	SubTransactionId level;
 	std::vector<Reading> readings;
+	std::vector<RefusalCount> refusals;
 };
 std::vector<Gathered> gathered;
 
@@ -27,9 +38,38 @@ Gathered &
 OfThisLevel() {
 	const SubTransactionId level = GetCurrentSubTransactionId();
 	if (gathered.empty() || gathered.back().level != level) {
-		gathered.push_back({level, {}});
+		gathered.push_back({level, {}, {}});
 	}
 	return gathered.back();
+}
+
+const char *
+NameOf(Refusal reason) {
+	switch (reason) {
+	case Refusal::kTime:
+		return "time";
+	case Refusal::kValue:
+		return "value";
+	case Refusal::kNames:
+		return "names";
+	default:
+		return "samples";
+	}
+}
+
+void
+WriteRefusals(std::vector<RefusalCount> *refusals) {
+	for (const RefusalCount &refusal : *refusals) {
+		Call([&] {
+			const Datum values[5] = {Int32GetDatum(refusal.source), PointerGetDatum(cstring_to_text_with_len(refusal.tenant.data(), static_cast<int>(refusal.tenant.size()))),
+			                         CStringGetTextDatum(NameOf(refusal.reason)), Int64GetDatum(refusal.count), Int64GetDatum(refusal.last_position)};
+			const bool isnull[5] = {false, false, false, false, refusal.last_position == 0};
+			Relation heap = table_open(Oids().refusals, RowExclusiveLock);
+			InsertRow(heap, values, isnull);
+			table_close(heap, NoLock);
+		});
+	}
+	refusals->clear();
 }
 
 // Deltas of so many series and five minutes are packed: each pack is looked into by whoever reads a series of its lot, and not by so
@@ -166,6 +206,20 @@ RecordReading(const Reading &reading) {
 }
 
 void
+RecordRefusal(const Refused &refused) {
+	Gathered &part = OfThisLevel();
+	const int64 count = refused.taken ? -1 : 1;
+	for (RefusalCount &known : part.refusals) {
+		if (known.source == refused.source && known.reason == refused.reason && known.tenant == refused.tenant) {
+			known.count += count;
+			known.last_position = std::max(known.last_position, refused.position);
+			return;
+		}
+	}
+	part.refusals.push_back({refused.source, std::string(refused.tenant), refused.reason, count, refused.position});
+}
+
+void
 WriteReadings() {
 	const SubTransactionId level = GetCurrentSubTransactionId();
 	for (std::size_t i = 0; i < gathered.size(); i++) {
@@ -173,8 +227,12 @@ WriteReadings() {
 		if (gathered[i].level == level && !gathered[i].readings.empty()) {
 			Write(&gathered[i].readings);
 		}
+		if (gathered[i].level == level) {
+			WriteRefusals(&gathered[i].refusals);
+		}
 	}
-	gathered.erase(std::remove_if(gathered.begin(), gathered.end(), [](const Gathered &g) { return g.readings.empty(); }), gathered.end());
+	const auto is_written = [](const Gathered &g) { return g.readings.empty() && g.refusals.empty(); };
+	gathered.erase(std::remove_if(gathered.begin(), gathered.end(), is_written), gathered.end());
 }
 
 void

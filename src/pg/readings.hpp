@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,23 @@ struct Reading {
 	bool null;
 	bool taken; // it is there no more
 };
+
+// Why something that a source holds is no reading.
+enum class Refusal : int { kNone, kTime, kValue, kNames, kSamples };
+
+// Such a thing; the tenant's bytes live as long as the call.
+struct Refused {
+	int32 source;
+	std::string_view tenant;
+	Refusal reason;
+	int64 position; // of the event; 0: a row of a table
+	bool taken;     // it is there no more
+};
+
+/*
+ * Counts what is no reading, to be written with the readings of this transaction: analytics.refused_readings shows it. C++ side.
+ */
+void RecordRefusal(const Refused &refused);
 
 /*
  * Readings added and taken by this transaction, gathered and then written as deltas: one for each series and five minutes, a row

@@ -280,6 +280,11 @@ class FillSink : public ReadingSink {
 	}
 
 	void
+	Refuse(const Refused &refused) override {
+		RecordRefusal(refused);
+	}
+
+	void
 	Apply() {
 		std::vector<Change> changes;
 		ForEachSummary(&gathered_, [&](const Reading &of, std::string_view summary) {
@@ -309,6 +314,7 @@ Fill(const Source &source, Snapshot snapshot) {
 	FillSink sink(&rollups);
 	ScanSource(source, &sink);
 	sink.Apply();
+	WriteReadings();
 	const int64 buckets = rollups.buckets();
 	rollups.Close();
 	Call([&] {
@@ -466,6 +472,83 @@ MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
 	return merged;
 }
 
+// Server side. A row of analytics.refusals in the snapshot's, with all that it says but the tenant's and the reason's bytes kept.
+struct RefusalRow {
+	int32 source;
+	Datum tenant;
+	Datum reason;
+	int64 refused;
+	bool has_position;
+	int64 position;
+};
+
+RefusalRow
+ReadRefusal(SeenRows *rows) {
+	TupleTableSlot *slot = rows->slot;
+	MemoryContext before = MemoryContextSwitchTo(rows->context);
+	const RefusalRow row = {DatumGetInt32(slot->tts_values[0]), datumCopy(slot->tts_values[1], false, -1), datumCopy(slot->tts_values[2], false, -1),
+	                        DatumGetInt64(slot->tts_values[3]), !slot->tts_isnull[4], slot->tts_isnull[4] ? 0 : DatumGetInt64(slot->tts_values[4])};
+	MemoryContextSwitchTo(before);
+	return row;
+}
+
+void
+WriteRefusal(Relation heap, const RefusalRow &row) {
+	const Datum values[5] = {Int32GetDatum(row.source), row.tenant, row.reason, Int64GetDatum(row.refused), Int64GetDatum(row.position)};
+	const bool isnull[5] = {false, false, false, false, !row.has_position};
+	InsertRow(heap, values, isnull);
+}
+
+bool
+SameText(Datum a, Datum b) {
+	return TextBytes(a) == TextBytes(b);
+}
+
+// Sums up the refusals that the snapshot sees; those of some sources go, being counted or gone.
+void
+MergeRefusals(Snapshot snapshot, const std::vector<int32> &without) {
+	std::vector<RefusalRow> sums;
+	SeenRows rows;
+	Call([&] { OpenRows(&rows, Oids().refusals, RowExclusiveLock, snapshot); });
+	RefusalRow row;
+	std::vector<ItemPointerData> taken;
+	bool shrinks = false;
+	while (Call([&] {
+		const bool there = NextSeen(&rows);
+		if (there) {
+			row = ReadRefusal(&rows);
+		}
+		return there;
+	})) {
+		taken.push_back(rows.slot->tts_tid);
+		if (std::find(without.begin(), without.end(), row.source) != without.end()) {
+			shrinks = true;
+			continue;
+		}
+		const auto same = std::find_if(sums.begin(), sums.end(), [&](const RefusalRow &sum) {
+			return sum.source == row.source && SameText(sum.tenant, row.tenant) && SameText(sum.reason, row.reason);
+		});
+		if (same == sums.end()) {
+			sums.push_back(row);
+			continue;
+		}
+		shrinks = true;
+		same->refused += row.refused;
+		same->has_position |= row.has_position;
+		same->position = std::max(same->position, row.position);
+	}
+	sums.erase(std::remove_if(sums.begin(), sums.end(), [](const RefusalRow &sum) { return sum.refused == 0; }), sums.end());
+	Call([&] {
+		for (std::size_t i = 0; shrinks && i < taken.size(); i++) {
+			(void)DeleteRow(rows.heap, &taken[i], SnapshotSelf);
+		}
+		for (std::size_t i = 0; shrinks && i < sums.size(); i++) {
+			WriteRefusal(rows.heap, sums[i]);
+		}
+		CloseRows(&rows);
+	});
+}
+
 // Server side. Deletes what a statement about a source's series says.
 void
 DeleteOf(int32 source, const char *sql) {
@@ -574,6 +657,18 @@ MergeReadable(Snapshot snapshot, const Sources &sources, Excepted *excepted) {
 	}
 }
 
+// Sources that are counted as a whole, or gone.
+std::vector<int32>
+ToBeFilled(const Sources &sources, const Excepted &excepted) {
+	std::vector<int32> ids;
+	for (int i = 0; i < sources.count; i++) {
+		if (!sources.items[i].filled && !IsIn(sources.items[i].id, excepted.passed)) {
+			ids.push_back(sources.items[i].id);
+		}
+	}
+	return ids;
+}
+
 Refreshed
 RefreshBy(Snapshot snapshot, const List *passed) {
 	Refreshed refreshed = {};
@@ -583,6 +678,7 @@ RefreshBy(Snapshot snapshot, const List *passed) {
 		excepted.passed.push_back(list_nth_int(passed, i));
 	}
 	const Sources sources = Call([&] { return ReadSources(snapshot); });
+	MergeRefusals(snapshot, ToBeFilled(sources, excepted));
 	for (int i = 0; i < sources.count; i++) {
 		const Source &source = sources.items[i];
 		if (source.filled || IsIn(source.id, excepted.passed)) {

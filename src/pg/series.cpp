@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/freshness.hpp"
+#include "core/reading_value.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
 #include "pg/relation_changes.hpp"
@@ -345,6 +346,15 @@ DropStale() {
 }
 
 } // namespace
+
+bool
+CanBeNamed(const SeriesNames &names) {
+	std::size_t bytes = names.tenant.size();
+	for (const auto *name : {&names.user, &names.device, &names.metric}) {
+		bytes += *name ? (*name)->size() : 0;
+	}
+	return bytes <= kMostNameBytes;
+}
 
 int64
 SeriesOf(const SeriesNames &names) {

@@ -16,6 +16,9 @@ struct SeriesNames {
 	std::optional<std::string_view> metric;
 };
 
+// Whether an entry of the index of series has room for the names: what lacks it is no reading.
+bool CanBeNamed(const SeriesNames &names);
+
 /*
  * The number of a series in analytics.series; its row is added where there is none. What was found is kept, so that most calls
  * ask nobody. C++ side.

@@ -18,7 +18,10 @@ enum SourceColumn : int {
 	kColumnTimeField,
 	kColumnTenantField,
 	kColumnMetrics,
-	kColumnDetached
+	kColumnDetached,
+	kColumnAttachedBy,
+	kColumnAttachedAt,
+	kColumnSamplesField
 };
 
 const char *
@@ -106,6 +109,7 @@ ReadSources(Snapshot snapshot) {
 		source.time = OptionalText(slot, kColumnTimeField);
 		source.tenant_column = OptionalText(slot, kColumnTenantField);
 		source.metrics = slot->tts_isnull[kColumnMetrics] ? nullptr : DatumGetJsonbPCopy(slot->tts_values[kColumnMetrics]);
+		source.samples = OptionalText(slot, kColumnSamplesField);
 		source.detached = DatumGetBool(slot->tts_values[kColumnDetached]);
 		if (OidIsValid(source.relation) && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(source.relation))) {
 			// it went with something else, and the event trigger has not said so yet

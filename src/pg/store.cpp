@@ -303,6 +303,7 @@ LookUpOids() {
 		fresh.series_secret = RelationNamed(analytics, "series_secret");
 		fresh.filled_sources = RelationNamed(analytics, "filled_sources");
 		fresh.deltas = RelationNamed(analytics, "deltas");
+		fresh.refusals = RelationNamed(analytics, "refusals");
 		fresh.delta_packs = RelationNamed(analytics, "delta_packs");
 		fresh.rollups[0] = RelationNamed(analytics, "rollup_5min");
 		fresh.rollups[1] = RelationNamed(analytics, "rollup_hourly");

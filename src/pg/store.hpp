@@ -53,6 +53,7 @@ struct StoreOids {
 	Oid series_ids;
 	Oid series_secret;
 	Oid filled_sources;
+	Oid refusals;
 	Oid deltas;
 	Oid delta_packs;
 	Oid rollups[3]; // five minutes, hours, days

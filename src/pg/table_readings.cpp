@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/reading_time.hpp"
+#include "core/reading_value.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
 #include "pg/series.hpp"
@@ -148,7 +149,7 @@ FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation,
 	}
 }
 
-bool
+Refusal
 ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, SeriesNames *names) {
 	struct Read {
 		NameBytes names[4];
@@ -160,10 +161,7 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, 
 		bool isnull;
 		const Datum time = slot_getattr(row, columns.time, &isnull);
 		r.timeless = isnull;
-		if (isnull) {
-			return r;
-		}
-		r.time = TimeFrom(time, columns.types[kTimeField]);
+		r.time = isnull ? 0 : TimeFrom(time, columns.types[kTimeField]);
 		const Datum value = slot_getattr(row, columns.value, &reading->null);
 		reading->value = reading->null ? 0 : NumberFrom(value, columns.types[kValueField]);
 		r.names[0] = NameFrom(columns, kUserField, columns.user, row);
@@ -172,9 +170,6 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, 
 		r.names[3] = NameFrom(columns, kTenantField, columns.tenant, row);
 		return r;
 	});
-	if (read.timeless) {
-		return false;
-	}
 	names->source = columns.source;
 	names->tenant = read.names[3].null ? std::string_view(columns.tenant_text) : *ViewOf(read.names[3]);
 	names->user = ViewOf(read.names[0]);
@@ -182,7 +177,13 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, 
 	names->metric = ViewOf(read.names[2]);
 	reading->source = columns.source;
 	reading->bucket = FiveMinutesOf(read.time);
-	return true;
+	return read.timeless ? Refusal::kTime : CanBeNamed(*names) ? Refusal::kNone : Refusal::kNames;
+}
+
+Refused
+RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, bool taken) {
+	const bool is_tenant = names.tenant.size() <= kMostNameBytes;
+	return {columns.source, is_tenant ? names.tenant : std::string_view(columns.tenant_text), reason, 0, taken};
 }
 
 void
@@ -204,13 +205,15 @@ RecordTable(Oid relid, const Source &source, bool taken) {
 		Reading reading = {};
 		reading.taken = taken;
 		SeriesNames names;
-		const bool counts = ReadingOf(rows.columns, rows.row, &reading, &names);
-		if (counts) {
+		const Refusal refusal = ReadingOf(rows.columns, rows.row, &reading, &names);
+		if (refusal == Refusal::kNone) {
 			reading.series = SeriesOf(names);
 		}
 		MemoryContextSwitchTo(outer);
-		if (counts) {
+		if (refusal == Refusal::kNone) {
 			RecordReading(reading);
+		} else {
+			RecordRefusal(RefusedRow(rows.columns, names, refusal, taken));
 		}
 	}
 	Call([&] {
@@ -239,7 +242,7 @@ Recount(const Source &source, const StoredSeries &series, const Bucket &bucket) 
 		MemoryContextSwitchTo(batch);
 		Reading reading = {};
 		SeriesNames names;
-		const bool counts = ReadingOf(rows.columns, rows.row, &reading, &names) && Holds(bucket, reading.bucket) && names.tenant == series.tenant &&
+		const bool counts = ReadingOf(rows.columns, rows.row, &reading, &names) == Refusal::kNone && Holds(bucket, reading.bucket) && names.tenant == series.tenant &&
 		                    SameName(names.user, series.user) && SameName(names.device, series.device) && SameName(names.metric, series.metric);
 		MemoryContextSwitchTo(outer);
 		if (counts && reading.null) {
@@ -269,9 +272,12 @@ ScanTable(const Source &source, ReadingSink *sink) {
 		for (long i = 0; i < kRowsFetched && (more = Call([&] { return NextSourceRow(&rows); })); i++) {
 			Reading reading = {};
 			SeriesNames names;
-			if (ReadingOf(rows.columns, rows.row, &reading, &names)) {
+			const Refusal refusal = ReadingOf(rows.columns, rows.row, &reading, &names);
+			if (refusal == Refusal::kNone) {
 				reading.series = sink->SeriesFor(names);
 				readings.push_back(reading);
+			} else {
+				sink->Refuse(RefusedRow(rows.columns, names, refusal, false));
 			}
 		}
 		MemoryContextSwitchTo(outer);

@@ -34,10 +34,13 @@ struct ReadingColumns {
 void FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation, const Source &source, MemoryContext context);
 
 /*
- * Reads a row's reading but for its series, and the names of that: views that live as long as the row and the memory context. false:
- * it has no time, and no bucket. C++ side.
+ * Reads a row's reading but for its series, and the names of that: views that live as long as the row and the memory context. Says why
+ * where it is none: it has no time, or names that are too long. C++ side.
  */
-bool ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, SeriesNames *names);
+Refusal ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, SeriesNames *names);
+
+// A row that is no reading, of the tenant that it names if that can be one.
+Refused RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, bool taken);
 
 /*
  * Records every row of a table, or of its partitions, as added or taken. The table is locked against writers. C++ side.

@@ -39,7 +39,7 @@ constexpr const char *kReaderTables = "events.event_store, biometric.biometric_e
 // What readers and admins both need.
 constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version(), events.subscription_status(text)";
 constexpr const char *kSharedViews = "events.reducers, events.snapshots, events.subscriptions, events.parked, "
-                                      "events.notification_rules, events.notification_queue, analytics.refresh_status";
+                                      "events.notification_rules, events.notification_queue, analytics.refresh_status, analytics.refused_readings";
 constexpr const char *kWriterFunctions =
     "events.current_tenant(), events.append_event(text, text, jsonb, text, jsonb, bigint, uuid), "
     "events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]), events.notify_mode_switch(), "
@@ -56,7 +56,7 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
                                         "events.drop_notification_rule(text, text, text), "
                                         "analytics.refresh_user_metrics(), "
                                         "analytics.attach_source(regclass, text, text, text, text, text, text), analytics.detach_source(regclass), "
-                                        "analytics.attach_events(text, jsonb, text, text, text), analytics.detach_events(text), "
+                                        "analytics.attach_events(text, jsonb, text, text, text, text), analytics.detach_events(text), "
                                         "analytics.rebuild_source(integer), analytics.set_time_zone(text), "
                                         "analytics.set_retention(text, interval), analytics.apply_retention(), analytics.schedule(text, text, text)";
 

@@ -118,15 +118,17 @@ RequireTenant(std::string_view written) {
 	last_written = written;
 }
 
-// Reads what a row of the trigger's table says, where that is a reading that its writer may write. C++ side.
+// Reads what a row of the trigger's table says, where that is a reading that its writer may write; counts it where it is none. C++ side.
 bool
 Read(const pg::ReadingColumns &columns, TupleTableSlot *row, pg::Reading *reading) {
 	pg::SeriesNames names;
-	if (!pg::ReadingOf(columns, row, reading, &names)) {
-		return false;
-	}
+	const pg::Refusal refusal = pg::ReadingOf(columns, row, reading, &names);
 	if (columns.tenant != 0) {
 		RequireTenant(names.tenant);
+	}
+	if (refusal != pg::Refusal::kNone) {
+		pg::RecordRefusal(pg::RefusedRow(columns, names, refusal, reading->taken));
+		return false;
 	}
 	reading->series = pg::SeriesOf(names);
 	return true;
@@ -142,13 +144,13 @@ RecordRow(const TriggerData *trigger) {
 	const bool deleted = TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
 	pg::Reading old_reading = {};
 	pg::Reading reading = {};
+	old_reading.taken = true;
 	const bool taken = !inserted && Read(columns, trigger->tg_trigslot, &old_reading);
 	const bool added = !deleted && Read(columns, inserted ? trigger->tg_trigslot : trigger->tg_newslot, &reading);
 	if (taken && added && SameReading(old_reading, reading)) {
 		return;
 	}
 	if (taken) {
-		old_reading.taken = true;
 		pg::RecordReading(old_reading);
 	}
 	if (added) {
@@ -200,6 +202,10 @@ class NamingSink : public pg::ReadingSink {
 		if (gathered_.size() >= 100000) {
 			Put();
 		}
+	}
+
+	void
+	Refuse(const pg::Refused &) override {
 	}
 
 	void

@@ -4,8 +4,10 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "core/json_pointer.hpp"
 #include "core/names.hpp"
 #include "core/reading_time.hpp"
+#include "core/reading_value.hpp"
 #include "pg/arguments.hpp"
 #include "pg/buckets.hpp"
 #include "pg/compat.hpp"
@@ -187,6 +189,64 @@ NextSource() {
 	}));
 }
 
+// A field that begins with "/" is a JSON pointer.
+void
+RequireField(const std::string &field) {
+	if (!field.empty() && field.front() == '/') {
+		(void)ParsePointer(field);
+	}
+}
+
+// What attach_events' p_metrics says, which is palloc'ed. C++ side.
+struct Metrics {
+	bool fit; // an object of fields, each with a name
+	int count;
+	const char **fields;
+	int longest; // of the names, in bytes
+};
+
+Metrics
+ReadMetrics(Datum metrics) {
+	return Call([&] {
+		Metrics read = {};
+		Jsonb *object = DatumGetJsonbP(metrics);
+		if (!JB_ROOT_IS_OBJECT(object) || JB_ROOT_COUNT(object) == 0) {
+			return read;
+		}
+		read.fields = static_cast<const char **>(palloc(sizeof(char *) * JB_ROOT_COUNT(object)));
+		JsonbIterator *iterator = JsonbIteratorInit(&object->root);
+		JsonbValue value;
+		JsonbIteratorToken token;
+		while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE) {
+			if (token == WJB_KEY) {
+				read.fields[read.count++] = pnstrdup(value.val.string.val, static_cast<Size>(value.val.string.len));
+			}
+			if (token == WJB_VALUE && (value.type != jbvString || value.val.string.len == 0)) {
+				return Metrics{};
+			}
+			read.longest = token == WJB_VALUE ? Max(read.longest, value.val.string.len) : read.longest;
+		}
+		read.fit = true;
+		return read;
+	});
+}
+
+void
+RequireMetrics(Datum metrics) {
+	const Metrics read = ReadMetrics(metrics);
+	if (!read.fit) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_metrics must say which field of the data is which metric",
+		                  "It is an object of fields, each with the name of a metric.", "Give one such as {\"heart_rate\": \"heart_rate\", \"hrv\": \"hrv\"}.");
+	}
+	if (read.longest > static_cast<int>(kMostMetricBytes)) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_metrics names a metric of " + std::to_string(read.longest) + " bytes",
+		                  "The name of a metric has " + std::to_string(kMostMetricBytes) + " bytes at most.", "Give it a shorter name.");
+	}
+	for (int i = 0; i < read.count; i++) {
+		RequireField(read.fields[i]);
+	}
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_attach_source) {
@@ -265,37 +325,22 @@ AUREN_FUNCTION(auren_attach_events) {
 	const Datum metrics = pg::JsonbOf(PG_GETARG_DATUM(1));
 	const pg::Tenant tenant = pg::CurrentTenant();
 	RefuseWhenReadOnly("analytics.attach_events()");
-	const bool fits = Call([&] {
-		Jsonb *object = DatumGetJsonbP(metrics);
-		if (!JB_ROOT_IS_OBJECT(object) || JB_ROOT_COUNT(object) == 0) {
-			return false;
-		}
-		JsonbIterator *iterator = JsonbIteratorInit(&object->root);
-		JsonbValue value;
-		JsonbIteratorToken token;
-		while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE) {
-			if (token == WJB_VALUE && (value.type != jbvString || value.val.string.len == 0)) {
-				return false;
-			}
-		}
-		return true;
-	});
-	if (!fits) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_metrics must say which field of the data is which metric",
-		                  "It is an object of fields, each with the name of a metric.", "Give one such as {\"heart_rate\": \"heart_rate\", \"hrv\": \"hrv\"}.");
+	for (int i = 2; i <= 5; i++) {
+		RequireField(OptionalString(fcinfo, i));
 	}
+	RequireMetrics(metrics);
 	// whoever appends now ends first, and who appends from then on records
 	Call([] { LockRelationOid(pg::Oids().events, ShareRowExclusiveLock); });
-	Oid types[7] = {INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID};
+	Oid types[8] = {INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	const int32 source = NextSource();
-	Datum values[7] = {Int32GetDatum(source), type.datum, tenant.text, metrics, PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4)};
-	char nulls[8] = "       ";
-	for (int i = 2; i <= 4; i++) {
+	Datum values[8] = {Int32GetDatum(source), type.datum, tenant.text, metrics, PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4), PG_GETARG_DATUM(5)};
+	char nulls[9] = "        ";
+	for (int i = 2; i <= 5; i++) {
 		nulls[i + 2] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
-	(void)Change("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, attached_by, "
-	                           "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, session_user, pg_catalog.now())",
-	                           7, types, values, nulls);
+	(void)Change("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, samples_field, attached_by, "
+	                           "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, session_user, pg_catalog.now())",
+	                           8, types, values, nulls);
 	Oid check_types[2] = {TEXTOID, TEXTOID};
 	Datum check_values[2] = {type.datum, tenant.text};
 	const uint64 same = Change("SELECT FROM analytics.sources WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",

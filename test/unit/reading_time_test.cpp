@@ -26,8 +26,32 @@ TEST(ReadingTime, IsReadAsWritten) {
 	}
 }
 
+TEST(ReadingTime, AnOffsetMayStandApart) {
+	const std::int64_t time = *ParseReadingTime("2014-09-13T09:27:54Z");
+	for (const char *text : {"2014-09-13 10:27:54 +0100", "2014-09-13 10:27:54 +01:00", "2014-09-13 10:27:54 +01", "2014-09-13 09:27:54 UTC", "2014-09-13 09:27:54 GMT",
+	                         "2014-09-13 09:27:54 Z", "2014-09-13T09:27:54UTC"}) {
+		ASSERT_TRUE(ParseReadingTime(text)) << text;
+		EXPECT_EQ(*ParseReadingTime(text), time) << text;
+	}
+}
+
+TEST(ReadingTime, SecondsAndMillisecondsSince1970) {
+	const std::int64_t time = *ParseReadingTime("2014-09-13T09:27:54Z");
+	EXPECT_EQ(*ParseReadingTime("1410600474"), time);
+	EXPECT_EQ(*ParseReadingTime("1410600474000"), time);
+	EXPECT_EQ(*ParseReadingTime("1410600474.123456789"), time + 123456);
+	EXPECT_EQ(*ParseReadingTime("1410600474123"), time + 123000);
+	EXPECT_EQ(*ParseReadingTime("1410600474123.4567"), time + 123456);
+	EXPECT_EQ(*ParseReadingTime("-315619200"), *ParseReadingTime("1960-01-01"));
+	EXPECT_EQ(*ParseReadingTime("9999999999"), *ParseReadingTime("2286-11-20T17:46:39Z"));
+	EXPECT_EQ(*ParseReadingTime("9999999999999"), *ParseReadingTime("2286-11-20T17:46:39.999Z"));
+	EXPECT_EQ(*ParseReadingTime("100000000000"), *ParseReadingTime("1973-03-03T09:46:40Z"));
+}
+
 TEST(ReadingTime, WhatIsNoTimeIsNone) {
-	for (const char *text : {"", "now", "2025", "2025-13-01", "2025-02-29", "2025-01-01T", "2025-01-01T25:00:00Z", "2025-01-01T10:00:00x",
+	for (const char *text : {"09/13/14 08:27:54", "13.09.2014", "20140913", "20140913102754", "14106004741", "1410600474.", "1410600474 ", "+1410600474", "0410600474",
+	                         "1410600474e0", "--1410600474", "1410600474.5.5", "2014-09-13 10:27:54  +0100", "2014-09-13 10:27:54 CET", "2014-09-13 10:27:54 +", "2014-09-13 24:00", "2014-09-13 10:27:54 UTC+1",
+	                         "1410600474000000", "1410600474000000000", "", "now", "2025", "2025-13-01", "2025-02-29", "2025-01-01T", "2025-01-01T25:00:00Z", "2025-01-01T10:00:00x",
 	                         "2025-01-01T10:00:00Zx", "2025-01-01T10:00:00.Z", "0000-01-01", "2025-01-01T10:00:00+1", "1/29/2025"}) {
 		EXPECT_FALSE(ParseReadingTime(text)) << text;
 	}
