@@ -162,6 +162,10 @@ SELECT (SELECT count(*) FROM analytics.user_metrics_5min WHERE user_id = 'z') AS
 SELECT analytics.refresh_user_metrics() > 0;
 SELECT (SELECT count(*) FROM analytics.user_metrics_5min WHERE user_id = 'z') AS five, (SELECT sum(reading_count) FROM analytics.user_metrics_hourly WHERE user_id = 'z') AS hours,
        (SELECT count(*) FROM biometric.biometric_events WHERE user_id = 'z') AS readings;
+SELECT count(reading_count) FROM analytics.metric_series('z', 'm', '2026-01-01', '2026-01-03');
+INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('z', 'm', 4, '2026-01-02 01:10Z');
+SELECT count(reading_count) FROM analytics.metric_series('z', 'm', '2026-01-01', '2026-01-03');
+DELETE FROM biometric.biometric_events WHERE user_id = 'z' AND value = 4;
 SELECT * FROM t.try($$SELECT analytics.set_time_zone('Asia/Tokyo')$$);
 SELECT * FROM t.try($$SELECT analytics.schedule()$$);
 
@@ -174,10 +178,10 @@ SELECT analytics.attach_source('t.of_tenants', 'who', NULL, 'what', 'measured', 
 GRANT INSERT ON t.of_tenants TO regress_metrics_one;
 SET ROLE regress_metrics_one;
 SET app.tenant_id = 'one';
-INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('of one', 'm', 1, '2026-01-01');
+INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('of one', 'm', 1, now());
 SELECT user_id, tenant_id FROM analytics.user_metrics_daily;
 SELECT count(reading_count) FROM analytics.metric_series('z', 'm', '2026-01-01', '2026-01-03');
-SELECT count(reading_count) FROM analytics.metric_series('of one', 'm', '2026-01-01', '2026-01-03');
+SELECT count(reading_count) FROM analytics.metric_series('of one', 'm', now() - interval '1 hour', now() + interval '1 hour');
 SELECT * FROM t.try($$INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp, tenant_id) VALUES ('x', 'm', 1, '2026-01-01', 'two')$$);
 -- whatever the type of the column is; a reading without one is the source's tenant's
 INSERT INTO t.of_tenants VALUES ('one more', 'm', 1, '2026-01-01', 'one');

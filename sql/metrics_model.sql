@@ -3,11 +3,12 @@ SET client_min_messages = warning;
 SELECT setseed(0.5);
 CREATE SCHEMA model;
 -- What the readings come to, counted by the SQL aggregates; deviations in numeric. (The cast takes 15 digits: the values have no more.)
-CREATE FUNCTION model.recount(p_unit text) RETURNS TABLE (bucket timestamptz, user_id text, device_type text, metric_type text, n bigint, avg float8, min float8, max float8, dev float8)
+CREATE FUNCTION model.recount(p_unit text) RETURNS TABLE (bucket timestamptz, user_id text, device_type text, metric_type text, n bigint, avg float8, min float8, max float8, dev float8, valued bigint, sum float8)
 LANGUAGE sql AS $$
 	SELECT CASE p_unit WHEN '5min' THEN date_bin('5 minutes', "timestamp", '2000-01-01 00:00Z') ELSE date_trunc(p_unit, "timestamp", 'UTC') END, user_id, device_type, metric_type, count(*),
 	       avg(value), min(value), max(value),
-	       CASE WHEN bool_and(value > '-Infinity' AND value < 'Infinity') THEN stddev(value::numeric) FILTER (WHERE value > '-Infinity' AND value < 'Infinity')::float8 ELSE stddev(value) END
+	       CASE WHEN bool_and(value > '-Infinity' AND value < 'Infinity') THEN stddev(value::numeric) FILTER (WHERE value > '-Infinity' AND value < 'Infinity')::float8 ELSE stddev(value) END,
+	       count(value), sum(value)
 	FROM biometric.biometric_events GROUP BY 1, 2, 3, 4
 $$;
 CREATE FUNCTION model.near(a float8, b float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
@@ -19,14 +20,28 @@ $$;
 CREATE FUNCTION model.differences() RETURNS TABLE (level text, bucket timestamptz, user_id text, device_type text, metric_type text, metrics text, recount text)
 LANGUAGE sql AS $$
 	WITH v AS (
-		SELECT 'day' AS level, day::timestamp AT TIME ZONE 'UTC' AS bucket, user_id, device_type, metric_type, reading_count, avg_value, min_value, max_value, stddev_value FROM analytics.user_metrics_daily
-		UNION ALL SELECT 'hour', bucket, user_id, device_type, metric_type, reading_count, avg_value, min_value, max_value, stddev_value FROM analytics.user_metrics_hourly
-		UNION ALL SELECT '5min', bucket, user_id, device_type, metric_type, reading_count, avg_value, min_value, max_value, stddev_value FROM analytics.user_metrics_5min),
+		SELECT 'day' AS level, day::timestamp AT TIME ZONE 'UTC' AS bucket, user_id, device_type, metric_type, reading_count, avg_value, min_value, max_value, stddev_value, value_count, sum_value FROM analytics.user_metrics_daily
+		UNION ALL SELECT 'hour', bucket, user_id, device_type, metric_type, reading_count, avg_value, min_value, max_value, stddev_value, value_count, sum_value FROM analytics.user_metrics_hourly
+		UNION ALL SELECT '5min', bucket, user_id, device_type, metric_type, reading_count, avg_value, min_value, max_value, stddev_value, value_count, sum_value FROM analytics.user_metrics_5min),
 	r AS (SELECT l AS level, c.* FROM unnest('{day,hour,5min}'::text[]) l, model.recount(l) c)
 	SELECT coalesce(v.level, r.level), coalesce(v.bucket, r.bucket), coalesce(v.user_id, r.user_id), coalesce(v.device_type, r.device_type), coalesce(v.metric_type, r.metric_type), v::text, r::text
 	FROM v FULL JOIN r ON v.level = r.level AND v.bucket = r.bucket AND v.user_id = r.user_id AND v.device_type IS NOT DISTINCT FROM r.device_type AND v.metric_type = r.metric_type
 	WHERE v.level IS NULL OR r.level IS NULL OR v.reading_count <> r.n OR NOT model.near(v.avg_value, r.avg) OR NOT model.near(v.min_value, r.min)
 	   OR NOT model.near(v.max_value, r.max) OR NOT model.near(v.stddev_value, r.dev)
+	   OR v.value_count <> r.valued OR NOT model.near(v.sum_value, r.sum)
+$$;
+-- The same of charts: of both devices together by quarters of an hour, and of one by days in zones in which midnight falls into the readings.
+CREATE FUNCTION model.chart_differences() RETURNS TABLE (level text, bucket timestamptz, user_id text, metrics text, recount text)
+LANGUAGE sql AS $$
+	WITH v AS (
+		SELECT 'quarters' AS level, u AS user_id, s.* FROM unnest('{u0,u1}'::text[]) u, LATERAL analytics.metric_series(u, 'm', '2026-02-28 00:07Z', '2026-03-04 00:00Z', '15 minutes') s
+		UNION ALL SELECT z, u, s.* FROM unnest('{UTC,Europe/London,Africa/Abidjan}'::text[]) z, unnest('{u0,u1}'::text[]) u, LATERAL analytics.metric_series(u, 'm', '2026-02-28 00:00Z', '2026-03-04 00:00Z', '1 day', 'd', z) s),
+	r AS (
+		SELECT 'quarters' AS level, user_id, date_bin('15 minutes', "timestamp", '2026-02-28 00:05Z') AS bucket, count(*) AS n, count(value) AS valued, sum(value) AS sum, max(value) AS max FROM biometric.biometric_events GROUP BY 2, 3
+		UNION ALL SELECT z, user_id, date_trunc('day', "timestamp", 'UTC'), count(*), count(value), sum(value), max(value) FROM unnest('{UTC,Europe/London,Africa/Abidjan}'::text[]) z, biometric.biometric_events WHERE device_type = 'd' GROUP BY 1, 2, 3)
+	SELECT coalesce(v.level, r.level), coalesce(v.bucket, r.bucket), coalesce(v.user_id, r.user_id), v::text, r::text
+	FROM v FULL JOIN r ON v.level = r.level AND v.bucket = r.bucket AND v.user_id = r.user_id
+	WHERE v.level IS NULL OR COALESCE(v.reading_count, 0) <> COALESCE(r.n, 0) OR COALESCE(v.value_count, 0) <> COALESCE(r.valued, 0) OR NOT model.near(v.sum_value, r.sum) OR NOT model.near(v.max_value, r.max)
 $$;
 CREATE FUNCTION model.value() RETURNS float8 LANGUAGE sql VOLATILE AS $$
 	SELECT CASE floor(random() * 40)::int WHEN 0 THEN NULL WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '-Infinity' WHEN 4 THEN 0 WHEN 5 THEN 1e100
@@ -73,6 +88,10 @@ BEGIN
 		SELECT * INTO v_bad FROM model.differences() LIMIT 1;
 		IF FOUND THEN
 			RETURN 'after step ' || v_step || ' (' || v_done || '): ' || v_bad::text;
+		END IF;
+		SELECT * INTO v_bad FROM model.chart_differences() LIMIT 1;
+		IF FOUND THEN
+			RETURN 'chart after step ' || v_step || ' (' || v_done || '): ' || v_bad::text;
 		END IF;
 		v_most := greatest(v_most, (SELECT max(n) FROM model.recount('5min')));
 	END LOOP;

@@ -7,7 +7,9 @@ CREATE TYPE analytics.metrics AS (
 	max_value     double precision,
 	stddev_value  double precision,
 	p50_value     double precision,
-	p95_value     double precision
+	p95_value     double precision,
+	value_count   bigint,
+	sum_value     double precision
 );
 COMMENT ON TYPE analytics.metrics IS 'what a summary of readings says';
 
@@ -64,7 +66,7 @@ COMMENT ON VIEW analytics.tenant_deltas IS 'what is not merged yet of this sessi
 -- and nothing of whom. Behind a barrier "day > CURRENT_DATE - 7" would read all days.
 CREATE VIEW analytics.user_metrics_daily AS
 	SELECT day, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
-	       tenant_id, (m).p50_value, (m).p95_value
+	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (
 		SELECT tenant_id, user_id, device_type, metric_type, day,
 		       analytics.metric_values(summary, series_id, part, 0) AS m
@@ -88,7 +90,7 @@ COMMENT ON VIEW analytics.user_metrics_daily IS 'metrics of this session''s tena
 
 CREATE VIEW analytics.user_metrics_hourly AS
 	SELECT bucket, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
-	       tenant_id, (m).p50_value, (m).p95_value
+	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (
 		SELECT tenant_id, user_id, device_type, metric_type, bucket,
 		       analytics.metric_values(summary, series_id, bucket, -1) AS m
@@ -111,7 +113,7 @@ COMMENT ON VIEW analytics.user_metrics_hourly IS 'metrics of this session''s ten
 
 CREATE VIEW analytics.user_metrics_5min AS
 	SELECT bucket, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
-	       tenant_id, (m).p50_value, (m).p95_value
+	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (
 		SELECT tenant_id, user_id, device_type, metric_type, bucket,
 		       analytics.metric_values(summary, series_id, bucket, 5) AS m

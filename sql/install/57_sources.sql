@@ -80,12 +80,13 @@ CREATE FUNCTION analytics.metric_series(
 	p_from        timestamptz,
 	p_to          timestamptz,
 	p_step        interval DEFAULT '1 hour',
-	p_device_type text DEFAULT NULL
+	p_device_type text DEFAULT NULL,
+	p_time_zone   text DEFAULT NULL
 ) RETURNS TABLE (bucket timestamptz, reading_count bigint, avg_value double precision, min_value double precision, max_value double precision,
-                 stddev_value double precision, p50_value double precision, p95_value double precision)
+                 stddev_value double precision, p50_value double precision, p95_value double precision, value_count bigint, sum_value double precision)
 	LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'auren_metric_series';
-COMMENT ON FUNCTION analytics.metric_series(text, text, timestamptz, timestamptz, interval, text) IS
-'a user''s metric by steps from a time up to another, of one device or all; a step without readings is a row of NULLs';
+COMMENT ON FUNCTION analytics.metric_series(text, text, timestamptz, timestamptz, interval, text, text) IS
+'a user''s metric by steps from a time up to another, of one device or all; steps of whole days are days of a zone, the session''s unless one is named; a step without readings is a row of NULLs';
 
 CREATE FUNCTION analytics.sparkline(p_values double precision[]) RETURNS text
 	LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_sparkline';

@@ -7,6 +7,8 @@ COMMENT ON COLUMN analytics.metrics.max_value IS 'greatest value';
 COMMENT ON COLUMN analytics.metrics.stddev_value IS 'standard deviation of the sample';
 COMMENT ON COLUMN analytics.metrics.p50_value IS 'median, as percentile_disc gives it; of more than 16 values within 1 %';
 COMMENT ON COLUMN analytics.metrics.p95_value IS '95th percentile, likewise';
+COMMENT ON COLUMN analytics.metrics.value_count IS 'readings with a value';
+COMMENT ON COLUMN analytics.metrics.sum_value IS 'sum of the values';
 COMMENT ON COLUMN analytics.tenant_series.tenant_id IS 'tenant';
 COMMENT ON COLUMN analytics.tenant_series.user_id IS 'user';
 COMMENT ON COLUMN analytics.tenant_series.device_type IS 'device';
@@ -31,6 +33,8 @@ COMMENT ON COLUMN analytics.user_metrics_daily.stddev_value IS 'standard deviati
 COMMENT ON COLUMN analytics.user_metrics_daily.tenant_id IS 'tenant';
 COMMENT ON COLUMN analytics.user_metrics_daily.p50_value IS 'median, as percentile_disc gives it; of more than 16 values within 1 %';
 COMMENT ON COLUMN analytics.user_metrics_daily.p95_value IS '95th percentile, likewise';
+COMMENT ON COLUMN analytics.user_metrics_daily.value_count IS 'readings with a value';
+COMMENT ON COLUMN analytics.user_metrics_daily.sum_value IS 'sum of the values';
 COMMENT ON COLUMN analytics.user_metrics_hourly.bucket IS 'start of the hour';
 COMMENT ON COLUMN analytics.user_metrics_hourly.user_id IS 'user';
 COMMENT ON COLUMN analytics.user_metrics_hourly.device_type IS 'device';
@@ -43,6 +47,8 @@ COMMENT ON COLUMN analytics.user_metrics_hourly.stddev_value IS 'standard deviat
 COMMENT ON COLUMN analytics.user_metrics_hourly.tenant_id IS 'tenant';
 COMMENT ON COLUMN analytics.user_metrics_hourly.p50_value IS 'median, as percentile_disc gives it; of more than 16 values within 1 %';
 COMMENT ON COLUMN analytics.user_metrics_hourly.p95_value IS '95th percentile, likewise';
+COMMENT ON COLUMN analytics.user_metrics_hourly.value_count IS 'readings with a value';
+COMMENT ON COLUMN analytics.user_metrics_hourly.sum_value IS 'sum of the values';
 COMMENT ON COLUMN analytics.user_metrics_5min.bucket IS 'start of the five minutes';
 COMMENT ON COLUMN analytics.user_metrics_5min.user_id IS 'user';
 COMMENT ON COLUMN analytics.user_metrics_5min.device_type IS 'device';
@@ -55,6 +61,8 @@ COMMENT ON COLUMN analytics.user_metrics_5min.stddev_value IS 'standard deviatio
 COMMENT ON COLUMN analytics.user_metrics_5min.tenant_id IS 'tenant';
 COMMENT ON COLUMN analytics.user_metrics_5min.p50_value IS 'median, as percentile_disc gives it; of more than 16 values within 1 %';
 COMMENT ON COLUMN analytics.user_metrics_5min.p95_value IS '95th percentile, likewise';
+COMMENT ON COLUMN analytics.user_metrics_5min.value_count IS 'readings with a value';
+COMMENT ON COLUMN analytics.user_metrics_5min.sum_value IS 'sum of the values';
 COMMENT ON COLUMN analytics.refresh_status.pending_changes IS 'changes that no refresh has merged yet';
 COMMENT ON COLUMN analytics.refresh_status.pending_sources IS 'sources that the next refresh counts as a whole';
 COMMENT ON COLUMN analytics.refresh_status.last_run IS 'when the last refresh was done';

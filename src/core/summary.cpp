@@ -399,11 +399,11 @@ Summary::values() const {
 }
 
 std::optional<double>
-Summary::Average() const {
+Summary::Sum() const {
 	if (!wide_) {
 		Summary wide = *this;
 		wide.Widen();
-		return wide.Average();
+		return wide.Sum();
 	}
 	if (values() == 0) {
 		return std::nullopt;
@@ -415,7 +415,13 @@ Summary::Average() const {
 	if (infinite_ != 0 || minus_infinite_ != 0) {
 		return infinite_ != 0 ? kInfinity : -kInfinity;
 	}
-	return sum_.high / static_cast<double>(finite_);
+	return sum_.high;
+}
+
+std::optional<double>
+Summary::Average() const {
+	const std::optional<double> sum = Sum();
+	return sum && std::isfinite(*sum) ? *sum / static_cast<double>(values()) : sum;
 }
 
 std::optional<double>

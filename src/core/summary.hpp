@@ -63,6 +63,7 @@ class Summary {
 
 	std::int64_t readings() const; // NULLs included
 	std::int64_t values() const;
+	std::optional<double> Sum() const;
 	std::optional<double> Average() const;
 	std::optional<double> Least() const;
 	std::optional<double> Greatest() const;

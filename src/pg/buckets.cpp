@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "core/reading_time.hpp"
 #include "pg/store.hpp"
 
 namespace auren::pg {
@@ -84,6 +85,54 @@ StartOfDay(DateADT day, pg_tz *zone) {
 	return utc + static_cast<int64>(DetermineTimeZoneOffset(&tm, zone)) * USECS_PER_SEC;
 }
 
+TimestampTz
+FirstAt(int64 local, pg_tz *zone) {
+	struct pg_tm tm;
+	fsec_t fraction;
+	if (zone == nullptr) {
+		return local;
+	}
+	if (timestamp2tm(local, nullptr, &tm, &fraction, nullptr, nullptr) != 0) {
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	}
+	const TimestampTz time = local + static_cast<int64>(DetermineTimeZoneOffset(&tm, zone)) * USECS_PER_SEC;
+	// of a time that the clock shows twice the server takes the second
+	int offset;
+	(void)LocalTime(time - USECS_PER_DAY, zone, &offset);
+	const TimestampTz first = local + static_cast<int64>(offset) * USECS_PER_SEC;
+	return first < time && LocalTime(first, zone, &offset) == local ? first : time;
+}
+
+namespace {
+
+bool
+IsOfDays(const Interval &step) {
+	return step.time == 0;
+}
+
+int64
+ClockOf(TimestampTz time, pg_tz *zone) {
+	int offset;
+	return LocalTime(time, zone, &offset);
+}
+
+} // namespace
+
+ChartSteps::ChartSteps(TimestampTz from, TimestampTz to, const Interval &step, pg_tz *zone)
+    : from_(from), to_(to), zone_(IsOfDays(step) ? zone : nullptr), steps_(ClockOf(from, zone_), ClockOf(to, zone_), StepLength(step.day, step.time)) {
+}
+
+uint64
+ChartSteps::At(TimestampTz five_minutes) const {
+	return steps_.At(ClockOf(five_minutes, zone_));
+}
+
+TimestampTz
+ChartSteps::Start(uint64 step) const {
+	const int64 local = steps_.Start(step);
+	return step == 0 ? from_ : local >= END_TIMESTAMP ? to_ : FirstAt(local, zone_);
+}
+
 bool
 Holds(const Bucket &bucket, TimestampTz five_minutes) {
 	switch (bucket.kind) {
@@ -91,6 +140,8 @@ Holds(const Bucket &bucket, TimestampTz five_minutes) {
 		return HourOf(five_minutes, bucket.zone) == bucket.start;
 	case Bucket::Kind::kDay:
 		return DayOf(five_minutes, bucket.zone) == bucket.start;
+	case Bucket::Kind::kStep:
+		return bucket.steps->Holds(five_minutes) && static_cast<int64>(bucket.steps->At(five_minutes)) == bucket.start;
 	default:
 		if (TIMESTAMP_NOT_FINITE(bucket.start) || TIMESTAMP_NOT_FINITE(five_minutes)) {
 			return five_minutes == bucket.start;
@@ -111,6 +162,11 @@ BoundsOf(const Bucket &bucket) {
 		const int64 more = bucket.zone == nullptr ? 0 : kFarthest;
 		const TimestampTz start = StartOfDay(day, nullptr);
 		return {start - more, start + USECS_PER_DAY + more};
+	}
+	if (bucket.kind == Bucket::Kind::kStep) {
+		const TimestampTz start = bucket.steps->Start(static_cast<uint64>(bucket.start));
+		const TimestampTz end = bucket.steps->Start(static_cast<uint64>(bucket.start) + 1);
+		return {Max(start - kFarthest, bucket.steps->from()), Min(end + kFarthest, bucket.steps->to() + kFiveMinutes)};
 	}
 	if (TIMESTAMP_NOT_FINITE(bucket.start)) {
 		return {bucket.start, bucket.start};

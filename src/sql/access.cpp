@@ -30,7 +30,7 @@ constexpr const char *kReaderFunctions =
     "events.wait_for_events(bigint, interval), "
     "analytics.metric_values(bytea, bigint, timestamptz, integer), analytics.filled_sources(), analytics.unfilled_readings(), "
     "analytics.delta_lots(bigint), analytics.has_deltas(bytea, bigint), analytics.unpack_deltas(bytea), "
-    "analytics.metric_series(text, text, timestamptz, timestamptz, interval, text), analytics.sparkline(double precision[])";
+    "analytics.metric_series(text, text, timestamptz, timestamptz, interval, text, text), analytics.sparkline(double precision[])";
 // The first of each list.
 constexpr const char *kSharedFunction = "events.current_tenant()";
 constexpr const char *kReaderViews = "events.streams, events.tenant_events, events.feed_blockers, analytics.user_metrics_daily, "

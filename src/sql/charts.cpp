@@ -1,18 +1,23 @@
 // Metrics for charts: analytics.metric_series, analytics.sparkline.
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "core/error.hpp"
 #include "core/reading_time.hpp"
 #include "core/sparkline.hpp"
+#include "core/steps.hpp"
 #include "pg/arguments.hpp"
+#include "pg/bucket_parts.hpp"
+#include "pg/buckets.hpp"
 #include "pg/encoding.hpp"
 #include "pg/entry.hpp"
 #include "pg/rows.hpp"
 #include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
+#include "pg/text.hpp"
 
 namespace auren {
 
@@ -20,22 +25,147 @@ namespace {
 
 using pg::Call;
 
-constexpr int64 kMostSteps = 100000;
+constexpr uint64 kMostSteps = 100000;
 
-// The parts that are summed up are five minutes, so a step is some of them and begins with one.
-constexpr const char *kSeriesSql =
-    "SELECT g.bucket, (r.m).reading_count, (r.m).avg_value, (r.m).min_value, (r.m).max_value, (r.m).stddev_value, (r.m).p50_value, (r.m).p95_value "
-    "FROM pg_catalog.generate_series($3, $4 - '1 microsecond'::interval, $5) g (bucket) LEFT JOIN ("
-    "SELECT step, analytics.metric_values(summary, series_id, step, $7) AS m FROM ("
-    "SELECT pg_catalog.date_bin($5, r.bucket, $3) AS step, r.summary, s.series_id FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_5min r "
-    "WHERE p.level = 0 AND p.period >= pg_catalog.floor(EXTRACT(epoch FROM $3 - '2000-01-01 00:00Z'::timestamptz) / 86400)::integer "
-    "AND p.period <= pg_catalog.floor(EXTRACT(epoch FROM $4 - '2000-01-01 00:00Z'::timestamptz) / 86400)::integer AND r.period = p.period AND r.series_id = s.series_id "
-    "AND s.user_id = $1 AND s.metric_type = $2 AND ($6 IS NULL OR s.device_type = $6) AND r.bucket >= $3 AND r.bucket < $4 "
-    "UNION ALL SELECT pg_catalog.date_bin($5, d.bucket, $3), d.summary, d.series_id FROM analytics.tenant_deltas d WHERE "
-    "d.user_id = $1 AND d.metric_type = $2 AND ($6 IS NULL OR d.device_type = $6) AND d.bucket >= $3 AND d.bucket < $4 "
-    "UNION ALL SELECT pg_catalog.date_bin($5, u.bucket, $3), u.summary, NULL FROM analytics.unfilled_readings() u WHERE u.user_id = $1 AND u.metric_type = $2 "
-    "AND ($6 IS NULL OR u.device_type = $6) AND u.bucket >= $3 AND u.bucket < $4) p GROUP BY step) r "
-    "ON r.step = g.bucket AND (r.m).reading_count > 0 ORDER BY 1";
+// What there is of a user's metric, in parts of five minutes; $6 and $7 are the first and the last period.
+constexpr const char *kPartsSql =
+    "SELECT r.bucket, r.summary, s.series_id FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_5min r "
+    "WHERE p.level = 0 AND p.period >= $6 AND p.period <= $7 AND r.period = p.period AND r.series_id = s.series_id "
+    "AND s.user_id = $1 AND s.metric_type = $2 AND ($5 IS NULL OR s.device_type = $5) AND r.bucket >= $3 AND r.bucket < $4 "
+    "UNION ALL SELECT d.bucket, d.summary, d.series_id FROM analytics.tenant_deltas d WHERE "
+    "d.user_id = $1 AND d.metric_type = $2 AND ($5 IS NULL OR d.device_type = $5) AND d.bucket >= $3 AND d.bucket < $4 "
+    "AND d.bucket >= COALESCE((SELECT dropped_before FROM analytics.retention WHERE level = '5min'), '-infinity') "
+    "UNION ALL SELECT u.bucket, u.summary, NULL FROM analytics.unfilled_readings() u WHERE u.user_id = $1 AND u.metric_type = $2 "
+    "AND ($5 IS NULL OR u.device_type = $5) AND u.bucket >= $3 AND u.bucket < $4 "
+    "AND u.bucket >= COALESCE((SELECT dropped_before FROM analytics.retention WHERE level = '5min'), '-infinity')";
+constexpr int kPartsArguments = 7;
+
+struct PartsQuery {
+	pg::AsOwner before;
+	Portal portal;
+	SPITupleTable *table;
+	uint64 rows;
+};
+
+// Server side.
+PartsQuery
+OpenParts(Datum *values, const char *nulls) {
+	PartsQuery query = {};
+	query.before = pg::BecomeOwner(pg::Oids().rollups[0]);
+	SPI_connect();
+	Oid types[kPartsArguments] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID};
+	query.portal = SPI_cursor_open_with_args(nullptr, kPartsSql, kPartsArguments, types, values, nulls, true, 0);
+	return query;
+}
+
+struct PartRow {
+	TimestampTz bucket;
+	bool in_rollups;
+	int64 series;
+	std::string_view bytes;
+};
+
+// Server side.
+PartRow
+ReadPart(const PartsQuery &query, uint64 i) {
+	const HeapTuple row = query.table->vals[i];
+	bool isnull;
+	PartRow part;
+	part.bucket = DatumGetTimestampTz(heap_getattr(row, 1, query.table->tupdesc, &isnull));
+	part.bytes = pg::TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(heap_getattr(row, 2, query.table->tupdesc, &isnull))));
+	part.series = DatumGetInt64(heap_getattr(row, 3, query.table->tupdesc, &isnull));
+	part.in_rollups = !isnull;
+	part.series = isnull ? 0 : part.series;
+	return part;
+}
+
+// The parts by step. C++ side.
+std::vector<pg::BucketParts>
+PartsOf(const pg::ChartSteps &steps, Datum *values, const char *nulls) {
+	std::vector<pg::BucketParts> parts(steps.count());
+	PartsQuery query = Call([&] { return OpenParts(values, nulls); });
+	while (Call([&] {
+		constexpr long kRowsFetched = 5000;
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(query.portal, true, kRowsFetched);
+		query.table = SPI_tuptable;
+		query.rows = SPI_processed;
+		return query.rows > 0;
+	})) {
+		for (uint64 i = 0; i < query.rows; i++) {
+			const PartRow part = Call([&] { return ReadPart(query, i); });
+			const uint64 step = Call([&] { return steps.At(part.bucket); });
+			if (step >= parts.size()) {
+				parts.resize(step + 1); // a clock was set back over the end
+			}
+			parts[step].Add(part.series, part.in_rollups, part.bytes);
+		}
+		Call([&] { SPI_freetuptable(query.table); });
+	}
+	Call([&] {
+		SPI_cursor_close(query.portal);
+		SPI_finish();
+		pg::BecomeAgain(query.before);
+	});
+	return parts;
+}
+
+// A row for each step; one that the clock never shows, a day that a zone left out, has none.
+void
+PutSteps(FunctionCallInfo fcinfo, const pg::ChartSteps &steps, const std::vector<pg::BucketParts> &parts) {
+	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	for (std::size_t i = 0; i < parts.size(); i++) {
+		const TimestampTz start = Call([&] { return steps.Start(i); });
+		if (parts[i].empty() && (start >= steps.to() || start >= Call([&] { return steps.Start(i + 1); }))) {
+			continue;
+		}
+		Datum values[pg::kMetricColumns + 1] = {TimestampTzGetDatum(start)};
+		bool isnull[pg::kMetricColumns + 1];
+		std::fill(isnull + 1, isnull + pg::kMetricColumns + 1, true);
+		isnull[0] = false;
+		if (!parts[i].empty()) {
+			const Summary whole = parts[i].Whole([&] {
+				pg::Bucket bucket = {pg::Bucket::Kind::kStep, static_cast<int64>(i), 0, nullptr};
+				bucket.steps = &steps;
+				return bucket;
+			});
+			if (whole.readings() > 0) {
+				pg::PutMetrics(whole, values + 1, isnull + 1);
+			}
+		}
+		Call([&] { pg::PutRow(rows, values, isnull); });
+	}
+}
+
+// Days, or any multiple of five minutes.
+Interval
+StepArgument(FunctionCallInfo fcinfo) {
+	pg::RequireNotNull(fcinfo, 4, "p_step");
+	const Interval step = *PG_GETARG_INTERVAL_P(4);
+	if (step.month != 0 || StepLength(step.day, step.time) == 0 || step.time % kFiveMinutes != 0) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_step must be a multiple of five minutes", "Months have no fixed length, and nothing finer is kept.",
+		                  "Give an interval such as '15 minutes' or '1 day'.");
+	}
+	return step;
+}
+
+pg_tz *
+ZoneArgument(FunctionCallInfo fcinfo, int argument) {
+	const auto name = pg::OptionalTextArgument(fcinfo, argument);
+	if (!name) {
+		return session_timezone;
+	}
+	const std::string zone(name->name.bytes);
+	pg_tz *found = Call([&] {
+		pg_tz *tz = pg_tzset(zone.c_str());
+		return tz != nullptr && pg_tz_acceptable(tz) ? tz : nullptr;
+	});
+	if (found == nullptr) {
+		throw DomainError(sqlstate::kInvalidParameter, "there is no time zone \"" + zone + "\"", "It is in no list of zones of this server.",
+		                  "pg_timezone_names lists them.");
+	}
+	return found;
+}
 
 } // namespace
 
@@ -44,45 +174,30 @@ AUREN_FUNCTION(auren_metric_series) {
 	const pg::Text metric = pg::TextArgument(fcinfo, 1, "p_metric_type");
 	pg::RequireNotNull(fcinfo, 2, "p_from");
 	pg::RequireNotNull(fcinfo, 3, "p_to");
-	pg::RequireNotNull(fcinfo, 4, "p_step");
+	const Interval step = StepArgument(fcinfo);
 	(void)pg::CurrentTenant();
 	// the first step begins with the five minutes that it falls into, so that now() less a span will do
-	const TimestampTz from = TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(2)) ? PG_GETARG_TIMESTAMPTZ(2) : FiveMinutesOf(PG_GETARG_TIMESTAMPTZ(2));
+	const TimestampTz from = FiveMinutesOf(PG_GETARG_TIMESTAMPTZ(2));
 	const TimestampTz to = PG_GETARG_TIMESTAMPTZ(3);
-	const Interval *step = PG_GETARG_INTERVAL_P(4);
-	const int64 micros = step->time + static_cast<int64>(step->day) * USECS_PER_DAY;
 	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to)) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_from and p_to must not be infinite", "Each step between them is a row.",
 		                  "Give the times that the chart is from and to.");
 	}
-	if (step->month != 0 || micros < kFiveMinutes || micros % kFiveMinutes != 0) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_step must be a multiple of five minutes", "Months have no fixed length, and nothing finer is kept.",
-		                  "Give an interval such as '15 minutes' or '1 day'.");
-	}
-	if (to > from && (to - from) / micros >= kMostSteps) {
+	pg_tz *zone = ZoneArgument(fcinfo, 6);
+	const pg::ChartSteps steps = Call([&] { return pg::ChartSteps(from, to, step, zone); });
+	if (steps.count() > kMostSteps) {
 		throw DomainError(sqlstate::kInvalidParameter, "there would be more than " + std::to_string(kMostSteps) + " steps",
-		                  "The span holds " + std::to_string((to - from) / micros) + " of them.", "Take a longer step or a shorter span.");
+		                  "The span holds " + std::to_string(steps.count()) + " of them.", "Take a longer step or a shorter span.");
 	}
-	Oid types[7] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID, TEXTOID, INT4OID};
-	Datum values[7] = {user.datum,         metric.datum,       TimestampTzGetDatum(from), PG_GETARG_DATUM(3),
-	                   PG_GETARG_DATUM(4), PG_GETARG_DATUM(5), Int32GetDatum(static_cast<int32>(micros / USECS_PER_MINUTE))};
-	const char nulls[8] = {' ', ' ', ' ', ' ', ' ', PG_ARGISNULL(5) ? 'n' : ' ', ' ', '\0'};
-	Call([&] {
-		const pg::Rows rows = pg::BeginRows(fcinfo);
-		const pg::AsOwner before = pg::BecomeOwner(pg::Oids().rollups[0]);
-		SPI_connect();
-		if (SPI_execute_with_args(kSeriesSql, 7, types, values, nulls, true, 0) != SPI_OK_SELECT) {
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read the metrics")));
-		}
-		for (uint64 i = 0; i < SPI_processed; i++) {
-			Datum row[8];
-			bool isnull[8];
-			heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, row, isnull);
-			pg::PutRow(rows, row, isnull);
-		}
-		SPI_finish();
-		pg::BecomeAgain(before);
-	});
+	Datum values[kPartsArguments] = {user.datum,
+	                                 metric.datum,
+	                                 TimestampTzGetDatum(from),
+	                                 TimestampTzGetDatum(to),
+	                                 PG_GETARG_DATUM(5),
+	                                 Int32GetDatum(Call([&] { return pg::DayOf(from, nullptr); })),
+	                                 Int32GetDatum(Call([&] { return pg::DayOf(to, nullptr); }))};
+	const char nulls[kPartsArguments + 1] = {' ', ' ', ' ', ' ', PG_ARGISNULL(5) ? 'n' : ' ', ' ', ' ', '\0'};
+	PutSteps(fcinfo, steps, PartsOf(steps, values, nulls));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "core/freshness.hpp"
 #include "core/summary.hpp"
+#include "pg/bucket_parts.hpp"
 #include "pg/buckets.hpp"
 #include "pg/compat.hpp"
 #include "pg/entry.hpp"
@@ -249,19 +250,6 @@ class NamingSink : public pg::ReadingSink {
 constexpr int kDay = 0;
 constexpr int kHourOfZone = -1;
 
-// Summaries of one bucket, by series. Most buckets have one or two.
-struct Parts {
-	struct Part {
-		int64 series;
-		bool in_rollups;
-		Summary summary;
-	};
-	std::vector<Part> parts;
-	TimestampTz bucket = DT_NOBEGIN;
-	bool has_bucket = false;
-	int minutes = 0;
-};
-
 // The first summary of a group is kept as it came: most groups have no other.
 struct State {
 	bytea *first;
@@ -270,7 +258,7 @@ struct State {
 	TimestampTz bucket;
 	bool has_bucket;
 	int minutes;
-	Parts *parts;
+	pg::BucketParts *parts;
 };
 
 void
@@ -283,27 +271,10 @@ BytesOf(const bytea *bytes) {
 	return {VARDATA_ANY(bytes), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(bytes))};
 }
 
-void
-AddPart(Parts *parts, int64 series, bool in_rollups, std::string_view bytes) {
-	for (Parts::Part &part : parts->parts) {
-		if (part.series == series && part.in_rollups == in_rollups) {
-			part.summary.Merge(Summary::FromBytes(bytes));
-			return;
-		}
-	}
-	parts->parts.push_back({series, in_rollups, Summary::FromBytes(bytes)});
-}
-
-// The readings of a series in a bucket, asked of its table by the query's own snapshot: they agree with the deltas that it sees. Those of
-// the caller's tenant alone: nobody else's numbers are in what the views aggregate.
-Summary
-Ask(int64 series, const State &state) {
-	const pg::StoredSeries names = Call([&] { return pg::FindSeries(series); });
-	if (!names.found || names.tenant != pg::CurrentTenantId()) {
-		return Summary();
-	}
-	const pg::Sources sources = Call([] { return pg::ReadSources(GetActiveSnapshot()); });
-	const pg::Bucket bucket = Call([&] {
+// Which bucket of the views it is. C++ side.
+pg::Bucket
+BucketOf(const State &state) {
+	return Call([&] {
 		pg::Bucket b = {pg::Bucket::Kind::kSpan, state.bucket, state.minutes * USECS_PER_MINUTE, pg::MetricZone(GetActiveSnapshot())};
 		if (state.minutes == kDay) {
 			b.kind = pg::Bucket::Kind::kDay;
@@ -313,31 +284,17 @@ Ask(int64 series, const State &state) {
 		}
 		return b;
 	});
-	for (int i = 0; i < sources.count; i++) {
-		if (sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
-			return pg::Recount(sources.items[i], names, bucket);
-		}
-	}
-	return Summary();
 }
 
 Summary
 Whole(const State &state) {
-	Summary whole;
-	if (state.parts == nullptr) {
-		whole = Summary::FromBytes(BytesOf(state.first));
-		whole.Settle();
-		return whole.Unsure() && state.first_in_rollups ? Ask(state.first_series, state) : whole;
+	const auto bucket = [&] { return BucketOf(state); };
+	if (state.parts != nullptr) {
+		return state.parts->Whole(bucket);
 	}
-	for (const Parts::Part &part : state.parts->parts) {
-		Summary summary = part.summary;
-		summary.Settle();
-		if (summary.Unsure() && part.in_rollups) {
-			summary = Ask(part.series, state);
-		}
-		whole.Merge(summary);
-	}
-	return whole;
+	pg::BucketParts parts;
+	parts.Add(state.first_series, state.first_in_rollups, BytesOf(state.first));
+	return parts.Whole(bucket);
 }
 
 } // namespace
@@ -422,11 +379,11 @@ AUREN_FUNCTION(auren_add_summary) {
 			callback->arg = state;
 			MemoryContextRegisterResetCallback(context, callback);
 		});
-		state->parts = new Parts();
-		AddPart(state->parts, state->first_series, state->first_in_rollups, BytesOf(state->first));
+		state->parts = new pg::BucketParts();
+		state->parts->Add(state->first_series, state->first_in_rollups, BytesOf(state->first));
 	}
 	const bytea *bytes = Call([&] { return static_cast<const bytea *>(PG_GETARG_BYTEA_PP(1)); });
-	AddPart(state->parts, series, in_rollups, BytesOf(bytes));
+	state->parts->Add(series, in_rollups, BytesOf(bytes));
 	PG_RETURN_POINTER(state);
 }
 
@@ -436,15 +393,9 @@ AUREN_FUNCTION(auren_summary_metrics) {
 		PG_RETURN_NULL();
 	}
 	const Summary whole = Whole(*state);
-	Datum values[7];
-	bool isnull[7];
-	values[0] = Int64GetDatum(whole.readings());
-	isnull[0] = false;
-	const std::optional<double> answers[6] = {whole.Average(), whole.Least(), whole.Greatest(), whole.Deviation(), whole.Quantile(0.5), whole.Quantile(0.95)};
-	for (int i = 0; i < 6; i++) {
-		isnull[i + 1] = !answers[i];
-		values[i + 1] = answers[i] ? Float8GetDatum(*answers[i]) : 0;
-	}
+	Datum values[pg::kMetricColumns];
+	bool isnull[pg::kMetricColumns];
+	pg::PutMetrics(whole, values, isnull);
 	return Call([&] {
 		auto descriptor = static_cast<TupleDesc>(fcinfo->flinfo->fn_extra);
 		if (descriptor == nullptr) {

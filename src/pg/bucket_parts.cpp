@@ -1,0 +1,56 @@
+#include "pg/bucket_parts.hpp"
+
+#include "pg/guard.hpp"
+#include "pg/series.hpp"
+#include "pg/sources.hpp"
+#include "pg/table_readings.hpp"
+#include "pg/tenant.hpp"
+
+namespace auren::pg {
+
+void
+BucketParts::Add(int64 series, bool in_rollups, std::string_view bytes) {
+	for (Part &part : parts_) {
+		if (part.series == series && part.in_rollups == in_rollups) {
+			part.summary.Merge(Summary::FromBytes(bytes));
+			return;
+		}
+	}
+	parts_.push_back({series, in_rollups, Summary::FromBytes(bytes)});
+}
+
+// The readings of a series in a bucket, asked of its table by the query's own snapshot: they agree with the deltas that it sees. Those of
+// the caller's tenant alone: nobody else's numbers are in what the views aggregate.
+Summary
+BucketParts::Ask(int64 series, const Bucket &bucket) {
+	const StoredSeries names = Call([&] { return FindSeries(series); });
+	if (!names.found || names.tenant != CurrentTenantId()) {
+		return Summary();
+	}
+	const Sources sources = Call([] { return ReadSources(GetActiveSnapshot()); });
+	for (int i = 0; i < sources.count; i++) {
+		if (sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
+			return Recount(sources.items[i], names, bucket);
+		}
+	}
+	return Summary();
+}
+
+void
+PutMetrics(const Summary &summary, Datum *values, bool *isnull) {
+	values[0] = Int64GetDatum(summary.readings());
+	isnull[0] = false;
+	const std::optional<double> answers[6] = {summary.Average(),   summary.Least(),       summary.Greatest(),
+	                                          summary.Deviation(), summary.Quantile(0.5), summary.Quantile(0.95)};
+	for (int i = 0; i < 6; i++) {
+		isnull[i + 1] = !answers[i];
+		values[i + 1] = answers[i] ? Float8GetDatum(*answers[i]) : 0;
+	}
+	values[7] = Int64GetDatum(summary.values());
+	isnull[7] = false;
+	const std::optional<double> sum = summary.Sum();
+	isnull[8] = !sum;
+	values[8] = sum ? Float8GetDatum(*sum) : 0;
+}
+
+} // namespace auren::pg
