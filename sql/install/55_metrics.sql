@@ -51,7 +51,8 @@ CREATE TABLE analytics.sources (
 	detached      boolean     NOT NULL DEFAULT false,
 	attached_by   text        NOT NULL,
 	attached_at   timestamptz NOT NULL,
-	samples_field text        COLLATE "C"
+	samples_field text        COLLATE "C",
+	once          boolean     NOT NULL DEFAULT false
 );
 COMMENT ON TABLE analytics.sources IS 'where readings come from: tables (analytics.attach_source) and events of a type (analytics.attach_events)';
 COMMENT ON COLUMN analytics.sources.source_id IS 'number of the source';
@@ -68,6 +69,7 @@ COMMENT ON COLUMN analytics.sources.metrics IS 'of events: field of the data to 
 COMMENT ON COLUMN analytics.sources.detached IS 'it is no source any more, and the next refresh removes what is left of it';
 COMMENT ON COLUMN analytics.sources.attached_by IS 'role that attached it';
 COMMENT ON COLUMN analytics.sources.attached_at IS 'when';
+COMMENT ON COLUMN analytics.sources.once IS 'of events: readings of the same user, device, metric, time and value count once';
 COMMENT ON COLUMN analytics.sources.samples_field IS 'of events: array of which each element is a sample; NULL: the data itself is one';
 CREATE TABLE analytics.filled_sources (
 	source_id integer NOT NULL CONSTRAINT filled_sources_pkey PRIMARY KEY
@@ -238,7 +240,7 @@ COMMENT ON FUNCTION analytics.record_change() IS 'trigger of a source''s tables:
 
 INSERT INTO analytics.sources VALUES
 	(1, 'biometric.biometric_events', NULL, 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id', NULL, false,
-	 'auren_events', pg_catalog.now(), NULL);
+	 'auren_events', pg_catalog.now(), NULL, false);
 INSERT INTO analytics.filled_sources VALUES (1);
 -- ALWAYS: a subscriber of logical replication counts the rows that it gets.
 CREATE TRIGGER auren_record_row AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH ROW

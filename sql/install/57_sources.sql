@@ -23,11 +23,12 @@ CREATE FUNCTION analytics.attach_events(
 	p_user_field    text DEFAULT NULL,
 	p_device_field  text DEFAULT 'device_type',
 	p_time_field    text DEFAULT 'timestamp',
-	p_samples_field text DEFAULT NULL
+	p_samples_field text DEFAULT NULL,
+	p_once          boolean DEFAULT false
 ) RETURNS integer
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_attach_events';
-COMMENT ON FUNCTION analytics.attach_events(text, jsonb, text, text, text, text) IS
-'makes events of a type, of this session''s tenant, a source of readings: p_metrics says which field of the data is which metric; the user is a field or the stream''s id behind its category, the time a field or when the event was appended; p_samples_field is an array whose elements are samples; a field that begins with / is a JSON pointer';
+COMMENT ON FUNCTION analytics.attach_events(text, jsonb, text, text, text, text, boolean) IS
+'makes events of a type, of this session''s tenant, a source of readings: p_metrics says which field of the data is which metric; the user is a field or the stream''s id behind its category, the time a field or when the event was appended; p_samples_field is an array whose elements are samples; a field that begins with / is a JSON pointer; p_once: readings of the same user, device, metric, time and value count once';
 
 CREATE FUNCTION analytics.detach_events(p_event_type text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_detach_events';

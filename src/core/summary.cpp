@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "core/distinct.hpp"
 #include "core/error.hpp"
 
 #include "core/no_postgres.hpp"
@@ -595,6 +596,13 @@ Summary
 Summary::FromBytes(std::string_view bytes) {
 	Reader reader(bytes);
 	Summary summary;
+	if (DistinctReadings::Is(bytes)) {
+		const DistinctReadings set = DistinctReadings::FromBytes(bytes);
+		for (std::size_t i = 0; i < set.size(); i++) {
+			summary.Add(set.Value(i));
+		}
+		return summary;
+	}
 	const unsigned char form = reader.Byte();
 	if (form != kFew && form != kMany) {
 		Reader::Refuse();

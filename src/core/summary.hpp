@@ -74,7 +74,7 @@ class Summary {
 
 	// The bytes of a summary are the same on every machine.
 	std::string Bytes() const;
-	static Summary FromBytes(std::string_view bytes);
+	static Summary FromBytes(std::string_view bytes); // those of DistinctReadings too
 	// The bytes of one value, quickly: appends them to a buffer of kOneValueBytes.
 	static constexpr int kOneValueBytes = 12;
 	static void WriteOneValue(double value, char *bytes);

@@ -1,6 +1,7 @@
 #include "pg/bucket_parts.hpp"
 
 #include "pg/guard.hpp"
+#include "pg/rollups.hpp"
 #include "pg/series.hpp"
 #include "pg/sources.hpp"
 #include "pg/table_readings.hpp"
@@ -10,6 +11,12 @@ namespace auren::pg {
 
 void
 BucketParts::Add(int64 series, bool in_rollups, std::string_view bytes) {
+	if (DistinctReadings::Is(bytes)) {
+		const DistinctReadings added = DistinctReadings::FromBytes(bytes);
+		Set &set = sets_.try_emplace(added.place(), Set{in_rollups, DistinctReadings(added.place())}).first->second;
+		set.readings.Merge(added);
+		return;
+	}
 	for (Part &part : parts_) {
 		if (part.series == series && part.in_rollups == in_rollups) {
 			part.summary.Merge(Summary::FromBytes(bytes));
@@ -17,6 +24,24 @@ BucketParts::Add(int64 series, bool in_rollups, std::string_view bytes) {
 		}
 	}
 	parts_.push_back({series, in_rollups, Summary::FromBytes(bytes)});
+}
+
+void
+BucketParts::LeaveNew() {
+	if (sets_.empty()) {
+		return;
+	}
+	const TimestampTz dropped_before = Call([] { return FiveMinutesDroppedBefore(GetActiveSnapshot()); });
+	for (auto &[place, set] : sets_) {
+		if (place.bucket < dropped_before) {
+			set.readings = DistinctReadings(place);
+		} else if (set.in_rollups) {
+			const std::string_view merged = Call([&, &at = place] { return MergedFiveMinutes(at.series, at.bucket, GetActiveSnapshot()); });
+			if (DistinctReadings::Is(merged)) {
+				set.readings.TakeOut(DistinctReadings::FromBytes(merged));
+			}
+		}
+	}
 }
 
 // The readings of a series in a bucket, asked of its table by the query's own snapshot: they agree with the deltas that it sees. Those of

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <map>
 #include <string_view>
 #include <vector>
 
+#include "core/distinct.hpp"
 #include "core/summary.hpp"
 #include "pg/buckets.hpp"
 #include "pg/postgres.hpp"
@@ -19,8 +21,14 @@ class BucketParts {
 
 	bool
 	empty() const {
-		return parts_.empty();
+		return parts_.empty() && sets_.empty();
 	}
+
+	/*
+	 * For an hour or a day, whose rollup knows no moments: leaves of the sets that are not merged yet what the rollups of five minutes do not
+	 * hold, by the active snapshot. Server's errors as of any read.
+	 */
+	void LeaveNew();
 
 	// What they come to. bucket() says which it is, and is asked where only the readings of a table know.
 	template <typename F>
@@ -35,6 +43,9 @@ class BucketParts {
 			}
 			whole.Merge(summary);
 		}
+		for (const auto &[place, set] : sets_) {
+			whole.Merge(Summary::FromBytes(set.readings.Bytes()));
+		}
 		return whole;
 	}
 
@@ -46,7 +57,12 @@ class BucketParts {
 		bool in_rollups;
 		Summary summary;
 	};
+	struct Set {
+		bool in_rollups;
+		DistinctReadings readings;
+	};
 	std::vector<Part> parts_;
+	std::map<DistinctReadings::Place, Set> sets_;
 };
 
 // The columns of metrics: reading_count, avg_value, min_value, max_value, stddev_value, p50_value, p95_value, value_count, sum_value.

@@ -34,6 +34,7 @@ struct EventSource {
 	std::optional<Path> device;
 	std::optional<Path> time;
 	std::optional<Path> samples;
+	bool once;
 	std::vector<std::pair<Path, std::string>> metrics; // field, metric
 };
 
@@ -60,6 +61,7 @@ MakeEventSource(const Source &source) {
 	made.device = OptionalPath(source.device);
 	made.time = OptionalPath(source.time);
 	made.samples = OptionalPath(source.samples);
+	made.once = source.once;
 	struct Pair {
 		const char *field;
 		const char *metric;
@@ -266,7 +268,8 @@ class EventReadings {
 		} else if (!CanBeNamed(names)) {
 			Refuse(Refusal::kNames);
 		} else {
-			visit_(names, Reading{0, FiveMinutesOf(*time), *value, source_.source, false, false});
+			const TimestampTz bucket = FiveMinutesOf(*time);
+			visit_(names, Reading{0, bucket, *value, source_.source, false, false, source_.once, static_cast<uint32>(*time - bucket)});
 		}
 	}
 

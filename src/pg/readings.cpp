@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/delta_pack.hpp"
+#include "core/distinct.hpp"
 #include "pg/entry.hpp"
 #include "pg/guard.hpp"
 #include "pg/row_writer.hpp"
@@ -195,6 +196,16 @@ SortReadings(std::vector<Reading> *readings) {
 }
 
 } // namespace internal
+
+std::string
+DistinctBytes(const Reading *first, const Reading *end) {
+	DistinctReadings set({first->source, first->series, first->bucket});
+	for (const Reading *reading = first; reading < end; reading++) {
+		set.Put(reading->offset, reading->value);
+	}
+	set.Sort();
+	return set.Bytes();
+}
 
 void
 RecordReading(const Reading &reading) {

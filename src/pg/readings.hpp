@@ -16,6 +16,8 @@ struct Reading {
 	int32 source; // of the series
 	bool null;
 	bool taken; // it is there no more
+	bool once;  // of a source of which the same moment and value count once
+	uint32 offset; // then: microseconds behind the bucket's start
 };
 
 // Why something that a source holds is no reading.
@@ -58,6 +60,9 @@ namespace internal {
 void SortReadings(std::vector<Reading> *readings);
 } // namespace internal
 
+// The readings of one bucket as a set.
+std::string DistinctBytes(const Reading *first, const Reading *end);
+
 template <typename F>
 void
 ForEachSummary(std::vector<Reading> *readings, F &&fn) {
@@ -68,7 +73,10 @@ ForEachSummary(std::vector<Reading> *readings, F &&fn) {
 		while (end < readings->size() && (*readings)[end].series == first.series && (*readings)[end].bucket == first.bucket) {
 			end++;
 		}
-		if (end == i + 1 && !first.null && !first.taken) {
+		if (first.once) {
+			const std::string bytes = DistinctBytes(&(*readings)[i], &(*readings)[0] + end);
+			fn(first, std::string_view(bytes));
+		} else if (end == i + 1 && !first.null && !first.taken) {
 			char one[Summary::kOneValueBytes];
 			Summary::WriteOneValue(first.value, one);
 			fn(first, std::string_view(one, sizeof one));

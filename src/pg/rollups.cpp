@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "core/distinct.hpp"
 #include "core/reading_time.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
@@ -39,6 +40,30 @@ SummaryBytes(Datum summary) {
 	return TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(summary)));
 }
 
+std::string_view
+MergedFiveMinutes(int64 series, TimestampTz bucket, Snapshot snapshot) {
+	const DateADT period = DayOf(bucket, nullptr) >> kPeriodShift[kFive];
+	ScanKeyData keys[3];
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(period));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(bucket));
+	Relation heap = table_open(Oids().rollups[kFive], AccessShareLock);
+	Relation index = index_open(Oids().rollup_keys[kFive], AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 3);
+	index_rescan(scan, keys, 3, nullptr, 0);
+	std::string_view bytes;
+	if (index_getnext_slot(scan, ForwardScanDirection, slot)) {
+		bool isnull;
+		bytes = SummaryBytes(datumCopy(slot_getattr(slot, kSummary + 1, &isnull), false, -1));
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return bytes;
+}
+
 Rollups::Rollups(Snapshot snapshot, int32 *counting) : snapshot_(snapshot), counting_(counting) {
 	Call([this] { Open(); });
 	ReadPeriods();
@@ -46,49 +71,121 @@ Rollups::Rollups(Snapshot snapshot, int32 *counting) : snapshot_(snapshot), coun
 
 void
 Rollups::Apply(const std::vector<Change> &changes, int first_level) {
-	std::vector<Group> groups;
-	std::vector<Change> joined;
-	for (int level = first_level; level < kLevels; level++) {
-		groups.clear();
-		for (std::size_t i = 0; i < changes.size();) {
-			const int64 bucket = BucketOf(level, changes[i].bucket);
-			std::size_t end = i + 1;
-			while (end < changes.size() && changes[end].series == changes[i].series && BucketOf(level, changes[end].bucket) == bucket) {
-				end++;
-			}
-			if (changes[i].bucket >= dropped_before_[level]) {
-				groups.push_back({PeriodOf(level, bucket), bucket, i, end});
-			}
-			i = end;
+	const auto is_set = [](const Change &change) { return DistinctReadings::Is({change.bytes, change.length}); };
+	if (first_level == kFive && std::any_of(changes.begin(), changes.end(), is_set)) {
+		std::vector<Change> plain;
+		std::vector<Change> longer;
+		std::deque<std::string> kept;
+		ApplySets(changes, &plain, &longer, &kept);
+		ApplyLevel(kFive, plain);
+		ApplyLevel(kHourly, longer);
+		ApplyLevel(kDaily, longer);
+	} else {
+		for (int level = first_level; level < kLevels; level++) {
+			ApplyLevel(level, changes);
 		}
-		// in the order of the key, so that one leaf of its index is done with before the next
-		const auto before = [&](const Group &a, const Group &b) {
-			const int64 series[2] = {changes[a.first].series, changes[b.first].series};
-			return a.period != b.period ? a.period < b.period : series[0] != series[1] ? series[0] < series[1] : a.bucket < b.bucket;
-		};
-		std::stable_sort(groups.begin(), groups.end(), before);
-		Rollup *rollup = &rollups_[level];
-		rollup->leaf.valid = false;
-		for (std::size_t i = 0; i < groups.size();) {
-			const Group &group = groups[i++];
-			if (i == groups.size() || before(group, groups[i])) {
-				ApplyTo(level, group.bucket, &changes[group.first], &changes[0] + group.end);
-				continue;
-			}
-			// a clock was set back over midnight: the bucket came twice
-			joined.assign(changes.begin() + static_cast<std::ptrdiff_t>(group.first), changes.begin() + static_cast<std::ptrdiff_t>(group.end));
-			for (; i < groups.size() && !before(group, groups[i]); i++) {
-				joined.insert(joined.end(), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].first), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].end));
-			}
-			ApplyTo(level, group.bucket, joined.data(), joined.data() + joined.size());
-		}
-		Call([&] {
-			FlushRows(&rollup->added);
-			CHECK_FOR_INTERRUPTS();
-		});
 	}
 	// what the next round finds was written by a command before it
 	Call([] { CommandCounterIncrement(); });
+}
+
+void
+Rollups::ApplySets(const std::vector<Change> &changes, std::vector<Change> *plain, std::vector<Change> *longer, std::deque<std::string> *kept) {
+	rollups_[kFive].leaf.valid = false;
+	for (std::size_t i = 0; i < changes.size();) {
+		const Change &change = changes[i];
+		if (!DistinctReadings::Is({change.bytes, change.length})) {
+			plain->push_back(change);
+			longer->push_back(change);
+			i++;
+			continue;
+		}
+		std::size_t end = i + 1;
+		while (end < changes.size() && changes[end].series == change.series && changes[end].bucket == change.bucket) {
+			end++;
+		}
+		// where five minutes were dropped nobody knows which readings are new
+		const std::optional<std::string> added = change.bucket < dropped_before_[kFive] ? std::nullopt : ApplySet(&changes[i], &changes[0] + end);
+		if (added) {
+			kept->push_back(*added);
+			longer->push_back({change.series, change.bucket, kept->back().data(), static_cast<uint32>(kept->back().size())});
+		}
+		i = end;
+	}
+	Call([&] { FlushRows(&rollups_[kFive].added); });
+}
+
+// What the readings that were not there yet come to; nothing where there are none.
+std::optional<std::string>
+Rollups::ApplySet(const Change *first, const Change *end) {
+	Rollup *rollup = &rollups_[kFive];
+	MemoryContext before = nullptr;
+	const bool found = Call([&] {
+		const bool there = Find(rollup, kFive, first->series, first->bucket);
+		MemoryContextReset(context_);
+		before = MemoryContextSwitchTo(context_);
+		return there;
+	});
+	DistinctReadings added = DistinctReadings::FromBytes({first->bytes, first->length});
+	for (const Change *change = first + 1; change < end; change++) {
+		added.Merge(DistinctReadings::FromBytes({change->bytes, change->length}));
+	}
+	DistinctReadings whole(added.place());
+	if (found) {
+		whole = DistinctReadings::FromBytes(Call([&] { return SummaryBytes(rollup->found->tts_values[kSummary]); }));
+	}
+	added.TakeOut(whole);
+	std::optional<std::string> result;
+	if (added.size() > 0) {
+		whole.Merge(added);
+		const std::string bytes = whole.Bytes();
+		Put(rollup, kFive, first->series, first->bucket, bytes, found);
+		result = Summary::FromBytes(added.Bytes()).Bytes();
+	}
+	MemoryContextSwitchTo(before);
+	return result;
+}
+
+void
+Rollups::ApplyLevel(int level, const std::vector<Change> &changes) {
+	std::vector<Group> groups;
+	std::vector<Change> joined;
+	for (std::size_t i = 0; i < changes.size();) {
+		const int64 bucket = BucketOf(level, changes[i].bucket);
+		std::size_t end = i + 1;
+		while (end < changes.size() && changes[end].series == changes[i].series && BucketOf(level, changes[end].bucket) == bucket) {
+			end++;
+		}
+		if (changes[i].bucket >= dropped_before_[level]) {
+			groups.push_back({PeriodOf(level, bucket), bucket, i, end});
+		}
+		i = end;
+	}
+	// in the order of the key, so that one leaf of its index is done with before the next
+	const auto before = [&](const Group &a, const Group &b) {
+		const int64 series[2] = {changes[a.first].series, changes[b.first].series};
+		return a.period != b.period ? a.period < b.period : series[0] != series[1] ? series[0] < series[1] : a.bucket < b.bucket;
+	};
+	std::stable_sort(groups.begin(), groups.end(), before);
+	Rollup *rollup = &rollups_[level];
+	rollup->leaf.valid = false;
+	for (std::size_t i = 0; i < groups.size();) {
+		const Group &group = groups[i++];
+		if (i == groups.size() || before(group, groups[i])) {
+			ApplyTo(level, group.bucket, &changes[group.first], &changes[0] + group.end);
+			continue;
+		}
+		// a clock was set back over midnight: the bucket came twice
+		joined.assign(changes.begin() + static_cast<std::ptrdiff_t>(group.first), changes.begin() + static_cast<std::ptrdiff_t>(group.end));
+		for (; i < groups.size() && !before(group, groups[i]); i++) {
+			joined.insert(joined.end(), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].first), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].end));
+		}
+		ApplyTo(level, group.bucket, joined.data(), joined.data() + joined.size());
+	}
+	Call([&] {
+		FlushRows(&rollup->added);
+		CHECK_FOR_INTERRUPTS();
+	});
 }
 
 void
@@ -143,25 +240,40 @@ Rollups::Open() {
 	context_ = AllocSetContextCreate(CurrentMemoryContext, "auren_events rollups", ALLOCSET_DEFAULT_SIZES);
 }
 
+namespace {
+
+// Before when retention has dropped what, by level. Server side.
 void
-Rollups::ReadRetention() {
-	for (TimestampTz &before : dropped_before_) {
-		before = DT_NOBEGIN;
-	}
+ReadDroppedBefore(Snapshot snapshot, TimestampTz *dropped_before) {
+	std::fill(dropped_before, dropped_before + kLevels, DT_NOBEGIN);
 	Relation retention = table_open(Oids().retention, AccessShareLock);
-	TableScanDesc scan = table_beginscan(retention, snapshot_, 0, nullptr);
+	TableScanDesc scan = table_beginscan(retention, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(retention, nullptr);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
 		slot_getallattrs(slot);
 		for (int level = kFive; level < kLevels; level++) {
 			if (std::strcmp(TextDatumGetCString(slot->tts_values[0]), kLevelNames[level]) == 0) {
-				dropped_before_[level] = DatumGetTimestampTz(slot->tts_values[2]);
+				dropped_before[level] = DatumGetTimestampTz(slot->tts_values[2]);
 			}
 		}
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	table_close(retention, NoLock);
+}
+
+} // namespace
+
+TimestampTz
+FiveMinutesDroppedBefore(Snapshot snapshot) {
+	TimestampTz dropped_before[kLevels];
+	ReadDroppedBefore(snapshot, dropped_before);
+	return dropped_before[kFive];
+}
+
+void
+Rollups::ReadRetention() {
+	ReadDroppedBefore(snapshot_, dropped_before_);
 }
 
 bool

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <deque>
+#include <optional>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -25,6 +28,11 @@ struct Change {
 
 // The bytes of a summary in a row. Server side.
 std::string_view SummaryBytes(Datum summary);
+
+// What the rollups hold of five minutes of a series, palloc'ed; nothing where that is none. Server side, as the next.
+std::string_view MergedFiveMinutes(int64 series, TimestampTz bucket, Snapshot snapshot);
+// Before when retention has dropped buckets of five minutes.
+TimestampTz FiveMinutesDroppedBefore(Snapshot snapshot);
 
 /*
  * Raises 40001 where the transaction has one snapshot: a table that was rewritten, emptied or attached since looks empty to it, or is
@@ -71,6 +79,13 @@ class Rollups {
 	bool Find(Rollup *rollup, int level, int64 series, int64 bucket);
 	static bool Fetch(Rollup *rollup, ItemPointer tid);
 	static Datum BucketDatum(int level, int64 bucket);
+	void ApplyLevel(int level, const std::vector<Change> &changes);
+	/*
+	 * Merges the sets of readings among the changes into five minutes. `plain`: the other changes. `longer`: those, and what the sets add to
+	 * hours and days, which know no moments. The bytes of that are kept in `kept`.
+	 */
+	void ApplySets(const std::vector<Change> &changes, std::vector<Change> *plain, std::vector<Change> *longer, std::deque<std::string> *kept);
+	std::optional<std::string> ApplySet(const Change *first, const Change *end);
 	void ApplyTo(int level, int64 bucket, const Change *first, const Change *end);
 	void Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_view bytes, bool update);
 	static void Fill(MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes);

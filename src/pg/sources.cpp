@@ -21,7 +21,8 @@ enum SourceColumn : int {
 	kColumnDetached,
 	kColumnAttachedBy,
 	kColumnAttachedAt,
-	kColumnSamplesField
+	kColumnSamplesField,
+	kColumnOnce
 };
 
 const char *
@@ -110,6 +111,7 @@ ReadSources(Snapshot snapshot) {
 		source.tenant_column = OptionalText(slot, kColumnTenantField);
 		source.metrics = slot->tts_isnull[kColumnMetrics] ? nullptr : DatumGetJsonbPCopy(slot->tts_values[kColumnMetrics]);
 		source.samples = OptionalText(slot, kColumnSamplesField);
+		source.once = DatumGetBool(slot->tts_values[kColumnOnce]);
 		source.detached = DatumGetBool(slot->tts_values[kColumnDetached]);
 		if (OidIsValid(source.relation) && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(source.relation))) {
 			// it went with something else, and the event trigger has not said so yet

@@ -18,6 +18,7 @@ struct Source {
 	const char *tenant_column;
 	Jsonb *metrics;
 	const char *samples;
+	bool once;
 	bool detached; // what is left of it goes with the next refresh
 	bool filled;   // the rollups hold it; else it is read as it is, until the next refresh
 };

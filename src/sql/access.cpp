@@ -56,7 +56,7 @@ constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_
                                         "events.drop_notification_rule(text, text, text), "
                                         "analytics.refresh_user_metrics(), "
                                         "analytics.attach_source(regclass, text, text, text, text, text, text), analytics.detach_source(regclass), "
-                                        "analytics.attach_events(text, jsonb, text, text, text, text), analytics.detach_events(text), "
+                                        "analytics.attach_events(text, jsonb, text, text, text, text, boolean), analytics.detach_events(text), "
                                         "analytics.rebuild_source(integer), analytics.set_time_zone(text), "
                                         "analytics.set_retention(text, interval), analytics.apply_retention(), analytics.schedule(text, text, text)";
 

@@ -167,15 +167,12 @@ ZoneArgument(FunctionCallInfo fcinfo, int argument) {
 	return found;
 }
 
-} // namespace
-
-AUREN_FUNCTION(auren_metric_series) {
-	const pg::Text user = pg::TextArgument(fcinfo, 0, "p_user_id");
-	const pg::Text metric = pg::TextArgument(fcinfo, 1, "p_metric_type");
+// The steps that the arguments ask for, which are not too many.
+pg::ChartSteps
+StepsArgument(FunctionCallInfo fcinfo) {
 	pg::RequireNotNull(fcinfo, 2, "p_from");
 	pg::RequireNotNull(fcinfo, 3, "p_to");
 	const Interval step = StepArgument(fcinfo);
-	(void)pg::CurrentTenant();
 	// the first step begins with the five minutes that it falls into, so that now() less a span will do
 	const TimestampTz from = FiveMinutesOf(PG_GETARG_TIMESTAMPTZ(2));
 	const TimestampTz to = PG_GETARG_TIMESTAMPTZ(3);
@@ -189,13 +186,19 @@ AUREN_FUNCTION(auren_metric_series) {
 		throw DomainError(sqlstate::kInvalidParameter, "there would be more than " + std::to_string(kMostSteps) + " steps",
 		                  "The span holds " + std::to_string(steps.count()) + " of them.", "Take a longer step or a shorter span.");
 	}
-	Datum values[kPartsArguments] = {user.datum,
-	                                 metric.datum,
-	                                 TimestampTzGetDatum(from),
-	                                 TimestampTzGetDatum(to),
-	                                 PG_GETARG_DATUM(5),
-	                                 Int32GetDatum(Call([&] { return pg::DayOf(from, nullptr); })),
-	                                 Int32GetDatum(Call([&] { return pg::DayOf(to, nullptr); }))};
+	return steps;
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_metric_series) {
+	const pg::Text user = pg::TextArgument(fcinfo, 0, "p_user_id");
+	const pg::Text metric = pg::TextArgument(fcinfo, 1, "p_metric_type");
+	const pg::ChartSteps steps = StepsArgument(fcinfo);
+	(void)pg::CurrentTenant();
+	const Datum first_period = Int32GetDatum(Call([&] { return pg::DayOf(steps.from(), nullptr); }));
+	const Datum last_period = Int32GetDatum(Call([&] { return pg::DayOf(steps.to(), nullptr); }));
+	Datum values[kPartsArguments] = {user.datum, metric.datum, TimestampTzGetDatum(steps.from()), TimestampTzGetDatum(steps.to()), PG_GETARG_DATUM(5), first_period, last_period};
 	const char nulls[kPartsArguments + 1] = {' ', ' ', ' ', ' ', PG_ARGISNULL(5) ? 'n' : ' ', ' ', ' ', '\0'};
 	PutSteps(fcinfo, steps, PartsOf(steps, values, nulls));
 	return 0;

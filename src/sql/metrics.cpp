@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/delta_pack.hpp"
+#include "core/distinct.hpp"
 #include "core/error.hpp"
 #include "core/freshness.hpp"
 #include "core/summary.hpp"
@@ -289,11 +290,22 @@ BucketOf(const State &state) {
 Summary
 Whole(const State &state) {
 	const auto bucket = [&] { return BucketOf(state); };
-	if (state.parts != nullptr) {
-		return state.parts->Whole(bucket);
+	pg::BucketParts one;
+	if (state.parts == nullptr) {
+		// as most are: known without the rest
+		if (!DistinctReadings::Is(BytesOf(state.first))) {
+			Summary summary = Summary::FromBytes(BytesOf(state.first));
+			summary.Settle();
+			if (!summary.Unsure() || !state.first_in_rollups) {
+				return summary;
+			}
+		}
+		one.Add(state.first_series, state.first_in_rollups, BytesOf(state.first));
 	}
-	pg::BucketParts parts;
-	parts.Add(state.first_series, state.first_in_rollups, BytesOf(state.first));
+	pg::BucketParts &parts = state.parts == nullptr ? one : *state.parts;
+	if (state.minutes == kDay || state.minutes == kHourOfZone) {
+		parts.LeaveNew();
+	}
 	return parts.Whole(bucket);
 }
 

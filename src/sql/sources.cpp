@@ -328,19 +328,20 @@ AUREN_FUNCTION(auren_attach_events) {
 	for (int i = 2; i <= 5; i++) {
 		RequireField(OptionalString(fcinfo, i));
 	}
+	pg::RequireNotNull(fcinfo, 6, "p_once");
 	RequireMetrics(metrics);
 	// whoever appends now ends first, and who appends from then on records
 	Call([] { LockRelationOid(pg::Oids().events, ShareRowExclusiveLock); });
-	Oid types[8] = {INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Oid types[9] = {INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 	const int32 source = NextSource();
-	Datum values[8] = {Int32GetDatum(source), type.datum, tenant.text, metrics, PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4), PG_GETARG_DATUM(5)};
-	char nulls[9] = "        ";
+	Datum values[9] = {Int32GetDatum(source), type.datum, tenant.text, metrics, PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4), PG_GETARG_DATUM(5), PG_GETARG_DATUM(6)};
+	char nulls[10] = "         ";
 	for (int i = 2; i <= 5; i++) {
 		nulls[i + 2] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
-	(void)Change("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, samples_field, attached_by, "
-	                           "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, session_user, pg_catalog.now())",
-	                           8, types, values, nulls);
+	(void)Change("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, samples_field, once, attached_by, "
+	                           "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
+	                           9, types, values, nulls);
 	Oid check_types[2] = {TEXTOID, TEXTOID};
 	Datum check_values[2] = {type.datum, tenant.text};
 	const uint64 same = Change("SELECT FROM analytics.sources WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
