@@ -341,7 +341,9 @@ GiveHeld(Fetching *fetching, StreamEntry *entry) {
 	}
 	EndFeedScan(&scan);
 	if (reading != Reading::kLater) {
-		entry->ended = !NextHeldOfStream(&fetching->held, entry->stream, event->position, event);
+		const HeldEvent given = *event;
+		entry->ended = !NextHeldOfStream(&fetching->held, entry->stream, given.position, event);
+		FreeHeld(given);
 		PushNext(fetching, entry);
 	}
 }
@@ -551,6 +553,7 @@ FinishHeld(HeldTable *table, Share *share, int64 position, StreamTable *streams)
 		if (FindStream(*streams, event.stream) == nullptr) {
 			(void)AddStream(streams, event.stream);
 		}
+		FreeHeld(event);
 	}
 	share->given += done;
 	share->given_count -= done;
@@ -630,7 +633,11 @@ TakeBack(HeldTable *table, Share *share, const HeldEvent &failed) {
 	int kept = 0;
 	for (int i = 0; i < share->given_count; i++) {
 		HeldEvent event;
-		const bool of_stream = share->given[i] > failed.position && HeldAt(table, share->given[i], &event) && SameText(event.stream, failed.stream);
+		bool of_stream = false;
+		if (share->given[i] > failed.position && HeldAt(table, share->given[i], &event)) {
+			of_stream = SameText(event.stream, failed.stream);
+			FreeHeld(event);
+		}
 		if (!of_stream) {
 			share->given[kept++] = share->given[i];
 		}
@@ -743,6 +750,7 @@ HasPassed(const Subscription &subscription, int64 position) {
 	StartHeld(&table);
 	while (passed && NextHeld(&table, &event) && event.position <= position) {
 		passed = event.state == HeldState::kParked;
+		FreeHeld(event);
 	}
 	CloseHeld(&table);
 	return passed;

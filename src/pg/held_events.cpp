@@ -94,6 +94,14 @@ Replace(const Subscription &subscription, HeldEvent *event, HeldState state) {
 } // namespace
 
 void
+FreeHeld(const HeldEvent &event) {
+	pfree(DatumGetPointer(event.stream));
+	if (event.reason != 0) {
+		pfree(DatumGetPointer(event.reason));
+	}
+}
+
+void
 OpenHeld(HeldTable *table, const Subscription &subscription) {
 	CommandCounterIncrement();
 	const Oid indexes[3] = {Oids().held_pkey, Oids().held_stream, Oids().held_time};
@@ -177,6 +185,9 @@ NextHeld(HeldTable *table, HeldEvent *event) {
 
 void
 InsertHeld(const Subscription &subscription, const HeldEvent &event) {
+	// a fetch may insert a million of them
+	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(row);
 	Relation heap = table_open(Oids().held, RowExclusiveLock);
 	Datum values[kHeldColumns];
 	bool isnull[kHeldColumns] = {};
@@ -192,6 +203,8 @@ InsertHeld(const Subscription &subscription, const HeldEvent &event) {
 	values[kHeldSince] = TimestampTzGetDatum(event.since != 0 ? event.since : GetCurrentTimestamp());
 	InsertRow(heap, values, isnull);
 	table_close(heap, NoLock);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(row);
 }
 
 void
@@ -227,9 +240,13 @@ DeleteAllHeld(const Subscription &subscription) {
 void
 ReleaseNext(HeldTable *table, Datum stream) {
 	HeldEvent event;
-	if (NextHeldOfStream(table, stream, PG_INT64_MIN, &event) && event.state == HeldState::kWaiting) {
+	if (!NextHeldOfStream(table, stream, PG_INT64_MIN, &event)) {
+		return;
+	}
+	if (event.state == HeldState::kWaiting) {
 		Replace(*table->subscription, &event, HeldState::kDue);
 	}
+	FreeHeld(event);
 }
 
 void
@@ -308,11 +325,16 @@ StartDue(HeldTable *table, int share, DueScan *due) {
 	due->index = table->indexes[kByTime];
 	due->scan = compat::BeginIndexScan(table->heap, due->index, table->snapshot, 3);
 	index_rescan(due->scan, keys, 3, nullptr, 0);
+	due->stream = 0;
 	AdvanceDue(table, due);
 }
 
 void
 AdvanceDue(HeldTable *table, DueScan *due) {
+	if (due->stream != 0) {
+		pfree(DatumGetPointer(due->stream));
+		due->stream = 0;
+	}
 	if (!NextIndexRow(due->scan, ForwardScanDirection, table->slot, table->context)) {
 		due->position = PG_INT64_MAX;
 		return;

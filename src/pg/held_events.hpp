@@ -32,6 +32,9 @@ struct HeldEvent {
 	int64 since;      // when it came here or failed last; 0: now
 };
 
+// Gives back what an event points to.
+void FreeHeld(const HeldEvent &event);
+
 // The table and its three indexes, open under one snapshot. It does not show what was written since: close it, and open it anew.
 struct HeldTable {
 	const Subscription *subscription;

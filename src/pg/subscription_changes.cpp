@@ -157,10 +157,7 @@ ReleaseAll(const Subscription &subscription) {
 			(void)AddStream(&seen, event.stream);
 			ReleaseNext(&table, event.stream);
 		}
-		pfree(DatumGetPointer(event.stream));
-		if (event.reason != 0) {
-			pfree(DatumGetPointer(event.reason));
-		}
+		FreeHeld(event);
 	}
 	CloseHeld(&table);
 	CommandCounterIncrement();

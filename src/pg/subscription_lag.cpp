@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64 kCountAtMost = 1000000;
 
-// What is found out on the way through a subscription's events. A stream with an entry waits for the event that is its `next`.
+// What is found out on the way through a subscription's events. A stream with an entry waits for the event at its `next` position.
 struct Counting {
 	const Subscription *subscription;
 	const Share *shares;
@@ -35,9 +35,9 @@ CountHeld(Counting *counting) {
 			(waits ? counting->lag.waiting : may_be_given ? counting->lag.due : counting->lag.delayed)++;
 		}
 		if (!waits && !may_be_given && (!is_parked || counting->subscription->stream_waits)) {
-			AddStream(&counting->blocked, event.stream)->next = event;
+			AddStream(&counting->blocked, event.stream)->next.position = event.position;
 		}
-		pfree(DatumGetPointer(event.stream));
+		FreeHeld(event);
 	}
 }
 

@@ -132,6 +132,23 @@ foreach my $wait (q{SELECT events.wait_for_subscription('behind', 1000, '4 secon
 }
 $session->query_safe(q{SELECT events.drop_subscription('behind')});
 
+# A fetch that passes by 200,000 events of a stream that waits, their count, and the fetch that gives them.
+
+my $hold = $node->safe_psql('postgres', q{SELECT max(global_position) - 200000 FROM events.event_store WHERE stream_id = 'long:1'});
+$session->query_safe(qq{SELECT events.create_subscription('held', $hold)});
+$session->query_safe(q{SELECT events.retry('held', 'c', global_position, '1 hour') FROM events.fetch('held', 'c', 1)});
+foreach my $case (
+	[ q{SELECT count(*) FROM events.fetch('held', 'c', 1000000)}, '0', 'passing by' ],
+	[ q{SELECT waiting_events FROM events.subscriptions WHERE name = 'held'}, '199999', 'counting' ],
+	[ q{UPDATE events.subscription_held SET not_before = now() WHERE state = 'retry'; SELECT count(*) FROM events.fetch('held', 'c', 1000000)}, '200000', 'giving' ])
+{
+	my ($grew, $result) = growth($session, $case->[0]);
+	is($result, $case->[1], "$case->[2] 200,000 events that wait: all of them");
+	cmp_ok($grew, '<', 30, "$case->[2] 200,000 events that wait: grows less than 30 MB");
+	note(sprintf('%s 200,000 events that wait: grew by %.1f MB', $case->[2], $grew));
+}
+$session->query_safe(q{SELECT events.drop_subscription('held')});
+
 # A stream fetched by a client, by cursor and by COPY.
 
 my ($grew, $result) = growth($session, q{BEGIN; DECLARE c CURSOR FOR SELECT * FROM events.replay_stream('long:1'); FETCH 1 FROM c; MOVE 999990 FROM c; COMMIT});
