@@ -276,6 +276,9 @@ EndFeedScan(FeedScan *scan) {
 		EndQuery(&scan->query);
 	}
 	CloseMonths(scan);
+	if (scan->months != nullptr) {
+		pfree(scan->months); // a fetch may begin a scan for each of its events
+	}
 	Forget(&scan->names);
 	table_close(scan->events, NoLock);
 	UnregisterSnapshot(scan->snapshot);
