@@ -161,6 +161,16 @@ RequireOwner() {
 	}
 }
 
+/*
+ * For the store's owner, one after the other: two that change the rights on the same table or function at once would end in the server's
+ * "tuple concurrently updated". To the end of the transaction; who reads the bindings waits for nobody.
+ */
+void
+BeginChange() {
+	RequireOwner();
+	Call([] { LockRelationOid(pg::Oids().bindings, ShareRowExclusiveLock); });
+}
+
 // Tables that show all tenants are for roles that may name all tenants.
 void
 Grant(const Role &role, const char *functions, const char *relations) {
@@ -281,7 +291,7 @@ TakeTableFrom(const char *role) {
 AUREN_FUNCTION(auren_grant_access) {
 	const Role role = RoleArgument(fcinfo, 0);
 	const Access access = AccessArgument(fcinfo, 1);
-	RequireOwner();
+	BeginChange();
 	switch (access) {
 	case Access::kReader:
 		Grant(role, kReaderFunctions, kReaderViews);
@@ -317,7 +327,7 @@ AUREN_FUNCTION(auren_grant_access) {
 AUREN_FUNCTION(auren_revoke_access) {
 	const Role role = RoleArgument(fcinfo, 0);
 	const Access access = AccessArgument(fcinfo, 1);
-	RequireOwner();
+	BeginChange();
 	const auto revoke = [&](const std::string &what) { Run("REVOKE ALL ON " + what + " FROM " + role.quoted); };
 	const auto without_shared = [](std::string functions) {
 		return functions.substr(std::string(kSharedFunction).size() + 2);
@@ -374,7 +384,7 @@ AUREN_FUNCTION(auren_bind_tenant) {
 	const Role role = RoleArgument(fcinfo, 0);
 	const pg::Text tenant = pg::TextArgument(fcinfo, 1, "p_tenant");
 	CheckTenantId(tenant.name);
-	RequireOwner();
+	BeginChange();
 	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
 	Run("INSERT INTO events.tenant_bindings (role, tenant_id) VALUES (" + std::to_string(role.oid) +
 	    "::pg_catalog.oid::pg_catalog.regrole, " + tenant_text + ") ON CONFLICT DO NOTHING");
@@ -388,7 +398,7 @@ AUREN_FUNCTION(auren_bind_tenant) {
 AUREN_FUNCTION(auren_unbind_tenant) {
 	const Oid role = BoundRoleArgument(fcinfo, 0);
 	const pg::Text tenant = pg::TextArgument(fcinfo, 1, "p_tenant");
-	RequireOwner();
+	BeginChange();
 	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
 	Run("DELETE FROM events.tenant_bindings WHERE role OPERATOR(pg_catalog.=) " + std::to_string(role) +
 	    "::pg_catalog.oid AND tenant_id OPERATOR(pg_catalog.=) " + tenant_text);
