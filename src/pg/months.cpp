@@ -25,28 +25,57 @@ MonthExists(Month month) {
 	});
 }
 
+// How the store's owner had the parent made: what months are made with too, whatever the session that makes them has set.
+struct ParentShape {
+	Oid owner;
+	const char *tablespace; // "" is the database's own
+	const char *access_method;
+};
+
+// Server side. Names are quoted.
+ParentShape
+ShapeOfParent() {
+	Relation events = table_open(Oids().events, AccessShareLock);
+	const FormData_pg_class *parent = events->rd_rel;
+	ParentShape shape = {parent->relowner, "", "heap"};
+	if (OidIsValid(parent->reltablespace)) {
+		shape.tablespace = quote_identifier(get_tablespace_name(parent->reltablespace));
+	}
+	if (OidIsValid(parent->relam)) {
+		shape.access_method = quote_identifier(get_am_name(parent->relam));
+	}
+	table_close(events, NoLock);
+	return shape;
+}
+
 /*
  * The statements of one month. The partition is made complete before it is attached: CREATE TABLE ... PARTITION OF
- * would take a lock on the parent that stops appends.
+ * would take a lock on the parent that stops appends. The parent's row trigger is cloned at ATTACH and goes with DETACH, hence a row
+ * trigger of the month's own.
  */
 std::string
-MonthScript(Month month) {
+MonthScript(Month month, const ParentShape &parent) {
 	const std::string suffix = month.Suffix();
 	const std::string table = "events.event_store_" + suffix;
 	const auto index = [&](const char *unique, const char *name, const char *definition) {
 		return std::string("CREATE ") + unique + "INDEX idx_event_store_" + name + "_" + suffix + " ON " + table + " " +
 		       definition + ";";
 	};
-	return "CREATE TABLE " + table + " (LIKE events.event_store INCLUDING DEFAULTS INCLUDING STORAGE);" +
+	const auto trigger = [&](const char *name, const char *when) {
+		return std::string("CREATE TRIGGER ") + name + " BEFORE " + when + " ON " + table + " FOR EACH " +
+		       (std::string(when) == "TRUNCATE" ? "STATEMENT" : "ROW") + " EXECUTE FUNCTION events.refuse_change();" + "ALTER TABLE " +
+		       table + " ENABLE ALWAYS TRIGGER " + name + ";";
+	};
+	const std::string tablespace = parent.tablespace;
+	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
+	       " (LIKE events.event_store INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method + ";" +
 	       index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") +
 	       index("UNIQUE ", "event_id", "(event_id, tenant_id)") +
 	       index("UNIQUE ", "position", "(global_position)") + index("", "created_at", "(created_at)") +
 	       index("", "type_time", "(event_type, created_at)") +
 	       index("", "event_data_gin", "USING gin (event_data pg_catalog.jsonb_path_ops)") +
 	       index("", "metadata_gin", "USING gin (metadata pg_catalog.jsonb_path_ops)") +
-	       "CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON " + table +
-	       " FOR EACH STATEMENT EXECUTE FUNCTION events.refuse_change();" + "ALTER TABLE " + table +
-	       " ENABLE ALWAYS TRIGGER refuse_truncate;" + "ALTER TABLE events.event_store ATTACH PARTITION " + table +
+	       trigger("refuse_truncate", "TRUNCATE") + trigger("refuse_row_change", "UPDATE OR DELETE") + "ALTER TABLE events.event_store ATTACH PARTITION " + table +
 	       " FOR VALUES FROM ('" + month.StartText() + "') TO ('" + month.Next().StartText() + "');";
 }
 
@@ -59,6 +88,33 @@ RunAsOwner(const char *script, Oid owner) {
 	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	RunSql(script);
 	SetUserIdAndSecContext(user, security);
+}
+
+/*
+ * Statements that take from everybody but its owner what default privileges gave on a new month: whoever reads events does so
+ * through the parent, whose policies and bindings count. Server side.
+ */
+const char *
+RightsTaken(const char *month) {
+	StringInfoData sql;
+	initStringInfo(&sql);
+	const Oid relid = get_relname_relid(month, get_namespace_oid("events", false));
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool isnull;
+	const Datum rights = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
+	const Oid owner = reinterpret_cast<const FormData_pg_class *>(GETSTRUCT(tuple))->relowner;
+	if (!isnull) {
+		Acl *acl = DatumGetAclPCopy(rights);
+		for (int i = 0; i < ACL_NUM(acl); i++) {
+			const Oid grantee = ACL_DAT(acl)[i].ai_grantee;
+			if (grantee != owner) {
+				appendStringInfo(&sql, "REVOKE ALL ON events.%s FROM %s CASCADE;", month,
+				                 grantee == ACL_ID_PUBLIC ? "PUBLIC" : quote_identifier(GetUserNameFromId(grantee, false)));
+			}
+		}
+	}
+	ReleaseSysCache(tuple);
+	return sql.data;
 }
 
 bool
@@ -85,14 +141,16 @@ MakeMonth(Month month) {
 		                  "A relation events." + table + " exists and is no partition of events.event_store.",
 		                  "Attach it again if it was detached, else move it to another schema.");
 	}
-	const std::string script = MonthScript(month);
+	const ParentShape parent = Call([] { return ShapeOfParent(); });
+	const std::string script = MonthScript(month, parent);
 	const char *text = script.c_str();
 	Call([&] {
-		Relation events = table_open(Oids().events, AccessShareLock);
-		const Oid owner = events->rd_rel->relowner;
-		table_close(events, NoLock);
 		AUREN_WAIT_POINT("month-before-script");
-		RunAsOwner(text, owner);
+		RunAsOwner(text, parent.owner);
+		const char *taken = RightsTaken(name);
+		if (taken[0] != '\0') {
+			RunAsOwner(taken, parent.owner);
+		}
 		AUREN_WAIT_POINT("month-made");
 	});
 }

@@ -16,6 +16,9 @@ RunSql(const char *statements) {
 	const int level = NewGUCNestLevel();
 	SetLocally("search_path", "pg_catalog, pg_temp");
 	SetLocally("client_min_messages", "warning");
+	SetLocally("default_tablespace", "");
+	SetLocally("default_table_access_method", "heap");
+	SetLocally("default_toast_compression", "pglz");
 	SPI_connect();
 	const int result = SPI_execute(statements, false, 0);
 	if (result < 0) {

@@ -1,5 +1,6 @@
 // Who may do what: events.grant_access, revoke_access, bind_tenant, unbind_tenant, current_tenant, view_tenant.
 
+#include <algorithm>
 #include <string>
 
 #include "core/error.hpp"
@@ -224,22 +225,56 @@ HasAccess(Oid role, Access access) {
 	});
 }
 
-// Server side. Whether a role can read the table: itself, or as a role that it may become by SET ROLE.
-bool
-CanReadTable(Oid role) {
+// Server side. The tables that show all tenants: every one of our schemas, months too.
+List *
+TablesOfAllTenants() {
+	List *tables = NIL;
+	Oid schemas[4];
+	int count = 0;
+	for (const char *schema : {"events", "biometric", "analytics", "encrypted"}) {
+		schemas[count++] = get_namespace_oid(schema, false);
+	}
+	Relation classes = table_open(RelationRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(classes, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		const auto *relation = reinterpret_cast<const FormData_pg_class *>(GETSTRUCT(tuple));
+		const bool ours = std::find(schemas, schemas + count, relation->relnamespace) != schemas + count;
+		if (ours && (relation->relkind == RELKIND_RELATION || relation->relkind == RELKIND_PARTITIONED_TABLE)) {
+			tables = lappend_oid(tables, relation->oid);
+		}
+	}
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	return tables;
+}
+
+// Server side. A table of all tenants of which a role can read a column at least: itself, or as a role that it may become by SET ROLE.
+Oid
+TableThatCanBeRead(Oid role) {
+	const List *tables = TablesOfAllTenants();
 	Relation authid = table_open(AuthIdRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(authid, InvalidOid, false, nullptr, 0, nullptr);
-	bool can = false;
+	Oid found = InvalidOid;
 	HeapTuple tuple;
-	while (!can && HeapTupleIsValid(tuple = systable_getnext(scan))) {
+	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan))) {
 		const Oid other = reinterpret_cast<const FormData_pg_authid *>(GETSTRUCT(tuple))->oid;
-		can = (other == role || is_member_of_role_nosuper(role, other)) &&
-		      (pg_class_aclcheck(pg::Oids().events, other, ACL_SELECT) == ACLCHECK_OK ||
-		       pg_class_aclcheck(pg::Oids().readings, other, ACL_SELECT) == ACLCHECK_OK);
+		if (other != role && !is_member_of_role_nosuper(role, other)) {
+			continue;
+		}
+		ListCell *cell;
+		foreach (cell, tables) {
+			const Oid table = lfirst_oid(cell);
+			if (pg_class_aclcheck(table, other, ACL_SELECT) == ACLCHECK_OK ||
+			    pg_attribute_aclcheck_all(table, other, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK) {
+				found = table;
+				break;
+			}
+		}
 	}
 	systable_endscan(scan);
 	table_close(authid, AccessShareLock);
-	return can;
+	return found;
 }
 
 // Server side. The names of a role and of all its members, superusers among the members left out: nothing binds them.
@@ -277,11 +312,14 @@ AnyMemberIsBound(Oid role) {
 void
 TakeTableFrom(const char *role) {
 	Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + Call([&] { return quote_identifier(role); }));
-	const Oid oid = Call([&] { return get_role_oid(role, false); });
-	if (Call([&] { return CanReadTable(oid); })) {
-		throw DomainError(sqlstate::kNotInState, "role \"" + std::string(role) + "\" can read events of all tenants and cannot be bound",
-		                  "It is a superuser, or has SELECT on events.event_store or biometric.biometric_events through a role that it is a member of, "
-		                  "or from PUBLIC.",
+	const char *table = Call([&]() -> const char * {
+		const Oid found = TableThatCanBeRead(get_role_oid(role, false));
+		return OidIsValid(found) ? quote_qualified_identifier(get_namespace_name(get_rel_namespace(found)), get_rel_name(found)) : nullptr;
+	});
+	if (table != nullptr) {
+		throw DomainError(sqlstate::kNotInState, "role \"" + std::string(role) + "\" can read what is of all tenants and cannot be bound",
+		                  "It is a superuser, or has SELECT on " + std::string(table) +
+		                      " or a column of it: itself, through a role that it is a member of, or from PUBLIC.",
 		                  "Take that right or membership away first.");
 	}
 }
