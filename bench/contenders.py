@@ -64,7 +64,7 @@ INDEXES = {
     "event_id": "UNIQUE (event_id, tenant_id)",
     "position": "UNIQUE (global_position)",
     "created_at": "(created_at)",
-    "type_time": "(event_type, created_at)",
+    "type_time": "(tenant_id, event_type, created_at)",
     "event_data_gin": "USING gin (event_data jsonb_path_ops)",
     "metadata_gin": "USING gin (metadata jsonb_path_ops)",
 }

@@ -80,8 +80,8 @@ CREATE FUNCTION events.tell_sessions() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_tell_sessions';
 COMMENT ON FUNCTION events.tell_sessions() IS 'trigger: makes all sessions read a table of settings anew, events.tenant_bindings for one';
 
--- ALWAYS: fires under session_replication_role = replica too. The row trigger is cloned to every month,
--- the TRUNCATE trigger is not: the maker of a month gives it its own.
+-- ALWAYS: fires under session_replication_role = replica too. The row trigger is cloned to every month, but goes when the month is
+-- detached, the TRUNCATE trigger is not cloned: the maker of a month gives it its own of both.
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON events.event_store
 	FOR EACH ROW EXECUTE FUNCTION events.refuse_change();
 ALTER TABLE events.event_store ENABLE ALWAYS TRIGGER refuse_change;

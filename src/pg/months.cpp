@@ -72,7 +72,7 @@ MonthScript(Month month, const ParentShape &parent) {
 	       index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") +
 	       index("UNIQUE ", "event_id", "(event_id, tenant_id)") +
 	       index("UNIQUE ", "position", "(global_position)") + index("", "created_at", "(created_at)") +
-	       index("", "type_time", "(event_type, created_at)") +
+	       index("", "type_time", "(tenant_id, event_type, created_at)") +
 	       index("", "event_data_gin", "USING gin (event_data pg_catalog.jsonb_path_ops)") +
 	       index("", "metadata_gin", "USING gin (metadata pg_catalog.jsonb_path_ops)") +
 	       trigger("refuse_truncate", "TRUNCATE") + trigger("refuse_row_change", "UPDATE OR DELETE") + "ALTER TABLE events.event_store ATTACH PARTITION " + table +

@@ -183,6 +183,9 @@ AddIndex(PartitionShape *shape, Oid oid) {
 				shape->event_id_index = oid;
 			} else if (IsBtreeOn(index, relation, {kGlobalPosition})) {
 				shape->position_index = oid;
+			} else if (IsBtreeOn(index, relation, {kTenantId, kEventType, kCreatedAt}) && relation->rd_indoption[0] == 0 &&
+			           relation->rd_indoption[1] == 0 && relation->rd_indoption[2] == 0) {
+				shape->tenant_type_index = oid;
 			}
 		}
 		shape->index_count++;

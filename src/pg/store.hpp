@@ -137,6 +137,7 @@ struct PartitionShape {
 	Oid stream_index;   // unique (tenant, stream, version), valid
 	Oid event_id_index; // (event_id, tenant), valid
 	Oid position_index; // (global_position), valid
+	Oid tenant_type_index; // (tenant, type, created_at), ascending, valid
 	MemoryContext context;
 };
 

@@ -173,9 +173,14 @@ IsBound(Oid role) {
 	return Call([&] { return Judge(role, nullptr) != Verdict::kUnbound; });
 }
 
+bool
+CallerIsBound() {
+	return IsBound(GetSessionUserId()) || IsBound(GetOuterUserId()) || IsBound(GetUserId());
+}
+
 void
 RequireUnbound(const char *what, const char *detail, const char *hint) {
-	if (IsBound(GetSessionUserId()) || IsBound(GetOuterUserId()) || IsBound(GetUserId())) {
+	if (CallerIsBound()) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, std::string("a role that is bound to tenants may not ") + what, detail, hint);
 	}
 }

@@ -25,6 +25,9 @@ std::string_view CurrentTenantId();
 // Whether a role, or a role that it is a member of, is bound to tenants.
 bool IsBound(Oid role);
 
+// Whether the session's user, the user of SET ROLE or the current user is bound to tenants. C++ side.
+bool CallerIsBound();
+
 // What concerns all tenants is not for who is bound to some: raises 42501, "a role that is bound to tenants may not ..." . C++ side.
 void RequireUnbound(const char *what, const char *detail, const char *hint = "Ask a role that may name every tenant.");
 

@@ -246,6 +246,7 @@ TablesOfAllTenants() {
 	}
 	systable_endscan(scan);
 	table_close(classes, AccessShareLock);
+	list_sort(tables, list_oid_cmp);
 	return tables;
 }
 

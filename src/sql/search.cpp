@@ -13,6 +13,7 @@
 #include "pg/rows.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
+#include "pg/tenant_search.hpp"
 #include "sql/arguments.hpp"
 #include "sql/read.hpp"
 
@@ -105,6 +106,50 @@ EndOfQuery(pg::EventSource *base) {
 	pg::EndQuery(&reinterpret_cast<QuerySource *>(base)->query);
 }
 
+// A tenant's events as the rows of a function.
+struct TenantSource {
+	pg::EventSource base;
+	pg::TenantSearch search;
+	int64 left;
+};
+
+bool
+NextOfSearch(pg::EventSource *base, Datum *values, bool *isnull) {
+	auto *source = reinterpret_cast<TenantSource *>(base);
+	return source->left > 0 && source->left-- > 0 && pg::NextOfTenant(&source->search, values, isnull);
+}
+
+void
+EndOfSearch(pg::EventSource *base) {
+	pg::EndTenantSearch(&reinterpret_cast<TenantSource *>(base)->search);
+}
+
+pg::EventSource *
+OpenSearch(const pg::TenantSearchTerms &terms, int64 limit, Snapshot snapshot) {
+	return Call([&] {
+		auto *source = static_cast<TenantSource *>(palloc(sizeof(TenantSource)));
+		source->base = {NextOfSearch, EndOfSearch};
+		source->left = limit;
+		pg::BeginTenantSearch(&source->search, terms, snapshot);
+		return &source->base;
+	});
+}
+
+// Puts the first events of a search into the result of a function.
+void
+RunSearch(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &rows) {
+	Call([&] {
+		pg::TenantSearch search;
+		pg::BeginTenantSearch(&search, terms, GetActiveSnapshot());
+		Datum values[kResultColumns];
+		bool isnull[kResultColumns];
+		for (int64 left = limit; left > 0 && pg::NextOfTenant(&search, values, isnull); left--) {
+			pg::PutRow(rows, values, isnull);
+		}
+		pg::EndTenantSearch(&search);
+	});
+}
+
 Relation
 OpenEvents() {
 	return Call([] { return table_open(pg::Oids().events, AccessShareLock); });
@@ -119,13 +164,22 @@ OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
 	const auto type = pg::OptionalTextArgument(fcinfo, 2);
 	const int64 limit = LimitArgument(fcinfo, 3);
 	const pg::Tenant tenant = pg::CurrentTenant();
+	if (type) {
+		CheckEventType(type->name);
+	}
+	if (pg::CallerIsBound()) {
+		const int64 from = PG_GETARG_TIMESTAMPTZ(0);
+		const bool next_page = !PG_ARGISNULL(4);
+		return OpenSearch({tenant.text, type ? type->datum : 0, 0, from, PG_GETARG_TIMESTAMPTZ(1), false, next_page, from,
+		                   next_page ? PG_GETARG_INT64(4) : 0},
+		                  limit, snapshot);
+	}
 
 	Query query;
 	query.Where("created_at", ">=", TIMESTAMPTZOID, PG_GETARG_DATUM(0));
 	query.Where("created_at", "<", TIMESTAMPTZOID, PG_GETARG_DATUM(1));
 	query.Where("tenant_id", "=", TEXTOID, tenant.text);
 	if (type) {
-		CheckEventType(type->name);
 		query.Where("event_type", "=", TEXTOID, type->datum);
 	}
 	if (!PG_ARGISNULL(4)) {
@@ -149,7 +203,8 @@ AUREN_FUNCTION(auren_events_by_time) {
 
 /*
  * Month by month from the newest on, so that a page of recent events reads no older month. In each the hits are taken
- * by the GIN index first and sorted then: a planner that expects many hits would else walk the whole month in order.
+ * by the GIN index first and sorted then: a planner that expects many hits would else walk the whole month in order. A role that is
+ * bound to tenants reads its tenant's own entries instead: GIN has those of all tenants, and the work would tell what others store.
  */
 AUREN_FUNCTION(auren_find_events) {
 	pg::RequireNotNull(fcinfo, 0, "p_contains");
@@ -169,12 +224,18 @@ AUREN_FUNCTION(auren_find_events) {
 	}
 	const pg::Tenant tenant = pg::CurrentTenant();
 	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const int64 end = next_page && to < PG_INT64_MAX ? to + 1 : to;
+	if (pg::CallerIsBound()) {
+		RunSearch({tenant.text, type ? type->datum : 0, contains, from, end, true, next_page, to, next_page ? PG_GETARG_INT64(5) : 0}, left,
+		          rows);
+		return 0;
+	}
 	const Relation events = OpenEvents();
 	// every object contains {}: no index helps, and no sort is needed to find the newest
 	const bool everything = JB_ROOT_IS_OBJECT(DatumGetJsonbP(contains)) && JB_ROOT_COUNT(DatumGetJsonbP(contains)) == 0;
 	const std::string order = " ORDER BY created_at DESC, global_position DESC LIMIT ";
 
-	int64 upper = next_page && to < PG_INT64_MAX ? to + 1 : to;
+	int64 upper = end;
 	while (left > 0) {
 		const pg::PartitionRange month = Call([&] { return pg::FirstPartition(events, from, upper, true); });
 		if (!OidIsValid(month.relid)) {
