@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "pg/guard.hpp"
+#include "pg/kept_objects.hpp"
 #include "pg/lock_classes.hpp"
 #include "pg/run_sql.hpp"
 #include "pg/store.hpp"
@@ -141,6 +142,7 @@ MakeMonth(Month month) {
 		                  "A relation events." + table + " exists and is no partition of events.event_store.",
 		                  "Attach it again if it was detached, else move it to another schema.");
 	}
+	const KeepingObjects at_work;
 	const ParentShape parent = Call([] { return ShapeOfParent(); });
 	const std::string script = MonthScript(month, parent);
 	const char *text = script.c_str();

@@ -8,6 +8,7 @@
 #include "core/names.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
+#include "pg/kept_objects.hpp"
 #include "pg/relation_changes.hpp"
 #include "pg/store.hpp"
 
@@ -123,7 +124,7 @@ DefineTenantSetting() {
 } // namespace
 
 std::string_view
-CurrentTenantId() {
+TenantIdOfWriter() {
 	const bool ours = setting_is_ours;
 	const char *setting = Call([ours]() -> const char * {
 		// in an open transaction nothing else may have asked for news of a binding that was committed meanwhile
@@ -157,6 +158,13 @@ CurrentTenantId() {
 	kept.outer_user = outer_user;
 	kept.current_user = current_user;
 	return kept.tenant;
+}
+
+std::string_view
+CurrentTenantId() {
+	const std::string_view id = TenantIdOfWriter();
+	RequireRestored();
+	return id;
 }
 
 Tenant

@@ -14,13 +14,16 @@ struct Tenant {
 
 /*
  * The tenant of this session: app.tenant_id, "default" where that is unset or empty. Throws 42501 when the session's
- * user, the user of SET ROLE or the current user is bound to tenants and this is none of them, 22023 for a tenant that no row could have.
+ * user, the user of SET ROLE or the current user is bound to tenants and this is none of them, 22023 for a tenant that no row could have,
+ * 55000 while the store is closed after a restore (pg/kept_objects.hpp): each function of ours asks here, so it is refused there.
  * C++ side: guards what it calls. What it found is kept until the setting, the users, the bindings or the roles
  * change.
  */
 Tenant CurrentTenant();
 // The same without a copy: valid until the next call of one of them.
 std::string_view CurrentTenantId();
+// The same while the store is closed too: a restore writes readings then. For the triggers of the tables.
+std::string_view TenantIdOfWriter();
 
 // Whether a role, or a role that it is a member of, is bound to tenants.
 bool IsBound(Oid role);

@@ -111,7 +111,7 @@ RequireTenant(std::string_view written) {
 	if (now == last_asked && written == last_written) {
 		return;
 	}
-	if (written != pg::CurrentTenantId() && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetUserId()))) {
+	if (written != pg::TenantIdOfWriter() && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetUserId()))) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, "this role may not write readings of another tenant",
 		                  "The reading's tenant is not the one that app.tenant_id names, and the role is bound to tenants.",
 		                  "Leave tenant_id to its default.");

@@ -4,6 +4,7 @@
 #include "pg/compat.hpp"
 #include "pg/decrypt_audit.hpp"
 #include "pg/event_readings.hpp"
+#include "pg/kept_objects.hpp"
 #include "pg/key_ring.hpp"
 #include "pg/personal_rules.hpp"
 #include "pg/readings.hpp"
@@ -41,6 +42,7 @@ _PG_init(void) {
 	auren::pg::DefineSettings();
 	auren::pg::RegisterStoreCallbacks();
 	auren::pg::RegisterTenantCallbacks();
+	auren::pg::RegisterKeptObjects();
 	auren::pg::RegisterReducerCallbacks();
 	auren::pg::RegisterAnnouncements();
 	auren::pg::RegisterReadingCallbacks();

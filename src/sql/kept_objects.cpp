@@ -1,0 +1,224 @@
+// What a DBA adds to the store's tables: written down by event triggers, made again after a restore.
+
+#include <cstring>
+#include <string>
+
+#include "core/error.hpp"
+#include "pg/compat.hpp"
+#include "pg/entry.hpp"
+#include "pg/kept_objects.hpp"
+#include "pg/rows.hpp"
+#include "pg/sources.hpp"
+#include "pg/store.hpp"
+#include "pg/subtransaction.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+
+// Server side. Names that a definition holds change without a change of the table: a renamed function, a schema.
+bool
+ChangesNames(const Node *statement) {
+	return IsA(statement, RenameStmt) || IsA(statement, AlterObjectSchemaStmt) || IsA(statement, CommentStmt);
+}
+
+// Server side. Months that come and go; making sixty of them in a restore need not look through the catalogs each time.
+bool
+IsOfMonths(const Node *statement) {
+	if (!IsA(statement, AlterTableStmt)) {
+		return false;
+	}
+	const List *commands = reinterpret_cast<const AlterTableStmt *>(statement)->cmds;
+	for (int i = 0; i < list_length(commands); i++) {
+		const AlterTableType type = static_cast<const AlterTableCmd *>(list_nth(commands, i))->subtype;
+		if (type != AT_AttachPartition && type != AT_DetachPartition && type != AT_DetachPartitionFinalize) {
+			return false;
+		}
+	}
+	return true;
+}
+
+// Server side. The table on which a statement enables or disables triggers by their names; InvalidOid: it does not. pg_restore
+// --disable-triggers names none.
+Oid
+TableOfNamedTrigger(const Node *statement) {
+	if (!IsA(statement, AlterTableStmt)) {
+		return InvalidOid;
+	}
+	const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+	for (int i = 0; i < list_length(alter->cmds); i++) {
+		const AlterTableType type = static_cast<const AlterTableCmd *>(list_nth(alter->cmds, i))->subtype;
+		if (type == AT_EnableTrig || type == AT_EnableAlwaysTrig || type == AT_EnableReplicaTrig || type == AT_DisableTrig) {
+			return RangeVarGetRelid(alter->relation, NoLock, true);
+		}
+	}
+	return InvalidOid;
+}
+
+// Server side.
+bool
+IsInstalling() {
+	return creating_extension && CurrentExtensionObject == get_extension_oid("auren_events", true);
+}
+
+// Server side.
+bool
+IsMonth(Oid relid) {
+	return get_rel_relispartition(relid) && get_partition_parent(relid, true) == pg::Oids().events;
+}
+
+// Server side.
+bool
+IsConcerned(const Node *statement) {
+	return !IsOfMonths(statement) && (ChangesNames(statement) || pg::TableObjectsMayDiffer());
+}
+
+void
+RequireOwner(const char *function) {
+	if (!Call([] { return pg::compat::OwnsRelation(GetUserId(), pg::Oids().events); })) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, std::string(function) + " is for the owner of the store", "It runs what is written in events.kept_objects as that owner.",
+		                  "Call it as the owner of events.event_store, or as a superuser.");
+	}
+}
+
+struct Missing {
+	const char *relation;
+	const char *kind;
+	const char *name;
+	const char *definition;
+	bool there; // under this name, in another form perhaps: it is left as it is
+};
+
+// Keys and indexes go before what uses them, rows are closed last.
+constexpr const char *kMissing =
+    "SELECT k.relation, k.kind, k.name, k.definition, k.kind NOT IN ('table setting', 'column setting', 'trigger state', 'row security', 'replica identity', 'comment') "
+    "AND EXISTS (SELECT FROM events.table_objects o WHERE o.relation = k.relation AND o.kind = k.kind AND o.name = k.name) "
+    "FROM events.kept_objects k WHERE NOT EXISTS (SELECT FROM events.present_objects p WHERE p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) "
+    "ORDER BY array_position(ARRAY['table setting', 'column setting', 'index', 'constraint', 'foreign key', 'statistics', 'rule', 'trigger', 'trigger state', 'policy', "
+    "'row security', 'replica identity', 'publication', 'comment'], k.kind::text), k.relation, k.name";
+
+// Server side.
+const char *
+Column(uint64 row, int column, MemoryContext context) {
+	const char *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+	return value == nullptr ? "" : MemoryContextStrdup(context, value);
+}
+
+// Server side. One at a time: the second waits, and finds nothing missing.
+List *
+ListMissing() {
+	const pg::AsOwner before = pg::BecomeFollower();
+	MemoryContext context = CurrentMemoryContext;
+	SPI_connect();
+	SPI_execute("LOCK TABLE events.kept_objects IN SHARE ROW EXCLUSIVE MODE", false, 0);
+	SPI_execute(kMissing, false, 0);
+	List *all = NIL;
+	MemoryContext spi = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++) {
+		auto *missing = static_cast<Missing *>(palloc(sizeof(Missing)));
+		*missing = {Column(i, 1, context), Column(i, 2, context), Column(i, 3, context), Column(i, 4, context), Column(i, 5, context)[0] == 't'};
+		all = lappend(all, missing);
+	}
+	MemoryContextSwitchTo(spi);
+	SPI_finish();
+	pg::BecomeAgain(before);
+	return all;
+}
+
+// Server side. Makes one as the owner of its table; what went wrong, or nullptr.
+const char *
+Make(const Missing &missing) {
+	ErrorData *error = pg::TryInSubtransaction([&] {
+		const Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(pg::compat::QualifiedName(missing.relation)), NoLock, false);
+		const pg::AsOwner before = pg::BecomeOwner(relid);
+		SPI_connect();
+		SPI_execute(missing.definition, false, 0);
+		SPI_finish();
+		pg::BecomeAgain(before);
+	});
+	if (error == nullptr) {
+		return nullptr;
+	}
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
+		ReThrowError(error);
+	}
+	return error->detail == nullptr ? error->message : psprintf("%s (%s)", error->message, error->detail);
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_keep_objects) {
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, "events.keep_objects is an event trigger function", "It was called as an ordinary function.",
+		                  "Use it in CREATE EVENT TRIGGER.");
+	}
+	const Node *statement = reinterpret_cast<const EventTriggerData *>(fcinfo->context)->parsetree;
+	if (pg::KeepingObjects::Any() || !Call([] { return !IsInstalling() && pg::KeepsObjects(); })) {
+		PG_RETURN_NULL();
+	}
+	const Oid table = Call([&] { return TableOfNamedTrigger(statement); });
+	if (OidIsValid(table) && Call([&] { return IsMonth(table); })) {
+		pg::RefuseMonthTrigger(table);
+	}
+	if (!Call([&] { return IsConcerned(statement); })) {
+		PG_RETURN_NULL();
+	}
+	pg::RefuseWhatCannotBeKept();
+	pg::WriteDownObjects();
+	PG_RETURN_NULL();
+}
+
+AUREN_FUNCTION(auren_objects_came) {
+	if (!CALLED_AS_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, "events.objects_came is a trigger function", "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
+	}
+	if (!pg::KeepingObjects::Any() && Call([] { return pg::KeepsObjects(); })) {
+		pg::CloseWhenObjectsAreMissing();
+	}
+	return PointerGetDatum(nullptr);
+}
+
+AUREN_FUNCTION(auren_restore_objects) {
+	RequireOwner("events.restore_objects");
+	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::KeepingObjects at_work;
+	const List *all = Call([] { return static_cast<const List *>(ListMissing()); });
+	bool complete = true;
+	for (int i = 0; i < list_length(all); i++) {
+		const auto &missing = *static_cast<const Missing *>(list_nth(all, i));
+		const char *problem = missing.there ? nullptr : Call([&] { return Make(missing); });
+		if (problem != nullptr) {
+			complete = false;
+			Call([&] {
+				const Datum values[4] = {CStringGetTextDatum(missing.relation), CStringGetTextDatum(missing.kind), CStringGetTextDatum(missing.name), CStringGetTextDatum(problem)};
+				const bool nulls[4] = {false, false, false, false};
+				pg::PutRow(rows, values, nulls);
+			});
+		}
+	}
+	if (complete) {
+		(void)pg::RunAsKeeper("INSERT INTO events.present_objects SELECT relation, kind, name FROM events.kept_objects ON CONFLICT DO NOTHING");
+		pg::OpenTables();
+	}
+	pg::WriteDownObjects();
+	return static_cast<Datum>(0);
+}
+
+AUREN_FUNCTION(auren_give_up_objects) {
+	RequireOwner("events.give_up_objects");
+	const pg::KeepingObjects at_work;
+	const std::string count = pg::RunAsKeeper("WITH gone AS (DELETE FROM events.kept_objects k WHERE NOT EXISTS (SELECT FROM events.present_objects p WHERE "
+	                                          "p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) RETURNING 1) SELECT count(*) FROM gone");
+	pg::OpenTables();
+	pg::WriteDownObjects();
+	PG_RETURN_INT64(std::stoll(count));
+}
+
+AUREN_FUNCTION(auren_require_restored) {
+	pg::RequireRestored();
+	PG_RETURN_BOOL(true);
+}
+
+} // namespace auren
