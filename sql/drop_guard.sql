@@ -21,3 +21,15 @@ SELECT t.state('DROP EXTENSION auren_events');
 SELECT count(*) FROM pg_namespace WHERE nspname = 'events';
 ROLLBACK;
 SELECT count(*) > 0 AS still_there FROM events.event_store;
+-- A schema of one of our names that is there already: what to do is said.
+BEGIN;
+SET LOCAL auren_events.allow_drop = on;
+DROP EXTENSION auren_events;
+CREATE ROLE regress_schema;
+CREATE SCHEMA analytics AUTHORIZATION regress_schema;
+SELECT * FROM t.try('CREATE EXTENSION auren_events');
+SELECT count(*) FROM pg_proc WHERE proname = 'auren_require_free_schemas';
+ALTER SCHEMA analytics RENAME TO my_analytics;
+SELECT t.state('CREATE EXTENSION auren_events');
+SELECT count(*) FROM pg_proc WHERE proname = 'auren_require_free_schemas';
+ROLLBACK;

@@ -1,0 +1,43 @@
+-- A publication of all tables, as tools that capture changes make it, stops nothing: every table of ours can be updated and deleted from.
+SET client_min_messages = error;
+SELECT c.oid::regclass FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+	JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'auren_events'
+WHERE c.relkind = 'r' AND c.relreplident = 'n' OR c.relkind = 'r' AND c.relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary);
+CREATE PUBLICATION publish_all FOR ALL TABLES;
+SELECT count(*) FROM events.append_events('{published:a,published:a}', '{taken,taken}', '{"{\"v\": 1}","{\"v\": 2}"}');
+SELECT events.close_stream('published:a', 'over');
+SELECT events.reopen_stream('published:a');
+SELECT events.take_snapshot('published:a'), events.take_snapshot('published:a');
+SELECT events.drop_snapshots('published:a') > 0 AS dropped;
+SELECT events.create_subscription('publish_all', p_stream_prefix => 'published:', p_shares => 1) IS NOT NULL AS made;
+SELECT count(*) FROM events.fetch('publish_all', 'c', 10);
+SELECT events.retry('publish_all', 'c', max(global_position), '0 s'), events.acknowledge('publish_all', 'c', max(global_position)) FROM events.event_store WHERE stream_id = 'published:a';
+SELECT count(*) >= 0 AS fetched FROM events.fetch('publish_all', 'c', 10);
+SELECT events.drop_subscription('publish_all');
+SELECT events.write_feed_horizon() > 0 AS written, events.write_feed_horizon() > 0 AS again;
+SELECT events.add_notification_rule('taken', 'publish_all', 'published'), events.drop_notification_rule('taken', 'publish_all', 'published');
+SELECT events.set_reducer('taken', 'count'), events.drop_reducer('taken');
+INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) SELECT 'published', 'hr', n, '2026-01-01 00:00Z'::timestamptz + n * interval '1 minute' FROM generate_series(1, 600) n;
+SELECT analytics.refresh_user_metrics() > 0 AS refreshed;
+UPDATE biometric.biometric_events SET value = value + 1 WHERE user_id = 'published' AND value < 100;
+DELETE FROM biometric.biometric_events WHERE user_id = 'published' AND value > 500;
+SELECT analytics.refresh_user_metrics() > 0 AS refreshed;
+SELECT analytics.set_time_zone('Europe/Vienna'), analytics.set_time_zone('UTC');
+SELECT analytics.rebuild_source(1), analytics.refresh_user_metrics() >= 0 AS rebuilt;
+CREATE TABLE t.published (who text, what text, n integer, at timestamptz, PRIMARY KEY (who, at));
+SELECT analytics.attach_source('t.published', 'who', NULL, 'what', 'n', 'at') > 1 AS attached;
+INSERT INTO t.published VALUES ('published', 'steps', 1, '2026-01-01');
+SELECT analytics.refresh_user_metrics() >= 0 AS refreshed;
+SELECT analytics.detach_source('t.published');
+SELECT analytics.refresh_user_metrics() >= 0 AS refreshed;
+SELECT analytics.attach_events('taken', '{"v": "v"}') > 1 AS attached;
+SELECT analytics.detach_events('taken');
+SELECT sum(reading_count) FROM analytics.user_metrics_daily WHERE user_id = 'published' AND metric_type = 'hr';
+DELETE FROM biometric.biometric_events WHERE user_id = 'published';
+SELECT analytics.refresh_user_metrics() > 0 AS refreshed;
+CREATE ROLE regress_published;
+SELECT events.bind_tenant('regress_published', 'acme'), events.unbind_tenant('regress_published', 'acme');
+DROP ROLE regress_published;
+DROP PUBLICATION publish_all;
+DROP TABLE t.published;
+SELECT t.dense();
