@@ -46,7 +46,7 @@ $node->safe_psql(
 	CREATE RULE nothing AS ON INSERT TO biometric.biometric_events WHERE false DO ALSO NOTHING;
 	ALTER TABLE biometric.biometric_events SET (autovacuum_vacuum_threshold = 77);
 	ALTER TABLE biometric.biometric_events ALTER COLUMN device_type SET DEFAULT 'watch', ALTER COLUMN value SET STATISTICS 500, ALTER COLUMN user_id SET (n_distinct = 9);
-	ALTER TABLE biometric.biometric_events REPLICA IDENTITY FULL;
+	ALTER TABLE biometric.biometric_events REPLICA IDENTITY USING INDEX "Once a Time";
 	COMMENT ON TABLE biometric.biometric_events IS 'ours';
 	GRANT SELECT (user_id) ON biometric.biometric_events TO "Kept Admin";
 	CREATE PUBLICATION readings FOR TABLE biometric.biometric_events WHERE (value > 1), events.event_store;

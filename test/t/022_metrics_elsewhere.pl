@@ -61,7 +61,6 @@ my $writes = q{
 $primary->safe_psql('postgres', $writes);
 $primary->safe_psql(
 	'postgres', q{
-	ALTER TABLE biometric.biometric_events REPLICA IDENTITY FULL;
 	CREATE PUBLICATION readings_out FOR TABLE biometric.biometric_events});
 my $connection = $primary->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION readings_in CONNECTION '$connection' PUBLICATION readings_out");
