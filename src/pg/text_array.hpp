@@ -63,7 +63,8 @@ class TextArrayWriter final : public TextSink {
 	char *
 	Room(std::size_t bytes) override {
 		const Size needed = VARHDRSZ + static_cast<Size>(bytes);
-		if (needed > room_ - used_ - kPadding) {
+		// sums of sizes, never differences: what is used may have passed room_ - kPadding, and a difference would wrap
+		if (used_ + needed + kPadding > room_) {
 			Grow(needed);
 		}
 		char *element = array_ + used_;
