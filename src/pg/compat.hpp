@@ -207,6 +207,24 @@ QualifiedName(const char *text) {
 #endif
 }
 
+// All settings that the session knows, placeholders too, as find_option sees them.
+//   16: copied into an array; before, the server's own
+struct Settings {
+	struct config_generic **settings;
+	int count;
+};
+inline Settings
+KnownSettings() {
+	Settings known;
+#if PG_VERSION_NUM >= 160000
+	known.settings = get_guc_variables(&known.count);
+#else
+	known.settings = get_guc_variables();
+	known.count = GetNumConfigOptions();
+#endif
+	return known;
+}
+
 } // namespace auren::pg::compat
 
 // PG_MODULE_MAGIC

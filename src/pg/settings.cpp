@@ -1,5 +1,8 @@
 #include "pg/settings.hpp"
 
+#include <cstring>
+
+#include "pg/compat.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -23,6 +26,103 @@ const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Namin
                                                   {"warn", static_cast<int>(Naming::kWarn), false},
                                                   {"error", static_cast<int>(Naming::kError), false},
                                                   {nullptr, 0, false}};
+
+/*
+ * A client may name any setting when it connects (PGOPTIONS). Before the module is loaded the server does not know who may set ours: it
+ * keeps the client's value in the place of what the configuration says, and drops it when the module defines the setting and refuses
+ * it, so that the default would hold. A session that brought such a value is not served.
+ */
+constexpr char kPrefix[] = "auren_events.";
+// Settings that the client brought, by name; after DefineSettings those that were refused. They live as long as the session.
+char **brought = nullptr;
+int brought_count = 0;
+
+bool
+IsOurs(const char *name) {
+	return pg_strncasecmp(name, kPrefix, sizeof kPrefix - 1) == 0;
+}
+
+/*
+ * Whether every role could read where the master keys are: until the module is loaded the server shows a setting of ours to anybody.
+ * Statements come after what is preloaded.
+ */
+bool
+IsSourceShown(const compat::Settings &known) {
+	if (debug_query_string == nullptr) {
+		return false;
+	}
+	for (int i = 0; i < known.count; i++) {
+		const config_generic *setting = known.settings[i];
+		if ((setting->flags & GUC_CUSTOM_PLACEHOLDER) == 0 || setting->vartype != PGC_STRING) {
+			continue;
+		}
+		const char *value = *reinterpret_cast<const config_string *>(setting)->variable;
+		if ((pg_strcasecmp(setting->name, "auren_events.master_key_file") == 0 || pg_strcasecmp(setting->name, "auren_events.master_key_command") == 0) &&
+		    value != nullptr && value[0] != '\0') {
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+TellOfShownSource() {
+	ereport(NOTICE, (errmsg("every role can see where the master keys of encrypted fields are"),
+	                 errdetail("The server hides auren_events.master_key_file and auren_events.master_key_command only where the module is loaded before "
+	                           "a session's first statement."),
+	                 errhint("Add auren_events to session_preload_libraries in postgresql.conf and reload the configuration.")));
+}
+
+// Notes the settings of ours that the client's connection brought.
+void
+NoteBrought() {
+	const compat::Settings known = compat::KnownSettings();
+	for (int i = 0; i < known.count; i++) {
+		const config_generic *setting = known.settings[i];
+		if ((setting->flags & GUC_CUSTOM_PLACEHOLDER) == 0 || setting->reset_source != PGC_S_CLIENT || !IsOurs(setting->name)) {
+			continue;
+		}
+		if (brought == nullptr) {
+			brought = static_cast<char **>(MemoryContextAlloc(TopMemoryContext, sizeof(char *) * static_cast<Size>(known.count)));
+		}
+		brought[brought_count++] = MemoryContextStrdup(TopMemoryContext, setting->name);
+	}
+}
+
+bool
+WasTaken(const compat::Settings &known, const char *name) {
+	for (int i = 0; i < known.count; i++) {
+		if (pg_strcasecmp(known.settings[i]->name, name) == 0) {
+			return known.settings[i]->reset_source == PGC_S_CLIENT;
+		}
+	}
+	return false;
+}
+
+// Leaves of them those that were refused.
+void
+KeepRefused() {
+	const compat::Settings known = compat::KnownSettings();
+	int refused = 0;
+	for (int i = 0; i < brought_count; i++) {
+		if (!WasTaken(known, brought[i])) {
+			brought[refused++] = brought[i];
+		}
+	}
+	brought_count = refused;
+}
+
+void
+RequireNoneRefused() {
+	if (brought_count > 0) {
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the client may not set %s when it connects", brought[0]),
+		                errdetail("The client's value has taken the place of what the server's configuration says, so the session is not served."),
+		                errhint("Connect without it (PGOPTIONS, or \"options\" of the connection string). A superuser may set it in postgresql.conf, "
+		                        "or with ALTER DATABASE or ALTER ROLE.")));
+	}
+}
+
+void Define();
 
 } // namespace
 
@@ -88,6 +188,25 @@ DecryptReason() {
 
 void
 DefineSettings() {
+	// an error below does not take the module out of memory: it is initialized again by the session's next call
+	static bool defined = false;
+	if (!defined) {
+		NoteBrought();
+		const bool shown = IsSourceShown(compat::KnownSettings());
+		Define();
+		KeepRefused();
+		defined = true;
+		if (shown && superuser()) {
+			TellOfShownSource();
+		}
+	}
+	RequireNoneRefused();
+}
+
+namespace {
+
+void
+Define() {
 	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
 	                         "Event types in snake_case, stream ids with a prefix before a colon.", &naming,
 	                         static_cast<int>(Naming::kOff), kNamingValues, PGC_SUSET, 0, nullptr, nullptr, nullptr);
@@ -122,5 +241,7 @@ DefineSettings() {
 	                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
+
+} // namespace
 
 } // namespace auren::pg

@@ -31,7 +31,8 @@ int MaxKeyUses();
 bool AuditDecrypt();
 const char *DecryptReason();
 
-// Defines the settings; called once when the module is loaded.
+// Defines the settings, when the module is loaded. Raises 42501, at each call, where the client's connection brought a value of ours that
+// it may not set. Server side.
 void DefineSettings();
 
 } // namespace auren::pg

@@ -32,6 +32,7 @@ write_keys("old $OLD");
 my $node = PostgreSQL::Test::Cluster->new('phi');
 $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', <<"END");
+session_preload_libraries = 'auren_events'
 auren_events.master_key_file = '$keys'
 auren_events.master_key_command = ''
 auren_events.master_key_timeout = '1min'
