@@ -148,21 +148,21 @@ struct Found {
 };
 
 /*
- * The rows of a person, or the one with an id, under the newest snapshot. Server side.
+ * The rows of a person, or the one with an id, under the newest snapshot: without one, systable_beginscan takes one of its own for a
+ * table that no cache of the server's knows, and does so in parallel plans too, where GetLatestSnapshot raises. Server side.
  */
 Found
 ReadRows(std::string_view tenant, std::string_view user, const std::uint64_t *id) {
 	keys_relid = Oids().data_keys;
 	Relation heap = table_open(keys_relid, AccessShareLock);
 	TupleDesc descriptor = RelationGetDescr(heap);
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[3];
 	ScanKeyEntryInitialize(&keys[0], 0, kKeyTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(tenant));
 	ScanKeyEntryInitialize(&keys[1], 0, kKeyUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(user));
 	if (id != nullptr) {
 		ScanKeyInit(&keys[2], kKeyId + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(static_cast<int64>(*id)));
 	}
-	SysScanDesc scan = systable_beginscan(heap, Oids().data_keys_pkey, true, snapshot, id != nullptr ? 3 : 2, keys);
+	SysScanDesc scan = systable_beginscan(heap, Oids().data_keys_pkey, true, nullptr, id != nullptr ? 3 : 2, keys);
 	Found found = {nullptr, 0};
 	int room = 0;
 	HeapTuple tuple;
@@ -184,7 +184,6 @@ ReadRows(std::string_view tenant, std::string_view user, const std::uint64_t *id
 		row->wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
 	}
 	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	table_close(heap, AccessShareLock);
 	return found;
 }
@@ -195,15 +194,14 @@ struct Tombstone {
 	int version;
 };
 
-// Server side.
+// Server side. Under the newest snapshot, as above.
 Tombstone
 ReadTombstone(std::string_view tenant, std::string_view user) {
 	Relation heap = table_open(Oids().forgotten, AccessShareLock);
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[2];
 	ScanKeyEntryInitialize(&keys[0], 0, kForgottenTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(tenant));
 	ScanKeyEntryInitialize(&keys[1], 0, kForgottenUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(user));
-	SysScanDesc scan = systable_beginscan(heap, Oids().forgotten_pkey, true, snapshot, 2, keys);
+	SysScanDesc scan = systable_beginscan(heap, Oids().forgotten_pkey, true, nullptr, 2, keys);
 	const HeapTuple tuple = systable_getnext(scan);
 	Tombstone stone = {HeapTupleIsValid(tuple), false, 0};
 	if (stone.found) {
@@ -213,7 +211,6 @@ ReadTombstone(std::string_view tenant, std::string_view user) {
 		stone.allowed = !isnull;
 	}
 	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	table_close(heap, AccessShareLock);
 	return stone;
 }

@@ -298,6 +298,7 @@ CurrentMasterKeys() {
 			kept.reset();
 			kept = RunCommand(source.command.c_str());
 			kept_source = source;
+			Call([] { TellIfSourceIsShown(); });
 		}
 		return kept;
 	}
@@ -313,6 +314,7 @@ CurrentMasterKeys() {
 		if (!kept || !(source == kept_source)) {
 			kept = ReadFile(file);
 			kept_source = source;
+			Call([] { TellIfSourceIsShown(); });
 		}
 	} catch (...) {
 		kept.reset();

@@ -65,13 +65,7 @@ IsSourceShown(const compat::Settings &known) {
 	return false;
 }
 
-void
-TellOfShownSource() {
-	ereport(NOTICE, (errmsg("every role can see where the master keys of encrypted fields are"),
-	                 errdetail("The server hides auren_events.master_key_file and auren_events.master_key_command only where the module is loaded before "
-	                           "a session's first statement."),
-	                 errhint("Add auren_events to session_preload_libraries in postgresql.conf and reload the configuration.")));
-}
+bool source_shown = false;
 
 // Notes the settings of ours that the client's connection brought.
 void
@@ -187,18 +181,27 @@ DecryptReason() {
 }
 
 void
+TellIfSourceIsShown() {
+	if (!source_shown || !superuser()) {
+		return;
+	}
+	source_shown = false; // once a session
+	ereport(NOTICE, (errmsg("every role can see where the master keys of encrypted fields are"),
+	                 errdetail("The server hides auren_events.master_key_file and auren_events.master_key_command only where the module is loaded before "
+	                           "a session's first statement."),
+	                 errhint("Add auren_events to session_preload_libraries in postgresql.conf and reload the configuration.")));
+}
+
+void
 DefineSettings() {
 	// an error below does not take the module out of memory: it is initialized again by the session's next call
 	static bool defined = false;
 	if (!defined) {
 		NoteBrought();
-		const bool shown = IsSourceShown(compat::KnownSettings());
+		source_shown = IsSourceShown(compat::KnownSettings());
 		Define();
 		KeepRefused();
 		defined = true;
-		if (shown && superuser()) {
-			TellOfShownSource();
-		}
 	}
 	RequireNoneRefused();
 }
