@@ -274,6 +274,18 @@ SELECT count(*) FROM events.stream_snapshots WHERE state::text LIKE '%81%' AND s
 SELECT events.drop_reducer('vitals');
 SELECT t.state($$SELECT encrypted.drop_rule('vitals', 'user:*')$$), t.state($$SELECT encrypted.drop_rule('vitals', '/partner/id')$$), t.state($$SELECT encrypted.drop_rule('vitals', 'user:*')$$);
 
+-- one number is one person, however it is written; what is neither a text nor a whole number names nobody
+SELECT encrypted.add_rule('numbered', '{/hr}', '/user_id');
+SELECT analytics.attach_events('numbered', '{"steps": "steps"}', p_user_field => 'user_id') > 1 AS attached;
+SELECT count(events.append_event('walk:1', 'numbered', format('{"user_id": %s, "hr": %s, "steps": 1}', u, n)::jsonb)) FROM unnest('{4711,4711.0,4711.00,"4711"}'::text[]) WITH ORDINALITY v(u, n);
+SELECT count(DISTINCT user_id) AS people FROM encrypted.data_keys WHERE user_id LIKE '4711%';
+SELECT event_data->>'hr' FROM events.replay_stream_decrypted('walk:1');
+SELECT user_id, reading_count FROM analytics.user_metrics_daily WHERE user_id LIKE '4711%';
+SELECT t.try(format('SELECT events.append_event(%L, %L, %L)', 'walk:1', 'numbered', format('{"user_id": %s, "hr": 1}', u))) FROM unnest('{4711.5,true,"null",[4711]}'::text[]) u;
+SELECT encrypted.forget_user('4711', 'asked');
+SELECT count(*) FILTER (WHERE event_data->>'hr' LIKE 'phi1:%') AS unreadable, count(*) FROM events.replay_stream_decrypted('walk:1');
+SELECT analytics.detach_events('numbered'), encrypted.drop_rule('numbered', '/user_id');
+
 -- who may what
 CREATE ROLE regress_encrypts; CREATE ROLE regress_decrypts; CREATE ROLE regress_keys; CREATE ROLE regress_nothing;
 SELECT events.grant_access('regress_encrypts', 'encrypt'), events.grant_access('regress_decrypts', 'decrypt'), events.grant_access('regress_keys', 'key_admin');

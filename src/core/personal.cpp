@@ -36,6 +36,19 @@ PersonSource::PersonOf(std::string_view stream_id) const {
 	return std::string(stream_id.substr(before_.size(), stream_id.size() - before_.size() - after_.size()));
 }
 
+std::optional<std::string>
+PersonOfNumber(std::string_view digits) {
+	const std::size_t point = digits.find('.');
+	const std::string_view whole = digits.substr(0, point);
+	const std::string_view fraction = point == std::string_view::npos ? std::string_view() : digits.substr(point + 1);
+	const std::string_view unsigned_whole = !whole.empty() && whole.front() == '-' ? whole.substr(1) : whole;
+	if (unsigned_whole.empty() || unsigned_whole.find_first_not_of("0123456789") != std::string_view::npos ||
+	    fraction.find_first_not_of('0') != std::string_view::npos) {
+		return std::nullopt;
+	}
+	return std::string(unsigned_whole == "0" ? unsigned_whole : whole);
+}
+
 bool
 Overlap(const JsonPointer &a, const JsonPointer &b) {
 	const std::size_t common = std::min(a.tokens.size(), b.tokens.size());

@@ -37,6 +37,12 @@ class PersonSource {
 	std::string after_;
 };
 
+/*
+ * The person that a number names, of its digits as the server writes them: a whole number is one person, however it is written (7,
+ * 7.0 and 7.00 are "7"). Nothing for a number that is not whole.
+ */
+std::optional<std::string> PersonOfNumber(std::string_view digits);
+
 // Paths as they are declared: pointers to something inside the document, none at or within another; else 22023.
 std::vector<JsonPointer> ParsePersonalPaths(const std::vector<std::string> &texts);
 // Whether one is the other, or within it.

@@ -227,6 +227,19 @@ class EventReadings {
 		return ViewOf(Call([&] { return TextOf(found); }));
 	}
 
+	// Whose it is, as the rules of personal fields take it: a text, or a whole number without the zeros of 7.0; what is not whole names nobody.
+	std::optional<std::string_view>
+	User(const JsonbValue &sample) const {
+		const Found found = Field(sample, *source_.user);
+		const auto text = ViewOf(Call([&] { return TextOf(found); }));
+		if (!text || found.value.type != jbvNumeric) {
+			return text;
+		}
+		const std::size_t point = text->find('.');
+		const bool whole = point == std::string_view::npos || text->find_first_not_of('0', point + 1) == std::string_view::npos;
+		return whole ? std::optional<std::string_view>(text->substr(0, point)) : std::nullopt;
+	}
+
 	// When it was measured; nothing where that cannot be read.
 	std::optional<TimestampTz>
 	Time(const JsonbValue &sample) const {
@@ -247,7 +260,7 @@ class EventReadings {
 		names.source = source_.source;
 		names.tenant = event_.tenant;
 		const std::size_t colon = event_.stream.find(':');
-		names.user = source_.user ? Text(sample, *source_.user) : event_.stream.substr(colon == std::string_view::npos ? 0 : colon + 1);
+		names.user = source_.user ? User(sample) : event_.stream.substr(colon == std::string_view::npos ? 0 : colon + 1);
 		names.device = source_.device ? Text(sample, *source_.device) : std::nullopt;
 		const std::optional<TimestampTz> time = Time(sample);
 		for (const auto &[path, metric] : source_.metrics) {

@@ -71,7 +71,7 @@ Applies(const PersonalRule &rule, const EventOf &event) {
 	return rule.event_type == event.event_type && rule.tenant == event.tenant;
 }
 
-// A string or a number names a person.
+// A text or a whole number names a person; nothing else does.
 std::optional<std::string>
 PersonIn(Json *document, const JsonPointer &place, const ServerJson &json) {
 	const Json *value = FindAt(document, place, json);
@@ -83,7 +83,7 @@ PersonIn(Json *document, const JsonPointer &place, const ServerJson &json) {
 	}
 	if (value->is(Json::Kind::kNumber)) {
 		const char *numeric = value->number().bytes.data();
-		return std::string(Call([&] { return DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(numeric))); }));
+		return PersonOfNumber(Call([&] { return DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(numeric))); }));
 	}
 	return std::nullopt;
 }
@@ -129,7 +129,8 @@ SealEvent(const EventOf &event, Datum data) {
 		const auto person = PersonOf(rule, event, &document, json);
 		if (!person) {
 			throw DomainError(sqlstate::kInvalidParameter, "an event of type \"" + std::string(event.event_type) + "\" has personal fields of nobody",
-			                  "The rule takes the person from " + QuotedPointer(rule.person) + ", and there is none.",
+			                  "The rule takes the person from " + QuotedPointer(rule.person) +
+			                      (rule.source.in_data() ? ", where neither a text nor a whole number stands." : ", and there is none."),
 			                  "Name the person there, or drop the rule with encrypted.drop_rule.");
 		}
 		const char *bytes = person->data();

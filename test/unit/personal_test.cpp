@@ -27,6 +27,20 @@ TEST(PersonSource, PlaceInTheDataOrPatternOfStreams) {
 	}
 }
 
+TEST(PersonOfNumber, OneWholeNumberIsOnePerson) {
+	for (const char *seven : {"7", "7.", "7.0", "7.000"}) {
+		EXPECT_EQ(PersonOfNumber(seven), "7") << seven;
+	}
+	EXPECT_EQ(PersonOfNumber("-7.0"), "-7");
+	EXPECT_EQ(PersonOfNumber("70"), "70");
+	EXPECT_EQ(PersonOfNumber("0.00"), "0");
+	EXPECT_EQ(PersonOfNumber("-0"), "0");
+	EXPECT_EQ(PersonOfNumber("123456789012345678901234567890.0"), "123456789012345678901234567890");
+	for (const char *none : {"", "-", ".", ".0", "7.5", "7.0001", "0.5", "-0.1", "NaN", "Infinity", "1e3"}) {
+		EXPECT_FALSE(PersonOfNumber(none)) << none;
+	}
+}
+
 TEST(PersonalPaths, NoneWithinAnother) {
 	EXPECT_EQ(ParsePersonalPaths({"/a", "/b/c", "/b/d", "/ab"}).size(), 4U);
 	for (const std::vector<std::string> &bad : std::vector<std::vector<std::string>>{
