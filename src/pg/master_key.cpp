@@ -5,18 +5,15 @@
 #include <string>
 
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/error.hpp"
+#include "core/shell_command.hpp"
 #include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/settings.hpp"
-
-extern char **environ;
 
 namespace auren::pg {
 
@@ -150,86 +147,22 @@ ReadFile(const Descriptor &file) {
 	return std::make_shared<const MasterKeys>(MasterKeys::Parse(TextOf(text, size), kFileText));
 }
 
-/*
- * A command of the shell whose output is read. It is the head of a process group, which is killed if it is still there at the
- * end: after an error, a cancel or too long a time nothing of it goes on.
- */
-class Command {
-  public:
-	explicit Command(const char *command) {
-		int ends[2];
-		if (pipe2(ends, O_CLOEXEC) != 0) {
-			ThrowConfiguration("the command for the master key cannot be started", ErrorText(errno), "Try again.");
-		}
-		Descriptor writing(ends[1]);
-		reading_ = ends[0];
-		posix_spawn_file_actions_t actions;
-		posix_spawnattr_t attributes;
-		(void)posix_spawn_file_actions_init(&actions);
-		(void)posix_spawnattr_init(&attributes);
-		(void)posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-		(void)posix_spawn_file_actions_adddup2(&actions, writing.get(), STDOUT_FILENO);
-		// what it says of errors may hold what it was to keep: it does not reach the log
-		(void)posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-		sigset_t none;
-		sigset_t all;
-		(void)sigemptyset(&none);
-		(void)sigfillset(&all);
-		(void)posix_spawnattr_setsigmask(&attributes, &none);
-		(void)posix_spawnattr_setsigdefault(&attributes, &all);
-		(void)posix_spawnattr_setpgroup(&attributes, 0);
-		(void)posix_spawnattr_setflags(&attributes,
-		                               POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-		char shell[] = "sh";
-		char option[] = "-c";
-		char *const arguments[] = {shell, option, const_cast<char *>(command), nullptr};
-		const int error = posix_spawn(&pid_, "/bin/sh", &actions, &attributes, arguments, environ);
-		(void)posix_spawn_file_actions_destroy(&actions);
-		(void)posix_spawnattr_destroy(&attributes);
-		if (error != 0) {
-			(void)close(reading_);
-			ThrowConfiguration("the command for the master key cannot be started", ErrorText(error), "Try again.");
-		}
-		(void)fcntl(reading_, F_SETFL, O_NONBLOCK);
-	}
-	Command(const Command &) = delete;
-	Command &operator=(const Command &) = delete;
-	~Command() {
-		(void)close(reading_);
-		if (!ended_) {
-			(void)kill(-pid_, SIGKILL);
-			int status;
-			while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-			}
-		}
-	}
-
-	int
-	descriptor() const {
-		return reading_;
-	}
-	// Whether it has ended; its status then.
-	bool
-	Ended(int *status) {
-		if (!ended_ && waitpid(pid_, &status_, WNOHANG) != 0) {
-			ended_ = true;
-		}
-		*status = status_;
-		return ended_;
-	}
-
-  private:
-	int reading_ = -1;
-	pid_t pid_ = 0;
-	bool ended_ = false;
-	int status_ = 0;
-};
+void
+EndCommands(int, Datum) {
+	ShellCommand::EndAll();
+}
 
 std::shared_ptr<const MasterKeys>
 RunCommand(const char *text) {
 	Secret output(kMostBytes + 1);
 	std::size_t size = 0;
-	Command command(text);
+	static bool ends_commands = false;
+	if (!ends_commands) {
+		// a session that is terminated, or whose server has gone, unwinds nothing
+		Call([] { on_proc_exit(EndCommands, 0); });
+		ends_commands = true;
+	}
+	ShellCommand command(text);
 	const TimestampTz begin = GetCurrentTimestamp();
 	const long most = MasterKeyTimeout();
 	bool open = true;
