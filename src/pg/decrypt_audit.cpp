@@ -1,5 +1,6 @@
 #include "pg/decrypt_audit.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <unordered_set>
@@ -132,6 +133,61 @@ StartWorker() {
 	MemoryContextSwitchTo(old);
 }
 
+// Server side. Whether a process waits for a lock of this session's, or for one who does.
+bool
+WaitsForUs(int pid) {
+	constexpr int kMost = 64;
+	int pids[kMost] = {pid};
+	int count = 1;
+	for (int i = 0; i < count; i++) {
+		Datum *blockers;
+		int found;
+		deconstruct_array(DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pids[i]))), INT4OID, sizeof(int32), true, TYPALIGN_INT,
+		                  &blockers, nullptr, &found);
+		for (int k = 0; k < found; k++) {
+			const int blocker = DatumGetInt32(blockers[k]);
+			if (blocker == MyProcPid) {
+				return true;
+			}
+			if (count < kMost && std::find(pids, pids + count, blocker) == pids + count) {
+				pids[count++] = blocker;
+			}
+		}
+	}
+	return false;
+}
+
+/*
+ * Server side. The session waits for its worker by a latch, which the server's search for deadlocks does not see: it is made here, as
+ * often as the server makes its own.
+ */
+void
+RequireNoDeadlock() {
+	pid_t pid;
+	if (GetBackgroundWorkerPid(link_to_worker.worker, &pid) == BGWH_STARTED && WaitsForUs(pid)) {
+		ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("the audit cannot be written, so nothing is decrypted"),
+		                errdetail("The worker that writes it waits for a lock of this transaction's, which waits for the worker."),
+		                errhint("Commit what changes or locks encrypted.audit_log before you decrypt.")));
+	}
+}
+
+// Server side.
+shm_mq_result
+Receive(Size *size, void **data) {
+	for (;;) {
+		const shm_mq_result result = shm_mq_receive(link_to_worker.in, size, data, true);
+		if (result != SHM_MQ_WOULD_BLOCK) {
+			return result;
+		}
+		const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, DeadlockTimeout, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if ((events & WL_TIMEOUT) != 0) {
+			RequireNoDeadlock();
+		}
+	}
+}
+
 // Server side. Sends a message and takes the answer, "" when the row is committed; false where the worker is gone.
 bool
 Ask(const std::string &message, const char **answer) {
@@ -140,7 +196,7 @@ Ask(const std::string &message, const char **answer) {
 	}
 	Size size;
 	void *data;
-	if (shm_mq_receive(link_to_worker.in, &size, &data, false) != SHM_MQ_SUCCESS) {
+	if (Receive(&size, &data) != SHM_MQ_SUCCESS) {
 		return false;
 	}
 	*answer = pnstrdup(static_cast<const char *>(data), size);

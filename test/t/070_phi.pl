@@ -189,6 +189,19 @@ fails_with($node, 'postgres', q{SET statement_timeout = '500ms'; SELECT encrypte
 $lock->query_safe('COMMIT');
 $lock->quit;
 is($node->safe_psql('postgres', q{SELECT event_data->>'hr' FROM events.replay_stream_decrypted('user:p')}), $PLAIN, 'and when it can again');
+# a deadlock of the session and its worker is found, straight or by way of another session
+fails_with($node, 'postgres', q{BEGIN; CREATE INDEX ON encrypted.audit_log (at); SELECT event_data FROM events.replay_stream_decrypted('user:p')},
+	'40P01', 'a lock of its own on the audit', like => qr/nothing is decrypted/);
+my $crossed = $node->background_psql('postgres', on_error_stop => 0);
+$crossed->query('CREATE TABLE crossed (); BEGIN; LOCK TABLE crossed');
+my $crossing = start_psql($node, 'postgres', q{SET deadlock_timeout = '1h'; BEGIN; LOCK TABLE encrypted.audit_log; LOCK TABLE crossed; COMMIT});
+wait_until($node, 'postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'crossed'::regclass AND NOT granted}, 'the other session to wait');
+$crossed->query(q{SELECT event_data FROM events.replay_stream_decrypted('user:p')});
+like($crossed->{stderr}, qr/waits for a lock of this transaction/, 'a lock of another who waits for this one');
+$crossed->query('ROLLBACK');
+$crossed->quit;
+is(finish_psql($crossing)->{rc}, 0, 'the other one goes on');
+is($node->safe_psql('postgres', q{SELECT event_data->>'hr' FROM events.replay_stream_decrypted('user:p')}), $PLAIN, 'and so does the audit');
 
 # A standby cannot write the audit; without one asked for it decrypts.
 $node->backup('copy');
@@ -311,6 +324,21 @@ like($waiting->{stderr}, qr/57014/, 'one that waits is cancelled');
 $command_pid = slurp_file($pid_file);
 chomp $command_pid;
 is(kill(0, $command_pid), 0, 'and ended');
+unlink $pid_file;
+$waiting = start_psql($node, 'postgres', $id);
+wait_for_file($pid_file);
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%master_key_id%' AND pid <> pg_backend_pid()});
+finish_psql($waiting);
+like($waiting->{stderr}, qr/57P01/, 'one whose session is terminated is ended too');
+$command_pid = slurp_file($pid_file);
+chomp $command_pid;
+# nobody waits for it any more: it may be there for a moment, until the system's first process has taken note
+foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+{
+	last if !is_alive($command_pid);
+	select undef, undef, undef, 0.1;
+}
+ok(!is_alive($command_pid), 'with its session');
 is(index(slurp_file($node->logfile), $NEW), -1, 'what it said of errors is not in the log');
 
 # No worker at all.
@@ -319,6 +347,15 @@ $node->adjust_conf('postgresql.conf', 'max_worker_processes', 0);
 $node->restart;
 fails_with($node, 'postgres', q{SELECT event_data FROM events.replay_stream_decrypted('user:p')}, '53400', 'no worker can be had', like => qr/nothing is decrypted/);
 $node->stop;
+
+# Whether a process runs; one that has ended and that nobody has waited for does not.
+sub is_alive
+{
+	my ($pid) = @_;
+	return 0 if !kill(0, $pid);
+	my $state = eval { slurp_file("/proc/$pid/stat") } // return 0;
+	return $state !~ /\) [ZX] /;
+}
 
 sub wait_for_file
 {
