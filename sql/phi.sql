@@ -274,6 +274,11 @@ SELECT count(*) FROM events.stream_snapshots WHERE state::text LIKE '%81%' AND s
 SELECT events.drop_reducer('vitals');
 SELECT t.state($$SELECT encrypted.drop_rule('vitals', 'user:*')$$), t.state($$SELECT encrypted.drop_rule('vitals', '/partner/id')$$), t.state($$SELECT encrypted.drop_rule('vitals', 'user:*')$$);
 
+-- the audit keeps reasons of a bounded size
+SELECT t.state(format('SET auren_events.decrypt_reason = %L', repeat('r', 1001))) AS too_long;
+SELECT t.state(format('SET auren_events.decrypt_reason = %L', repeat('r', 1000)));
+SELECT t.try(format('SELECT encrypted.forget_user(%L, %L)', 'x', repeat('r', 1001))) UNION ALL SELECT t.state(format('SELECT encrypted.allow_user(%L, %L)', '7', repeat('ü', 501)));
+RESET auren_events.decrypt_reason;
 -- one number is one person, however it is written; what is neither a text nor a whole number names nobody
 SELECT encrypted.add_rule('numbered', '{/hr}', '/user_id');
 SELECT analytics.attach_events('numbered', '{"steps": "steps"}', p_user_field => 'user_id') > 1 AS attached;
@@ -282,8 +287,18 @@ SELECT count(DISTINCT user_id) AS people FROM encrypted.data_keys WHERE user_id 
 SELECT event_data->>'hr' FROM events.replay_stream_decrypted('walk:1');
 SELECT user_id, reading_count FROM analytics.user_metrics_daily WHERE user_id LIKE '4711%';
 SELECT t.try(format('SELECT events.append_event(%L, %L, %L)', 'walk:1', 'numbered', format('{"user_id": %s, "hr": 1}', u))) FROM unnest('{4711.5,true,"null",[4711]}'::text[]) u;
+CREATE TABLE t.kept AS SELECT * FROM encrypted.data_keys WHERE user_id = '4711';
 SELECT encrypted.forget_user('4711', 'asked');
 SELECT count(*) FILTER (WHERE event_data->>'hr' LIKE 'phi1:%') AS unreadable, count(*) FROM events.replay_stream_decrypted('walk:1');
+-- a key that was destroyed stays so when its row is put back, before and after the person is allowed again
+INSERT INTO encrypted.data_keys TABLE t.kept;
+SELECT count(*) FILTER (WHERE event_data->>'hr' LIKE 'phi1:%') AS unreadable, count(*) FROM events.replay_stream_decrypted('walk:1');
+SELECT t.state(format('SELECT encrypted.decrypt_phi_field(%L, %L, %L)', event_data->>'hr', '4711', '/hr')), t.state($$SELECT encrypted.encrypt_phi_field('1', '4711')$$)
+FROM events.replay_stream('walk:1', 1, 1);
+SELECT encrypted.allow_user('4711', 'came back');
+SELECT events.append_event('walk:1', 'numbered', '{"user_id": 4711, "hr": 5}') IS NOT NULL AS appended;
+SELECT regexp_replace(event_data->>'hr', 'phi1:.*', 'envelope') FROM events.replay_stream_decrypted('walk:1');
+DROP TABLE t.kept;
 SELECT analytics.detach_events('numbered'), encrypted.drop_rule('numbered', '/user_id');
 
 -- who may what

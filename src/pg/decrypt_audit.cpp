@@ -210,6 +210,16 @@ Append(std::string *message, const char *text) {
 	*message += '\0';
 }
 
+// A field as the audit keeps it: the beginning of one that is very long, and its length.
+std::string
+AuditedField(std::string_view field) {
+	if (field.size() <= kLongestAuditedField) {
+		return std::string(field);
+	}
+	const int kept = Call([&] { return pg_mbcliplen(field.data(), static_cast<int>(field.size()), static_cast<int>(kLongestAuditedField)); });
+	return std::string(field.substr(0, static_cast<std::size_t>(kept))) + "... (" + std::to_string(field.size()) + " bytes)";
+}
+
 Record
 RecordOf(const char *tenant, const char *user, const char *field, const char *reason) {
 	return Call([&] {
@@ -252,7 +262,7 @@ void
 WriteAudit(const FieldOf &of) {
 	const std::string tenant(of.tenant);
 	const std::string user(of.user);
-	const std::string field(of.field ? *of.field : std::string_view());
+	const std::string field = AuditedField(of.field ? *of.field : std::string_view());
 	const Record record = RecordOf(tenant.c_str(), user.c_str(), of.field ? field.c_str() : nullptr, DecryptReason());
 	std::string message;
 	for (const char *part : {record.tenant, record.user, record.field, record.role, record.session_role, record.reason}) {

@@ -147,54 +147,13 @@ struct Found {
 	int count;
 };
 
-/*
- * The rows of a person, or the one with an id, under the newest snapshot: without one, systable_beginscan takes one of its own for a
- * table that no cache of the server's knows, and does so in parallel plans too, where GetLatestSnapshot raises. Server side.
- */
-Found
-ReadRows(std::string_view tenant, std::string_view user, const std::uint64_t *id) {
-	keys_relid = Oids().data_keys;
-	Relation heap = table_open(keys_relid, AccessShareLock);
-	TupleDesc descriptor = RelationGetDescr(heap);
-	ScanKeyData keys[3];
-	ScanKeyEntryInitialize(&keys[0], 0, kKeyTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(tenant));
-	ScanKeyEntryInitialize(&keys[1], 0, kKeyUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(user));
-	if (id != nullptr) {
-		ScanKeyInit(&keys[2], kKeyId + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(static_cast<int64>(*id)));
-	}
-	SysScanDesc scan = systable_beginscan(heap, Oids().data_keys_pkey, true, nullptr, id != nullptr ? 3 : 2, keys);
-	Found found = {nullptr, 0};
-	int room = 0;
-	HeapTuple tuple;
-	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-		if (found.count == room) {
-			room = room == 0 ? 4 : room * 2;
-			auto *rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
-			std::copy(found.rows, found.rows + found.count, rows);
-			found.rows = rows;
-		}
-		Row *row = &found.rows[found.count++];
-		bool isnull;
-		row->id = static_cast<std::uint64_t>(DatumGetInt64(heap_getattr(tuple, kKeyId + 1, descriptor, &isnull)));
-		row->version = DatumGetInt32(heap_getattr(tuple, kKeyVersion + 1, descriptor, &isnull));
-		row->unsure = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-		const text *master = DatumGetTextPCopy(heap_getattr(tuple, kKeyMaster + 1, descriptor, &isnull));
-		row->master = {VARDATA_ANY(master), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(master))};
-		const bytea *wrapped = DatumGetByteaPCopy(heap_getattr(tuple, kKeyWrapped + 1, descriptor, &isnull));
-		row->wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
-	}
-	systable_endscan(scan);
-	table_close(heap, AccessShareLock);
-	return found;
-}
-
 struct Tombstone {
 	bool found;
 	bool allowed;
 	int version;
 };
 
-// Server side. Under the newest snapshot, as above.
+// Server side. Under the newest snapshot, as ReadRows.
 Tombstone
 ReadTombstone(std::string_view tenant, std::string_view user) {
 	Relation heap = table_open(Oids().forgotten, AccessShareLock);
@@ -213,6 +172,53 @@ ReadTombstone(std::string_view tenant, std::string_view user) {
 	systable_endscan(scan);
 	table_close(heap, AccessShareLock);
 	return stone;
+}
+
+/*
+ * The rows of a person, or the one with an id, under the newest snapshot: without one, systable_beginscan takes one of its own for a
+ * table that no cache of the server's knows, and does so in parallel plans too, where GetLatestSnapshot raises. A key that was
+ * destroyed when the person was forgotten stays so: a row of it that somebody has put back is passed over. Server side.
+ */
+Found
+ReadRows(std::string_view tenant, std::string_view user, const std::uint64_t *id) {
+	keys_relid = Oids().data_keys;
+	const Tombstone stone = ReadTombstone(tenant, user);
+	Relation heap = table_open(keys_relid, AccessShareLock);
+	TupleDesc descriptor = RelationGetDescr(heap);
+	ScanKeyData keys[3];
+	ScanKeyEntryInitialize(&keys[0], 0, kKeyTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(tenant));
+	ScanKeyEntryInitialize(&keys[1], 0, kKeyUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(user));
+	if (id != nullptr) {
+		ScanKeyInit(&keys[2], kKeyId + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(static_cast<int64>(*id)));
+	}
+	SysScanDesc scan = systable_beginscan(heap, Oids().data_keys_pkey, true, nullptr, id != nullptr ? 3 : 2, keys);
+	Found found = {nullptr, 0};
+	int room = 0;
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		bool isnull;
+		const int version = DatumGetInt32(heap_getattr(tuple, kKeyVersion + 1, descriptor, &isnull));
+		if (stone.found && version <= stone.version) {
+			continue;
+		}
+		if (found.count == room) {
+			room = room == 0 ? 4 : room * 2;
+			auto *rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
+			std::copy(found.rows, found.rows + found.count, rows);
+			found.rows = rows;
+		}
+		Row *row = &found.rows[found.count++];
+		row->id = static_cast<std::uint64_t>(DatumGetInt64(heap_getattr(tuple, kKeyId + 1, descriptor, &isnull)));
+		row->version = version;
+		row->unsure = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+		const text *master = DatumGetTextPCopy(heap_getattr(tuple, kKeyMaster + 1, descriptor, &isnull));
+		row->master = {VARDATA_ANY(master), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(master))};
+		const bytea *wrapped = DatumGetByteaPCopy(heap_getattr(tuple, kKeyWrapped + 1, descriptor, &isnull));
+		row->wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
+	}
+	systable_endscan(scan);
+	table_close(heap, AccessShareLock);
+	return found;
 }
 
 std::string

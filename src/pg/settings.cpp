@@ -116,6 +116,16 @@ RequireNoneRefused() {
 	}
 }
 
+// A reason goes into the audit with every row.
+bool
+CheckReason(char **value, void **, GucSource) {
+	if (*value != nullptr && std::strlen(*value) > kLongestReason) {
+		GUC_check_errdetail("It has %zu bytes, and the audit keeps reasons of up to %zu.", std::strlen(*value), kLongestReason);
+		return false;
+	}
+	return true;
+}
+
 void Define();
 
 } // namespace
@@ -241,7 +251,7 @@ Define() {
 	                         "The row stays when the transaction is rolled back.", &audit_decrypt, false, PGC_SUSET, 0, nullptr, nullptr,
 	                         nullptr);
 	DefineCustomStringVariable("auren_events.decrypt_reason", "Why the session decrypts, for the audit.", nullptr, &decrypt_reason, "",
-	                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	                           PGC_USERSET, 0, CheckReason, nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

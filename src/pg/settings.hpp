@@ -1,6 +1,12 @@
 #pragma once
 
+#include <cstddef>
+
 namespace auren::pg {
+
+// Bytes of a reason, and of a field's name, that the audit keeps.
+inline constexpr std::size_t kLongestReason = 1000;
+inline constexpr std::size_t kLongestAuditedField = 1000;
 
 // How auren_events.naming treats event types and stream ids that do not follow the guide's naming practice.
 enum class Naming : int { kOff, kWarn, kError };

@@ -20,6 +20,7 @@
 #include "pg/personal_rules.hpp"
 #include "pg/query.hpp"
 #include "pg/rows.hpp"
+#include "pg/settings.hpp"
 #include "pg/snapshots.hpp"
 #include "pg/state.hpp"
 #include "pg/tenant.hpp"
@@ -153,6 +154,12 @@ ReasonArgument(FunctionCallInfo fcinfo, int argument) {
 	const pg::Text reason = pg::TextArgument(fcinfo, argument, "p_reason");
 	if (reason.name.bytes.empty()) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_reason must not be empty", "It is kept in the audit.", "Say why it is done.");
+	}
+	if (reason.name.bytes.size() > pg::kLongestReason) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_reason is too long",
+		                  "It has " + std::to_string(reason.name.bytes.size()) + " bytes, and the audit keeps reasons of up to " +
+		                      std::to_string(pg::kLongestReason) + ".",
+		                  "Say it shorter, or name where it is written down.");
 	}
 	return Call([&] { return static_cast<const char *>(TextDatumGetCString(reason.datum)); });
 }

@@ -164,6 +164,8 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM encrypted.audit WHERE act
 is($node->safe_psql('postgres', q{SELECT encrypted.decrypt_phi_fields(encrypted.encrypt_phi_fields(array_agg(n::text), 'p', 'many'), 'p', 'many') = array_agg(n::text) FROM generate_series(1, 1000) n}),
 	't', 'many values in a call');
 is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE field = 'many') FROM encrypted.audit WHERE action = 'decrypt'}), '7|1', 'a row for them');
+is($node->safe_psql('postgres', q{SELECT encrypted.decrypt_phi_field(encrypted.encrypt_phi_field('x', 'long', repeat('ü', 100000)), 'long', repeat('ü', 100000))}), 'x', 'a field with a very long name');
+is($node->safe_psql('postgres', q{SELECT octet_length(field), right(field, 18) FROM encrypted.audit WHERE user_id = 'long'}), '1018|... (200000 bytes)', 'its beginning is in the audit');
 # An append that is repeated compares: whether a guess is right is something that is learnt, by a writer too who may not decrypt.
 $node->safe_psql('postgres', q{CREATE ROLE guesser; SELECT events.grant_access('guesser', 'writer')});
 my $guess = sub { return qq{SET ROLE guesser; BEGIN; SELECT events.append_event('user:g', 'vitals', '{"hr": $_[0]}', p_event_id => '00000000-0000-0000-0000-00000000000a'); ROLLBACK} };
