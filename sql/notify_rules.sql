@@ -31,5 +31,23 @@ RESET ROLE;
 SELECT c.call, e.code, e.message FROM unnest(ARRAY['events.add_notification_rule(''told'')', 'events.add_notification_rule(NULL, '''')', 'events.add_notification_rule(NULL, repeat(''x'', 64))', 'events.add_notification_rule('''', ''x'')',
 	'events.add_notification_rule(NULL, ''x'', ''a:b'')', 'events.drop_notification_rule(NULL, ''nowhere'')']) WITH ORDINALITY AS c (call, i), LATERAL t.error_of('SELECT ' || call) e ORDER BY i;
 SELECT events.drop_notification_rule('told', 'rules_type'), events.drop_notification_rule(NULL, 'rules_category', 'rules'), events.drop_notification_rule('told', 'rules_both', 'rules');
+-- a tenant has room for so many rules; one that is there already takes none, and others have their own
+SET auren_events.max_notification_rules = 2;
+SELECT events.add_notification_rule('told', 'rules_one'), events.add_notification_rule('told', 'rules_two'), events.add_notification_rule('told', 'rules_two');
+SELECT code, message, detail FROM t.error_of($$SELECT events.add_notification_rule('told', 'rules_three')$$);
+SELECT code FROM t.error_of($$SELECT events.add_notification_rule('told', 'rules_two', 'category')$$);
+SET app.tenant_id = 'rules_tenant';
+SELECT events.add_notification_rule('told', 'rules_three');
+SELECT events.drop_notification_rule('told', 'rules_three');
+RESET app.tenant_id;
+SELECT events.drop_notification_rule('told', 'rules_one');
+SELECT events.add_notification_rule('told', 'rules_three');
+SELECT events.drop_notification_rule('told', 'rules_two'), events.drop_notification_rule('told', 'rules_three');
+SET auren_events.max_notification_rules = 0;
+SELECT code FROM t.error_of($$SELECT events.add_notification_rule('told', 'rules_one')$$);
+RESET auren_events.max_notification_rules;
+SET ROLE rules_admin;
+SELECT code FROM t.error_of('SET auren_events.max_notification_rules = 1000');
+RESET ROLE;
 DROP OWNED BY rules_reader, rules_admin, rules_writer;
 DROP ROLE rules_reader, rules_admin, rules_writer;

@@ -1,6 +1,10 @@
 #include "pg/announce.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <utility>
 
 #include "pg/entry.hpp"
 #include "pg/feed_horizon.hpp"
@@ -19,7 +23,9 @@ struct Pending {
 	SubTransactionId level;
 };
 
-std::vector<Pending> pending;
+// By channel: one for each subtransaction that is open and has announced there, the last one last.
+std::map<std::string, std::vector<Pending>, std::less<>> pending;
+constexpr std::size_t kMostChannelsOfOthers = 4096;
 std::int64_t last_position = 0; // that this transaction drew, while there are rules
 std::int64_t drawn = 0;         // how many it drew meanwhile
 
@@ -45,23 +51,35 @@ PayloadOf(std::int64_t position, const char *stream, const char *event_type) {
 	return payload.data;
 }
 
+/*
+ * What others announced while this transaction held the feed back can be read only now. Of all channels so many are told at most, from another
+ * place of their order each time: a commit does a bounded amount of work, however many rules there are.
+ */
 void
-TellAll(bool held_back) {
-	if (held_back) {
-		const auto rules = NotificationRules();
-		for (const NotificationRule &rule : *rules) {
-			const auto told = [&](const Pending &event) { return event.announcement.channel == rule.channel; };
-			if (std::none_of(pending.begin(), pending.end(), told)) {
-				pending.push_back({{rule.channel, last_position, "", ""}, TopSubTransactionId});
-			}
+TellOthers() {
+	const auto rules = NotificationRules();
+	const std::vector<std::string> &channels = rules->Channels();
+	const std::size_t count = std::min(channels.size(), kMostChannelsOfOthers);
+	for (std::size_t i = 0; i < count; i++) {
+		const std::string &channel = channels[(static_cast<std::size_t>(last_position) + i) % channels.size()];
+		if (pending.find(channel) == pending.end()) {
+			Tell({channel, last_position, "", ""});
 		}
 	}
-	for (std::size_t i = 0; i < pending.size(); i++) {
-		// the last of a channel counts
-		const auto later = [&](const Pending &event) { return event.announcement.channel == pending[i].announcement.channel; };
-		if (std::none_of(pending.begin() + static_cast<std::ptrdiff_t>(i) + 1, pending.end(), later)) {
-			Tell(pending[i].announcement);
-		}
+}
+
+void
+TellAll(bool held_back) {
+	std::vector<const Announcement *> told;
+	for (const auto &channel : pending) {
+		told.push_back(&channel.second.back().announcement);
+	}
+	std::sort(told.begin(), told.end(), [](const Announcement *a, const Announcement *b) { return a->position < b->position; });
+	for (const Announcement *announcement : told) {
+		Tell(*announcement);
+	}
+	if (held_back) {
+		TellOthers();
 	}
 }
 
@@ -131,9 +149,22 @@ OnLocksReleased(ResourceReleasePhase phase, bool, bool top_level, void *) {
 }
 
 void
-OnSubtransaction(SubXactEvent event, SubTransactionId level, SubTransactionId, void *) {
-	if (event == SUBXACT_EVENT_ABORT_SUB) {
-		pending.erase(std::remove_if(pending.begin(), pending.end(), [&](const Pending &p) { return p.level >= level; }), pending.end());
+OnSubtransaction(SubXactEvent event, SubTransactionId level, SubTransactionId parent, void *) {
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB) {
+		return;
+	}
+	for (auto channel = pending.begin(); channel != pending.end();) {
+		std::vector<Pending> &levels = channel->second;
+		if (levels.back().level >= level && event == SUBXACT_EVENT_ABORT_SUB) {
+			levels.pop_back();
+		} else if (levels.back().level >= level) {
+			// of the parent from now on, in place of what that had
+			levels.back().level = parent;
+			if (levels.size() > 1 && levels[levels.size() - 2].level == parent) {
+				levels.erase(levels.end() - 2);
+			}
+		}
+		channel = levels.empty() ? pending.erase(channel) : std::next(channel);
 	}
 }
 
@@ -147,23 +178,22 @@ Announce(std::string_view tenant, std::string_view stream, std::string_view even
 	}
 	last_position = position;
 	drawn++;
-	for (const NotificationRule &rule : *rules) {
-		if (!rule.Asks(tenant, stream, event_type)) {
-			continue;
+	const SubTransactionId level = GetCurrentSubTransactionId();
+	rules->ForEachChannel(tenant, stream, event_type, [&](const std::string &channel) {
+		Pending last = {{channel, position, std::string(stream), std::string(event_type)}, level};
+		std::vector<Pending> &levels = pending[channel];
+		if (!levels.empty() && levels.back().level == level) {
+			levels.back() = std::move(last);
+		} else {
+			levels.push_back(std::move(last));
 		}
-		const SubTransactionId level = GetCurrentSubTransactionId();
-		const auto same = [&](const Pending &event) { return event.announcement.channel == rule.channel && event.level == level; };
-		const auto found = std::find_if(pending.begin(), pending.end(), same);
-		if (found != pending.end()) {
-			pending.erase(found);
-		}
-		pending.push_back({{rule.channel, position, std::string(stream), std::string(event_type)}, level});
-	}
+	});
 }
 
 void
 Tell(const Announcement &announcement) {
 	Call([&] {
+		CHECK_FOR_INTERRUPTS();
 		NotifyUnlessFull(announcement.channel.c_str(),
 		                 PayloadOf(announcement.position, announcement.stream.c_str(), announcement.event_type.c_str()));
 	});

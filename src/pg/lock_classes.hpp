@@ -13,4 +13,6 @@ inline constexpr uint16 kWakerLockClass = 0xA0E4;    // the waker
 inline constexpr uint16 kRefreshLockClass = 0xA0E5;  // who refreshes metrics
 inline constexpr uint16 kPersonLockClass = 0xA0E6;   // who makes keys of a person or forgets one
 
+inline constexpr uint16 kRuleLockClass = 0xA0E9;    // who adds notification rules of a tenant
+
 } // namespace auren::pg

@@ -1,6 +1,8 @@
 #include "pg/notification_rules.hpp"
 
-#include "core/names.hpp"
+#include <algorithm>
+#include <utility>
+
 #include "pg/cached.hpp"
 #include "pg/guard.hpp"
 #include "pg/relation_changes.hpp"
@@ -11,7 +13,7 @@ namespace auren::pg {
 
 namespace {
 
-Cached<std::vector<NotificationRule>> rules(&StoreOids::notification_rules);
+Cached<NotificationRuleBook> rules(&StoreOids::notification_rules);
 
 // A row as the scan gives it, in the caller's memory context.
 struct Row {
@@ -29,14 +31,16 @@ ReadRows(Oid relid, Row **rows) {
 	});
 }
 
-std::vector<NotificationRule>
+NotificationRuleBook
 ReadRules(Oid relid) {
 	Row *rows = nullptr;
 	const int count = Call([&] { return ReadRows(relid, &rows); });
-	std::vector<NotificationRule> read;
+	NotificationRuleBook read;
 	for (int i = 0; i < count; i++) {
-		read.push_back({rows[i].columns[0], rows[i].columns[1], rows[i].columns[2], rows[i].columns[3]});
+		// tenant, channel, type, category
+		read.Add(rows[i].columns[0], rows[i].columns[2], {rows[i].columns[1], rows[i].columns[3]});
 	}
+	read.Complete();
 	return read;
 }
 
@@ -47,12 +51,44 @@ ForgetOnRelation(Oid relid) {
 
 } // namespace
 
-bool
-NotificationRule::Asks(std::string_view for_tenant, std::string_view stream, std::string_view type) const {
-	return tenant == for_tenant && (event_type.empty() || event_type == type) && (category.empty() || category == Category(stream));
+void
+NotificationRuleBook::Add(std::string_view tenant, std::string_view event_type, NotificationRule rule) {
+	channels_.push_back(rule.channel);
+	by_tenant_[std::string(tenant)][std::string(event_type)].push_back(std::move(rule));
 }
 
-std::shared_ptr<const std::vector<NotificationRule>>
+void
+NotificationRuleBook::Complete() {
+	std::sort(channels_.begin(), channels_.end());
+	channels_.erase(std::unique(channels_.begin(), channels_.end()), channels_.end());
+}
+
+std::size_t
+NotificationRuleBook::CountOf(std::string_view tenant) const {
+	std::size_t count = 0;
+	const auto types = by_tenant_.find(tenant);
+	if (types != by_tenant_.end()) {
+		for (const auto &type : types->second) {
+			count += type.second.size();
+		}
+	}
+	return count;
+}
+
+bool
+NotificationRuleBook::Has(std::string_view tenant, std::string_view event_type, const NotificationRule &rule) const {
+	const auto types = by_tenant_.find(tenant);
+	if (types == by_tenant_.end()) {
+		return false;
+	}
+	const auto rules_of_type = types->second.find(event_type);
+	return rules_of_type != types->second.end() &&
+	       std::any_of(rules_of_type->second.begin(), rules_of_type->second.end(), [&](const NotificationRule &other) {
+		       return other.channel == rule.channel && other.category == rule.category;
+	       });
+}
+
+std::shared_ptr<const NotificationRuleBook>
 NotificationRules() {
 	return rules.Get(ReadRules);
 }

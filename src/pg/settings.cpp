@@ -15,6 +15,7 @@ int snapshot_after = 1000;
 bool read_flushed = true;
 bool waker = true;
 double notify_below = 0.95;
+int max_notification_rules = 100;
 char *master_key_file = nullptr;
 char *master_key_command = nullptr;
 int master_key_timeout = 10000;
@@ -155,6 +156,11 @@ NotifyBelow() {
 	return notify_below;
 }
 
+int
+MaxNotificationRules() {
+	return max_notification_rules;
+}
+
 bool
 WakerAllowed() {
 	return waker;
@@ -236,6 +242,9 @@ Define() {
 	DefineCustomRealVariable("auren_events.notify_below", "How full the queue of notifications may be for listeners to be told, 1 being full.",
 	                         "A full queue would fail the commit that notifies.", &notify_below, 0.95, 0.0, 1.0, PGC_SUSET, 0, nullptr,
 	                         nullptr, nullptr);
+	DefineCustomIntVariable("auren_events.max_notification_rules", "Notification rules that a tenant may have.",
+	                        "They are kept by every session that appends.", &max_notification_rules, 100, 0, 10000, PGC_SUSET, 0, nullptr,
+	                        nullptr, nullptr);
 	DefineCustomStringVariable("auren_events.master_key_file", "File that holds the master keys of encrypted fields.",
 	                           "A line \"<id> <64 hexadecimal digits>\" for each; the last one is current.", &master_key_file, "",
 	                           PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);

@@ -20,6 +20,8 @@ int SnapshotAfter();
 bool ReadFlushed();
 // auren_events.notify_below: how full the queue of notifications may be for us to use it, 1 being full.
 double NotifyBelow();
+// auren_events.max_notification_rules: how many a tenant may have.
+int MaxNotificationRules();
 // auren_events.waker: whether announcements may be left to a background worker.
 bool WakerAllowed();
 

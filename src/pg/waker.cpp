@@ -5,6 +5,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "core/error.hpp"
@@ -335,10 +336,11 @@ class Waker {
 	// The last event of each channel: from the end, until every channel has one. False where a DBA holds a month.
 	bool
 	Collect(int64 horizon) {
-		std::vector<NotificationRule> rules = *NotificationRules();
-		if (rules.empty()) {
+		const auto rules = NotificationRules();
+		if (rules->empty()) {
 			return true;
 		}
+		std::unordered_set<std::string> told;
 		FeedScan scan;
 		EventRow row;
 		FeedFilter filter = {};
@@ -350,22 +352,15 @@ class Waker {
 			return false;
 		}
 		int64 budget = PG_INT64_MAX;
-		while (!rules.empty() && Call([&] { return NextFeedEvent(&scan, &row, &budget); })) {
+		while (told.size() < rules->Channels().size() && Call([&] { return NextFeedEvent(&scan, &row, &budget); })) {
 			const std::string_view tenant = TextBytes(row.values[kTenantId]);
 			const std::string_view stream = TextBytes(row.values[kStreamId]);
 			const std::string_view type = TextBytes(row.values[kEventType]);
-			std::size_t asks = 0;
-			while (asks < rules.size()) {
-				if (!rules[asks].Asks(tenant, stream, type)) {
-					asks++;
-					continue;
+			rules->ForEachChannel(tenant, stream, type, [&](const std::string &channel) {
+				if (told.insert(channel).second) {
+					announcements_.push_back({channel, DatumGetInt64(row.values[kGlobalPosition]), std::string(stream), std::string(type)});
 				}
-				const std::string channel = rules[asks].channel;
-				announcements_.push_back({channel, DatumGetInt64(row.values[kGlobalPosition]), std::string(stream), std::string(type)});
-				const auto told = [&](const NotificationRule &rule) { return rule.channel == channel; };
-				rules.erase(std::remove_if(rules.begin(), rules.end(), told), rules.end());
-				asks = 0;
-			}
+			});
 		}
 		Call([&] { EndFeedScan(&scan); });
 		return true;

@@ -7,6 +7,10 @@
 #include "core/notification.hpp"
 #include "core/names.hpp"
 #include "pg/announce.hpp"
+#include "pg/lock_classes.hpp"
+#include "pg/notification_rules.hpp"
+#include "pg/settings.hpp"
+#include "pg/text.hpp"
 #include "pg/tenant.hpp"
 #include "sql/arguments.hpp"
 #include "pg/query.hpp"
@@ -381,11 +385,45 @@ ChangeRules(const char *sql, Datum *values) {
 	});
 }
 
+/*
+ * One adder of a tenant's rules at a time, to the end of its transaction, so that none of them counts without the other's. Other tenants' and whoever
+ * drops rules wait for nobody.
+ */
+void
+LockRulesOf(std::string_view tenant) {
+	Call([&] {
+		const uint32 hash = hash_bytes(reinterpret_cast<const unsigned char *>(tenant.data()), static_cast<int>(tenant.size()));
+		LOCKTAG tag;
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash, 0, pg::kRuleLockClass);
+		(void)LockAcquire(&tag, ExclusiveLock, false, false);
+		AcceptInvalidationMessages();
+	});
+}
+
+// A tenant's rules are kept by everybody who appends, and asked by its appends.
+void
+RequireRoom(const Datum *values) {
+	const auto text = [&](int column) { return pg::TextBytes(values[column]); };
+	const std::string_view tenant = text(0);
+	LockRulesOf(tenant);
+	const auto rules = pg::NotificationRules();
+	const std::size_t count = rules->CountOf(tenant);
+	const auto most = static_cast<std::size_t>(pg::MaxNotificationRules());
+	if (count < most || rules->Has(tenant, text(2), {std::string(text(1)), std::string(text(3))})) {
+		return;
+	}
+	throw DomainError("53400", "tenant \"" + std::string(tenant) + "\" has no room for another notification rule",
+	                  "It has " + std::to_string(count) + " rules, and auren_events.max_notification_rules allows " + std::to_string(most) + ".",
+	                  "Drop rules that nobody listens to (events.notification_rules lists them), let several types share a channel, or have a "
+	                  "superuser raise the setting.");
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_add_notification_rule) {
 	Datum values[4];
 	RuleArguments(fcinfo, values);
+	RequireRoom(values);
 	(void)ChangeRules("INSERT INTO events.declared_notification_rules (tenant_id, channel, event_type, category) VALUES ($1, $2, $3, $4) "
 	                  "ON CONFLICT DO NOTHING",
 	                  values);
