@@ -49,3 +49,27 @@ CREATE VIEW events.feed_blockers WITH (security_barrier) AS
 	WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) (-24350)::smallint AND l.granted
 	  AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database());
 COMMENT ON VIEW events.feed_blockers IS 'transactions that append now: the feed ends at the smallest after_position until they end; a prepared one until it is decided';
+
+-- Who holds a lock that may keep others waiting to the end of its transaction.
+CREATE VIEW events.lock_holders WITH (security_barrier) AS
+	SELECT h.holds, h.mode, h.locks, h.pid, COALESCE(p.prepared, a.xact_start) AS since, a.state, a.query, p.gid AS prepared_gid, COALESCE(a.usename, p.owner) AS role
+	FROM (SELECT CASE WHEN l.locktype OPERATOR(pg_catalog.=) 'relation' THEN l.relation::pg_catalog.regclass::text
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24351)::smallint THEN 'months in the making'
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24347)::smallint THEN 'refresh of metrics'
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24346)::smallint THEN 'people who are forgotten'
+	                  ELSE 'notification rules of a tenant' END AS holds,
+	             l.mode, pg_catalog.count(*) AS locks, l.pid, l.virtualtransaction
+	      FROM pg_catalog.pg_locks l
+	      WHERE l.granted AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+	        AND CASE
+	            WHEN l.locktype OPERATOR(pg_catalog.=) 'advisory' THEN l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' AND l.objsubid OPERATOR(pg_catalog.=) ANY ('{-24351,-24347,-24346,-24343}'::smallint[])
+	            WHEN l.locktype OPERATOR(pg_catalog.=) 'relation' THEN l.mode OPERATOR(pg_catalog.=) ANY ('{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}'::text[])
+	                AND l.relation OPERATOR(pg_catalog.=) ANY (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+	                                       WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::"char"[]) AND n.nspname OPERATOR(pg_catalog.=) ANY ('{events,biometric,analytics,encrypted}'::name[]))
+	            ELSE false END
+	      GROUP BY 1, 2, 4, 5) h
+	LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) h.pid
+	LEFT JOIN pg_catalog.pg_locks x ON h.pid IS NULL AND x.pid IS NULL AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
+	                               AND x.virtualtransaction OPERATOR(pg_catalog.=) h.virtualtransaction
+	LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid;
+COMMENT ON VIEW events.lock_holders IS 'transactions that keep others from a table, from making months, refreshing metrics, making keys or adding notification rules until they end';

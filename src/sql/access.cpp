@@ -40,7 +40,7 @@ constexpr const char *kReaderTables = "events.event_store, biometric.biometric_e
 // What readers and admins both need.
 constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version(), events.subscription_status(text)";
 constexpr const char *kSharedViews = "events.reducers, events.snapshots, events.subscriptions, events.parked, "
-                                      "events.notification_rules, events.notification_queue, analytics.refresh_status, analytics.refused_readings";
+                                      "events.notification_rules, events.notification_queue, events.lock_holders, analytics.refresh_status, analytics.refused_readings";
 constexpr const char *kWriterFunctions =
     "events.current_tenant(), events.append_event(text, text, jsonb, text, jsonb, bigint, uuid), "
     "events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]), events.notify_mode_switch(), "
@@ -341,7 +341,8 @@ AUREN_FUNCTION(auren_grant_access) {
 		break;
 	case Access::kWriter:
 		Grant(role, kWriterFunctions, nullptr);
-		Run("GRANT INSERT, UPDATE, DELETE ON " + std::string(kWriterTables) + " TO " + role.quoted);
+		// whoever has UPDATE or DELETE may LOCK TABLE in any mode
+		Run("GRANT INSERT ON " + std::string(kWriterTables) + " TO " + role.quoted);
 		break;
 	case Access::kAdmin:
 		Grant(role, kAdminFunctions, nullptr);

@@ -374,11 +374,31 @@ AUREN_FUNCTION(auren_rotate_master_key) {
 	return Int64GetDatum(pg::RotateMasterKey(limit));
 }
 
+/*
+ * People share 256 locks, each held to the transaction's end: who holds them all keeps every tenant from making keys. So a role that is bound to
+ * tenants forgets a few in a transaction.
+ */
+static void
+RequireFewForgotten() {
+	constexpr int kMostInTransaction = 16;
+	static TransactionId counted_in = InvalidTransactionId;
+	static int forgotten = 0;
+	const TransactionId transaction = Call([] { return GetTopTransactionId(); });
+	forgotten = TransactionIdEquals(transaction, counted_in) ? forgotten + 1 : 1;
+	counted_in = transaction;
+	if (forgotten > kMostInTransaction && pg::CallerIsBound()) {
+		throw DomainError("53400", "a role that is bound to tenants may forget " + std::to_string(kMostInTransaction) + " people in one transaction",
+		                  "Until it ends, nobody can make keys of people who share a lock with them, those of other tenants included.",
+		                  "Commit, and forget the next ones in another transaction.");
+	}
+}
+
 AUREN_FUNCTION(auren_forget_user) {
 	RequireWrite("encrypted.forget_user()");
 	const pg::Text user = UserArgument(fcinfo, 0);
 	const char *reason = ReasonArgument(fcinfo, 1);
 	const pg::Tenant tenant = pg::CurrentTenant();
+	RequireFewForgotten();
 	const int keys = pg::ForgetPerson(tenant.id, user.name.bytes);
 	pg::AddAuditRow("forget", tenant.id, user.name.bytes, reason, keys);
 	if (HasReducerFunctions()) {

@@ -325,6 +325,7 @@ AUREN_FUNCTION(auren_attach_events) {
 	const Datum metrics = pg::JsonbOf(PG_GETARG_DATUM(1));
 	const pg::Tenant tenant = pg::CurrentTenant();
 	RefuseWhenReadOnly("analytics.attach_events()");
+	pg::RequireUnbound("attach events", "It stops the appends of all tenants until its transaction ends.");
 	for (int i = 2; i <= 5; i++) {
 		RequireField(OptionalString(fcinfo, i));
 	}
@@ -357,6 +358,7 @@ AUREN_FUNCTION(auren_detach_events) {
 	const pg::Text type = pg::TextArgument(fcinfo, 0, "p_event_type");
 	const pg::Tenant tenant = pg::CurrentTenant();
 	RefuseWhenReadOnly("analytics.detach_events()");
+	pg::RequireUnbound("detach events", "It stops the appends of all tenants until its transaction ends.");
 	Call([] { LockRelationOid(pg::Oids().events, ShareRowExclusiveLock); });
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2] = {type.datum, tenant.text};
