@@ -36,8 +36,9 @@ EndIndexInserts([[maybe_unused]] Relation index, [[maybe_unused]] IndexInfo *inf
 #endif
 }
 
-// Rights of the tables that a query names, not those of its subqueries.
-//   15: in the range table; 16: in a list of their own
+// Waives the rights of a table that an analyzed and rewritten query names, not those of its subqueries. Row level security has been
+// applied for the caller by then, and functions still run as the caller.
+//   15: in the range table; 16: in a list of their own, in which no entry may ask for nothing: it asks for a role that may everything
 inline void
 WaiveTableRights(Query *query, Oid relid) {
 	ListCell *cell;
@@ -45,7 +46,7 @@ WaiveTableRights(Query *query, Oid relid) {
 	foreach (cell, query->rteperminfos) {
 		auto *info = lfirst_node(RTEPermissionInfo, cell);
 		if (info->relid == relid) {
-			info->requiredPerms = 0;
+			info->checkAsUser = BOOTSTRAP_SUPERUSERID;
 		}
 	}
 #else
