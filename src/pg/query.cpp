@@ -91,9 +91,12 @@ StartQuery(RunningQuery *query, const char *sql, int parameter_count, Oid *types
 		parameters->params[i].ptype = types[i];
 	}
 	PlannedStmt *plan = pg_plan_query(analyzed, sql, 0, parameters);
-	query->desc = CreateQueryDesc(plan, sql, snapshot, InvalidSnapshot, MakeReceiver(), parameters, nullptr, 0);
+	// The executor runs under the snapshot that it was given: functions that a policy calls see what the scan sees.
+	PushActiveSnapshot(snapshot);
+	query->desc = CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot, MakeReceiver(), parameters, nullptr, 0);
 	query->row = nullptr;
 	ExecutorStart(query->desc, EXEC_FLAG_SKIP_TRIGGERS);
+	PopActiveSnapshot();
 	MemoryContextSwitchTo(old);
 }
 
@@ -101,7 +104,9 @@ bool
 NextRow(RunningQuery *query, const Datum **values, const bool **isnull) {
 	auto *receiver = reinterpret_cast<RowReceiver *>(query->desc->dest);
 	receiver->row = nullptr;
+	PushActiveSnapshot(query->desc->snapshot);
 	compat::RunForOneRow(query->desc);
+	PopActiveSnapshot();
 	query->row = receiver->row;
 	if (query->row == nullptr) {
 		return false;
