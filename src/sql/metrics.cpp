@@ -91,14 +91,15 @@ SameReading(const pg::Reading &a, const pg::Reading &b) {
 struct CommandAsked {
 	LocalTransactionId transaction;
 	CommandId command;
+	Oid outer_user;
 	Oid user;
 
 	bool
 	operator==(const CommandAsked &other) const {
-		return transaction == other.transaction && command == other.command && user == other.user;
+		return transaction == other.transaction && command == other.command && outer_user == other.outer_user && user == other.user;
 	}
 };
-CommandAsked last_asked = {InvalidLocalTransactionId, 0, InvalidOid};
+CommandAsked last_asked = {InvalidLocalTransactionId, 0, InvalidOid, InvalidOid};
 std::string last_written;
 
 /*
@@ -107,11 +108,13 @@ std::string last_written;
 void
 RequireTenant(std::string_view written) {
 	// The rows of a command mostly have one tenant, which is asked for once.
-	const CommandAsked now = {pg::compat::CurrentLocalTransaction(), GetCurrentCommandId(false), GetUserId()};
+	const CommandAsked now = {pg::compat::CurrentLocalTransaction(), GetCurrentCommandId(false), GetOuterUserId(), GetUserId()};
 	if (now == last_asked && written == last_written) {
 		return;
 	}
-	if (written != pg::TenantIdOfWriter() && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetUserId()))) {
+	// the session's role, that of SET ROLE, and that of the function which writes
+	const bool is_bound_to_another = written != pg::TenantIdOfWriter() && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetOuterUserId()) || pg::IsBound(GetUserId()));
+	if (is_bound_to_another) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, "this role may not write readings of another tenant",
 		                  "The reading's tenant is not the one that app.tenant_id names, and the role is bound to tenants.",
 		                  "Leave tenant_id to its default.");
@@ -312,6 +315,28 @@ Whole(const State &state) {
 } // namespace
 
 void
+RequireNoPolicies() {
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const char *name = Call([&]() -> const char * {
+		const pg::Sources sources = pg::ReadSources(GetActiveSnapshot());
+		for (int i = 0; i < sources.count; i++) {
+			const pg::Source &source = sources.items[i];
+			const bool concerns = !source.detached && (source.tenant_column != nullptr || tenant.id == source.tenant);
+			const Oid relid = OidIsValid(source.relation) ? source.relation : pg::Oids().events;
+			if (concerns && check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED) {
+				return get_rel_name(relid);
+			}
+		}
+		return nullptr;
+	});
+	if (name != nullptr) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "the metrics are closed to this role by row level security",
+		                  "Row level security of \"" + std::string(name) + "\", whose readings they count, applies to the role, and the metrics would pass it by.",
+		                  "Read the readings themselves, or ask the owner of the table.");
+	}
+}
+
+void
 RegisterMetricCallbacks() {
 	pg::OnRelationChange(ForgetOnRelation);
 }
@@ -421,6 +446,7 @@ AUREN_FUNCTION(auren_summary_metrics) {
 }
 
 AUREN_FUNCTION(auren_unfilled_readings) {
+	RequireNoPolicies();
 	const pg::Tenant tenant = pg::CurrentTenant();
 	NamingSink sink(tenant.id);
 	sink.rows = Call([&] { return pg::BeginRows(fcinfo); });
@@ -472,6 +498,7 @@ AUREN_FUNCTION(auren_unpack_deltas) {
 }
 
 AUREN_FUNCTION(auren_filled_sources) {
+	RequireNoPolicies();
 	return Call([] {
 		const pg::Sources sources = pg::ReadSources(GetActiveSnapshot());
 		auto *ids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(sources.count + 1)));
