@@ -119,3 +119,5 @@ SELECT t.dense();
 SELECT events.revoke_access('regress_kept', 'reader'), events.revoke_access('regress_kept', 'writer');
 DROP OWNED BY regress_kept, regress_nobody;
 DROP ROLE regress_kept, regress_nobody;
+-- the readings, whose trigger was disabled for a while, are counted anew
+SELECT analytics.refresh_user_metrics() >= 0 AS merged;

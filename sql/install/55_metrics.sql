@@ -76,6 +76,14 @@ CREATE TABLE analytics.filled_sources (
 );
 COMMENT ON TABLE analytics.filled_sources IS 'sources whose readings the rollups hold; the others are read as they are until the next refresh fills them. Not dumped, as the rollups are not';
 COMMENT ON COLUMN analytics.filled_sources.source_id IS 'number of the source';
+-- oid, not regclass: it goes on when the table is gone
+CREATE TABLE analytics.source_partitions (
+	relation  oid     NOT NULL CONSTRAINT source_partitions_pkey PRIMARY KEY,
+	source_id integer NOT NULL
+);
+COMMENT ON TABLE analytics.source_partitions IS 'partitions of the sources'' tables, so that it is known whose went with something else. Not dumped: a refresh that fills a source writes them down';
+COMMENT ON COLUMN analytics.source_partitions.relation IS 'number of the partition';
+COMMENT ON COLUMN analytics.source_partitions.source_id IS 'number of the source';
 
 -- Inserted by whoever writes, and summed up by the refresh, as deltas are.
 CREATE TABLE analytics.refusals (

@@ -42,7 +42,7 @@ CREATE FUNCTION analytics.follow_tables() RETURNS event_trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_follow_tables';
 COMMENT ON FUNCTION analytics.follow_tables() IS 'event trigger: follows partitions of sources that are attached, detached or dropped, and sources that are dropped';
 CREATE EVENT TRIGGER auren_events_tables_change ON ddl_command_end
-	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE SCHEMA') EXECUTE FUNCTION analytics.follow_tables();
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE SCHEMA', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'DROP TABLE') EXECUTE FUNCTION analytics.follow_tables();
 CREATE EVENT TRIGGER auren_events_tables_drop ON ddl_command_start
 	WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION analytics.follow_tables();
 CREATE EVENT TRIGGER auren_events_tables_gone ON sql_drop
@@ -50,7 +50,7 @@ CREATE EVENT TRIGGER auren_events_tables_gone ON sql_drop
 ALTER EVENT TRIGGER auren_events_tables_change ENABLE ALWAYS;
 ALTER EVENT TRIGGER auren_events_tables_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER auren_events_tables_gone ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER auren_events_tables_change IS 'keeps metrics exact when partitions of a source come and go';
+COMMENT ON EVENT TRIGGER auren_events_tables_change IS 'keeps metrics exact when partitions of a source come and go, and the triggers of the extension as they are';
 COMMENT ON EVENT TRIGGER auren_events_tables_drop IS 'keeps metrics exact when partitions of a source are dropped';
 COMMENT ON EVENT TRIGGER auren_events_tables_gone IS 'ends sources whose table is gone';
 

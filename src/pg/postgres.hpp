@@ -91,6 +91,7 @@ extern "C" {
 #include "storage/predicate.h"
 #include "storage/procarray.h"
 #include "storage/shm_mq.h"
+#include "tcop/deparse_utility.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/array.h"

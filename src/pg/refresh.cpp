@@ -14,6 +14,7 @@
 #include "pg/rollups.hpp"
 #include "pg/series.hpp"
 #include "pg/source_scan.hpp"
+#include "pg/source_triggers.hpp"
 #include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/subtransaction.hpp"
@@ -309,6 +310,10 @@ Fill(const Source &source, Snapshot snapshot) {
 	Rollups rollups(snapshot);
 	Call([&] {
 		RequireNewSnapshot();
+		if (OidIsValid(source.relation)) {
+			RequireTriggers(source.relation);
+			KnowPartitions(source.relation, source.id);
+		}
 		PushActiveSnapshot(snapshot);
 	});
 	FillSink sink(&rollups);
@@ -571,6 +576,7 @@ ClearSeries(const Source &source) {
 	Call([&] {
 		DeleteOf(source.id, "DELETE FROM analytics.series WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteOf(source.id, "DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(source.id, "DELETE FROM analytics.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteOf(source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 	});
 }

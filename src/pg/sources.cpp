@@ -1,6 +1,8 @@
 #include "pg/sources.hpp"
 
+#include "pg/query.hpp"
 #include "pg/store.hpp"
+#include "pg/table_row.hpp"
 
 namespace auren::pg {
 
@@ -124,6 +126,54 @@ ReadSources(Snapshot snapshot) {
 	table_endscan(scan);
 	table_close(relation, NoLock);
 	return sources;
+}
+
+void
+ForgetPartitions(Oid relid) {
+	Oid types[1] = {OIDARRAYOID};
+	const List *all = find_all_inheritors(relid, NoLock, nullptr);
+	auto *oids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(list_length(all))));
+	for (int i = 0; i < list_length(all); i++) {
+		oids[i] = ObjectIdGetDatum(list_nth_oid(all, i));
+	}
+	Datum values[1] = {PointerGetDatum(construct_array(oids, list_length(all), OIDOID, sizeof(Oid), true, TYPALIGN_INT))};
+	(void)ExecuteWaived("DELETE FROM analytics.source_partitions WHERE relation OPERATOR(pg_catalog.=) ANY ($1)", 1, types, values, nullptr);
+}
+
+void
+KnowPartitions(Oid relid, int32 source) {
+	ForgetPartitions(relid);
+	Relation partitions = table_open(Oids().source_partitions, RowExclusiveLock);
+	const List *all = find_all_inheritors(relid, NoLock, nullptr);
+	for (int i = 0; i < list_length(all); i++) {
+		if (get_rel_relispartition(list_nth_oid(all, i))) {
+			const Datum values[2] = {ObjectIdGetDatum(list_nth_oid(all, i)), Int32GetDatum(source)};
+			const bool isnull[2] = {};
+			InsertRow(partitions, values, isnull);
+		}
+	}
+	table_close(partitions, NoLock);
+	CommandCounterIncrement();
+}
+
+const List *
+KnownPartitions(int32 source) {
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Relation partitions = table_open(Oids().source_partitions, AccessShareLock);
+	TableScanDesc scan = table_beginscan(partitions, snapshot, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(partitions, nullptr);
+	List *known = NIL;
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+		slot_getallattrs(slot);
+		if (DatumGetInt32(slot->tts_values[1]) == source) {
+			known = lappend_oid(known, DatumGetObjectId(slot->tts_values[0]));
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	table_close(partitions, NoLock);
+	UnregisterSnapshot(snapshot);
+	return known;
 }
 
 const Source *

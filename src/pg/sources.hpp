@@ -42,6 +42,15 @@ constexpr const char *kTruncateTrigger = "auren_record_truncate";
  */
 const Source *SourceOf(Oid relid);
 
+/*
+ * The partitions of sources are written down by OID, so that it is known which source lost one that went with something else: a table and
+ * what is below it, of a source. Server side.
+ */
+void KnowPartitions(Oid relid, int32 source);
+void ForgetPartitions(Oid relid);
+// Those of a source; a palloc'ed list of OIDs.
+const List *KnownPartitions(int32 source);
+
 // Takes the rights of a relation's owner, on whose behalf something of ours is done that the caller need not be allowed. Server side.
 struct AsOwner {
 	Oid user;

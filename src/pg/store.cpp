@@ -305,6 +305,7 @@ LookUpOids() {
 		fresh.series_ids = RelationNamed(analytics, "series_ids");
 		fresh.series_secret = RelationNamed(analytics, "series_secret");
 		fresh.filled_sources = RelationNamed(analytics, "filled_sources");
+		fresh.source_partitions = RelationNamed(analytics, "source_partitions");
 		fresh.deltas = RelationNamed(analytics, "deltas");
 		fresh.refusals = RelationNamed(analytics, "refusals");
 		fresh.delta_packs = RelationNamed(analytics, "delta_packs");

@@ -54,6 +54,7 @@ struct StoreOids {
 	Oid series_secret;
 	Oid filled_sources;
 	Oid refusals;
+	Oid source_partitions;
 	Oid deltas;
 	Oid delta_packs;
 	Oid rollups[3]; // five minutes, hours, days

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "core/error.hpp"
 #include "core/json_pointer.hpp"
@@ -17,6 +18,7 @@
 #include "pg/refresh.hpp"
 #include "pg/rows.hpp"
 #include "pg/run_sql.hpp"
+#include "pg/source_triggers.hpp"
 #include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/table_readings.hpp"
@@ -83,27 +85,6 @@ AsFollower(F &&work) {
 
 // ---- triggers of a source's tables ---------------------------------------------------------------------------------------
 
-void
-MakeTrigger(const std::string &table, const std::string &name, const std::string &when, const std::string &each) {
-	Run("CREATE TRIGGER " + name + " " + when + " ON " + table + " FOR EACH " + each + " EXECUTE FUNCTION analytics.record_change(); ALTER TABLE " + table +
-	    " ENABLE ALWAYS TRIGGER " + name);
-}
-
-// Statement triggers, which a partition does not get from its parent.
-void
-MakeStatementTriggers(Oid relid) {
-	const List *all = Call([&] { return static_cast<const List *>(find_all_inheritors(relid, AccessShareLock, nullptr)); });
-	for (int i = 0; i < list_length(all); i++) {
-		const Oid one = list_nth_oid(all, i);
-		const std::string table = NameOf(one);
-		const bool leaf = Call([&] { return get_rel_relkind(one) == RELKIND_RELATION; });
-		MakeTrigger(table, pg::kStatementTrigger, "AFTER INSERT OR UPDATE OR DELETE", "STATEMENT");
-		if (leaf) {
-			MakeTrigger(table, pg::kTruncateTrigger, "BEFORE TRUNCATE", "STATEMENT");
-		}
-	}
-}
-
 // Server side. The owner of a table as a statement names it; nullptr for a superuser, who may anyway.
 const char *
 OwnerOf(Oid relid) {
@@ -123,11 +104,10 @@ LetOwnerRecord(Oid relid) {
 }
 
 void
-DropStatementTriggers(Oid relid) {
-	const List *all = Call([&] { return static_cast<const List *>(find_all_inheritors(relid, AccessShareLock, nullptr)); });
-	for (int i = 0; i < list_length(all); i++) {
-		const std::string table = NameOf(list_nth_oid(all, i));
-		Run(std::string("DROP TRIGGER IF EXISTS ") + pg::kStatementTrigger + " ON " + table + "; DROP TRIGGER IF EXISTS " + pg::kTruncateTrigger + " ON " + table);
+RefuseForeign(Oid relid) {
+	if (Call([&] { return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE; })) {
+		throw DomainError("0A000", "foreign table " + NameOf(relid) + " cannot be a partition of a source of readings", "No trigger sees what changes in it.",
+		                  "Attach a table of this database as the source.");
 	}
 }
 
@@ -178,6 +158,7 @@ RequireAttachable(Oid relid) {
 			throw DomainError("42710", NameOf(one) + " is a source of readings already", "Its readings would be counted twice.",
 			                  "analytics.detach_source ends that.");
 		}
+		RefuseForeign(one);
 	}
 }
 
@@ -283,10 +264,13 @@ AUREN_FUNCTION(auren_attach_source) {
 	});
 	const int32 source = NextSource();
 	AsFollower([&] {
-		MakeTrigger(NameOf(relid), pg::kRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW");
-		MakeStatementTriggers(relid);
+		Call([&] {
+			pg::MakeRowTrigger(relid);
+			pg::MakeStatementTriggers(relid);
+		});
 	});
 	LetOwnerRecord(relid);
+	Call([&] { pg::KnowPartitions(relid, source); });
 	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[9] = {Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
 	                   PG_GETARG_DATUM(6)};
@@ -309,12 +293,20 @@ AUREN_FUNCTION(auren_detach_source) {
 		throw DomainError("0A000", "biometric.biometric_events stays a source", "The metrics are those of its readings first of all.",
 		                  "Leave it empty, if you do not use it.");
 	}
+	if (Call([&] { return get_rel_name(relid) != nullptr && !pg::compat::OwnsRelation(GetUserId(), relid); })) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of " + NameOf(relid) + " may detach it", "The triggers of the table are dropped.",
+		                  "Ask the table's owner.");
+	}
 	if (Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values) == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "this table is no source of readings", "analytics.sources has none of that table.",
 		                  "A partition is detached with the table that it belongs to.");
 	}
-	DropStatementTriggers(relid);
-	Run(std::string("DROP TRIGGER ") + pg::kRowTrigger + " ON " + NameOf(relid));
+	Call([&] {
+		LockRelationOid(relid, AccessExclusiveLock);
+		pg::DropStatementTriggers(relid);
+		pg::DropRowTrigger(relid);
+		pg::ForgetPartitions(relid);
+	});
 	PG_RETURN_VOID();
 }
 
@@ -396,32 +388,69 @@ SourceOf(Oid relid) {
 	return OidIsValid(relid) ? Call([&] { return pg::SourceOf(relid); }) : nullptr;
 }
 
-Oid
-RelationOf(const RangeVar *name) {
-	return Call([&] { return RangeVarGetRelid(name, NoLock, true); });
-}
-
-// A partition came to a source, or left it.
+// Tables were attached to one of a source: those below it that were not written down.
 void
-PartitionChanged(Oid parent, Oid partition, bool attached) {
-	const pg::Source *source = SourceOf(parent);
-	if (source == nullptr || !OidIsValid(partition)) {
+FollowAttach(Oid relid) {
+	const pg::Source *source = SourceOf(relid);
+	if (source == nullptr) {
 		return;
 	}
-	AsFollower([&] {
-		if (attached) {
-			MakeStatementTriggers(partition);
-		} else {
-			DropStatementTriggers(partition);
+	const List *known = Call([&] { return pg::KnownPartitions(source->id); });
+	const List *children = Call([&] { return static_cast<const List *>(find_inheritance_children(relid, NoLock)); });
+	for (int i = 0; i < list_length(children); i++) {
+		const Oid one = list_nth_oid(children, i);
+		if (list_member_oid(known, one)) {
+			continue;
 		}
+		RefuseForeign(one);
+		AsFollower([&] {
+			Call([&] {
+				if (!pg::HasStatementTrigger(one)) {
+					pg::MakeStatementTriggers(one);
+				}
+				pg::KnowPartitions(one, source->id);
+			});
+		});
+		pg::RecordTable(one, *source, false);
+	}
+}
+
+// Drops what a table of a source had for that; the row trigger went with the partition.
+void
+EndPartition(Oid relid) {
+	AsFollower([&] {
+		Call([&] {
+			pg::DropStatementTriggers(relid);
+			pg::ForgetPartitions(relid);
+		});
 	});
-	pg::RecordTable(partition, *source, !attached);
+}
+
+// Tables were detached from one of a source: those that were written down and are not below it any more.
+void
+FollowDetach(Oid relid) {
+	const pg::Source *source = SourceOf(relid);
+	if (source == nullptr) {
+		return;
+	}
+	const List *known = Call([&] { return pg::KnownPartitions(source->id); });
+	for (int i = 0; i < list_length(known); i++) {
+		const Oid one = list_nth_oid(known, i);
+		const char kind = Call([&] { return get_rel_relkind(one); });
+		const pg::Source *now = kind == '\0' ? source : SourceOf(one);
+		if (now != nullptr && now->id == source->id) {
+			continue;
+		}
+		EndPartition(one);
+		if (kind == RELKIND_RELATION) {
+			pg::RecordTable(one, *source, true);
+		}
+	}
 }
 
 // A column that a source is read by keeps its name and can still be read: else the next write would find out.
 void
-RequireColumns(const RangeVar *table) {
-	const Oid relid = table == nullptr ? InvalidOid : RelationOf(table);
+RequireColumns(Oid relid) {
 	const pg::Source *source = SourceOf(relid);
 	if (source == nullptr) {
 		return;
@@ -460,69 +489,148 @@ RefuseWhileSource(Oid relid, const char *detail) {
 	}
 }
 
-void
-FollowAlter(const AlterTableStmt *statement) {
-	const Oid parent = RelationOf(statement->relation);
-	if (!OidIsValid(parent)) {
-		return;
+// Server side. Tables above one, partitioned or not.
+const List *
+ParentsOf(Oid relid) {
+	ScanKeyData key;
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+	List *parents = NIL;
+	for (HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
+		parents = lappend_oid(parents, reinterpret_cast<const FormData_pg_inherits *>(GETSTRUCT(tuple))->inhparent);
 	}
-	for (int i = 0; i < list_length(statement->cmds); i++) {
-		const auto *command = static_cast<const AlterTableCmd *>(list_nth(statement->cmds, i));
-		if (command->subtype == AT_AttachPartition || command->subtype == AT_DetachPartition || command->subtype == AT_DetachPartitionFinalize) {
-			const auto *partition = reinterpret_cast<const PartitionCmd *>(command->def);
-			PartitionChanged(parent, RelationOf(partition->name), command->subtype == AT_AttachPartition);
-		} else if (command->subtype == AT_ChangeOwner && SourceOf(parent) != nullptr) {
-			LetOwnerRecord(parent);
-		} else if (pg::compat::ChangesValues(command->subtype)) {
-			CountAnew(parent);
-		} else if (command->subtype == AT_SetUnLogged || command->subtype == AT_ForceRowSecurity) {
-			RefuseWhileSource(parent, command->subtype == AT_SetUnLogged ? "Its metrics would outlive its readings in a crash." : "The metrics are counted on behalf of its owner.");
-		} else if (command->subtype == AT_AddInherit && SourceOf(RelationOf(reinterpret_cast<const RangeVar *>(command->def))) != nullptr) {
-			RefuseHeir();
-		}
-	}
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return parents;
 }
 
+// A table was made, or inherits from another one now.
 void
-FollowCreate(const CreateStmt *statement) {
-	const Oid table = statement->inhRelations == NIL ? InvalidOid : RelationOf(statement->relation);
-	for (int i = 0; OidIsValid(table) && i < list_length(statement->inhRelations); i++) {
-		const Oid parent = RelationOf(static_cast<const RangeVar *>(list_nth(statement->inhRelations, i)));
-		if (SourceOf(parent) == nullptr) {
+FollowHeir(Oid relid) {
+	const List *parents = Call([&] { return ParentsOf(relid); });
+	for (int i = 0; i < list_length(parents); i++) {
+		const pg::Source *source = SourceOf(list_nth_oid(parents, i));
+		if (source == nullptr) {
 			continue;
 		}
-		// IF NOT EXISTS may have made nothing: the table is another one, or one that we followed
-		const bool is_partition = Call([&] { return get_rel_relispartition(table) && get_partition_parent(table, true) == parent; });
-		if (!is_partition && Call([&] { return list_member_oid(find_inheritance_children(parent, NoLock), table); })) {
+		if (!Call([&] { return get_rel_relispartition(relid); })) {
 			RefuseHeir();
 		}
-		if (is_partition && !Call([&] { return OidIsValid(get_trigger_oid(table, pg::kStatementTrigger, true)); })) {
-			AsFollower([&] { MakeStatementTriggers(table); });
+		RefuseForeign(relid);
+		if (!Call([&] { return pg::HasStatementTrigger(relid); })) {
+			AsFollower([&] {
+				Call([&] {
+					pg::MakeStatementTriggers(relid);
+					pg::KnowPartitions(relid, source->id);
+				});
+			});
 		}
 	}
 }
 
-// CREATE SCHEMA makes tables too, whose names its parts do not say whole: the partitions of all sources are looked through.
+// Whether a part of ALTER TABLE enables or disables triggers.
+bool
+SwitchesTriggers(const AlterTableCmd *command) {
+	switch (command->subtype) {
+	case AT_EnableTrig:
+	case AT_EnableAlwaysTrig:
+	case AT_EnableReplicaTrig:
+	case AT_EnableTrigAll:
+	case AT_EnableTrigUser:
+	case AT_DisableTrig:
+	case AT_DisableTrigAll:
+	case AT_DisableTrigUser:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Triggers of the extension fire always or not at all. A source one of whose triggers may have been disabled for a while is counted
+ * anew: by the views until the triggers are enabled, and by the first refresh from then on.
+ */
 void
-FollowSchema() {
-	const pg::Sources sources = Call([] {
-		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-		const pg::Sources read = pg::ReadSources(snapshot);
-		UnregisterSnapshot(snapshot);
-		return read;
-	});
-	for (int i = 0; i < sources.count; i++) {
-		const Oid root = sources.items[i].relation;
-		const List *all = OidIsValid(root) ? Call([&] { return static_cast<const List *>(find_all_inheritors(root, NoLock, nullptr)); }) : NIL;
-		for (int k = 1; k < list_length(all); k++) {
-			const Oid one = list_nth_oid(all, k);
-			if (!Call([&] { return get_rel_relispartition(one); })) {
-				RefuseHeir();
-			}
-			if (!Call([&] { return OidIsValid(get_trigger_oid(one, pg::kStatementTrigger, true)); })) {
-				AsFollower([&] { MakeStatementTriggers(one); });
+FollowSwitch(Oid relid, const AlterTableCmd *command) {
+	Call([&] { pg::FireAlways(relid); });
+	const char *name = command->name;
+	if (name == nullptr || std::strcmp(name, pg::kRowTrigger) == 0 || std::strcmp(name, pg::kStatementTrigger) == 0 || std::strcmp(name, pg::kTruncateTrigger) == 0) {
+		CountAnew(relid);
+	}
+}
+
+// What a part of ALTER TABLE did to a table.
+void
+FollowPart(Oid relid, const AlterTableCmd *command) {
+	const AlterTableType type = command->subtype;
+	if (type == AT_AttachPartition) {
+		FollowAttach(relid);
+	} else if (type == AT_DetachPartition || type == AT_DetachPartitionFinalize) {
+		FollowDetach(relid);
+	} else if (type == AT_ChangeOwner && SourceOf(relid) != nullptr) {
+		LetOwnerRecord(relid);
+	} else if (pg::compat::ChangesValues(type)) {
+		CountAnew(relid);
+	} else if (type == AT_SetUnLogged || type == AT_ForceRowSecurity) {
+		RefuseWhileSource(relid, type == AT_SetUnLogged ? "Its metrics would outlive its readings in a crash." : "The metrics are counted on behalf of its owner.");
+	} else if (type == AT_AddInherit) {
+		FollowHeir(relid);
+	} else if (SwitchesTriggers(command)) {
+		FollowSwitch(relid, command);
+	}
+}
+
+/*
+ * Server side. What the statement did, with the OIDs of what it did it to: the names in it may be another table's by now, a nested
+ * statement's included. Read as the follower, since the right to ask may be taken from everybody.
+ */
+const List *
+CollectedCommands() {
+	MemoryContext context = CurrentMemoryContext;
+	List *commands = NIL;
+	SPI_connect();
+	if (SPI_execute("SELECT command FROM pg_catalog.pg_event_trigger_ddl_commands()", true, 0) != SPI_OK_SELECT) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read what a command did")));
+	}
+	for (uint64 i = 0; i < SPI_processed; i++) {
+		bool isnull;
+		const Datum command = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContext before = MemoryContextSwitchTo(context);
+		commands = isnull ? commands : lappend(commands, DatumGetPointer(command));
+		MemoryContextSwitchTo(before);
+	}
+	SPI_finish();
+	return commands;
+}
+
+void
+FollowCommand(const CollectedCommand *command) {
+	if (command->type == SCT_AlterTable) {
+		const Oid relid = command->d.alterTable.objectId;
+		RequireColumns(relid);
+		for (int i = 0; i < list_length(command->d.alterTable.subcmds); i++) {
+			const auto *part = static_cast<const CollectedATSubcmd *>(list_nth(command->d.alterTable.subcmds, i));
+			if (IsA(part->parsetree, AlterTableCmd)) {
+				FollowPart(relid, reinterpret_cast<const AlterTableCmd *>(part->parsetree));
 			}
 		}
+	} else if (command->type == SCT_Simple && command->d.simple.address.classId == RelationRelationId) {
+		const Oid relid = command->d.simple.address.objectId;
+		if (IsA(command->parsetree, CreateStmt) || IsA(command->parsetree, CreateForeignTableStmt)) {
+			FollowHeir(relid);
+		} else {
+			RequireColumns(relid);
+		}
+	}
+}
+
+void
+FollowCommands() {
+	const List *commands = nullptr;
+	AsFollower([&] { commands = Call([] { return CollectedCommands(); }); });
+	for (int i = 0; i < list_length(commands); i++) {
+		FollowCommand(static_cast<const CollectedCommand *>(list_nth(commands, i)));
 	}
 }
 
@@ -573,6 +681,9 @@ TablesOf(const DropStmt *statement) {
 	return tables;
 }
 
+// Partitions whose readings were taken since the statement names them, until it is done.
+std::vector<Oid> taken_tables;
+
 // Before tables are dropped: a source's own ends it, a partition's readings leave it.
 void
 FollowDrop(const DropStmt *statement) {
@@ -580,6 +691,7 @@ FollowDrop(const DropStmt *statement) {
 		return;
 	}
 	const List *tables = Call([&] { return static_cast<const List *>(TablesOf(statement)); });
+	taken_tables.clear();
 	for (int i = 0; i < list_length(tables); i++) {
 		const Oid relid = list_nth_oid(tables, i);
 		const pg::Source *source = SourceOf(relid);
@@ -596,16 +708,30 @@ FollowDrop(const DropStmt *statement) {
 			LockRelationOid(relid, AccessExclusiveLock);
 			(void)find_all_inheritors(relid, AccessExclusiveLock, nullptr);
 		});
+		AsFollower([&] { Call([&] { pg::ForgetPartitions(relid); }); });
 		pg::RecordTable(relid, *source, true);
+		taken_tables.push_back(relid);
+	}
+}
+
+// After tables were dropped: a name may have come to mean another table between the look at it and the drop.
+void
+FollowDropped() {
+	std::vector<Oid> taken;
+	taken.swap(taken_tables);
+	for (const Oid relid : taken) {
+		if (Call([&] { return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)); })) {
+			CountAnew(relid);
+		}
 	}
 }
 
 /*
- * Sources whose table went with something else: DROP SCHEMA, DROP OWNED. Whether one lost a partition that way is not known any
- * more, so where a table with our triggers went, those that are partitioned are counted anew.
+ * Sources whose table went with something else: DROP SCHEMA, DROP OWNED. Those that lost a partition that way are counted anew: the OIDs
+ * of partitions were written down, and nothing goes by the names of what was dropped, which anybody can give.
  */
 void
-EndSourcesWithoutTable(bool with_partitions) {
+EndSourcesWithoutTable() {
 	const bool there = Call([] {
 		const Oid schema = get_namespace_oid("analytics", true);
 		return OidIsValid(schema) && OidIsValid(get_relname_relid("sources", schema)) && OidIsValid(get_relname_relid("retention", schema));
@@ -636,13 +762,13 @@ EndSourcesWithoutTable(bool with_partitions) {
 			             0, nullptr, nullptr);
 		});
 	}
-	if (with_partitions && found.partitioned) {
+	if (found.partitioned) {
 		AsFollower([] {
-			(void)Change("DELETE FROM analytics.filled_sources f USING analytics.sources s, pg_catalog.pg_class c WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id "
-			             "AND c.oid OPERATOR(pg_catalog.=) s.relation AND c.relkind OPERATOR(pg_catalog.=) 'p' AND EXISTS (SELECT FROM "
-			             "pg_catalog.pg_event_trigger_dropped_objects() d WHERE d.object_type OPERATOR(pg_catalog.=) 'trigger' AND "
-			             "d.address_names[pg_catalog.array_upper(d.address_names, 1)] OPERATOR(pg_catalog.=) 'auren_record_row') AND EXISTS (SELECT FROM "
-			             "pg_catalog.pg_event_trigger_dropped_objects() d WHERE d.object_type OPERATOR(pg_catalog.=) 'table')",
+			(void)Change("DELETE FROM analytics.filled_sources f USING analytics.source_partitions p, pg_catalog.pg_event_trigger_dropped_objects() d "
+			             "WHERE f.source_id OPERATOR(pg_catalog.=) p.source_id AND p.relation OPERATOR(pg_catalog.=) d.objid AND d.classid OPERATOR(pg_catalog.=) 1259",
+			             0, nullptr, nullptr);
+			(void)Change("DELETE FROM analytics.source_partitions p USING pg_catalog.pg_event_trigger_dropped_objects() d WHERE p.relation OPERATOR(pg_catalog.=) d.objid "
+			             "AND d.classid OPERATOR(pg_catalog.=) 1259",
 			             0, nullptr, nullptr);
 		});
 	}
@@ -667,18 +793,14 @@ AUREN_FUNCTION(auren_follow_tables) {
 		PG_RETURN_NULL();
 	}
 	if (std::strcmp(data->event, "sql_drop") == 0) {
-		EndSourcesWithoutTable(!IsA(statement, DropStmt) || reinterpret_cast<const DropStmt *>(statement)->removeType != OBJECT_TABLE);
-	} else if (IsA(statement, RenameStmt)) {
-		RequireColumns(reinterpret_cast<const RenameStmt *>(statement)->relation);
-	} else if (IsA(statement, AlterTableStmt)) {
-		RequireColumns(reinterpret_cast<const AlterTableStmt *>(statement)->relation);
-		FollowAlter(reinterpret_cast<const AlterTableStmt *>(statement));
-	} else if (IsA(statement, CreateSchemaStmt)) {
-		FollowSchema();
-	} else if (IsA(statement, CreateStmt)) {
-		FollowCreate(reinterpret_cast<const CreateStmt *>(statement));
-	} else if (IsA(statement, DropStmt)) {
-		FollowDrop(reinterpret_cast<const DropStmt *>(statement));
+		EndSourcesWithoutTable();
+	} else if (std::strcmp(data->event, "ddl_command_start") == 0) {
+		if (IsA(statement, DropStmt)) {
+			FollowDrop(reinterpret_cast<const DropStmt *>(statement));
+		}
+	} else {
+		FollowDropped();
+		FollowCommands();
 	}
 	PG_RETURN_NULL();
 }
@@ -766,7 +888,7 @@ struct Kept {
 int
 ReadKept(Kept *kept) {
 	SPI_connect();
-	SPIPlanPtr plan = pg::PrepareWaived("SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM analytics.retention WHERE keep IS NOT NULL", 0, nullptr, 0);
+	SPIPlanPtr plan = pg::PrepareWaived("SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM analytics.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval", 0, nullptr, 0);
 	SPI_execute_plan(plan, nullptr, nullptr, false, 0);
 	int count = 0;
 	for (uint64 i = 0; i < SPI_processed && count < 3; i++) {
@@ -790,6 +912,11 @@ AUREN_FUNCTION(auren_set_retention) {
 		if (keep->month < 0 || keep->day < 0 || keep->time < 0 || (keep->month == 0 && keep->day == 0 && keep->time < USECS_PER_HOUR)) {
 			throw DomainError(sqlstate::kInvalidParameter, "p_keep must be an hour or more", "Buckets that are still being filled would be dropped.",
 			                  "Give an interval such as '90 days', or NULL to keep them for ever.");
+		}
+		constexpr double kMostDays = 1000 * 365.25;
+		if (keep->month * 30.4375 + keep->day + static_cast<double>(keep->time) / USECS_PER_DAY > kMostDays) {
+			throw DomainError(sqlstate::kInvalidParameter, "p_keep must be 1000 years or less", "There are no times so long ago that it would drop buckets before them.",
+			                  "Give NULL to keep buckets for ever.");
 		}
 	}
 	Oid types[2] = {TEXTOID, INTERVALOID};

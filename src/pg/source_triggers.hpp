@@ -1,0 +1,31 @@
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * The triggers of a source's tables, made, found and dropped by OID: a table may have another name, and the name be another table's,
+ * before a statement that names it is parsed. A trigger counts as ours when analytics.record_change is its function, whatever its name.
+ * Server side, all of it; rights are the caller's matter.
+ */
+
+// The row trigger, which PostgreSQL gives to the partitions too.
+void MakeRowTrigger(Oid relid);
+void DropRowTrigger(Oid relid);
+
+// The statement triggers of a table and all its partitions, which do not get them from their parent.
+void MakeStatementTriggers(Oid relid);
+void DropStatementTriggers(Oid relid);
+bool HasStatementTrigger(Oid relid);
+
+// Raises 55000 where a trigger that records what changes in a table or a partition of it is disabled.
+void RequireTriggers(Oid relid);
+
+/*
+ * Makes those triggers of a table and its partitions that are of the extension fire always, which ENABLE TRIGGER has fire for ordinary
+ * sessions only. Disabled ones stay so.
+ */
+void FireAlways(Oid relid);
+
+} // namespace auren::pg
