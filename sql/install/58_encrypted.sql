@@ -78,7 +78,8 @@ CREATE TABLE encrypted.audit_log (
 	role         text        NOT NULL,
 	session_role text        NOT NULL,
 	reason       text,
-	keys         integer
+	keys         integer,
+	outer_role   text        NOT NULL
 );
 COMMENT ON TABLE encrypted.audit_log IS 'who decrypted, forgot or allowed whom; rows are added and never changed';
 COMMENT ON COLUMN encrypted.audit_log.at IS 'when';
@@ -86,10 +87,11 @@ COMMENT ON COLUMN encrypted.audit_log.action IS 'decrypt, forget, allow or rotat
 COMMENT ON COLUMN encrypted.audit_log.tenant_id IS 'tenant of the person';
 COMMENT ON COLUMN encrypted.audit_log.user_id IS 'person';
 COMMENT ON COLUMN encrypted.audit_log.field IS 'field that was decrypted; NULL where none was named';
-COMMENT ON COLUMN encrypted.audit_log.role IS 'current role';
-COMMENT ON COLUMN encrypted.audit_log.session_role IS 'role that logged in';
+COMMENT ON COLUMN encrypted.audit_log.role IS 'role that did it: the current one, within a function that runs as its owner the owner';
+COMMENT ON COLUMN encrypted.audit_log.session_role IS 'role that logged in, whatever SET ROLE and SET SESSION AUTHORIZATION made of it';
 COMMENT ON COLUMN encrypted.audit_log.reason IS 'reason given: auren_events.decrypt_reason, or the parameter';
 COMMENT ON COLUMN encrypted.audit_log.keys IS 'of forget: how many keys were destroyed';
+COMMENT ON COLUMN encrypted.audit_log.outer_role IS 'role that the session had taken by SET ROLE or SET SESSION AUTHORIZATION, outside of functions that run as their owner';
 
 CREATE FUNCTION encrypted.refuse_audit_change() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_refuse_audit_change';
@@ -200,6 +202,6 @@ CREATE VIEW encrypted.status WITH (security_barrier) AS
 COMMENT ON VIEW encrypted.status IS 'data keys of this session''s tenant by version and master key, with their age; rotation_pending: encrypted.rotate_master_key has work; people forgotten';
 
 CREATE VIEW encrypted.audit WITH (security_barrier) AS
-	SELECT at, action, user_id, field, role, session_role, reason, keys FROM encrypted.audit_log
+	SELECT at, action, user_id, field, role, session_role, reason, keys, outer_role FROM encrypted.audit_log
 	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant());
 COMMENT ON VIEW encrypted.audit IS 'the audit of this session''s tenant';

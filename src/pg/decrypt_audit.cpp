@@ -29,9 +29,10 @@ struct Record {
 	const char *role;
 	const char *session_role;
 	const char *reason; // nullptr: none
+	const char *outer_role;
 };
 
-enum Column : int { kAt, kAction, kTenant, kUser, kField, kRole, kSessionRole, kReason, kKeys, kColumns };
+enum Column : int { kAt, kAction, kTenant, kUser, kField, kRole, kSessionRole, kReason, kKeys, kOuterRole, kColumns };
 
 // Server side.
 void
@@ -51,6 +52,7 @@ InsertRecord(const char *action, const Record &record, const int *keys) {
 	put(kRole, record.role);
 	put(kSessionRole, record.session_role);
 	put(kReason, record.reason);
+	put(kOuterRole, record.outer_role);
 	isnull[kKeys] = keys == nullptr;
 	values[kKeys] = keys == nullptr ? 0 : Int32GetDatum(*keys);
 	InsertRow(heap, values, isnull);
@@ -220,6 +222,10 @@ AuditedField(std::string_view field) {
 	return std::string(field.substr(0, static_cast<std::size_t>(kept))) + "... (" + std::to_string(field.size()) + " bytes)";
 }
 
+/*
+ * The role that did it is the one whose rights count. Behind it stand the role that the session had taken, where a function runs as its
+ * owner, and the role that logged in, which neither SET ROLE nor SET SESSION AUTHORIZATION changes.
+ */
 Record
 RecordOf(const char *tenant, const char *user, const char *field, const char *reason) {
 	return Call([&] {
@@ -227,8 +233,9 @@ RecordOf(const char *tenant, const char *user, const char *field, const char *re
 		              user,
 		              field,
 		              GetUserNameFromId(GetUserId(), false),
-		              GetUserNameFromId(GetSessionUserId(), false),
-		              reason == nullptr || reason[0] == '\0' ? nullptr : reason};
+		              GetUserNameFromId(GetAuthenticatedUserId(), false),
+		              reason == nullptr || reason[0] == '\0' ? nullptr : reason,
+		              GetUserNameFromId(GetOuterUserId(), false)};
 	});
 }
 
@@ -248,7 +255,7 @@ WriteMessage(const char *message) {
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	Record record;
-	for (const char **part : {&record.tenant, &record.user, &record.field, &record.role, &record.session_role, &record.reason}) {
+	for (const char **part : {&record.tenant, &record.user, &record.field, &record.role, &record.session_role, &record.reason, &record.outer_role}) {
 		*part = Next(&message);
 	}
 	InsertRecord("decrypt", record, nullptr);
@@ -265,7 +272,7 @@ WriteAudit(const FieldOf &of) {
 	const std::string field = AuditedField(of.field ? *of.field : std::string_view());
 	const Record record = RecordOf(tenant.c_str(), user.c_str(), of.field ? field.c_str() : nullptr, DecryptReason());
 	std::string message;
-	for (const char *part : {record.tenant, record.user, record.field, record.role, record.session_role, record.reason}) {
+	for (const char *part : {record.tenant, record.user, record.field, record.role, record.session_role, record.reason, record.outer_role}) {
 		Append(&message, part);
 	}
 	const LocalTransactionId transaction = compat::CurrentLocalTransaction();
