@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/envelope.hpp"
 #include "core/error.hpp"
 #include "core/json_equal.hpp"
 #include "core/json_pointer.hpp"
@@ -94,7 +95,7 @@ class Operation {
   private:
 	const Json *Member(const char *name) const;
 	std::string Text(const char *name) const;
-	// A member's text in quotes; nothing when it has none.
+	// A member's text in quotes, or that it is encrypted; nothing when it has none.
 	std::string Quoted(const char *name) const;
 
 	Json room_;
@@ -156,13 +157,16 @@ Operation::Quoted(const char *name) const {
 	}
 	Json room;
 	const Json &text = Opened(*member, &room, host_);
-	return text.is(Kind::kString) ? QuotedPointer(text.string()) : std::string();
+	if (!text.is(Kind::kString)) {
+		return {};
+	}
+	return LooksLikeEnvelope(text.string()) ? "(encrypted)" : QuotedPointer(text.string());
 }
 
 std::string
 Operation::Description() const {
 	if (!value_.is(Kind::kObject)) {
-		return KindText(value_.kind());
+		return value_.is(Kind::kString) && LooksLikeEnvelope(value_.string()) ? "encrypted" : KindText(value_.kind());
 	}
 	const std::string op = Quoted("op");
 	const std::string from = Quoted("from");
@@ -262,7 +266,22 @@ Application::Test(const JsonPointer &path, const Json &value) {
 	}
 }
 
+std::string
+Sentence(std::size_t number, const Operation &operation) {
+	return "Operation " + std::to_string(number) + " is " + operation.Description() + ".";
+}
+
 } // namespace
+
+std::string
+DescribeOperation(const Json &patch, std::size_t number, const JsonHost &host) {
+	Json room;
+	const Json &operations = Opened(patch, &room, host);
+	if (!operations.is(Kind::kArray) || number >= operations.array().size()) {
+		return "The patch is encrypted.";
+	}
+	return Sentence(number, Operation(operations.array()[number], host));
+}
 
 void
 ApplyPatch(Json *target, const Json &patch, const JsonHost &host) {
@@ -279,8 +298,7 @@ ApplyPatch(Json *target, const Json &patch, const JsonHost &host) {
 		try {
 			application.Apply(operation);
 		} catch (const DomainError &error) {
-			const std::string which = "Operation " + std::to_string(number) + " is " + operation.Description() + ".";
-			throw DomainError(error.sqlstate().c_str(), error.message(), error.detail() + " " + which, error.hint());
+			throw PatchError(error, error.detail() + " " + Sentence(number, operation), number);
 		}
 		number++;
 	}

@@ -72,6 +72,18 @@ TryFunction(const FunctionCall &call) {
 	return 0;
 }
 
+// Server side. Leaves of an error of a reducer's function what tells nothing of the values that it was given.
+void
+LeaveOutText(ErrorData *report, const char *function) {
+	report->message = pstrdup("the reducer's function raised an error");
+	report->detail = psprintf("It is %s. What it says is not shown, since the state holds what was decrypted.", function);
+	report->hint = pstrdup("The SQLSTATE says what kind of error it is.");
+	report->detail_log = nullptr;
+	report->context = nullptr;
+	report->internalquery = nullptr;
+	report->internalpos = 0;
+}
+
 } // namespace
 
 void
@@ -181,14 +193,24 @@ ServerJson::CallFunction(const Reducer &reducer, const Json &state, std::string_
 	const FunctionCall call{function, context_, WriteJsonb(state), event_type, WriteJsonb(data)};
 	MemoryContextSwitchTo(old);
 	const bool skip = reducer.skip_errors;
-	const Datum jsonb = Call([&] {
+	Call([&] {
 		if (skip && IsInParallelMode()) {
 			ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 			                errmsg("a reducer function whose errors are skipped cannot be called in a parallel query"),
 			                errhint("SET max_parallel_workers_per_gather = 0, or declare the reducer with on_error \"error\".")));
 		}
-		return skip ? TryFunction(call) : RunFunction(call);
 	});
+	Datum jsonb = 0;
+	try {
+		jsonb = Call([&] { return skip ? TryFunction(call) : RunFunction(call); });
+	} catch (const Error &error) {
+		if (holds_decrypted_ && ERRCODE_TO_CATEGORY(error.report->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION) {
+			ErrorData *report = error.report;
+			const char *name = reducer.function.c_str();
+			Call([&] { LeaveOutText(report, name); });
+		}
+		throw;
+	}
 	if (jsonb != 0) {
 		const auto *bytes = reinterpret_cast<const char *>(DatumGetPointer(jsonb));
 		result->SetDocument({bytes, VARSIZE_ANY(bytes)});

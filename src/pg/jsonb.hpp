@@ -176,6 +176,11 @@ class ServerJson : public FoldHost {
 	std::string_view One() const override;
 	bool CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data,
 	                  Json *result) override;
+	// From here on a state holds what was decrypted: the text of an error of a reducer's function, which may print it, is left out.
+	void
+	HoldDecrypted() {
+		holds_decrypted_ = true;
+	}
 
   private:
 	FmgrInfo *FunctionOf(const Reducer &reducer);
@@ -184,6 +189,7 @@ class ServerJson : public FoldHost {
 	MemoryContext home_;    // of what lives as long as this does
 	MemoryContext context_; // of what a call needs, reset after it
 	std::unordered_map<Oid, FmgrInfo> functions_;
+	bool holds_decrypted_ = false;
 };
 
 // A jsonb as a value that can be changed.

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/fold.hpp"
+#include "core/json_patch.hpp"
 #include "core/names.hpp"
 #include "pg/guard.hpp"
 #include "pg/jsonb_writer.hpp"
@@ -22,18 +23,46 @@ Named(const EventRow &row, const Text &stream) {
 	       std::string(stream.name.bytes) + "\" cannot be applied to the state: ";
 }
 
+// An event on its way into the state.
+struct Folded {
+	const EventRow &row;
+	const Text &stream;
+	Datum stored; // its data as it is stored, where `row` has it decrypted; else 0
+};
+
+/*
+ * The error of an event as the caller may print it: what was decrypted of a patch's operation is not in it, nor is the message that was
+ * made of it. What the operation is without that is told.
+ */
+DomainError
+WithoutSecrets(const DomainError &error, const Folded &event, const JsonHost &host) {
+	const auto *patch = dynamic_cast<const PatchError *>(&error);
+	if (patch == nullptr || event.stored == 0) {
+		return error;
+	}
+	const std::string stored = DescribeOperation(JsonOf(event.stored), patch->operation(), host);
+	const std::string &detail = error.detail();
+	const bool same = detail.size() >= stored.size() && detail.compare(detail.size() - stored.size(), stored.size(), stored) == 0;
+	if (same && stored.find("(encrypted)") == std::string::npos) {
+		return error;
+	}
+	return DomainError(error.sqlstate().c_str(), "operation " + std::to_string(patch->operation()) + " of the patch cannot be applied",
+	                   stored + " What was encrypted in it is not shown.");
+}
+
 void
-Apply(Fold *fold, const EventRow &row, const Text &stream) {
+Apply(Fold *fold, const Folded &event, const JsonHost &host) {
 	try {
-		fold->Apply(TextBytes(row.values[kEventType]), EventData(row.values[kEventData]));
-	} catch (const DomainError &error) {
+		fold->Apply(TextBytes(event.row.values[kEventType]), EventData(event.row.values[kEventData]));
+	} catch (const DomainError &raised) {
+		const DomainError error = WithoutSecrets(raised, event, host);
 		const bool bad_patch = error.hint().empty() && error.sqlstate() == sqlstate::kInvalidParameter;
-		throw DomainError(error.sqlstate().c_str(), Named(row, stream) + error.message(), error.detail(),
+		throw DomainError(error.sqlstate().c_str(), Named(event.row, event.stream) + error.message(), error.detail(),
 		                  bad_patch ? "A reducer declared with {\"on_error\": \"skip\"} leaves such an event out." : error.hint());
 	} catch (const Error &error) {
 		// raised by a reducer's function; a cancel stays what it is
 		if (ERRCODE_TO_CATEGORY(error.report->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION) {
-			const std::string message = Named(row, stream) + error.report->message;
+			const std::string message = Named(event.row, event.stream) + error.report->message;
 			const char *text = message.c_str();
 			ErrorData *report = error.report;
 			Call([&] { report->message = pstrdup(text); });
@@ -70,17 +99,18 @@ StateReader::Read(const Text &stream, int64 to_version) {
 	EventRow row;
 	int64 folded = 0;
 	while (Call([&] { return NextEvent(&scan_, &row); })) {
-		Datum opened = 0;
+		Datum stored = 0;
 		const EventOf event = {tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])};
 		if (decrypted_ && IsPersonal(event)) {
 			const Datum data = row.values[kEventData];
-			const Datum whole = Call([&] { return JsonbPGetDatum(DatumGetJsonbPCopy(data)); });
-			row.values[kEventData] = opened = OpenEvent(event, whole, Audited::kAsSet);
-			pfree(DatumGetPointer(whole));
+			stored = Call([&] { return JsonbPGetDatum(DatumGetJsonbPCopy(data)); });
+			row.values[kEventData] = OpenEvent(event, stored, Audited::kAsSet);
+			json_.HoldDecrypted();
 		}
-		Apply(&fold, row, stream);
-		if (opened != 0) {
-			pfree(DatumGetPointer(opened));
+		Apply(&fold, {row, stream, stored}, json_);
+		if (stored != 0) {
+			pfree(DatumGetPointer(row.values[kEventData]));
+			pfree(DatumGetPointer(stored));
 		}
 		result.version = DatumGetInt64(row.values[kStreamVersion]);
 		result.event_time = DatumGetTimestampTz(row.values[kCreatedAt]);

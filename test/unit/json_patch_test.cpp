@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/envelope.hpp"
 #include "core/json_patch.hpp"
 #include "unit/expect_error.hpp"
 #include "unit/json_text.hpp"
@@ -527,6 +528,31 @@ TEST(Patch, IsTakenBackWhenTheHostFails) {
 }
 
 // ---- limits ---------------------------------------------------------------------------------------------------------
+
+TEST(Patch, ErrorsNameTheOperationByNumber) {
+	Json target = FromText(R"({})");
+	const Json patch = FromText(R"([{"op":"add","path":"/a","value":1},{"op":"remove","path":"/b"}])");
+	try {
+		ApplyPatch(&target, patch, TextHost());
+		FAIL() << "no error";
+	} catch (const PatchError &error) {
+		EXPECT_EQ(error.operation(), 1u);
+		EXPECT_TRUE(Contains(error.detail(), DescribeOperation(patch, 1, TextHost()).c_str())) << error.detail();
+	}
+}
+
+TEST(Patch, DescriptionsShowNoEnvelopes) {
+	const std::string envelope = "phi1:" + std::string(60, 'A');
+	ASSERT_TRUE(LooksLikeEnvelope(envelope));
+	const Json whole = FromText("[\"" + envelope + "\"]");
+	EXPECT_EQ(DescribeOperation(whole, 0, TextHost()), "Operation 0 is encrypted.");
+	const Json place = DocumentOf(R"([{"op":"move","from":"/a","path":")" + envelope + "\"}]");
+	EXPECT_EQ(DescribeOperation(place, 0, TextHost()), "Operation 0 is \"move\" from \"/a\" at (encrypted).");
+	const Json op = FromText(R"([{"path":"/a","op":")" + envelope + "\"}]");
+	EXPECT_EQ(DescribeOperation(op, 0, TextHost()), "Operation 0 is (encrypted) at \"/a\".");
+	EXPECT_EQ(DescribeOperation(op, 1, TextHost()), "The patch is encrypted.");
+	EXPECT_EQ(DescribeOperation(FromText("\"" + envelope + "\""), 0, TextHost()), "The patch is encrypted.");
+}
 
 TEST(Patch, NestsUpToALimit) {
 	const TextHost host;
