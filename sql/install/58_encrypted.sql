@@ -176,10 +176,10 @@ CREATE FUNCTION encrypted.rotate_master_key(p_limit integer DEFAULT NULL) RETURN
 COMMENT ON FUNCTION encrypted.rotate_master_key(integer) IS
 'wraps data keys of all tenants with the current master key, p_limit of them at most (NULL: all), and returns how many; 0 when none is left that nobody else has in hand';
 
-CREATE FUNCTION encrypted.forget_user(p_user_id text, p_reason text) RETURNS integer
+CREATE FUNCTION encrypted.forget_user(p_user_id text, p_reason text, p_readings boolean DEFAULT false) RETURNS integer
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_forget_user';
-COMMENT ON FUNCTION encrypted.forget_user(text, text) IS
-'destroys a person''s data keys and returns how many: from its commit on nobody opens the person''s values (ZE006); leaves a receipt in encrypted.audit_log';
+COMMENT ON FUNCTION encrypted.forget_user(text, text, boolean) IS
+'destroys a person''s data keys and returns how many: from its commit on nobody opens the person''s values (ZE006); leaves a receipt in encrypted.audit_log; p_readings: the person''s readings in biometric.biometric_events and their metrics go too';
 
 CREATE FUNCTION encrypted.allow_user(p_user_id text, p_reason text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_allow_user';

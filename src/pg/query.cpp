@@ -45,7 +45,7 @@ WaiveRights(Query *query) {
 	const StoreOids &oids = Oids();
 	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.held, oids.notification_rules, oids.sources,
 	                        oids.series, oids.filled_sources, oids.source_partitions, oids.refusals, oids.deltas, oids.delta_packs, oids.rollups[0], oids.rollups[1], oids.rollups[2], oids.rollup_periods, oids.metric_settings, oids.retention,
-	                        oids.refresh_runs, oids.data_keys, oids.key_uses, oids.forgotten, oids.personal_rules, oids.audit_log}) {
+	                        oids.refresh_runs, oids.readings, oids.data_keys, oids.key_uses, oids.forgotten, oids.personal_rules, oids.audit_log}) {
 		compat::WaiveTableRights(query, relid);
 	}
 	ListCell *cell;

@@ -70,7 +70,7 @@ constexpr const char *kDecryptFunctions =
     "events.replay_stream_decrypted(text, bigint, bigint), events.get_stream_state_decrypted(text, bigint)";
 constexpr const char *kKeyAdminFunctions =
     "events.current_tenant(), encrypted.add_rule(text, text[], text), encrypted.drop_rule(text, text), encrypted.rotate_user_key(text), "
-    "encrypted.rotate_master_key(integer), encrypted.forget_user(text, text), encrypted.allow_user(text, text), encrypted.master_key_id()";
+    "encrypted.rotate_master_key(integer), encrypted.forget_user(text, text, boolean), encrypted.allow_user(text, text), encrypted.master_key_id()";
 constexpr const char *kKeyAdminViews = "encrypted.rules, encrypted.status, encrypted.audit";
 
 enum class Access { kReader, kWriter, kAdmin, kEncrypt, kDecrypt, kKeyAdmin };

@@ -14,6 +14,7 @@
 #include "pg/entry.hpp"
 #include "pg/event_read.hpp"
 #include "pg/field_cipher.hpp"
+#include "pg/forget_readings.hpp"
 #include "pg/jsonb_writer.hpp"
 #include "pg/key_ring.hpp"
 #include "pg/master_key.hpp"
@@ -397,8 +398,12 @@ AUREN_FUNCTION(auren_forget_user) {
 	RequireWrite("encrypted.forget_user()");
 	const pg::Text user = UserArgument(fcinfo, 0);
 	const char *reason = ReasonArgument(fcinfo, 1);
+	pg::RequireNotNull(fcinfo, 2, "p_readings");
 	const pg::Tenant tenant = pg::CurrentTenant();
 	RequireFewForgotten();
+	if (PG_GETARG_BOOL(2)) {
+		pg::ForgetReadings(tenant, user);
+	}
 	const int keys = pg::ForgetPerson(tenant.id, user.name.bytes);
 	pg::AddAuditRow("forget", tenant.id, user.name.bytes, reason, keys);
 	if (HasReducerFunctions()) {
