@@ -104,6 +104,38 @@ HasAny(const PersonalRule &rule, Json *document, const ServerJson &json) {
 	return false;
 }
 
+/*
+ * Memory for what one event needs on its way: a call over many events keeps none of it. After an error it lives as long as the caller's,
+ * with the report in it. C++ side.
+ */
+class Scratch {
+  public:
+	Scratch() : before_(CurrentMemoryContext) {
+		context_ = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events personal", ALLOCSET_DEFAULT_SIZES); });
+		MemoryContextSwitchTo(context_);
+	}
+	~Scratch() {
+		MemoryContextSwitchTo(before_);
+	}
+	Scratch(const Scratch &) = delete;
+	Scratch &operator=(const Scratch &) = delete;
+
+	// A value in the caller's memory; the rest goes.
+	Datum
+	Keep(Datum value) {
+		MemoryContextSwitchTo(before_);
+		return Call([&] {
+			const Datum kept = datumCopy(value, false, -1);
+			MemoryContextDelete(context_);
+			return kept;
+		});
+	}
+
+  private:
+	MemoryContext before_;
+	MemoryContext context_;
+};
+
 } // namespace
 
 bool
@@ -120,6 +152,7 @@ IsPersonal(const EventOf &event) {
 Datum
 SealEvent(const EventOf &event, Datum data) {
 	const auto known = rules.Get(ReadRules);
+	Scratch scratch;
 	const ServerJson json;
 	Json document = JsonOf(data);
 	for (const PersonalRule &rule : *known) {
@@ -138,12 +171,13 @@ SealEvent(const EventOf &event, Datum data) {
 		CheckUserId(*person, static_cast<std::size_t>(Call([&] { return pg_mbstrlen_with_len(bytes, size); })));
 		SealDocument(event.tenant, *person, rule.paths, &document, json);
 	}
-	return WriteJsonb(document);
+	return scratch.Keep(WriteJsonb(document));
 }
 
 Datum
 OpenEvent(const EventOf &event, Datum data, Audited audited) {
 	const auto known = rules.Get(ReadRules);
+	Scratch scratch;
 	const ServerJson json;
 	Json document = JsonOf(data);
 	for (const PersonalRule &rule : *known) {
@@ -155,7 +189,7 @@ OpenEvent(const EventOf &event, Datum data, Audited audited) {
 			OpenDocument(event.tenant, *person, rule.paths, &document, json, Unreadable::kStays, audited);
 		}
 	}
-	return WriteJsonb(document);
+	return scratch.Keep(WriteJsonb(document));
 }
 
 std::vector<PersonalRule>

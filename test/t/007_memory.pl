@@ -12,7 +12,13 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $node = new_store('memory', conf => q{
+my $keys = PostgreSQL::Test::Utils::tempdir() . '/master_keys';
+open(my $file, '>', $keys) or die $!;
+print $file 'one ' . '0123456789abcdef' x 4 . "\n";
+close($file);
+chmod 0600, $keys;
+my $node = new_store('memory', conf => qq{
+auren_events.master_key_file = '$keys'
 work_mem = 4MB
 shared_buffers = 128MB
 max_wal_size = 2GB
@@ -119,6 +125,34 @@ foreach my $policy ('error', 'skip')
 	note(sprintf('fold by a function, on_error %s: grew by %.1f MB', $policy, $grew));
 }
 $session->query_safe(q{SELECT events.drop_reducer('type_' || n) FROM generate_series(0, 9) n});
+
+# Personal events: what one needs to be encrypted or opened is gone with the next one. Twice as many opened events take no more.
+
+$session->query_safe(q{SET client_min_messages = warning; SELECT encrypted.add_rule('personal', '{/note}', 'personal:*')});
+my $personal = q{SELECT count(*) FROM events.append_events(array_fill('%s:1'::text, ARRAY[20000]), array_fill('%s'::text, ARRAY[20000]),
+	ARRAY(SELECT jsonb_build_object('n', 7, 'note', repeat('x', 150)) FROM generate_series(1, 20000) n))};
+my %grew;
+foreach my $type ('plain', 'personal', 'personal', 'plain')
+{
+	my ($grew, $result) = growth($session, sprintf($personal, $type, $type));
+	is($result, '20000', "a batch of 20,000 $type events");
+	$grew{$type} = $grew;
+	note(sprintf('a batch of 20,000 %s events: grew by %.1f MB', $type, $grew));
+}
+cmp_ok($grew{personal}, '<', 50, 'a batch of 20,000 personal events is bounded');
+$session->quit;
+$session = $node->background_psql('postgres', on_error_stop => 1);
+$session->query_safe(q{SET client_min_messages = warning; SET auren_events.snapshot_after = 0; SELECT events.get_stream_state_decrypted('personal:1', 10)});
+foreach my $case (
+	[ 'folded', q{SELECT events.get_stream_state_decrypted('personal:1') -> 'personal' ->> 'note' = repeat('x', 150)}, 't' ],
+	[ 'replayed', q{SELECT count(*) FROM events.replay_stream_decrypted('personal:1') WHERE event_data ->> 'note' = repeat('x', 150)}, '40000' ])
+{
+	my ($what, $statement, $expected) = @$case;
+	my ($grew, $result) = growth($session, $statement);
+	is($result, $expected, "40,000 personal events are $what");
+	cmp_ok($grew, '<', 30, "40,000 personal events are $what: grows less than 30 MB");
+	note(sprintf('40,000 personal events %s: grew by %.1f MB', $what, $grew));
+}
 
 # Waiting takes no memory, however long: some hundred looks.
 
