@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
-#include <unordered_set>
 
 #include "core/error.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
+#include "pg/lock_classes.hpp"
 #include "pg/settings.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
@@ -19,7 +19,9 @@ namespace {
 
 constexpr Size kQueueBytes = 16 * 1024;
 constexpr long kLinger = 2000;      // milliseconds that an idle worker stays
-constexpr int kSlotPatience = 5000; // milliseconds that are waited for a free slot of a worker
+constexpr long kLook = 100;         // milliseconds after which an idle worker looks whether another session wants one
+constexpr int kSlotPatience = 20000; // milliseconds that are waited for a free slot of a worker
+constexpr const char *kBusy = "\1"; // the answer of a worker that found others in all places of the audit's
 
 // A row of encrypted.audit_log but for its time and action.
 struct Record {
@@ -59,6 +61,162 @@ InsertRecord(const char *action, const Record &record, const int *keys) {
 	table_close(heap, NoLock);
 }
 
+// ---- places: all sessions of the server share a few workers ---------------------------------------------------------------
+
+// Others need worker processes too.
+int
+Places() {
+	return Max(1, max_worker_processes / 2);
+}
+
+LOCKTAG
+TagOf(uint16 lock_class, int place) {
+	LOCKTAG tag;
+	SET_LOCKTAG_ADVISORY(tag, InvalidOid, 0, static_cast<uint32>(place), lock_class);
+	return tag;
+}
+
+// Server side. A free place, held until this process ends; -1 where there is none.
+int
+TakePlace() {
+	for (int place = 0; place < Places(); place++) {
+		const LOCKTAG tag = TagOf(kAuditPlaceLockClass, place);
+		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL) {
+			return place;
+		}
+	}
+	return -1;
+}
+
+// Server side.
+bool
+IsPlaceFree() {
+	const int place = TakePlace();
+	if (place >= 0) {
+		const LOCKTAG tag = TagOf(kAuditPlaceLockClass, place);
+		(void)LockRelease(&tag, ExclusiveLock, true);
+	}
+	return place >= 0;
+}
+
+// Server side. Whether a session waits for a place; those who wait hold a lock that does not exclude each other's.
+bool
+IsPlaceWanted() {
+	const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
+	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) {
+		return true;
+	}
+	(void)LockRelease(&tag, ShareLock, true);
+	return false;
+}
+
+// A session's wait for a place.
+struct Wait {
+	TimestampTz since;
+	bool told; // the workers know of it
+};
+
+// Server side. The lock is the transaction's, so that an error ends it too.
+void
+TellWanted(Wait *wait) {
+	if (!wait->told) {
+		const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
+		(void)LockAcquire(&tag, RowExclusiveLock, false, false);
+		wait->told = true;
+	}
+}
+
+// Server side.
+void
+EndWait(const Wait &wait) {
+	if (wait.told) {
+		const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
+		(void)LockRelease(&tag, RowExclusiveLock, false);
+	}
+}
+
+// Server side. Waits a moment for a worker of another session to go.
+void
+WaitForPlace(Wait *wait) {
+	if (TimestampDifferenceMilliseconds(wait->since, GetCurrentTimestamp()) > kSlotPatience) {
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("the audit cannot be written, so nothing is decrypted"),
+		                errdetail("It needs a background worker. max_worker_processes is %d, of which the audit uses up to %d, and none is free.",
+		                          max_worker_processes, Places()),
+		                errhint("Raise max_worker_processes, or try again.")));
+	}
+	TellWanted(wait);
+	(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+// ---- what was written for the statement that runs -------------------------------------------------------------------------
+
+struct Message {
+	const char *bytes;
+	Size size;
+};
+
+// A table of messages in a context that goes with the transaction; nullptr where nothing was written.
+HTAB *written = nullptr;
+MemoryContext written_context = nullptr;
+TimestampTz written_at = 0;
+
+uint32
+HashOf(const void *key, Size /*size*/) {
+	const auto *message = static_cast<const Message *>(key);
+	return hash_bytes(reinterpret_cast<const unsigned char *>(message->bytes), static_cast<int>(message->size));
+}
+
+int
+Compare(const void *a, const void *b, Size /*size*/) {
+	const auto *one = static_cast<const Message *>(a);
+	const auto *other = static_cast<const Message *>(b);
+	return one->size == other->size && std::memcmp(one->bytes, other->bytes, one->size) == 0 ? 0 : 1;
+}
+
+// Server side.
+bool
+IsWritten(const Message &message) {
+	if (written_context != nullptr && written_at != GetCurrentStatementStartTimestamp()) {
+		MemoryContextDelete(written_context);
+	}
+	return written != nullptr && hash_search(written, &message, HASH_FIND, nullptr) != nullptr;
+}
+
+// Server side.
+void
+BeginWritten() {
+	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "auren_events audited", ALLOCSET_SMALL_SIZES);
+	auto *callback = static_cast<MemoryContextCallback *>(MemoryContextAllocZero(context, sizeof(MemoryContextCallback)));
+	callback->func = [](void *) {
+		written = nullptr;
+		written_context = nullptr;
+	};
+	HASHCTL control = {};
+	control.keysize = sizeof(Message);
+	control.entrysize = sizeof(Message);
+	control.hash = HashOf;
+	control.match = Compare;
+	control.hcxt = context;
+	written = hash_create("auren_events audited", 16, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	MemoryContextRegisterResetCallback(context, callback);
+	written_context = context;
+	written_at = GetCurrentStatementStartTimestamp();
+}
+
+// Server side.
+void
+Remember(const Message &message) {
+	if (written_context == nullptr) {
+		BeginWritten();
+	}
+	const Message kept = {static_cast<const char *>(std::memcpy(MemoryContextAlloc(written_context, message.size), message.bytes, message.size)),
+	                      message.size};
+	bool found;
+	(void)hash_search(written, &kept, HASH_ENTER, &found);
+}
+
 // ---- the session's side ------------------------------------------------------------------------------------------------
 
 struct Link {
@@ -68,11 +226,6 @@ struct Link {
 	shm_mq_handle *in = nullptr;
 };
 Link link_to_worker;
-
-// What was written down for the statement that runs.
-std::unordered_set<std::string> written;
-TimestampTz written_at = 0;
-LocalTransactionId written_in = InvalidLocalTransactionId;
 
 // Server side. The worker sees that nobody is there any more, and ends.
 void
@@ -86,14 +239,16 @@ Unlink() {
 		if (link.in != nullptr) {
 			shm_mq_detach(link.in);
 		}
+		if (link.worker != nullptr) {
+			pfree(link.worker);
+		}
 		dsm_detach(link.segment);
 	}
 }
 
-// Server side. Both queues lie in one segment, one behind the other.
+// Server side.
 void
-StartWorker() {
-	Unlink();
+RequireWorkers() {
 	if (RecoveryInProgress()) {
 		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("the audit cannot be written, so nothing is decrypted"),
 		                errdetail("The server is a standby, on which nothing is written."),
@@ -103,6 +258,13 @@ StartWorker() {
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("the audit cannot be written, so nothing is decrypted"),
 		                errdetail("It needs a background worker, and max_worker_processes is 0."), errhint("Raise max_worker_processes.")));
 	}
+}
+
+// Server side. Both queues lie in one segment, one behind the other.
+void
+StartWorker(Wait *wait) {
+	Unlink();
+	RequireWorkers();
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	Link link;
 	link.segment = dsm_create(2 * kQueueBytes, 0);
@@ -118,16 +280,8 @@ StartWorker() {
 	worker.bgw_notify_pid = MyProcPid;
 	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(link.segment));
 	std::memcpy(worker.bgw_extra, &MyDatabaseId, sizeof MyDatabaseId);
-	const TimestampTz begin = GetCurrentTimestamp();
-	while (!RegisterDynamicBackgroundWorker(&worker, &link.worker)) {
-		if (TimestampDifferenceMilliseconds(begin, GetCurrentTimestamp()) > kSlotPatience) {
-			ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("the audit cannot be written, so nothing is decrypted"),
-			                errdetail("It needs a background worker, and all max_worker_processes = %d are in use.", max_worker_processes),
-			                errhint("Raise max_worker_processes, or try again.")));
-		}
-		(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+	while (!IsPlaceFree() || !RegisterDynamicBackgroundWorker(&worker, &link.worker)) {
+		WaitForPlace(wait);
 	}
 	link.out = shm_mq_attach(out, link.segment, link.worker);
 	link.in = shm_mq_attach(in, link.segment, link.worker);
@@ -205,6 +359,33 @@ Ask(const std::string &message, const char **answer) {
 	return true;
 }
 
+// The answer to a message of a worker that is there or is started, nullptr where each ends.
+const char *
+AskWorker(const std::string &message) {
+	Wait wait = {GetCurrentTimestamp(), false};
+	// a worker that lingered may just be going: it is asked once, a new one twice
+	for (int ended = 0; ended < 3;) {
+		const char *answer = nullptr;
+		if (ended > 0 || link_to_worker.segment == nullptr) {
+			Call([&] { StartWorker(&wait); });
+		}
+		if (!Call([&] { return Ask(message, &answer); })) {
+			ended++;
+			continue;
+		}
+		if (std::strcmp(answer, kBusy) == 0) {
+			Call([&] {
+				Unlink();
+				WaitForPlace(&wait);
+			});
+			continue;
+		}
+		Call([&] { EndWait(wait); });
+		return answer;
+	}
+	return nullptr;
+}
+
 void
 Append(std::string *message, const char *text) {
 	*message += text == nullptr ? '0' : '1';
@@ -275,37 +456,25 @@ WriteAudit(const FieldOf &of) {
 	for (const char *part : {record.tenant, record.user, record.field, record.role, record.session_role, record.reason, record.outer_role}) {
 		Append(&message, part);
 	}
-	const LocalTransactionId transaction = compat::CurrentLocalTransaction();
-	if (written_at != GetCurrentStatementStartTimestamp() || written_in != transaction) {
-		written.clear();
-		written_at = GetCurrentStatementStartTimestamp();
-		written_in = transaction;
-	}
-	if (written.find(message) != written.end()) {
+	const Message asked = {message.data(), message.size()};
+	if (Call([&] { return IsWritten(asked); })) {
 		return;
 	}
-	const char *answer = nullptr;
-	bool answered = false;
+	const char *answer;
 	try {
-		// a worker that lingered may just be going: it is asked once, a new one twice
-		for (int turn = 0; turn < 3 && !answered; turn++) {
-			if (turn > 0 || link_to_worker.segment == nullptr) {
-				Call([] { StartWorker(); });
-			}
-			answered = Call([&] { return Ask(message, &answer); });
-		}
+		answer = AskWorker(message);
 	} catch (...) {
 		// an answer that is still to come would be taken for the next one's
 		Call([] { Unlink(); });
 		throw;
 	}
-	if (!answered || answer[0] != '\0') {
+	if (answer == nullptr || answer[0] != '\0') {
 		Call([] { Unlink(); });
 		throw DomainError("58000", "the audit cannot be written, so nothing is decrypted",
-		                  answered ? std::string("The worker that writes it says: ") + answer + "." : std::string("The worker that writes it ended."),
+		                  answer != nullptr ? std::string("The worker that writes it says: ") + answer + "." : std::string("The worker that writes it ended."),
 		                  "The server's log may say more; auren_events.audit_decrypt asks for the audit.");
 	}
-	written.insert(std::move(message));
+	Call([&] { Remember(asked); });
 }
 
 void
@@ -340,14 +509,23 @@ RunAuditWorker(Datum argument) {
 		synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH; // a crash must not take back what was audited
 	}
 	pgstat_report_activity(STATE_IDLE, nullptr);
+	if (TakePlace() < 0) {
+		Size size;
+		void *data;
+		if (shm_mq_receive(in, &size, &data, false) == SHM_MQ_SUCCESS) {
+			(void)shm_mq_send(out, std::strlen(kBusy), kBusy, false, true);
+		}
+		return;
+	}
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "auren_events audit", ALLOCSET_DEFAULT_SIZES);
 	TimestampTz asked = GetCurrentTimestamp();
+	bool served = false;
 	for (;;) {
 		Size size;
 		void *data;
 		CHECK_FOR_INTERRUPTS();
 		const shm_mq_result result = shm_mq_receive(in, &size, &data, true);
-		if (result == SHM_MQ_DETACHED) {
+		if (result == SHM_MQ_DETACHED || (result == SHM_MQ_WOULD_BLOCK && served && IsPlaceWanted())) {
 			return;
 		}
 		if (result == SHM_MQ_WOULD_BLOCK) {
@@ -355,7 +533,7 @@ RunAuditWorker(Datum argument) {
 			if (idle >= kLinger) {
 				return;
 			}
-			(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kLinger - idle, PG_WAIT_EXTENSION);
+			(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(kLook, kLinger - idle), PG_WAIT_EXTENSION);
 			ResetLatch(MyLatch);
 			continue;
 		}
@@ -383,6 +561,7 @@ RunAuditWorker(Datum argument) {
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(context);
 		asked = GetCurrentTimestamp();
+		served = true;
 	}
 }
 

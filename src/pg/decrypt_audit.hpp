@@ -9,8 +9,8 @@ namespace auren::pg {
 
 /*
  * Writes down that the current role decrypts a field of a person, in a transaction of its own that is committed when this returns: once
- * for each of the client's statements, person, field, role and reason. A worker of the session's does it, which goes a while after
- * it was needed last. Throws where it cannot be written. C++ side.
+ * for each of the client's statements, person, field, role and reason. A worker does it, of which the sessions of the server share a few: it
+ * goes a while after it was needed last, or when another session waits. Throws where it cannot be written. C++ side.
  */
 void WriteAudit(const FieldOf &of);
 

@@ -14,5 +14,8 @@ inline constexpr uint16 kRefreshLockClass = 0xA0E5;  // who refreshes metrics
 inline constexpr uint16 kPersonLockClass = 0xA0E6;   // who makes keys of a person or forgets one
 
 inline constexpr uint16 kRuleLockClass = 0xA0E9;    // who adds notification rules of a tenant
+// of the whole server: their database is 0
+inline constexpr uint16 kAuditPlaceLockClass = 0xA0ED;  // workers of the audit
+inline constexpr uint16 kAuditWantedLockClass = 0xA0EE; // sessions that wait for one
 
 } // namespace auren::pg

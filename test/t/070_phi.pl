@@ -183,6 +183,28 @@ $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_act
 wait_until($node, 'postgres', "SELECT ($count) = 0", 'a terminated worker to end');
 is($session->query_safe(q{SELECT event_data->>'hr' FROM events.replay_stream_decrypted('user:p')}), $PLAIN, 'and after it was terminated');
 $session->quit;
+# all sessions share half of the worker processes: one that is idle, or between two rows, gives its worker to another
+my @sharing = map { $node->background_psql('postgres', on_error_stop => 1) } 1 .. 7;
+my @workers;
+my @values = map {
+	my $value = $sharing[$_ % @sharing]->query_safe(q{SELECT event_data->>'hr' FROM events.replay_stream_decrypted('user:p')});
+	push @workers, $node->safe_psql('postgres', $count);
+	$value
+} 1 .. 14;
+is_deeply(\@values, [ ($PLAIN) x 14 ], 'more sessions than workers decrypt');
+is(scalar(grep { $_ > 4 } @workers), 0, "with no more than half of the worker processes (@workers)");
+# what was written for a statement is kept until the next or the end of the transaction, and no longer
+my $kept = q{SELECT count(*) > 0 FROM pg_backend_memory_contexts WHERE name = 'auren_events audited'};
+$sharing[0]->query_safe(q{BEGIN; SELECT count(*) FROM generate_series(1, 100) n, events.replay_stream_decrypted('user:p')});
+is($sharing[0]->query_safe($kept), 't', 'what was written for a statement has a memory context');
+$sharing[0]->query_safe('COMMIT');
+is($sharing[0]->query_safe($kept), 'f', 'which ends with the transaction');
+$_->quit foreach @sharing;
+# a statement of many rows lets others in
+my $before_many = $node->safe_psql('postgres', q{SELECT count(*) FROM encrypted.audit_log});
+my @many = map { start_psql($node, 'postgres', qq{SELECT count(encrypted.decrypt_phi_field(encrypted.encrypt_phi_field('x', 'p', f), 'p', f)) FROM (SELECT 'many-$_-' || n AS f FROM generate_series(1, 25) n) s}) } 1 .. 6;
+is_deeply([ map { finish_psql($_)->{rc} } @many ], [ (0) x 6 ], 'more statements of many rows than workers at once');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM encrypted.audit_log}) - $before_many, 150, 'each of their rows is in the audit once');
 # where it cannot be written nothing is decrypted
 my $lock = $node->background_psql('postgres', on_error_stop => 1);
 $lock->query_safe('BEGIN; LOCK TABLE encrypted.audit_log');
