@@ -169,7 +169,7 @@ $session->query_safe(q{SELECT events.drop_subscription('behind')});
 # A fetch that passes by 200,000 events of a stream that waits, their count, and the fetch that gives them.
 
 my $hold = $node->safe_psql('postgres', q{SELECT max(global_position) - 200000 FROM events.event_store WHERE stream_id = 'long:1'});
-$session->query_safe(qq{SELECT events.create_subscription('held', $hold)});
+$session->query_safe(qq{SELECT events.create_subscription('held', $hold, p_stream_prefix => 'long:1')});
 $session->query_safe(q{SELECT events.retry('held', 'c', global_position, '1 hour') FROM events.fetch('held', 'c', 1)});
 foreach my $case (
 	[ q{SELECT count(*) FROM events.fetch('held', 'c', 1000000)}, '0', 'passing by' ],
