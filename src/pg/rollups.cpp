@@ -418,7 +418,7 @@ Rollups::MakeSure(int level, int64 series, int64 bucket, Summary *summary) {
 	Bucket whole = {Bucket::Kind::kSpan, bucket, kFiveMinutes, zone_};
 	if (level != kFive) {
 		whole.kind = level == kDaily ? Bucket::Kind::kDay : Bucket::Kind::kHour;
-		if (BoundsOf(whole).from >= dropped_before_[kFive]) {
+		if (Call([&] { return BoundsOf(whole); }).from >= dropped_before_[kFive]) {
 			*summary = FromFiveMinutes(series, whole);
 			return;
 		}
@@ -449,7 +449,7 @@ Rollups::Note(int32 source) {
 Summary
 Rollups::FromFiveMinutes(int64 series, const Bucket &whole) {
 	Rollup *rollup = &rollups_[kFive];
-	const Bounds bounds = BoundsOf(whole);
+	const Bounds bounds = Call([&] { return BoundsOf(whole); });
 	Summary summary;
 	for (int64 period = PeriodOf(kFive, bounds.from); period <= PeriodOf(kFive, bounds.to); period++) {
 		Call([&] {
