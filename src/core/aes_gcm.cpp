@@ -6,10 +6,6 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#if OPENSSL_VERSION_NUMBER >= 0x30000000L
-#include <openssl/core_names.h>
-#include <openssl/params.h>
-#endif
 
 #include "core/error.hpp"
 #include "core/no_postgres.hpp"
@@ -55,35 +51,6 @@ RequireSize(std::size_t size) {
 	}
 }
 
-/*
- * The tag of what was encrypted. From OpenSSL 3 on EVP_CIPHER_CTX_ctrl makes a question of parameters, which it is cheaper to ask: a
- * twentieth of encrypting a short value.
- */
-bool
-GetTag(EVP_CIPHER_CTX *context, std::uint8_t *tag) {
-#if OPENSSL_VERSION_NUMBER >= 0x30000000L
-	OSSL_PARAM question[2] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, AesGcm::kTagBytes), OSSL_PARAM_construct_end()};
-	return EVP_CIPHER_CTX_get_params(context, question) == 1;
-#else
-	return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, AesGcm::kTagBytes, tag) == 1;
-#endif
-}
-
-// With nonce, and key, set.
-bool
-Decrypt(EVP_CIPHER_CTX *context, std::string_view associated, std::string_view cipher, std::uint8_t *out) {
-	int length = 0;
-	return (associated.empty() || EVP_DecryptUpdate(context, nullptr, &length, BytesOf(associated), static_cast<int>(associated.size())) == 1) &&
-	       (cipher.empty() || EVP_DecryptUpdate(context, out, &length, BytesOf(cipher), static_cast<int>(cipher.size())) == 1);
-}
-
-// Whether what was decrypted is what was encrypted.
-bool
-Agrees(EVP_CIPHER_CTX *context, std::uint8_t *end) {
-	int length = 0;
-	return EVP_DecryptFinal_ex(context, end, &length) == 1;
-}
-
 } // namespace
 
 AesGcm::~AesGcm() {
@@ -107,11 +74,6 @@ AesGcm::SetKey(const std::uint8_t *key) {
 		context_ = nullptr;
 	}
 	Require(done == 1, "set a key for AES-256-GCM");
-	if (cipher != nullptr && direction_ == Direction::kOpen) {
-		static std::uint8_t fixed_field[4]; // the least there may be, before an invocation field may be set; that writes over it
-		sets_both_ = EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_GCM_SET_IV_FIXED, sizeof fixed_field, fixed_field) == 1;
-		ERR_clear_error();
-	}
 	has_key_ = true;
 }
 
@@ -146,7 +108,7 @@ AesGcm::Seal(const std::uint8_t *nonce, std::string_view associated, std::string
 		done = done && EVP_EncryptUpdate(context_, out, &length, BytesOf(plain), static_cast<int>(plain.size())) == 1;
 	}
 	done = done && EVP_EncryptFinal_ex(context_, out + length, &end) == 1;
-	done = done && GetTag(context_, out + plain.size());
+	done = done && EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_GCM_GET_TAG, kTagBytes, out + plain.size()) == 1;
 	Require(done, "encrypt a value");
 }
 
@@ -159,42 +121,21 @@ AesGcm::Open(const std::uint8_t *nonce, std::string_view associated, std::string
 	RequireSize(associated.size());
 	const std::string_view cipher = sealed.substr(0, sealed.size() - kTagBytes);
 	const std::uint8_t *tag = BytesOf(sealed) + cipher.size();
-	if (sets_both_ && SetNonceAndTag(nonce, tag)) {
-		if (Decrypt(context_, associated, cipher, out) && Agrees(context_, out + cipher.size())) {
-			return true;
-		}
-		ERR_clear_error();
+	int length = 0;
+	bool done = EVP_DecryptInit_ex(context_, nullptr, nullptr, nullptr, nonce) == 1;
+	if (!associated.empty()) {
+		done = done && EVP_DecryptUpdate(context_, nullptr, &length, BytesOf(associated), static_cast<int>(associated.size())) == 1;
 	}
-	// the way that every version and provider has; it has the last word
-	const bool done = EVP_DecryptInit_ex(context_, nullptr, nullptr, nullptr, nonce) == 1 && Decrypt(context_, associated, cipher, out) &&
-	                  EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_GCM_SET_TAG, kTagBytes, const_cast<std::uint8_t *>(tag)) == 1;
+	if (!cipher.empty()) {
+		done = done && EVP_DecryptUpdate(context_, out, &length, BytesOf(cipher), static_cast<int>(cipher.size())) == 1;
+	}
+	done = done && EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_GCM_SET_TAG, kTagBytes, const_cast<std::uint8_t *>(tag)) == 1;
 	Require(done, "decrypt a value");
-	if (Agrees(context_, out + cipher.size())) {
+	if (EVP_DecryptFinal_ex(context_, out + cipher.size(), &length) == 1) {
 		return true;
 	}
 	ERR_clear_error();
 	OPENSSL_cleanse(out, cipher.size()); // what was not what it claims to be is shown to nobody
-	return false;
-}
-
-/*
- * From OpenSSL 3 on a nonce costs a quarter of decrypting a short value, and a tag a fifth: each is a search among parameters by name.
- * Both are set by one search here, the nonce as the invocation field of an IV that is all invocation field, which decryption alone
- * has. Where a provider does not have it, or means something else by it, nothing opens this way.
- */
-bool
-AesGcm::SetNonceAndTag([[maybe_unused]] const std::uint8_t *nonce, [[maybe_unused]] const std::uint8_t *tag) noexcept {
-#if OPENSSL_VERSION_NUMBER >= 0x30000000L
-	const OSSL_PARAM both[3] = {
-	    OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, const_cast<std::uint8_t *>(tag), kTagBytes),
-	    OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_SET_IV_INV, const_cast<std::uint8_t *>(nonce), kNonceBytes),
-	    OSSL_PARAM_construct_end()};
-	if (EVP_CIPHER_CTX_set_params(context_, both) == 1) {
-		return true;
-	}
-	ERR_clear_error();
-#endif
-	sets_both_ = false;
 	return false;
 }
 

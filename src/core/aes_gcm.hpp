@@ -38,12 +38,9 @@ class AesGcm {
 	bool Open(const std::uint8_t *nonce, std::string_view associated, std::string_view sealed, std::uint8_t *out);
 
   private:
-	bool SetNonceAndTag(const std::uint8_t *nonce, const std::uint8_t *tag) noexcept;
-
 	const Direction direction_;
 	evp_cipher_ctx_st *context_ = nullptr;
 	bool has_key_ = false;
-	bool sets_both_ = false; // whether SetNonceAndTag works, as far as it is known
 };
 
 } // namespace auren
