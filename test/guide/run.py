@@ -7,6 +7,7 @@ The server is that of PGHOST, PGPORT, PGUSER and PGDATABASE; the database gets t
 import asyncio
 import json
 import os
+import pathlib
 import sys
 import uuid
 from urllib.parse import quote
@@ -14,6 +15,9 @@ from urllib.parse import quote
 import asyncpg
 
 import guide
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'python'))
+from harness import Tap, explain, make_master_key_statement  # noqa: E402
 
 TESTS = []
 
@@ -255,7 +259,7 @@ async def _(db, sink):
 async def _(db, sink):
     # a master key in the server's own directory, as its configuration may name one
     await db.execute("LOAD 'auren_events'")
-    await db.execute("COPY (SELECT 'guide ' || repeat('0123456789abcdef', 4)) TO PROGRAM 'umask 077; cat > auren_events_guide_keys'")
+    await db.execute(make_master_key_statement('auren_events_guide_keys'))
     await db.execute("ALTER SYSTEM SET auren_events.master_key_file = 'auren_events_guide_keys'")
     try:
         await db.execute('SELECT pg_reload_conf()')
@@ -281,25 +285,22 @@ async def main():
     db = guide.db = await asyncpg.connect(guide.DATABASE_URL)
     listening = await asyncpg.connect(guide.DATABASE_URL)
     sink = guide.websocket_manager = Sink()
-    failed = 0
+    tap = Tap()
     try:
         await db.execute('SET client_min_messages = warning')
         await db.execute(TABLES)
         await guide.setup_listeners(listening)
-        for number, (name, function) in enumerate(TESTS, 1):
+        for name, function in TESTS:
             sink.forget()  # what a failed test left
             try:
                 await function(db, sink)
-                print(f'ok {number} - {name}', flush=True)
+                tap.passed(name)
             except Exception as error:  # each test tells by itself
-                failed += 1
-                print(f'not ok {number} - {name}', flush=True)
-                print(f'#   {type(error).__name__}: {error}'.replace('\n', '\n#   '), flush=True)
+                tap.broken(name, explain(error))
     finally:
         await listening.close()
         await db.close()
-    print(f'1..{len(TESTS)}')
-    return 1 if failed else 0
+    return tap.end()
 
 
 if __name__ == '__main__':
