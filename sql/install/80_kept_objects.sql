@@ -3,6 +3,9 @@
 
 -- The views below name functions and operators of the server.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+-- What is shipped is written down at the end, as every session compares it (pg::FixTexts).
+SELECT pg_catalog.set_config(setting, value, true) FROM (VALUES ('DateStyle', 'ISO'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'), ('extra_float_digits', '3'),
+	('bytea_output', 'hex'), ('lc_monetary', 'C'), ('quote_all_identifiers', 'off'), ('standard_conforming_strings', 'on')) fixed(setting, value);
 
 CREATE TABLE events.kept_objects (
 	relation   text COLLATE "C" NOT NULL,

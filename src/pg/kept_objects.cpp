@@ -118,6 +118,25 @@ IsClosed() {
 	return Call([] { return HasClosingPolicy(); });
 }
 
+/*
+ * Server side. As SPI_execute, but under the newest snapshot: the one of a transaction at REPEATABLE READ still has what others dropped
+ * meanwhile, and would have it written down again.
+ */
+int
+ExecuteOnNewest(const char *sql) {
+	SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
+	if (plan == nullptr) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare a statement: %s", SPI_result_code_string(SPI_result))));
+	}
+	Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
+	const int result = SPI_execute_snapshot(plan, nullptr, nullptr, newest, InvalidSnapshot, false, true, 0);
+	UnregisterSnapshot(newest);
+	if (result < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
+	}
+	return result;
+}
+
 bool
 AreMissing() {
 	return !RunAsKeeper(kMissing).empty();
@@ -228,18 +247,26 @@ RegisterKeptObjects() {
 	OnRelationChange(Changed);
 }
 
+void
+FixTexts() {
+	static const char *const kSettings[][2] = {{"DateStyle", "ISO"},        {"IntervalStyle", "postgres"},   {"TimeZone", "UTC"},
+	                                           {"extra_float_digits", "3"}, {"bytea_output", "hex"},         {"lc_monetary", "C"},
+	                                           {"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"}};
+	for (const auto &setting : kSettings) {
+		(void)set_config_option(setting[0], setting[1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	}
+}
+
 std::string
 RunAsKeeper(const std::string &sql) {
 	const KeepingObjects at_work;
 	const char *text = sql.c_str();
 	const char *found = Call([&] {
 		const AsOwner before = BecomeFollower();
+		FixTexts();
 		MemoryContext context = CurrentMemoryContext;
 		SPI_connect();
-		const int result = SPI_execute(text, false, 0);
-		if (result < 0) {
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
-		}
+		const int result = ExecuteOnNewest(text);
 		const char *value = nullptr;
 		if (result == SPI_OK_SELECT && SPI_processed > 0) {
 			value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);

@@ -53,7 +53,14 @@ void RequireRestored();
 void RegisterKeptObjects();
 
 /*
+ * Sets what decides how the server writes a definition, and reads it, until the end of the caller's level of settings: whoever's statement it is
+ * that has definitions written down, they say the same. Server side.
+ */
+void FixTexts();
+
+/*
  * Runs statements of ours as the owner of the event triggers, a superuser, and returns the first column of the first row, or an empty string.
+ * They see what is committed now, whatever the transaction's snapshot.
  */
 std::string RunAsKeeper(const std::string &sql);
 

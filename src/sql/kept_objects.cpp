@@ -133,6 +133,7 @@ Make(const Missing &missing) {
 	ErrorData *error = pg::TryInSubtransaction([&] {
 		const Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(pg::compat::QualifiedName(missing.relation)), NoLock, false);
 		const pg::AsOwner before = pg::BecomeOwner(relid);
+		pg::FixTexts();
 		SPI_connect();
 		SPI_execute(missing.definition, false, 0);
 		SPI_finish();
