@@ -33,3 +33,9 @@ ALTER SCHEMA analytics RENAME TO my_analytics;
 SELECT t.state('CREATE EXTENSION auren_events');
 SELECT count(*) FROM pg_proc WHERE proname = 'auren_require_free_schemas';
 ROLLBACK;
+-- The extension is in no schema that a database's owner could drop: DROP SCHEMA public CASCADE, say, would take it and all events along.
+SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'auren_events';
+BEGIN;
+DROP SCHEMA public CASCADE;
+SELECT count(*) AS extensions FROM pg_extension WHERE extname = 'auren_events';
+ROLLBACK;
