@@ -33,10 +33,10 @@ std::int64_t drawn = 0;         // how many it drew meanwhile
 enum class Then { kNothing, kWake, kStart };
 Then then = Then::kNothing;
 
-// Server side. In the server's encoding from end to end: a text that UTF-8 has no place for must not fail a commit. Names are
-// short enough for any payload.
+// In the server's encoding from end to end: a text that UTF-8 has no place for must not fail a commit. Names are short
+// enough for any payload.
 const char *
-PayloadOf(std::int64_t position, const char *stream, const char *event_type) {
+PayloadOf(Server, std::int64_t position, const char *stream, const char *event_type) {
 	StringInfoData payload;
 	initStringInfo(&payload);
 	appendStringInfo(&payload, "{\"position\": " INT64_FORMAT ", \"stream_id\": ", static_cast<int64>(position));
@@ -91,11 +91,11 @@ Decide(bool prepared) {
 		bool waker;
 	};
 	const bool something = !pending.empty();
-	const Found found = Call([&] {
-		Found f = {false, something && WakerRuns()};
+	const Found found = Call([&](Server server) {
+		Found f = {false, something && WakerRuns(server)};
 		if (!f.waker) {
-			f.held_back = OthersDrew(drawn);
-			f.waker = !something && f.held_back && WakerRuns();
+			f.held_back = OthersDrew(server, drawn);
+			f.waker = !something && f.held_back && WakerRuns(server);
 		}
 		return f;
 	});
@@ -137,13 +137,14 @@ OnTransaction(XactEvent event, void *) {
 
 void
 OnLocksReleased(ResourceReleasePhase phase, bool, bool top_level, void *) {
+	const Server server = Server::Callback();
 	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !top_level || then == Then::kNothing) {
 		return;
 	}
 	if (then == Then::kWake) {
 		WakeWaker();
 	} else {
-		StartWaker();
+		StartWaker(server);
 	}
 	then = Then::kNothing;
 }
@@ -192,21 +193,21 @@ Announce(std::string_view tenant, std::string_view stream, std::string_view even
 
 void
 Tell(const Announcement &announcement) {
-	Call([&] {
+	Call([&](Server server) {
 		CHECK_FOR_INTERRUPTS();
-		NotifyUnlessFull(announcement.channel.c_str(),
-		                 PayloadOf(announcement.position, announcement.stream.c_str(), announcement.event_type.c_str()));
+		NotifyUnlessFull(server, announcement.channel.c_str(),
+		                 PayloadOf(server, announcement.position, announcement.stream.c_str(), announcement.event_type.c_str()));
 	});
 }
 
 bool
-NotificationQueueNearlyFull() {
+NotificationQueueNearlyFull(Server) {
 	return DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE)) > NotifyBelow();
 }
 
 void
-NotifyUnlessFull(const char *channel, const char *payload) {
-	if (NotificationQueueNearlyFull()) {
+NotifyUnlessFull(Server server, const char *channel, const char *payload) {
+	if (NotificationQueueNearlyFull(server)) {
 		ereport(WARNING, (errmsg("channel %s was not told: the notification queue is nearly full", channel),
 		                  errhint("events.notification_queue shows the listener that sleeps in a transaction.")));
 		return;
@@ -215,8 +216,8 @@ NotifyUnlessFull(const char *channel, const char *payload) {
 }
 
 void
-RegisterAnnouncements() {
-	RegisterNotificationRules();
+RegisterAnnouncements(Server server) {
+	RegisterNotificationRules(server);
 	RegisterXactCallback(OnTransaction, nullptr);
 	RegisterSubXactCallback(OnSubtransaction, nullptr);
 	RegisterResourceReleaseCallback(OnLocksReleased, nullptr);

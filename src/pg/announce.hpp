@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pg/guard.hpp"
+
 namespace auren::pg {
 
 /*
@@ -15,8 +17,6 @@ namespace auren::pg {
  * asks for a waker for those that come after it. Such a transaction that held the feed back, since others drew positions while
  * it was under way, tells every channel of a rule when it commits: what they announced can only be read from then on. The server
  * refuses to prepare a transaction that has notified, so one that is prepared only asks for the waker.
- *
- * C++ side.
  */
 void Announce(std::string_view tenant, std::string_view stream, std::string_view event_type, std::int64_t position);
 
@@ -30,11 +30,11 @@ struct Announcement {
 // Notifies at this transaction's commit.
 void Tell(const Announcement &announcement);
 
-// Whether the queue of notifications is nearly full (auren_events.notify_below): a full one would fail the commit. Server side.
-bool NotificationQueueNearlyFull();
-// Notifies unless it is, since no notification is worth an event. Server side.
-void NotifyUnlessFull(const char *channel, const char *payload);
+// Whether the queue of notifications is nearly full (auren_events.notify_below): a full one would fail the commit.
+bool NotificationQueueNearlyFull(Server server);
+// Notifies unless it is, since no notification is worth an event.
+void NotifyUnlessFull(Server server, const char *channel, const char *payload);
 
-void RegisterAnnouncements();
+void RegisterAnnouncements(Server server);
 
 } // namespace auren::pg

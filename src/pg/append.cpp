@@ -106,7 +106,7 @@ class Appending {
 		OpenEvents();
 		now_ = GetCurrentTimestamp();
 		EnsureMonthOfNow();
-		Call([this] { rows_ = OpenStreamRows(RowExclusiveLock); });
+		Call([this](Server server) { rows_ = OpenStreamRows(server, RowExclusiveLock); });
 		OpenWriter();
 	}
 
@@ -114,17 +114,18 @@ class Appending {
 	void
 	OpenWriter() {
 		const int expected = static_cast<int>(request_.elements.size());
-		Call([&] { BeginWrite(&writer_, events_, expected); });
+		Call([&](Server server) { BeginWrite(server, &writer_, events_, expected); });
 	}
 
 	void
 	OpenEvents() {
-		Call([this] { events_ = table_open(Oids().events, RowExclusiveLock); });
+		Call([this](Server server) { events_ = table_open(Oids(server).events, RowExclusiveLock); });
 	}
 
 	void
 	EnsureMonthOfNow() {
-		const bool exists = Call([this] { return OidIsValid(FindPartition(events_, now_).relid); });
+		const bool exists =
+		    Call([this](Server server) { return OidIsValid(FindPartition(server, events_, now_).relid); });
 		if (exists) {
 			return;
 		}
@@ -154,13 +155,14 @@ class Appending {
 	LockStream(AppendPlan::Stream *stream, LockedStream *locked) {
 		const Datum stream_id = DatumOfStream(stream);
 		for (int turn = 0;; turn++) {
-			locked->row = Call([&] { return LockStreamRow(&rows_, tenant_.text, stream_id); });
+			locked->row = Call([&](Server server) { return LockStreamRow(server, &rows_, tenant_.text, stream_id); });
 			if (locked->row.found) {
 				break;
 			}
 			// not behind the month of its first event, which is that of now or a later one
 			const int32 month = Month::FromMicros(now_).StartDays();
-			const bool inserted = Call([&] { return InsertStreamRow(&rows_, tenant_.text, stream_id, month); });
+			const bool inserted =
+			    Call([&](Server server) { return InsertStreamRow(server, &rows_, tenant_.text, stream_id, month); });
 			if (inserted) {
 				// version 0: nobody else can see the stream before this transaction ends
 				locked->row.last_month = month;
@@ -172,7 +174,7 @@ class Appending {
 		}
 		stream->closed = locked->row.closed;
 		const Month last = Month::FromDays(locked->row.last_month);
-		const Newest newest = Call([&] { return ReadNewest(last, stream_id); });
+		const Newest newest = Call([&](Server server) { return ReadNewest(server, last, stream_id); });
 		if (!newest.found && locked->row.dropped_version == 0) {
 			throw DomainError(sqlstate::kNotInState,
 			                  "the newest events of stream \"" + std::string(stream->id) + "\" are missing",
@@ -193,17 +195,16 @@ class Appending {
 		int64 created_at;
 	};
 
-	// Server side.
 	Newest
-	ReadNewest(Month month, Datum stream_id) {
+	ReadNewest(Server server, Month month, Datum stream_id) {
 		Newest newest = {};
-		OpenMonth(&writer_, month.StartMicros());
+		OpenMonth(server, &writer_, month.StartMicros());
 		if (!writer_.partition_open) {
 			return newest;
 		}
 		const WritablePartition &partition = writer_.partition;
-		const StoredEvent event = NewestEvent(partition.heap, StreamIndex(&writer_), partition.attnum, partition.slot,
-		                                      tenant_.text, stream_id);
+		const StoredEvent event = NewestEvent(server, partition.heap, StreamIndex(server, &writer_), partition.attnum,
+		                                      partition.slot, tenant_.text, stream_id);
 		newest.found = event.found;
 		if (event.found) {
 			newest.visible = event.visible;
@@ -220,13 +221,13 @@ class Appending {
 		if (plan_.supplied().empty()) {
 			return;
 		}
-		Call([this] {
-			ids_ = table_open(Oids().supplied_ids, RowExclusiveLock);
-			ids_pkey_ = index_open(Oids().supplied_ids_pkey, RowExclusiveLock);
+		Call([this](Server server) {
+			ids_ = table_open(Oids(server).supplied_ids, RowExclusiveLock);
+			ids_pkey_ = index_open(Oids(server).supplied_ids_pkey, RowExclusiveLock);
 		});
 		for (const std::uint32_t element : plan_.supplied()) {
 			const EventId &id = *request_.elements[element].supplied_id;
-			const Stored stored = Call([&] { return LookUp(element, id); });
+			const Stored stored = Call([&](Server server) { return LookUp(server, element, id); });
 			if (!stored.found) {
 				continue;
 			}
@@ -255,26 +256,26 @@ class Appending {
 		int64 position;
 	};
 
-	// Server side. Where the event of an id is: an id that a caller supplied says so in events.supplied_ids, one that
-	// the store made says it itself.
+	// Where the event of an id is: an id that a caller supplied says so in events.supplied_ids, one that the store made
+	// says it itself.
 	Stored
-	LookUp(std::uint32_t element, const EventId &id) {
+	LookUp(Server server, std::uint32_t element, const EventId &id) {
 		Stored stored = {};
 		const Datum keys[2] = {UuidDatum(id), tenant_.text};
 		int64 position = 0;
 		int64 micros = 0;
-		if (FindSuppliedId(keys, &micros, &position)) {
+		if (FindSuppliedId(server, keys, &micros, &position)) {
 			stored.found = true;
 		} else if (!TimeOfMadeId(id, &micros)) {
 			return stored;
 		}
-		const PartitionRange range = FindPartition(events_, micros);
+		const PartitionRange range = FindPartition(server, events_, micros);
 		if (!OidIsValid(range.relid)) {
 			stored.month_gone = stored.found;
 			return stored;
 		}
 		Relation partition = table_open(range.relid, RowExclusiveLock);
-		const PartitionShape *shape = ShapeOf(partition);
+		const PartitionShape *shape = ShapeOf(server, partition);
 		if (!shape->direct_read || !OidIsValid(shape->position_index) || !OidIsValid(shape->event_id_index)) {
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			                errmsg("partition \"%s\" lacks its index on event_id or on global_position",
@@ -282,13 +283,13 @@ class Appending {
 			                errhint("Make it again as in the other partitions; supplied ids are looked up by them.")));
 		}
 		TupleTableSlot *slot = table_slot_create(partition, nullptr);
-		const StoredEvent event = stored.found ? EventAtPosition(partition, shape, slot, position)
-		                                       : EventWithId(partition, shape, slot, keys[0], keys[1]);
+		const StoredEvent event = stored.found ? EventAtPosition(server, partition, shape, slot, position)
+		                                       : EventWithId(server, partition, shape, slot, keys[0], keys[1]);
 		if (event.found) {
 			stored.found = true;
 			stored.visible = event.visible;
-			const bool same_data = SameBytes(event.row.values[kEventData], request_.datums[element].data);
-			const bool same_else = SameButForData(event.row, element);
+			const bool same_data = SameBytes(server, event.row.values[kEventData], request_.datums[element].data);
+			const bool same_else = SameButForData(server, event.row, element);
 			stored.same_content = same_data && same_else;
 			if (same_else && !same_data) {
 				stored.other_data = JsonbPGetDatum(DatumGetJsonbPCopy(event.row.values[kEventData]));
@@ -302,10 +303,10 @@ class Appending {
 	}
 
 	bool
-	FindSuppliedId(const Datum *keys, int64 *micros, int64 *position) {
+	FindSuppliedId(Server server, const Datum *keys, int64 *micros, int64 *position) {
 		static const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
 		TupleTableSlot *slot = table_slot_create(ids_, nullptr);
-		const bool found = FindLast(ids_, ids_pkey_, keys, equal, 2, slot);
+		const bool found = FindLast(server, ids_, ids_pkey_, keys, equal, 2, slot);
 		if (found) {
 			slot_getallattrs(slot);
 			*micros = Month::FromDays(DatumGetDateADT(slot->tts_values[kSuppliedMonth])).StartMicros();
@@ -325,15 +326,15 @@ class Appending {
 	}
 
 	bool
-	SameButForData(const EventRow &row, std::uint32_t element) const {
+	SameButForData(Server server, const EventRow &row, std::uint32_t element) const {
 		const AppendRequest::Datums &given = request_.datums[element];
-		return SameBytes(row.values[kStreamId], given.stream_id) && SameBytes(row.values[kEventType], given.event_type) &&
-		       SameBytes(row.values[kMetadata], given.metadata) && SameBytes(row.values[kCreatedBy], request_.created_by);
+		return SameBytes(server, row.values[kStreamId], given.stream_id) && SameBytes(server, row.values[kEventType], given.event_type) &&
+		       SameBytes(server, row.values[kMetadata], given.metadata) && SameBytes(server, row.values[kCreatedBy], request_.created_by);
 	}
 
 	// jsonb and text have one form for one value, so equal bytes are equal content, digits included.
 	static bool
-	SameBytes(Datum a, Datum b) {
+	SameBytes(Server, Datum a, Datum b) {
 		struct varlena *detoasted = PG_DETOAST_DATUM_PACKED(a);
 		const bool same = SameText(PointerGetDatum(detoasted), b);
 		if (PointerGetDatum(detoasted) != a) {
@@ -379,7 +380,7 @@ class Appending {
 		const int64 now = GetCurrentTimestamp();
 		// No month is made behind the locks, where its maker may be waiting for this stream: an append that waited over a
 		// month's border keeps the time at which it began.
-		if (Call([&] { return OidIsValid(FindPartition(events_, now).relid); })) {
+		if (Call([&](Server server) { return OidIsValid(FindPartition(server, events_, now).relid); })) {
 			now_ = now;
 		}
 		const auto &streams = plan_.streams();
@@ -396,15 +397,16 @@ class Appending {
 			if (!locked.row.found) {
 				// inserted by this call, a moment before the month ended
 				const Datum stream_id = DatumOfStream(&streams[i]);
-				locked.row = Call([&] { return LockStreamRow(&rows_, tenant_.text, stream_id); });
+				locked.row =
+				    Call([&](Server server) { return LockStreamRow(server, &rows_, tenant_.text, stream_id); });
 			}
-			Call([&] { SetLastMonth(rows_, locked.row, month); });
+			Call([&](Server server) { SetLastMonth(server, rows_, locked.row, month); });
 		}
 	}
 
 	void
 	GivePositions() {
-		const Oid sequence = Call([] { return Oids().positions; });
+		const Oid sequence = Call([](Server server) { return Oids(server).positions; });
 		bool tagged = false;
 		int64 first = 0;
 		int64 last = 0;
@@ -415,9 +417,9 @@ class Appending {
 			}
 			AppendedEvent &result = results_[i];
 			result.version = element.version;
-			result.position = Call([&] {
+			result.position = Call([&](Server server) {
 				if (!tagged) {
-					TagPositions();
+					TagPositions(server);
 				}
 				return nextval_internal(sequence, false);
 			});
@@ -429,7 +431,7 @@ class Appending {
 			                     : id_maker.Make(locked_[element.stream].created_at + kUnixEpochOffset, RandomBits());
 		}
 		if ((first - 1) / kHorizonEvery != last / kHorizonEvery) {
-			Call([] { (void)WriteFeedHorizon(); });
+			Call([](Server server) { (void)WriteFeedHorizon(server); });
 		}
 	}
 
@@ -450,7 +452,8 @@ class Appending {
 			values[kSuppliedMonth] =
 			    DateADTGetDatum(Month::FromMicros(locked_[element.stream].created_at).StartDays());
 			values[kSuppliedPosition] = Int64GetDatum(results_[i].position);
-			const bool inserted = Call([&] { return InsertUnlessThere(ids_, ids_pkey_, key_columns, values, isnull); });
+			const bool inserted = Call(
+			    [&](Server server) { return InsertUnlessThere(server, ids_, ids_pkey_, key_columns, values, isnull); });
 			if (!inserted) {
 				ThrowIdReused(results_[i].id);
 			}
@@ -476,7 +479,7 @@ class Appending {
 			values[kCreatedBy] = request_.created_by;
 			values[kTenantId] = tenant_.text;
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
-			Call([&] { WriteEvent(&writer_, values); });
+			Call([&](Server server) { WriteEvent(server, &writer_, values); });
 			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
 			// as it is stored: what was encrypted is no reading
 			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at,
@@ -495,13 +498,13 @@ class Appending {
 
 	void
 	CloseStore() {
-		Call([this] {
-			EndWrite(&writer_);
+		Call([this](Server server) {
+			EndWrite(server, &writer_);
 			if (ids_ != nullptr) {
 				index_close(ids_pkey_, NoLock);
 				table_close(ids_, NoLock);
 			}
-			Close(rows_);
+			Close(server, rows_);
 			table_close(events_, NoLock);
 		});
 	}

@@ -10,7 +10,8 @@ namespace {
 
 // The plain way: a backward scan of the whole prefix.
 bool
-ScanLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot) {
+ScanLast(Server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count,
+         TupleTableSlot *slot) {
 	ScanKeyData scan_keys[INDEX_MAX_KEYS];
 	for (int i = 0; i < key_count; i++) {
 		ScanKeyInit(&scan_keys[i], static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber, equal[i], keys[i]);
@@ -163,7 +164,7 @@ FirstBehind(Relation index, const Prefix &prefix, Page page, OffsetNumber *first
  * left to the right. Invalid buffer: the index is empty, or an entry cannot be compared (*known is then false).
  */
 Buffer
-Descend(Relation index, const Prefix &prefix, bool *known) {
+Descend(Server, Relation index, const Prefix &prefix, bool *known) {
 	*known = true;
 	Buffer buffer = compat::BtreeRoot(index);
 	while (BufferIsValid(buffer)) {
@@ -204,9 +205,9 @@ enum class Probe { kFound, kAbsent, kUnknown };
  * has to decide: a dead entry, a posting list, the left end of the page.
  */
 Probe
-ProbeLast(Relation heap, Relation index, const Prefix &prefix, TupleTableSlot *slot) {
+ProbeLast(Server server, Relation heap, Relation index, const Prefix &prefix, TupleTableSlot *slot) {
 	bool known;
-	Buffer leaf = Descend(index, prefix, &known);
+	Buffer leaf = Descend(server, index, prefix, &known);
 	if (!BufferIsValid(leaf)) {
 		return known ? Probe::kAbsent : Probe::kUnknown;
 	}
@@ -278,7 +279,7 @@ FindInLeaf(Relation index, const Prefix &prefix, Page page, Lookup *answer, Item
 } // namespace
 
 Lookup
-FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid) {
+FindEntry(Server server, Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid) {
 	Prefix prefix;
 	if (!MakePrefix(&prefix, index, keys, key_count)) {
 		return Lookup::kAsk;
@@ -288,7 +289,7 @@ FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, Item
 		return answer;
 	}
 	bool known;
-	const Buffer buffer = Descend(index, prefix, &known);
+	const Buffer buffer = Descend(server, index, prefix, &known);
 	leaf->valid = BufferIsValid(buffer);
 	if (!leaf->valid) {
 		return known ? Lookup::kAbsent : Lookup::kAsk;
@@ -299,15 +300,16 @@ FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, Item
 }
 
 bool
-FindLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot) {
+FindLast(Server server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count,
+         TupleTableSlot *slot) {
 	Prefix prefix;
 	if (MakePrefix(&prefix, index, keys, key_count)) {
-		const Probe probe = ProbeLast(heap, index, prefix, slot);
+		const Probe probe = ProbeLast(server, heap, index, prefix, slot);
 		if (probe != Probe::kUnknown) {
 			return probe == Probe::kFound;
 		}
 	}
-	return ScanLast(heap, index, keys, equal, key_count, slot);
+	return ScanLast(server, heap, index, keys, equal, key_count, slot);
 }
 
 } // namespace auren::pg

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -10,9 +11,10 @@ namespace auren::pg {
  * when there is none.
  *
  * A descent of its own: the standard backward scan first collects every matching entry of the leaf page, which for a
- * long stream is hundreds. Server side, inside a guard; takes no lock beyond the pages'.
+ * long stream is hundreds. Takes no lock beyond the pages'.
  */
-bool FindLast(Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot);
+bool FindLast(Server server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count,
+              TupleTableSlot *slot);
 
 /*
  * A leaf page as it was, for keys that are looked up in their order, and in an index that nobody else writes to meanwhile: most are
@@ -27,8 +29,8 @@ enum class Lookup { kAbsent, kOne, kAsk };
 
 /*
  * The entry of a unique index with these keys, of type int4, int8, date or timestamptz. kOne: there is one, and it leads to `tid`, where a
- * row with other keys may lie by now. kAsk: the plain scan has to decide. Server side.
+ * row with other keys may lie by now. kAsk: the plain scan has to decide.
  */
-Lookup FindEntry(Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid);
+Lookup FindEntry(Server server, Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid);
 
 } // namespace auren::pg

@@ -31,12 +31,13 @@ BucketParts::LeaveNew() {
 	if (sets_.empty()) {
 		return;
 	}
-	const TimestampTz dropped_before = Call([] { return FiveMinutesDroppedBefore(GetActiveSnapshot()); });
+	const TimestampTz dropped_before =
+	    Call([](Server server) { return FiveMinutesDroppedBefore(server, GetActiveSnapshot()); });
 	for (auto &[place, set] : sets_) {
 		if (place.bucket < dropped_before) {
 			set.readings = DistinctReadings(place);
 		} else if (set.in_rollups) {
-			const std::string_view merged = Call([&, &at = place] { return MergedFiveMinutes(at.series, at.bucket, GetActiveSnapshot()); });
+			const std::string_view merged = Call([&, &at = place](Server server) { return MergedFiveMinutes(server, at.series, at.bucket, GetActiveSnapshot()); });
 			if (DistinctReadings::Is(merged)) {
 				set.readings.TakeOut(DistinctReadings::FromBytes(merged));
 			}
@@ -48,11 +49,11 @@ BucketParts::LeaveNew() {
 // the caller's tenant alone: nobody else's numbers are in what the views aggregate.
 Summary
 BucketParts::Ask(int64 series, const Bucket &bucket) {
-	const StoredSeries names = Call([&] { return FindSeries(series); });
+	const StoredSeries names = Call([&](Server server) { return FindSeries(server, series); });
 	if (!names.found || names.tenant != CurrentTenantId()) {
 		return Summary();
 	}
-	const Sources sources = Call([] { return ReadSources(GetActiveSnapshot()); });
+	const Sources sources = Call([](Server server) { return ReadSources(server, GetActiveSnapshot()); });
 	for (int i = 0; i < sources.count; i++) {
 		if (sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
 			return Recount(sources.items[i], names, bucket);

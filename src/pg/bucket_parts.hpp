@@ -13,7 +13,7 @@ namespace auren::pg {
 
 /*
  * The summaries of one bucket that a query found, by series: of the rollups, of what is not merged yet, of sources that the rollups do not
- * hold. Most buckets have one or two. C++ side.
+ * hold. Most buckets have one or two.
  */
 class BucketParts {
   public:

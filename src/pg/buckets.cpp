@@ -34,8 +34,8 @@ Floor(int64 value, int64 unit) {
 } // namespace
 
 pg_tz *
-MetricZone(Snapshot snapshot) {
-	Relation settings = table_open(Oids().metric_settings, AccessShareLock);
+MetricZone(Server server, Snapshot snapshot) {
+	Relation settings = table_open(Oids(server).metric_settings, AccessShareLock);
 	TableScanDesc scan = table_beginscan(settings, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(settings, nullptr);
 	pg_tz *zone = nullptr;
@@ -86,7 +86,7 @@ StartOfDay(DateADT day, pg_tz *zone) {
 }
 
 TimestampTz
-FirstAt(int64 local, pg_tz *zone) {
+FirstAt(Server, int64 local, pg_tz *zone) {
 	struct pg_tm tm;
 	fsec_t fraction;
 	if (zone == nullptr) {
@@ -128,9 +128,9 @@ ChartSteps::At(TimestampTz five_minutes) const {
 }
 
 TimestampTz
-ChartSteps::Start(uint64 step) const {
+ChartSteps::Start(Server server, uint64 step) const {
 	const int64 local = steps_.Start(step);
-	return step == 0 ? from_ : local >= END_TIMESTAMP ? to_ : FirstAt(local, zone_);
+	return step == 0 ? from_ : local >= END_TIMESTAMP ? to_ : FirstAt(server, local, zone_);
 }
 
 bool
@@ -151,7 +151,7 @@ Holds(const Bucket &bucket, TimestampTz five_minutes) {
 }
 
 Bounds
-BoundsOf(const Bucket &bucket) {
+BoundsOf(Server server, const Bucket &bucket) {
 	constexpr int64 kFarthest = 16 * USECS_PER_HOUR; // of a zone from UTC
 	if (bucket.kind == Bucket::Kind::kDay) {
 		const auto day = static_cast<DateADT>(bucket.start);
@@ -164,8 +164,8 @@ BoundsOf(const Bucket &bucket) {
 		return {start - more, start + USECS_PER_DAY + more};
 	}
 	if (bucket.kind == Bucket::Kind::kStep) {
-		const TimestampTz start = bucket.steps->Start(static_cast<uint64>(bucket.start));
-		const TimestampTz end = bucket.steps->Start(static_cast<uint64>(bucket.start) + 1);
+		const TimestampTz start = bucket.steps->Start(server, static_cast<uint64>(bucket.start));
+		const TimestampTz end = bucket.steps->Start(server, static_cast<uint64>(bucket.start) + 1);
 		return {Max(start - kFarthest, bucket.steps->from()), Min(end + kFarthest, bucket.steps->to() + kFiveMinutes)};
 	}
 	if (TIMESTAMP_NOT_FINITE(bucket.start)) {

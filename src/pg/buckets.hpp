@@ -1,15 +1,15 @@
 #pragma once
 
 #include "core/steps.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
 
 /*
- * The zone of days and hours: analytics.set_time_zone's as a snapshot sees it, else UTC (nullptr). Server side, as all of this
- * header.
+ * The zone of days and hours: analytics.set_time_zone's as a snapshot sees it, else UTC (nullptr).
  */
-pg_tz *MetricZone(Snapshot snapshot);
+pg_tz *MetricZone(Server server, Snapshot snapshot);
 
 // The start of the hour and the day of a time, and the time at which a day begins. What is infinite stays so.
 TimestampTz HourOf(TimestampTz time, pg_tz *zone);
@@ -17,7 +17,7 @@ DateADT DayOf(TimestampTz time, pg_tz *zone);
 TimestampTz StartOfDay(DateADT day, pg_tz *zone);
 
 // The first time at which a zone's clock shows a time, or the one to which it was set forward over that.
-TimestampTz FirstAt(int64 local, pg_tz *zone);
+TimestampTz FirstAt(Server server, int64 local, pg_tz *zone);
 
 /*
  * The steps of a chart from a time up to another: those of whole days by the clock of a zone, others by that of UTC.
@@ -34,7 +34,7 @@ class ChartSteps {
 
 	// The step of the five minutes that begin then.
 	uint64 At(TimestampTz five_minutes) const;
-	TimestampTz Start(uint64 step) const;
+	TimestampTz Start(Server server, uint64 step) const;
 
 	bool
 	Holds(TimestampTz five_minutes) const {
@@ -76,6 +76,6 @@ struct Bounds {
 	TimestampTz from;
 	TimestampTz to;
 };
-Bounds BoundsOf(const Bucket &bucket);
+Bounds BoundsOf(Server server, const Bucket &bucket);
 
 } // namespace auren::pg

@@ -11,7 +11,7 @@ namespace auren::pg {
 
 /*
  * What was made of the rows of one of the extension's tables, kept until the table changes. The callbacks of the server's
- * invalidation messages call Forget and ForgetOn, which only count. C++ side.
+ * invalidation messages call Forget and ForgetOn, which only count.
  */
 template <typename T>
 class Cached {
@@ -27,7 +27,7 @@ public:
 	std::shared_ptr<const T>
 	Get(Read &&read) {
 		freshness_.Refresh([&] {
-			relid_ = Call([this] { return Oids().*table_; });
+			relid_ = Call([this](Server server) { return Oids(server).*table_; });
 			value_ = std::make_shared<const T>(read(relid_));
 		});
 		return value_;

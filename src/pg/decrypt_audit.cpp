@@ -36,10 +36,9 @@ struct Record {
 
 enum Column : int { kAt, kAction, kTenant, kUser, kField, kRole, kSessionRole, kReason, kKeys, kOuterRole, kColumns };
 
-// Server side.
 void
-InsertRecord(const char *action, const Record &record, const int *keys) {
-	Relation heap = table_open(Oids().audit_log, RowExclusiveLock);
+InsertRecord(Server server, const char *action, const Record &record, const int *keys) {
+	Relation heap = table_open(Oids(server).audit_log, RowExclusiveLock);
 	Datum values[kColumns] = {};
 	bool isnull[kColumns] = {};
 	const auto put = [&](Column column, const char *text) {
@@ -57,7 +56,7 @@ InsertRecord(const char *action, const Record &record, const int *keys) {
 	put(kOuterRole, record.outer_role);
 	isnull[kKeys] = keys == nullptr;
 	values[kKeys] = keys == nullptr ? 0 : Int32GetDatum(*keys);
-	InsertRow(heap, values, isnull);
+	InsertRow(server, heap, values, isnull);
 	table_close(heap, NoLock);
 }
 
@@ -76,9 +75,9 @@ TagOf(uint16 lock_class, int place) {
 	return tag;
 }
 
-// Server side. A free place, held until this process ends; -1 where there is none.
+// A free place, held until this process ends; -1 where there is none.
 int
-TakePlace() {
+TakePlace(Server) {
 	for (int place = 0; place < Places(); place++) {
 		const LOCKTAG tag = TagOf(kAuditPlaceLockClass, place);
 		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL) {
@@ -88,10 +87,9 @@ TakePlace() {
 	return -1;
 }
 
-// Server side.
 bool
-IsPlaceFree() {
-	const int place = TakePlace();
+IsPlaceFree(Server server) {
+	const int place = TakePlace(server);
 	if (place >= 0) {
 		const LOCKTAG tag = TagOf(kAuditPlaceLockClass, place);
 		(void)LockRelease(&tag, ExclusiveLock, true);
@@ -99,9 +97,9 @@ IsPlaceFree() {
 	return place >= 0;
 }
 
-// Server side. Whether a session waits for a place; those who wait hold a lock that does not exclude each other's.
+// Whether a session waits for a place; those who wait hold a lock that does not exclude each other's.
 bool
-IsPlaceWanted() {
+IsPlaceWanted(Server) {
 	const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
 	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) {
 		return true;
@@ -116,9 +114,9 @@ struct Wait {
 	bool told; // the workers know of it
 };
 
-// Server side. The lock is the transaction's, so that an error ends it too.
+// The lock is the transaction's, so that an error ends it too.
 void
-TellWanted(Wait *wait) {
+TellWanted(Server, Wait *wait) {
 	if (!wait->told) {
 		const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
 		(void)LockAcquire(&tag, RowExclusiveLock, false, false);
@@ -126,25 +124,24 @@ TellWanted(Wait *wait) {
 	}
 }
 
-// Server side.
 void
-EndWait(const Wait &wait) {
+EndWait(Server, const Wait &wait) {
 	if (wait.told) {
 		const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
 		(void)LockRelease(&tag, RowExclusiveLock, false);
 	}
 }
 
-// Server side. Waits a moment for a worker of another session to go.
+// Waits a moment for a worker of another session to go.
 void
-WaitForPlace(Wait *wait) {
+WaitForPlace(Server server, Wait *wait) {
 	if (TimestampDifferenceMilliseconds(wait->since, GetCurrentTimestamp()) > kSlotPatience) {
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("the audit cannot be written, so nothing is decrypted"),
 		                errdetail("It needs a background worker. max_worker_processes is %d, of which the audit uses up to %d, and none is free.",
 		                          max_worker_processes, Places()),
 		                errhint("Raise max_worker_processes, or try again.")));
 	}
-	TellWanted(wait);
+	TellWanted(server, wait);
 	(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
@@ -175,18 +172,16 @@ Compare(const void *a, const void *b, Size /*size*/) {
 	return one->size == other->size && std::memcmp(one->bytes, other->bytes, one->size) == 0 ? 0 : 1;
 }
 
-// Server side.
 bool
-IsWritten(const Message &message) {
+IsWritten(Server, const Message &message) {
 	if (written_context != nullptr && written_at != GetCurrentStatementStartTimestamp()) {
 		MemoryContextDelete(written_context);
 	}
 	return written != nullptr && hash_search(written, &message, HASH_FIND, nullptr) != nullptr;
 }
 
-// Server side.
 void
-BeginWritten() {
+BeginWritten(Server) {
 	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "auren_events audited", ALLOCSET_SMALL_SIZES);
 	auto *callback = static_cast<MemoryContextCallback *>(MemoryContextAllocZero(context, sizeof(MemoryContextCallback)));
 	callback->func = [](void *) {
@@ -205,11 +200,10 @@ BeginWritten() {
 	written_at = GetCurrentStatementStartTimestamp();
 }
 
-// Server side.
 void
-Remember(const Message &message) {
+Remember(Server server, const Message &message) {
 	if (written_context == nullptr) {
-		BeginWritten();
+		BeginWritten(server);
 	}
 	const Message kept = {static_cast<const char *>(std::memcpy(MemoryContextAlloc(written_context, message.size), message.bytes, message.size)),
 	                      message.size};
@@ -227,9 +221,9 @@ struct Link {
 };
 Link link_to_worker;
 
-// Server side. The worker sees that nobody is there any more, and ends.
+// The worker sees that nobody is there any more, and ends.
 void
-Unlink() {
+Unlink(Server) {
 	if (link_to_worker.segment != nullptr) {
 		const Link link = link_to_worker;
 		link_to_worker = Link();
@@ -246,9 +240,8 @@ Unlink() {
 	}
 }
 
-// Server side.
 void
-RequireWorkers() {
+RequireWorkers(Server) {
 	if (RecoveryInProgress()) {
 		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("the audit cannot be written, so nothing is decrypted"),
 		                errdetail("The server is a standby, on which nothing is written."),
@@ -260,11 +253,11 @@ RequireWorkers() {
 	}
 }
 
-// Server side. Both queues lie in one segment, one behind the other.
+// Both queues lie in one segment, one behind the other.
 void
-StartWorker(Wait *wait) {
-	Unlink();
-	RequireWorkers();
+StartWorker(Server server, Wait *wait) {
+	Unlink(server);
+	RequireWorkers(server);
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	Link link;
 	link.segment = dsm_create(2 * kQueueBytes, 0);
@@ -280,8 +273,8 @@ StartWorker(Wait *wait) {
 	worker.bgw_notify_pid = MyProcPid;
 	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(link.segment));
 	std::memcpy(worker.bgw_extra, &MyDatabaseId, sizeof MyDatabaseId);
-	while (!IsPlaceFree() || !RegisterDynamicBackgroundWorker(&worker, &link.worker)) {
-		WaitForPlace(wait);
+	while (!IsPlaceFree(server) || !RegisterDynamicBackgroundWorker(&worker, &link.worker)) {
+		WaitForPlace(server, wait);
 	}
 	link.out = shm_mq_attach(out, link.segment, link.worker);
 	link.in = shm_mq_attach(in, link.segment, link.worker);
@@ -289,9 +282,9 @@ StartWorker(Wait *wait) {
 	MemoryContextSwitchTo(old);
 }
 
-// Server side. Whether a process waits for a lock of this session's, or for one who does.
+// Whether a process waits for a lock of this session's, or for one who does.
 bool
-WaitsForUs(int pid) {
+WaitsForUs(Server, int pid) {
 	constexpr int kMost = 64;
 	int pids[kMost] = {pid};
 	int count = 1;
@@ -314,22 +307,21 @@ WaitsForUs(int pid) {
 }
 
 /*
- * Server side. The session waits for its worker by a latch, which the server's search for deadlocks does not see: it is made here, as
+ * The session waits for its worker by a latch, which the server's search for deadlocks does not see: it is made here, as
  * often as the server makes its own.
  */
 void
-RequireNoDeadlock() {
+RequireNoDeadlock(Server server) {
 	pid_t pid;
-	if (GetBackgroundWorkerPid(link_to_worker.worker, &pid) == BGWH_STARTED && WaitsForUs(pid)) {
+	if (GetBackgroundWorkerPid(link_to_worker.worker, &pid) == BGWH_STARTED && WaitsForUs(server, pid)) {
 		ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("the audit cannot be written, so nothing is decrypted"),
 		                errdetail("The worker that writes it waits for a lock of this transaction's, which waits for the worker."),
 		                errhint("Commit what changes or locks encrypted.audit_log before you decrypt.")));
 	}
 }
 
-// Server side.
 shm_mq_result
-Receive(Size *size, void **data) {
+Receive(Server server, Size *size, void **data) {
 	for (;;) {
 		const shm_mq_result result = shm_mq_receive(link_to_worker.in, size, data, true);
 		if (result != SHM_MQ_WOULD_BLOCK) {
@@ -339,20 +331,20 @@ Receive(Size *size, void **data) {
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if ((events & WL_TIMEOUT) != 0) {
-			RequireNoDeadlock();
+			RequireNoDeadlock(server);
 		}
 	}
 }
 
-// Server side. Sends a message and takes the answer, "" when the row is committed; false where the worker is gone.
+// Sends a message and takes the answer, "" when the row is committed; false where the worker is gone.
 bool
-Ask(const std::string &message, const char **answer) {
+Ask(Server server, const std::string &message, const char **answer) {
 	if (shm_mq_send(link_to_worker.out, message.size(), message.data(), false, true) != SHM_MQ_SUCCESS) {
 		return false;
 	}
 	Size size;
 	void *data;
-	if (Receive(&size, &data) != SHM_MQ_SUCCESS) {
+	if (Receive(server, &size, &data) != SHM_MQ_SUCCESS) {
 		return false;
 	}
 	*answer = pnstrdup(static_cast<const char *>(data), size);
@@ -367,20 +359,20 @@ AskWorker(const std::string &message) {
 	for (int ended = 0; ended < 3;) {
 		const char *answer = nullptr;
 		if (ended > 0 || link_to_worker.segment == nullptr) {
-			Call([&] { StartWorker(&wait); });
+			Call([&](Server server) { StartWorker(server, &wait); });
 		}
-		if (!Call([&] { return Ask(message, &answer); })) {
+		if (!Call([&](Server server) { return Ask(server, message, &answer); })) {
 			ended++;
 			continue;
 		}
 		if (std::strcmp(answer, kBusy) == 0) {
-			Call([&] {
-				Unlink();
-				WaitForPlace(&wait);
+			Call([&](Server server) {
+				Unlink(server);
+				WaitForPlace(server, &wait);
 			});
 			continue;
 		}
-		Call([&] { EndWait(wait); });
+		Call([&](Server server) { EndWait(server, wait); });
 		return answer;
 	}
 	return nullptr;
@@ -429,9 +421,8 @@ Next(const char **at) {
 	return begin[0] == '0' ? nullptr : begin + 1;
 }
 
-// Server side.
 void
-WriteMessage(const char *message) {
+WriteMessage(Server server, const char *message) {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -439,7 +430,7 @@ WriteMessage(const char *message) {
 	for (const char **part : {&record.tenant, &record.user, &record.field, &record.role, &record.session_role, &record.reason, &record.outer_role}) {
 		*part = Next(&message);
 	}
-	InsertRecord("decrypt", record, nullptr);
+	InsertRecord(server, "decrypt", record, nullptr);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 }
@@ -457,7 +448,7 @@ WriteAudit(const FieldOf &of) {
 		Append(&message, part);
 	}
 	const Message asked = {message.data(), message.size()};
-	if (Call([&] { return IsWritten(asked); })) {
+	if (Call([&](Server server) { return IsWritten(server, asked); })) {
 		return;
 	}
 	const char *answer;
@@ -465,16 +456,16 @@ WriteAudit(const FieldOf &of) {
 		answer = AskWorker(message);
 	} catch (...) {
 		// an answer that is still to come would be taken for the next one's
-		Call([] { Unlink(); });
+		Call([](Server server) { Unlink(server); });
 		throw;
 	}
 	if (answer == nullptr || answer[0] != '\0') {
-		Call([] { Unlink(); });
+		Call([](Server server) { Unlink(server); });
 		throw DomainError("58000", "the audit cannot be written, so nothing is decrypted",
 		                  answer != nullptr ? std::string("The worker that writes it says: ") + answer + "." : std::string("The worker that writes it ended."),
 		                  "The server's log may say more; auren_events.audit_decrypt asks for the audit.");
 	}
-	Call([&] { Remember(asked); });
+	Call([&](Server server) { Remember(server, asked); });
 }
 
 void
@@ -482,11 +473,11 @@ AddAuditRow(const char *action, std::string_view tenant, std::string_view user, 
 	const std::string tenant_text(tenant);
 	const std::string user_text(user);
 	const Record record = RecordOf(tenant_text.c_str(), user_text.c_str(), nullptr, reason);
-	Call([&] { InsertRecord(action, record, keys < 0 ? nullptr : &keys); });
+	Call([&](Server server) { InsertRecord(server, action, record, keys < 0 ? nullptr : &keys); });
 }
 
 void
-RunAuditWorker(Datum argument) {
+RunAuditWorker(Server server, Datum argument) {
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
@@ -509,7 +500,7 @@ RunAuditWorker(Datum argument) {
 		synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH; // a crash must not take back what was audited
 	}
 	pgstat_report_activity(STATE_IDLE, nullptr);
-	if (TakePlace() < 0) {
+	if (TakePlace(server) < 0) {
 		Size size;
 		void *data;
 		if (shm_mq_receive(in, &size, &data, false) == SHM_MQ_SUCCESS) {
@@ -525,7 +516,7 @@ RunAuditWorker(Datum argument) {
 		void *data;
 		CHECK_FOR_INTERRUPTS();
 		const shm_mq_result result = shm_mq_receive(in, &size, &data, true);
-		if (result == SHM_MQ_DETACHED || (result == SHM_MQ_WOULD_BLOCK && served && IsPlaceWanted())) {
+		if (result == SHM_MQ_DETACHED || (result == SHM_MQ_WOULD_BLOCK && served && IsPlaceWanted(server))) {
 			return;
 		}
 		if (result == SHM_MQ_WOULD_BLOCK) {
@@ -542,7 +533,7 @@ RunAuditWorker(Datum argument) {
 		const char *message = static_cast<const char *>(std::memcpy(palloc(size + 1), data, size));
 		PG_TRY();
 		{
-			WriteMessage(message);
+			WriteMessage(server, message);
 		}
 		PG_CATCH();
 		{

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "pg/field_cipher.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -10,7 +11,7 @@ namespace auren::pg {
 /*
  * Writes down that the current role decrypts a field of a person, in a transaction of its own that is committed when this returns: once
  * for each of the client's statements, person, field, role and reason. A worker does it, of which the sessions of the server share a few: it
- * goes a while after it was needed last, or when another session waits. Throws where it cannot be written. C++ side.
+ * goes a while after it was needed last, or when another session waits. Throws where it cannot be written.
  */
 void WriteAudit(const FieldOf &of);
 
@@ -18,6 +19,6 @@ void WriteAudit(const FieldOf &of);
 void AddAuditRow(const char *action, std::string_view tenant, std::string_view user, const char *reason, int keys);
 
 // What the worker runs.
-void RunAuditWorker(Datum argument);
+void RunAuditWorker(Server server, Datum argument);
 
 } // namespace auren::pg

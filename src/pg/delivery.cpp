@@ -14,7 +14,7 @@ namespace {
 constexpr int64 kFetchBudget = 1000000;
 
 [[noreturn]] void
-LeaseLost(const text *consumer) {
+LeaseLost(Server, const text *consumer) {
 	ereport(ERROR, (errcode(MAKE_SQLSTATE('Z', 'E', '0', '0', '5')),
 	                errmsg("consumer \"%s\" has no lease on the subscription", text_to_cstring(consumer)),
 	                errdetail("It fetched nothing yet, or its lease ended before it came back, and others may have been given its events."),
@@ -23,28 +23,28 @@ LeaseLost(const text *consumer) {
 
 // The shares of a consumer, locked; the others have locked = false. ZE005 when it has none.
 Share *
-OwnShares(const Subscription &subscription, const text *consumer) {
+OwnShares(Server server, const Subscription &subscription, const text *consumer) {
 	const int64 now = GetCurrentTimestamp();
-	Share *shares = ReadShares(subscription);
+	Share *shares = ReadShares(server, subscription);
 	bool any = false;
 	for (int i = 0; i < subscription.shares; i++) {
 		if (!HasShare(shares[i], consumer)) {
 			continue;
 		}
-		if (!LockShare(subscription, i)) {
+		if (!LockShare(server, subscription, i)) {
 			if (shares[i].lease_until < now) {
 				continue; // another consumer is taking it
 			}
 			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("a share of consumer \"%s\" is in use by another transaction", text_to_cstring(consumer)),
 			                errdetail("Two sessions call with one consumer's name."), errhint("Give each session a name of its own.")));
 		}
-		shares[i] = ReadShare(subscription, i);
+		shares[i] = ReadShare(server, subscription, i);
 		// within the transaction that fetched it a share stays, however long that takes
 		shares[i].locked = HasShare(shares[i], consumer) && (shares[i].lease_until >= now || shares[i].written_by_us);
 		any |= shares[i].locked;
 	}
 	if (!any) {
-		LeaseLost(consumer);
+		LeaseLost(server, consumer);
 	}
 	return shares;
 }
@@ -59,22 +59,22 @@ enum class Reading { kFound, kGone, kLater };
 
 // The event at a position, in *row; the scan has to be ended. kLater: the transaction's fixed snapshot does not see it yet.
 Reading
-ReadEventAt(FeedScan *scan, const FeedFilter &filter, int64 position, EventRow *row) {
-	BeginFeedScan(scan, filter, position - 1, position, true);
+ReadEventAt(Server server, FeedScan *scan, const FeedFilter &filter, int64 position, EventRow *row) {
+	BeginFeedScan(server, scan, filter, position - 1, position, true);
 	int64 budget = 2;
-	if (NextFeedEvent(scan, row, &budget)) {
+	if (NextFeedEvent(server, scan, row, &budget)) {
 		return Reading::kFound;
 	}
 	return budget == 0 ? Reading::kLater : Reading::kGone;
 }
 
 void
-PutEvent(const Rows &rows, const EventRow &row, int share, int attempts) {
+PutEvent(Server server, const Rows &rows, const EventRow &row, int share, int attempts) {
 	static const bool isnull[11] = {};
 	const Datum values[11] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId], row.values[kStreamVersion],
 	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata], row.values[kCreatedAt],
 	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts)};
-	PutRow(rows, values, isnull);
+	PutRow(server, rows, values, isnull);
 }
 
 /*
@@ -82,18 +82,19 @@ PutEvent(const Rows &rows, const EventRow &row, int share, int attempts) {
  * share: its last consumer, or this one, did not come back before the lease ended.
  */
 int
-DealShares(const Subscription &subscription, text *consumer, int64 now, Share *shares, bool *lost, bool *changed) {
-	const int consumers = CountConsumers(subscription, consumer, now);
+DealShares(Server server, const Subscription &subscription, text *consumer, int64 now, Share *shares, bool *lost,
+           bool *changed) {
+	const int consumers = CountConsumers(server, subscription, consumer, now);
 	const int part = (subscription.shares + consumers - 1) / consumers;
 	int kept = 0;
 	for (int i = 0; i < subscription.shares; i++) {
-		if (!HasShare(shares[i], consumer) || !LockShare(subscription, i)) {
+		if (!HasShare(shares[i], consumer) || !LockShare(server, subscription, i)) {
 			continue;
 		}
-		shares[i] = ReadShare(subscription, i);
+		shares[i] = ReadShare(server, subscription, i);
 		shares[i].locked = HasShare(shares[i], consumer);
 		if (!shares[i].locked) {
-			UnlockShare(subscription, i);
+			UnlockShare(server, subscription, i);
 			continue;
 		}
 		lost[i] = shares[i].lease_until < now && !shares[i].written_by_us;
@@ -103,7 +104,7 @@ DealShares(const Subscription &subscription, text *consumer, int64 now, Share *s
 		if (shares[i].locked && !HasInHand(shares[i])) {
 			shares[i].consumer = cstring_to_text("");
 			shares[i].lease_until = now;
-			WriteShare(subscription, i, shares[i]);
+			WriteShare(server, subscription, i, shares[i]);
 			shares[i].locked = false;
 			kept--;
 		}
@@ -112,12 +113,12 @@ DealShares(const Subscription &subscription, text *consumer, int64 now, Share *s
 	for (int k = 0; k < subscription.shares && kept < part; k++) {
 		const int i = (first + k) % subscription.shares;
 		const auto is_free = [&] { return !HasShare(shares[i], consumer) && (VARSIZE_ANY_EXHDR(shares[i].consumer) == 0 || shares[i].lease_until < now); };
-		if (shares[i].locked || !is_free() || !LockShare(subscription, i)) {
+		if (shares[i].locked || !is_free() || !LockShare(server, subscription, i)) {
 			continue;
 		}
-		shares[i] = ReadShare(subscription, i);
+		shares[i] = ReadShare(server, subscription, i);
 		if (!is_free()) {
-			UnlockShare(subscription, i);
+			UnlockShare(server, subscription, i);
 			continue;
 		}
 		lost[i] = VARSIZE_ANY_EXHDR(shares[i].consumer) > 0;
@@ -137,7 +138,7 @@ struct Positions {
 };
 
 void
-Add(Positions *positions, int64 position) {
+Add(Server, Positions *positions, int64 position) {
 	if (positions->count == positions->room) {
 		positions->room = positions->room == 0 ? 16 : positions->room * 2;
 		const Size size = sizeof(int64) * static_cast<Size>(positions->room);
@@ -159,7 +160,7 @@ Precedes(const StreamEntry *a, const StreamEntry *b) {
 }
 
 void
-Push(StreamHeap *heap, StreamEntry *entry) {
+Push(Server, StreamHeap *heap, StreamEntry *entry) {
 	if (heap->count == heap->room) {
 		heap->room = heap->room == 0 ? 16 : heap->room * 2;
 		const Size size = sizeof(StreamEntry *) * static_cast<Size>(heap->room);
@@ -216,9 +217,9 @@ struct Fetching {
 
 // The first event in hand of a share, held or not, and its failed attempts; false when nothing is in hand.
 bool
-FirstInHand(HeldTable *table, const Share &share, int number, HeldEvent *first) {
+FirstInHand(Server server, HeldTable *table, const Share &share, int number, HeldEvent *first) {
 	const Subscription &subscription = *table->subscription;
-	const bool held = share.given_count > 0 && HeldAt(table, share.given[0], first);
+	const bool held = share.given_count > 0 && HeldAt(server, table, share.given[0], first);
 	if (share.delivered <= share.checkpoint) {
 		return held;
 	}
@@ -226,10 +227,10 @@ FirstInHand(HeldTable *table, const Share &share, int number, HeldEvent *first) 
 	EventRow row;
 	int64 budget = PG_INT64_MAX;
 	bool found = false;
-	BeginFeedScan(&scan, subscription.filter, share.checkpoint, held ? Min(first->position, share.delivered) : share.delivered, true);
-	while (!found && NextFeedEvent(&scan, &row, &budget)) {
+	BeginFeedScan(server, &scan, subscription.filter, share.checkpoint, held ? Min(first->position, share.delivered) : share.delivered, true);
+	while (!found && NextFeedEvent(server, &scan, &row, &budget)) {
 		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
-		found = ShareOf(row.values[kStreamId], subscription.shares) == number && !IsHeld(table, position);
+		found = ShareOf(row.values[kStreamId], subscription.shares) == number && !IsHeld(server, table, position);
 		if (found) {
 			std::memset(first, 0, sizeof *first);
 			first->position = position;
@@ -237,21 +238,21 @@ FirstInHand(HeldTable *table, const Share &share, int number, HeldEvent *first) 
 			first->stream = datumCopy(row.values[kStreamId], false, -1);
 		}
 	}
-	EndFeedScan(&scan);
+	EndFeedScan(server, &scan);
 	return found || held;
 }
 
 // The first event that was in the hands of a consumer that did not come back counts as failed: it may have been what ended it.
 void
-SettleLost(Fetching *fetching, int number) {
+SettleLost(Server server, Fetching *fetching, int number) {
 	const Subscription &subscription = *fetching->subscription;
 	Share *share = &fetching->shares[number];
 	HeldTable table;
 	HeldEvent first;
-	OpenHeld(&table, subscription);
-	if (FirstInHand(&table, *share, number, &first)) {
+	OpenHeld(server, &table, subscription);
+	if (FirstInHand(server, &table, *share, number, &first)) {
 		if (ItemPointerIsValid(&first.tid)) {
-			DeleteHeld(&first.tid);
+			DeleteHeld(server, &first.tid);
 		} else {
 			share->held++;
 		}
@@ -260,14 +261,14 @@ SettleLost(Fetching *fetching, int number) {
 		first.not_before = fetching->now;
 		first.reason = PointerGetDatum(cstring_to_text("consumers were given it and did not come back"));
 		first.since = 0;
-		InsertHeld(subscription, first);
+		InsertHeld(server, subscription, first);
 		if (parked && !subscription.stream_waits) {
-			CloseHeld(&table);
-			OpenHeld(&table, subscription);
-			ReleaseNext(&table, first.stream);
+			CloseHeld(server, &table);
+			OpenHeld(server, &table, subscription);
+			ReleaseNext(server, &table, first.stream);
 		}
 	}
-	CloseHeld(&table);
+	CloseHeld(server, &table);
 	share->delivered = share->checkpoint;
 	share->given_count = 0;
 	fetching->changed[number] = true;
@@ -275,7 +276,7 @@ SettleLost(Fetching *fetching, int number) {
 
 // Makes ready what the shares hold. Their rows do not change under the fetch: the shares are locked.
 void
-BeginHeld(Fetching *fetching) {
+BeginHeld(Server server, Fetching *fetching) {
 	const Subscription &subscription = *fetching->subscription;
 	for (int i = 0; i < subscription.shares; i++) {
 		fetching->holds |= fetching->shares[i].locked && fetching->shares[i].held > 0;
@@ -284,73 +285,73 @@ BeginHeld(Fetching *fetching) {
 		return;
 	}
 	HeldTable *table = &fetching->held;
-	OpenHeld(table, subscription);
+	OpenHeld(server, table, subscription);
 	for (int i = 0; i < subscription.shares; i++) {
 		if (fetching->shares[i].locked && fetching->shares[i].held > 0) {
-			ReleaseInTime(table, i, fetching->now);
+			ReleaseInTime(server, table, i, fetching->now);
 		}
 	}
-	CloseHeld(table);
-	OpenHeld(table, subscription);
+	CloseHeld(server, table);
+	OpenHeld(server, table, subscription);
 	fetching->due = static_cast<DueScan *>(palloc(sizeof(DueScan) * static_cast<Size>(subscription.shares)));
 	for (int i = 0; i < subscription.shares; i++) {
 		if (fetching->shares[i].locked && fetching->shares[i].held > 0) {
-			StartDue(table, i, &fetching->due[fetching->due_count++]);
+			StartDue(server, table, i, &fetching->due[fetching->due_count++]);
 		}
 	}
 }
 
 void
-PushNext(Fetching *fetching, StreamEntry *entry) {
+PushNext(Server server, Fetching *fetching, StreamEntry *entry) {
 	if (!entry->ended && MayBeGiven(entry->next, fetching->now)) {
-		Push(&fetching->heap, entry);
+		Push(server, &fetching->heap, entry);
 	}
 }
 
 // What a stream has that is held; nullptr when nothing.
 StreamEntry *
-HeldOfStream(Fetching *fetching, Datum stream) {
+HeldOfStream(Server server, Fetching *fetching, Datum stream) {
 	StreamEntry *entry = FindStream(fetching->streams, stream);
 	HeldEvent first;
-	if (entry == nullptr && NextHeldOfStream(&fetching->held, stream, PG_INT64_MIN, &first)) {
-		entry = AddStream(&fetching->streams, stream);
+	if (entry == nullptr && NextHeldOfStream(server, &fetching->held, stream, PG_INT64_MIN, &first)) {
+		entry = AddStream(server, &fetching->streams, stream);
 		entry->next = first;
-		PushNext(fetching, entry);
+		PushNext(server, fetching, entry);
 	}
 	return entry;
 }
 
 // Gives the next held event of a stream, or has its stream wait.
 void
-GiveHeld(Fetching *fetching, StreamEntry *entry) {
+GiveHeld(Server server, Fetching *fetching, StreamEntry *entry) {
 	const FeedFilter all = {fetching->subscription->filter.tenant, nullptr, 0, 0, 0};
 	HeldEvent *event = &entry->next;
 	FeedScan scan;
 	EventRow row;
-	const Reading reading = ReadEventAt(&scan, all, event->position, &row);
+	const Reading reading = ReadEventAt(server, &scan, all, event->position, &row);
 	if (reading == Reading::kFound) {
-		PutEvent(*fetching->rows, row, event->share, event->attempts);
+		PutEvent(server, *fetching->rows, row, event->share, event->attempts);
 		fetching->left--;
-		Add(&fetching->given[event->share], event->position);
+		Add(server, &fetching->given[event->share], event->position);
 	} else if (reading == Reading::kGone) {
 		// with its month, or not for this consumer's eyes: passed by, as such an event of the feed is
-		DeleteHeld(&event->tid);
+		DeleteHeld(server, &event->tid);
 		fetching->shares[event->share].held--;
 		fetching->changed[event->share] = true;
 		fetching->gone++;
 	}
-	EndFeedScan(&scan);
+	EndFeedScan(server, &scan);
 	if (reading != Reading::kLater) {
 		const HeldEvent given = *event;
-		entry->ended = !NextHeldOfStream(&fetching->held, entry->stream, given.position, event);
+		entry->ended = !NextHeldOfStream(server, &fetching->held, entry->stream, given.position, event);
 		FreeHeld(given);
-		PushNext(fetching, entry);
+		PushNext(server, fetching, entry);
 	}
 }
 
 // Gives the held events that may be given before a position.
 void
-GiveHeldBefore(Fetching *fetching, int64 before) {
+GiveHeldBefore(Server server, Fetching *fetching, int64 before) {
 	while (fetching->holds && fetching->left > 0) {
 		CHECK_FOR_INTERRUPTS();
 		DueScan *first = nullptr;
@@ -363,17 +364,17 @@ GiveHeldBefore(Fetching *fetching, int64 before) {
 			return;
 		}
 		if (due <= top) {
-			(void)HeldOfStream(fetching, first->stream);
-			AdvanceDue(&fetching->held, first);
+			(void)HeldOfStream(server, fetching, first->stream);
+			AdvanceDue(server, &fetching->held, first);
 		} else {
-			GiveHeld(fetching, Pop(&fetching->heap));
+			GiveHeld(server, fetching, Pop(&fetching->heap));
 		}
 	}
 }
 
 // Gives an event after the checkpoint, or holds it.
 void
-GiveEvent(Fetching *fetching, const EventRow &row) {
+GiveEvent(Server server, Fetching *fetching, const EventRow &row) {
 	const Datum stream = row.values[kStreamId];
 	const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
 	const int number = ShareOf(stream, fetching->subscription->shares);
@@ -382,30 +383,30 @@ GiveEvent(Fetching *fetching, const EventRow &row) {
 		return;
 	}
 	if (share->held > 0) {
-		if (position <= share->examined && IsHeld(&fetching->held, position)) {
+		if (position <= share->examined && IsHeld(server, &fetching->held, position)) {
 			return;
 		}
-		const StreamEntry *entry = HeldOfStream(fetching, stream);
+		const StreamEntry *entry = HeldOfStream(server, fetching, stream);
 		if (entry != nullptr && !entry->ended && entry->next.position < position) {
 			HeldEvent event = {};
 			event.position = position;
 			event.share = number;
 			event.stream = stream;
 			event.state = HeldState::kWaiting;
-			InsertHeld(*fetching->subscription, event);
+			InsertHeld(server, *fetching->subscription, event);
 			share->held++;
 			fetching->changed[number] = true;
 			return;
 		}
 	}
-	PutEvent(*fetching->rows, row, number, 0);
+	PutEvent(server, *fetching->rows, row, number, 0);
 	fetching->last[number] = position;
 	fetching->left--;
 }
 
 // In order of position over all shares, so that a consumer may acknowledge one event after the other. Returns how far it looked.
 int64
-GiveInOrder(Fetching *fetching) {
+GiveInOrder(Server server, Fetching *fetching) {
 	const Subscription &subscription = *fetching->subscription;
 	int64 from = PG_INT64_MAX;
 	for (int i = 0; i < subscription.shares; i++) {
@@ -416,41 +417,41 @@ GiveInOrder(Fetching *fetching) {
 	FeedScan scan;
 	EventRow row;
 	int64 budget = kFetchBudget;
-	BeginFeedScan(&scan, subscription.filter, from, FeedHorizon(), true);
-	while (fetching->left > 0 && NextFeedEvent(&scan, &row, &budget)) {
-		GiveHeldBefore(fetching, DatumGetInt64(row.values[kGlobalPosition]));
+	BeginFeedScan(server, &scan, subscription.filter, from, FeedHorizon(server), true);
+	while (fetching->left > 0 && NextFeedEvent(server, &scan, &row, &budget)) {
+		GiveHeldBefore(server, fetching, DatumGetInt64(row.values[kGlobalPosition]));
 		if (fetching->left == 0) {
 			// the event stays after what was looked at
 			scan.examined = DatumGetInt64(row.values[kGlobalPosition]) - 1;
 			break;
 		}
-		GiveEvent(fetching, row);
+		GiveEvent(server, fetching, row);
 	}
 	const int64 examined = scan.examined;
-	EndFeedScan(&scan);
-	GiveHeldBefore(fetching, examined + 1);
+	EndFeedScan(server, &scan);
+	GiveHeldBefore(server, fetching, examined + 1);
 	return examined;
 }
 
 void
-EndHeld(Fetching *fetching) {
+EndHeld(Server server, Fetching *fetching) {
 	if (!fetching->holds) {
 		return;
 	}
 	for (int i = 0; i < fetching->due_count; i++) {
-		EndDue(&fetching->due[i]);
+		EndDue(server, &fetching->due[i]);
 	}
-	CloseHeld(&fetching->held);
+	CloseHeld(server, &fetching->held);
 	if (fetching->gone == 0) {
 		return;
 	}
-	OpenHeld(&fetching->held, *fetching->subscription);
+	OpenHeld(server, &fetching->held, *fetching->subscription);
 	for (uint64 slot = 0; slot < fetching->streams.slot_count; slot++) {
 		for (StreamEntry *entry = fetching->streams.slots[slot]; entry != nullptr; entry = entry->chain) {
-			ReleaseNext(&fetching->held, entry->stream);
+			ReleaseNext(server, &fetching->held, entry->stream);
 		}
 	}
-	CloseHeld(&fetching->held);
+	CloseHeld(server, &fetching->held);
 }
 
 bool
@@ -461,7 +462,7 @@ SamePositions(const Share &share, const Positions &positions) {
 
 // Writes how far a fetch came with a share, and what the consumer has in hand of it now.
 void
-WriteFetched(Fetching *fetching, int number, int64 examined) {
+WriteFetched(Server server, Fetching *fetching, int number, int64 examined) {
 	const Subscription &subscription = *fetching->subscription;
 	Share *share = &fetching->shares[number];
 	const Positions &given = fetching->given[number];
@@ -479,18 +480,18 @@ WriteFetched(Fetching *fetching, int number, int64 examined) {
 		share->given = given.items;
 		share->given_count = given.count;
 		share->lease_until = fetching->now + subscription.lease;
-		WriteShare(subscription, number, *share);
+		WriteShare(server, subscription, number, *share);
 	}
 }
 
 // A fetch of no events: what was in hand stays so.
 void
-RenewLeases(Fetching *fetching) {
+RenewLeases(Server server, Fetching *fetching) {
 	for (int i = 0; i < fetching->subscription->shares; i++) {
 		Share *share = &fetching->shares[i];
 		if (share->locked) {
 			share->lease_until = fetching->now + fetching->subscription->lease;
-			WriteShare(*fetching->subscription, i, *share);
+			WriteShare(server, *fetching->subscription, i, *share);
 		}
 	}
 }
@@ -498,7 +499,7 @@ RenewLeases(Fetching *fetching) {
 } // namespace
 
 void
-Fetch(const Subscription &subscription, text *consumer, int64 limit, const Rows &rows) {
+Fetch(Server server, const Subscription &subscription, text *consumer, int64 limit, const Rows &rows) {
 	const Size count = static_cast<Size>(subscription.shares);
 	Fetching fetching;
 	std::memset(&fetching, 0, sizeof fetching);
@@ -507,31 +508,33 @@ Fetch(const Subscription &subscription, text *consumer, int64 limit, const Rows 
 	fetching.rows = &rows;
 	fetching.now = GetCurrentTimestamp();
 	fetching.left = limit;
-	fetching.shares = ReadShares(subscription);
+	fetching.shares = ReadShares(server, subscription);
 	fetching.lost = static_cast<bool *>(palloc0(sizeof(bool) * count));
 	fetching.changed = static_cast<bool *>(palloc0(sizeof(bool) * count));
 	fetching.last = static_cast<int64 *>(palloc0(sizeof(int64) * count));
 	fetching.given = static_cast<Positions *>(palloc0(sizeof(Positions) * count));
-	if (DealShares(subscription, consumer, fetching.now, fetching.shares, fetching.lost, fetching.changed) == 0) {
+	const int dealt =
+	    DealShares(server, subscription, consumer, fetching.now, fetching.shares, fetching.lost, fetching.changed);
+	if (dealt == 0) {
 		return;
 	}
 	for (int i = 0; i < subscription.shares; i++) {
 		if (fetching.lost[i] && fetching.shares[i].locked) {
-			SettleLost(&fetching, i);
+			SettleLost(server, &fetching, i);
 		}
 	}
 	CommandCounterIncrement();
 	if (limit == 0) {
-		RenewLeases(&fetching);
+		RenewLeases(server, &fetching);
 		CommandCounterIncrement();
 		return;
 	}
-	BeginHeld(&fetching);
-	const int64 examined = GiveInOrder(&fetching);
-	EndHeld(&fetching);
+	BeginHeld(server, &fetching);
+	const int64 examined = GiveInOrder(server, &fetching);
+	EndHeld(server, &fetching);
 	for (int i = 0; i < subscription.shares; i++) {
 		if (fetching.shares[i].locked) {
-			WriteFetched(&fetching, i, examined);
+			WriteFetched(server, &fetching, i, examined);
 		}
 	}
 	CommandCounterIncrement();
@@ -541,17 +544,17 @@ namespace {
 
 // Deletes the held events of a share that were in hand up to a position. Notes their streams.
 void
-FinishHeld(HeldTable *table, Share *share, int64 position, StreamTable *streams) {
+FinishHeld(Server server, HeldTable *table, Share *share, int64 position, StreamTable *streams) {
 	int done = 0;
 	for (; done < share->given_count && share->given[done] <= position; done++) {
 		HeldEvent event;
-		if (!HeldAt(table, share->given[done], &event)) {
+		if (!HeldAt(server, table, share->given[done], &event)) {
 			continue;
 		}
-		DeleteHeld(&event.tid);
+		DeleteHeld(server, &event.tid);
 		share->held--;
 		if (FindStream(*streams, event.stream) == nullptr) {
-			(void)AddStream(streams, event.stream);
+			(void)AddStream(server, streams, event.stream);
 		}
 		FreeHeld(event);
 	}
@@ -560,26 +563,26 @@ FinishHeld(HeldTable *table, Share *share, int64 position, StreamTable *streams)
 }
 
 void
-ReleaseStreams(const Subscription &subscription, const StreamTable &streams) {
+ReleaseStreams(Server server, const Subscription &subscription, const StreamTable &streams) {
 	HeldTable table;
-	OpenHeld(&table, subscription);
+	OpenHeld(server, &table, subscription);
 	for (uint64 slot = 0; slot < streams.slot_count; slot++) {
 		for (StreamEntry *entry = streams.slots[slot]; entry != nullptr; entry = entry->chain) {
-			ReleaseNext(&table, entry->stream);
+			ReleaseNext(server, &table, entry->stream);
 		}
 	}
-	CloseHeld(&table);
+	CloseHeld(server, &table);
 }
 
 // Whether anything of a consumer's shares is done by this; the held events among it are in *streams.
 bool
-FinishShare(const Subscription &subscription, Share *share, int64 position, StreamTable *streams) {
+FinishShare(Server server, const Subscription &subscription, Share *share, int64 position, StreamTable *streams) {
 	const bool held = share->given_count > 0 && share->given[0] <= position;
 	if (held) {
 		HeldTable table;
-		OpenHeld(&table, subscription);
-		FinishHeld(&table, share, position, streams);
-		CloseHeld(&table);
+		OpenHeld(server, &table, subscription);
+		FinishHeld(server, &table, share, position, streams);
+		CloseHeld(server, &table);
 	}
 	if (share->checkpoint >= position || share->delivered <= share->checkpoint) {
 		return held;
@@ -595,8 +598,8 @@ FinishShare(const Subscription &subscription, Share *share, int64 position, Stre
 } // namespace
 
 void
-Acknowledge(const Subscription &subscription, text *consumer, int64 position) {
-	Share *shares = OwnShares(subscription, consumer);
+Acknowledge(Server server, const Subscription &subscription, text *consumer, int64 position) {
+	Share *shares = OwnShares(server, subscription, consumer);
 	int64 examined = 0;
 	for (int i = 0; i < subscription.shares; i++) {
 		examined = shares[i].locked ? Max(examined, shares[i].examined) : examined;
@@ -612,14 +615,14 @@ Acknowledge(const Subscription &subscription, text *consumer, int64 position) {
 		if (!share->locked) {
 			continue;
 		}
-		const bool changed = FinishShare(subscription, share, position, &streams);
+		const bool changed = FinishShare(server, subscription, share, position, &streams);
 		if (changed || share->lease_until - now < subscription.lease / 2) {
 			share->lease_until = now + subscription.lease;
-			WriteShare(subscription, i, *share);
+			WriteShare(server, subscription, i, *share);
 		}
 	}
 	if (streams.count > 0) {
-		ReleaseStreams(subscription, streams);
+		ReleaseStreams(server, subscription, streams);
 	}
 	CommandCounterIncrement();
 }
@@ -628,13 +631,13 @@ namespace {
 
 // Takes what the consumer has in hand of a stream after a position out of its hands.
 void
-TakeBack(HeldTable *table, Share *share, const HeldEvent &failed) {
+TakeBack(Server server, HeldTable *table, Share *share, const HeldEvent &failed) {
 	const Subscription &subscription = *table->subscription;
 	int kept = 0;
 	for (int i = 0; i < share->given_count; i++) {
 		HeldEvent event;
 		bool of_stream = false;
-		if (share->given[i] > failed.position && HeldAt(table, share->given[i], &event)) {
+		if (share->given[i] > failed.position && HeldAt(server, table, share->given[i], &event)) {
 			of_stream = SameText(event.stream, failed.stream);
 			FreeHeld(event);
 		}
@@ -646,20 +649,20 @@ TakeBack(HeldTable *table, Share *share, const HeldEvent &failed) {
 	FeedScan scan;
 	EventRow row;
 	int64 budget = PG_INT64_MAX;
-	BeginFeedScan(&scan, subscription.filter, Max(failed.position, share->checkpoint), share->delivered, true);
-	while (NextFeedEvent(&scan, &row, &budget)) {
+	BeginFeedScan(server, &scan, subscription.filter, Max(failed.position, share->checkpoint), share->delivered, true);
+	while (NextFeedEvent(server, &scan, &row, &budget)) {
 		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
-		if (SameText(row.values[kStreamId], failed.stream) && !IsHeld(table, position)) {
+		if (SameText(row.values[kStreamId], failed.stream) && !IsHeld(server, table, position)) {
 			HeldEvent event = {};
 			event.position = position;
 			event.share = failed.share;
 			event.stream = failed.stream;
 			event.state = HeldState::kWaiting;
-			InsertHeld(subscription, event);
+			InsertHeld(server, subscription, event);
 			share->held++;
 		}
 	}
-	EndFeedScan(&scan);
+	EndFeedScan(server, &scan);
 }
 
 bool
@@ -676,33 +679,33 @@ RemoveGiven(Share *share, int64 position) {
 
 // The event at a position, if it is in the hands of the shares' consumer; it is taken out of them.
 bool
-TakeFromHand(HeldTable *table, Share *shares, int64 position, HeldEvent *event) {
+TakeFromHand(Server server, HeldTable *table, Share *shares, int64 position, HeldEvent *event) {
 	const Subscription &subscription = *table->subscription;
-	if (HeldAt(table, position, event)) {
+	if (HeldAt(server, table, position, event)) {
 		return shares[event->share].locked && RemoveGiven(&shares[event->share], position);
 	}
 	FeedScan scan;
 	EventRow row;
-	const bool found = ReadEventAt(&scan, subscription.filter, position, &row) == Reading::kFound;
+	const bool found = ReadEventAt(server, &scan, subscription.filter, position, &row) == Reading::kFound;
 	if (found) {
 		std::memset(event, 0, sizeof *event);
 		event->position = position;
 		event->stream = datumCopy(row.values[kStreamId], false, -1);
 		event->share = ShareOf(event->stream, subscription.shares);
 	}
-	EndFeedScan(&scan);
+	EndFeedScan(server, &scan);
 	return found && shares[event->share].locked && position > shares[event->share].checkpoint && position <= shares[event->share].delivered;
 }
 
 } // namespace
 
 void
-Fail(const Subscription &subscription, text *consumer, const Failure &failure) {
-	Share *shares = OwnShares(subscription, consumer);
+Fail(Server server, const Subscription &subscription, text *consumer, const Failure &failure) {
+	Share *shares = OwnShares(server, subscription, consumer);
 	HeldTable table;
 	HeldEvent event;
-	OpenHeld(&table, subscription);
-	if (!TakeFromHand(&table, shares, failure.position, &event)) {
+	OpenHeld(server, &table, subscription);
+	if (!TakeFromHand(server, &table, shares, failure.position, &event)) {
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("position " INT64_FORMAT " is not in the hands of consumer \"%s\"", failure.position, text_to_cstring(consumer)),
 		                errdetail("Its last fetch gave no event of that position, or it is acknowledged, told to have failed, or waits for one that failed."),
@@ -710,7 +713,7 @@ Fail(const Subscription &subscription, text *consumer, const Failure &failure) {
 	}
 	Share *share = &shares[event.share];
 	if (ItemPointerIsValid(&event.tid)) {
-		DeleteHeld(&event.tid);
+		DeleteHeld(server, &event.tid);
 	} else {
 		share->held++;
 	}
@@ -720,24 +723,24 @@ Fail(const Subscription &subscription, text *consumer, const Failure &failure) {
 	event.not_before = GetCurrentTimestamp() + failure.delay;
 	event.reason = failure.reason;
 	event.since = 0;
-	InsertHeld(subscription, event);
+	InsertHeld(server, subscription, event);
 	const bool stream_goes_on = parked && !subscription.stream_waits;
 	if (!stream_goes_on) {
-		TakeBack(&table, share, event);
+		TakeBack(server, &table, share, event);
 	}
-	CloseHeld(&table);
+	CloseHeld(server, &table);
 	if (stream_goes_on) {
-		OpenHeld(&table, subscription);
-		ReleaseNext(&table, event.stream);
-		CloseHeld(&table);
+		OpenHeld(server, &table, subscription);
+		ReleaseNext(server, &table, event.stream);
+		CloseHeld(server, &table);
 	}
-	WriteShare(subscription, event.share, *share);
+	WriteShare(server, subscription, event.share, *share);
 	CommandCounterIncrement();
 }
 
 bool
-HasPassed(const Subscription &subscription, int64 position) {
-	const Share *shares = ReadShares(subscription);
+HasPassed(Server server, const Subscription &subscription, int64 position) {
+	const Share *shares = ReadShares(server, subscription);
 	for (int i = 0; i < subscription.shares; i++) {
 		if (shares[i].checkpoint < position) {
 			return false;
@@ -746,13 +749,13 @@ HasPassed(const Subscription &subscription, int64 position) {
 	HeldTable table;
 	HeldEvent event;
 	bool passed = true;
-	OpenHeld(&table, subscription);
-	StartHeld(&table);
-	while (passed && NextHeld(&table, &event) && event.position <= position) {
+	OpenHeld(server, &table, subscription);
+	StartHeld(server, &table);
+	while (passed && NextHeld(server, &table, &event) && event.position <= position) {
 		passed = event.state == HeldState::kParked;
 		FreeHeld(event);
 	}
-	CloseHeld(&table);
+	CloseHeld(server, &table);
 	return passed;
 }
 

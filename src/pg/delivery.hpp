@@ -1,12 +1,13 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/rows.hpp"
 #include "pg/subscription.hpp"
 
 namespace auren::pg {
 
 /*
- * What subscriptions do for their consumers, in the caller's transaction. Server side; errors are ZE005 (the lease is lost), 22023 and 55P03.
+ * What subscriptions do for their consumers, in the caller's transaction. Errors are ZE005 (the lease is lost), 22023 and 55P03.
  * The caller has the subscription's lock, shared, and read the subscription after that. Nobody waits for another: a share whose lock
  * another transaction holds is passed over.
  *
@@ -40,10 +41,10 @@ namespace auren::pg {
  */
 
 // Deals out shares, takes leases, and puts the next events into the rows.
-void Fetch(const Subscription &subscription, text *consumer, int64 limit, const Rows &rows);
+void Fetch(Server server, const Subscription &subscription, text *consumer, int64 limit, const Rows &rows);
 
 // What is in the consumer's hands up to a position is done.
-void Acknowledge(const Subscription &subscription, text *consumer, int64 position);
+void Acknowledge(Server server, const Subscription &subscription, text *consumer, int64 position);
 
 struct Failure {
 	int64 position;
@@ -52,9 +53,9 @@ struct Failure {
 	Datum reason; // 0: none
 };
 // An event in the consumer's hands failed: it is to be given again after a delay, or parked.
-void Fail(const Subscription &subscription, text *consumer, const Failure &failure);
+void Fail(Server server, const Subscription &subscription, text *consumer, const Failure &failure);
 
 // Whether everything up to a position is done or parked. Needs no lock.
-bool HasPassed(const Subscription &subscription, int64 position);
+bool HasPassed(Server server, const Subscription &subscription, int64 position);
 
 } // namespace auren::pg

@@ -17,17 +17,17 @@ const char *const kEventColumnList = "event_id, stream_id, stream_version, event
 namespace {
 
 StoredEvent
-Find(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, const Datum *keys, const Oid *equal,
+Find(Server server, Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, const Datum *keys, const Oid *equal,
      int key_count) {
 	StoredEvent event;
 	event.visible = false;
-	event.found = FindLast(partition, index, keys, equal, key_count, slot);
+	event.found = FindLast(server, partition, index, keys, equal, key_count, slot);
 	if (!event.found) {
 		return event;
 	}
-	ReadSlot(slot, attnum, &event.row);
+	ReadSlot(server, slot, attnum, &event.row);
 	UnpackedNames names = {CurrentMemoryContext, nullptr};
-	UnpackNames(&event.row, &names);
+	UnpackNames(server, &event.row, &names);
 	if (!IsolationUsesXactSnapshot()) {
 		event.visible = true;
 		return event;
@@ -41,7 +41,7 @@ Find(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlo
 }
 
 void
-CloseMonth(StreamScan *scan) {
+CloseMonth(Server, StreamScan *scan) {
 	if (scan->scan != nullptr) {
 		index_endscan(scan->scan);
 		ExecDropSingleTupleTableSlot(scan->slot);
@@ -53,14 +53,14 @@ CloseMonth(StreamScan *scan) {
 }
 
 void
-CloseQuery(StreamScan *scan) {
+CloseQuery(Server server, StreamScan *scan) {
 	if (scan->query.desc != nullptr) {
-		EndQuery(&scan->query);
+		EndQuery(server, &scan->query);
 	}
 }
 
 void
-OpenQuery(StreamScan *scan, int64 lower, int64 upper) {
+OpenQuery(Server server, StreamScan *scan, int64 lower, int64 upper) {
 	StringInfoData sql;
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
@@ -76,22 +76,22 @@ OpenQuery(StreamScan *scan, int64 lower, int64 upper) {
 	                            Int64GetDatum(scan->to_version),
 	                            TimestampTzGetDatum(lower < MIN_TIMESTAMP ? MIN_TIMESTAMP : lower),
 	                            TimestampTzGetDatum(upper >= END_TIMESTAMP ? END_TIMESTAMP - 1 : upper)};
-	StartQuery(&scan->query, sql.data, 6, types, arguments, scan->snapshot);
+	StartQuery(server, &scan->query, sql.data, 6, types, arguments, scan->snapshot);
 	pfree(sql.data);
 }
 
 // Opens the next month that may hold events of the stream. False when there is none.
 bool
-OpenMonth(StreamScan *scan) {
+OpenMonth(Server server, StreamScan *scan) {
 	if (scan->row_security) {
 		const bool first = scan->lower < scan->upper;
 		if (first) {
-			OpenQuery(scan, scan->lower, scan->upper);
+			OpenQuery(server, scan, scan->lower, scan->upper);
 			scan->upper = scan->lower;
 		}
 		return first;
 	}
-	const PartitionRange range = FirstPartition(scan->events, scan->lower, scan->upper, scan->backward);
+	const PartitionRange range = FirstPartition(server, scan->events, scan->lower, scan->upper, scan->backward);
 	if (!OidIsValid(range.relid)) {
 		return false;
 	}
@@ -113,12 +113,12 @@ OpenMonth(StreamScan *scan) {
 		ScanKeyInit(&keys[key_count++], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->to_version));
 	}
 	if (scan->month != range.relid || scan->key_count != key_count) {
-		CloseMonth(scan);
+		CloseMonth(server, scan);
 		Relation heap = table_open(range.relid, AccessShareLock);
-		const PartitionShape *shape = ShapeOf(heap);
+		const PartitionShape *shape = ShapeOf(server, heap);
 		if (!shape->direct_read) {
 			table_close(heap, NoLock);
-			OpenQuery(scan, lower, upper);
+			OpenQuery(server, scan, lower, upper);
 			return true;
 		}
 		// kept from stream to stream, whatever memory the caller gives back in between
@@ -138,29 +138,29 @@ OpenMonth(StreamScan *scan) {
 }
 
 bool
-NextOfMonth(StreamScan *scan, EventRow *row) {
+NextOfMonth(Server server, StreamScan *scan, EventRow *row) {
 	if (scan->query.desc != nullptr) {
 		const Datum *values;
 		const bool *isnull;
-		if (!NextRow(&scan->query, &values, &isnull)) {
+		if (!NextRow(server, &scan->query, &values, &isnull)) {
 			return false;
 		}
 		std::memcpy(row->values, values, sizeof row->values);
-		UnpackNames(row, &scan->names);
+		UnpackNames(server, row, &scan->names);
 		return true;
 	}
-	if (!NextIndexRow(scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot, scan->context)) {
+	if (!NextIndexRow(server, scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot, scan->context)) {
 		return false;
 	}
-	ReadSlot(scan->slot, scan->attnum, row);
-	UnpackNames(row, &scan->names);
+	ReadSlot(server, scan->slot, scan->attnum, row);
+	UnpackNames(server, row, &scan->names);
 	return true;
 }
 
 } // namespace
 
 void
-UnpackNames(EventRow *row, UnpackedNames *names) {
+UnpackNames(Server, EventRow *row, UnpackedNames *names) {
 	constexpr EventColumn kNames[] = {kTenantId, kStreamId, kEventType};
 	bool emptied = false;
 	for (const EventColumn column : kNames) {
@@ -188,7 +188,7 @@ Forget(UnpackedNames *names) {
 }
 
 void
-ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
+ReadSlot(Server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
 	slot_getallattrs(slot);
 	for (int column = 0; column < kEventColumns; column++) {
 		row->values[column] = slot->tts_values[attnum[column] - 1];
@@ -196,55 +196,56 @@ ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
 }
 
 StoredEvent
-NewestEvent(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant, Datum stream) {
+NewestEvent(Server server, Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant, Datum stream) {
 	const Datum keys[2] = {tenant, stream};
 	const Oid equal[2] = {F_TEXTEQ, F_TEXTEQ};
-	return Find(partition, index, attnum, slot, keys, equal, 2);
+	return Find(server, partition, index, attnum, slot, keys, equal, 2);
 }
 
 StoredEvent
-EventAtPosition(Relation partition, const PartitionShape *shape, TupleTableSlot *slot, int64 position) {
+EventAtPosition(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, int64 position) {
 	const Datum keys[1] = {Int64GetDatum(position)};
 	const Oid equal[1] = {F_INT8EQ};
 	Relation index = index_open(shape->position_index, AccessShareLock);
-	const StoredEvent event = Find(partition, index, shape->attnum, slot, keys, equal, 1);
+	const StoredEvent event = Find(server, partition, index, shape->attnum, slot, keys, equal, 1);
 	index_close(index, NoLock);
 	return event;
 }
 
 StoredEvent
-EventWithId(Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id, Datum tenant) {
+EventWithId(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id,
+            Datum tenant) {
 	const Datum keys[2] = {event_id, tenant};
 	const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
 	Relation index = index_open(shape->event_id_index, AccessShareLock);
-	const StoredEvent event = Find(partition, index, shape->attnum, slot, keys, equal, 2);
+	const StoredEvent event = Find(server, partition, index, shape->attnum, slot, keys, equal, 2);
 	index_close(index, NoLock);
 	return event;
 }
 
 void
-BeginStreamScan(StreamScan *scan, Snapshot snapshot) {
+BeginStreamScan(Server server, StreamScan *scan, Snapshot snapshot) {
 	std::memset(scan, 0, sizeof *scan);
 	scan->snapshot = snapshot;
 	scan->context = CurrentMemoryContext;
 	scan->names.parent = CurrentMemoryContext;
-	scan->rows = OpenStreamRows(AccessShareLock);
-	scan->events = table_open(Oids().events, AccessShareLock);
-	scan->row_security = RowSecurityApplies(scan->events);
+	scan->rows = OpenStreamRows(server, AccessShareLock);
+	scan->events = table_open(Oids(server).events, AccessShareLock);
+	scan->row_security = RowSecurityApplies(server, scan->events);
 	scan->finished = true;
 }
 
 void
-StartStream(StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version, bool backward,
-            int64 not_before) {
-	CloseQuery(scan);
+StartStream(Server server, StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version,
+            bool backward, int64 not_before) {
+	CloseQuery(server, scan);
 	scan->tenant = tenant;
 	scan->stream = stream;
 	scan->from_version = from_version;
 	scan->to_version = to_version;
 	scan->backward = backward;
 	scan->reading = false;
-	const StreamRow row = ReadStreamRow(&scan->rows, tenant, stream, scan->snapshot);
+	const StreamRow row = ReadStreamRow(server, &scan->rows, tenant, stream, scan->snapshot);
 	scan->finished = !row.found || from_version > to_version;
 	scan->dropped_version = row.found ? row.dropped_version : 0;
 	if (!scan->finished) {
@@ -254,41 +255,41 @@ StartStream(StreamScan *scan, Datum tenant, Datum stream, int64 from_version, in
 }
 
 bool
-NextEvent(StreamScan *scan, EventRow *row) {
+NextEvent(Server server, StreamScan *scan, EventRow *row) {
 	while (!scan->finished) {
 		CHECK_FOR_INTERRUPTS();
-		if (scan->reading && NextOfMonth(scan, row)) {
+		if (scan->reading && NextOfMonth(server, scan, row)) {
 			const int64 version = DatumGetInt64(row->values[kStreamVersion]);
 			// versions are dense: behind the last one asked for no month needs to be opened
 			scan->finished = scan->backward ? version <= scan->from_version : version >= scan->to_version;
 			return true;
 		}
-		CloseQuery(scan);
-		scan->reading = OpenMonth(scan);
+		CloseQuery(server, scan);
+		scan->reading = OpenMonth(server, scan);
 		scan->finished = !scan->reading;
 	}
 	return false;
 }
 
 void
-EndStreamScan(StreamScan *scan) {
-	CloseQuery(scan);
-	CloseMonth(scan);
+EndStreamScan(Server server, StreamScan *scan) {
+	CloseQuery(server, scan);
+	CloseMonth(server, scan);
 	Forget(&scan->names);
-	Close(scan->rows);
+	Close(server, scan->rows);
 	table_close(scan->events, NoLock);
 }
 
 int64
-StreamVersion(Datum tenant, Datum stream, Snapshot snapshot) {
+StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot) {
 	StreamScan scan;
 	EventRow row;
-	BeginStreamScan(&scan, snapshot);
-	StartStream(&scan, tenant, stream, 1, PG_INT64_MAX, true);
-	const int64 version = NextEvent(&scan, &row) ? DatumGetInt64(row.values[kStreamVersion])
+	BeginStreamScan(server, &scan, snapshot);
+	StartStream(server, &scan, tenant, stream, 1, PG_INT64_MAX, true);
+	const int64 version = NextEvent(server, &scan, &row) ? DatumGetInt64(row.values[kStreamVersion])
 	                      : scan.row_security   ? 0
 	                                            : scan.dropped_version;
-	EndStreamScan(&scan);
+	EndStreamScan(server, &scan);
 	return version;
 }
 

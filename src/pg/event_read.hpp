@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/query.hpp"
 #include "pg/store.hpp"
@@ -23,11 +24,11 @@ struct UnpackedNames {
 	MemoryContext context;
 };
 // Makes tenant, stream and type plain texts (pg/text.hpp), which live until the names are used again or forgotten.
-void UnpackNames(EventRow *row, UnpackedNames *names);
+void UnpackNames(Server server, EventRow *row, UnpackedNames *names);
 void Forget(UnpackedNames *names);
 
 // The event in a slot of a partition, whose columns have these numbers.
-void ReadSlot(TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row);
+void ReadSlot(Server server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row);
 
 // What an append has to know of an event that is there: the stream's newest, or the one that has a supplied id.
 struct StoredEvent {
@@ -38,12 +39,12 @@ struct StoredEvent {
 
 /*
  * An event of a partition as the holder of the stream's row finds it: the newest of a stream, by `index` on (tenant,
- * stream, version), the one at a position, or the one with an id. Server side, as all of this header.
+ * stream, version), the one at a position, or the one with an id.
  */
-StoredEvent NewestEvent(Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant,
+StoredEvent NewestEvent(Server server, Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant,
                         Datum stream);
-StoredEvent EventAtPosition(Relation partition, const PartitionShape *shape, TupleTableSlot *slot, int64 position);
-StoredEvent EventWithId(Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id, Datum tenant);
+StoredEvent EventAtPosition(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, int64 position);
+StoredEvent EventWithId(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id, Datum tenant);
 
 /*
  * Reads the events of a stream in order of version, or against it, from the months that hold some of them. Where row
@@ -82,16 +83,16 @@ struct StreamScan {
 	RunningQuery query;
 };
 // Opens what every stream needs; the snapshot must be registered or active until the scan is ended.
-void BeginStreamScan(StreamScan *scan, Snapshot snapshot);
+void BeginStreamScan(Server server, StreamScan *scan, Snapshot snapshot);
 // Goes to a stream, whose versions from and to are included. No event of it is older than `not_before` (created_at).
-void StartStream(StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version, bool backward,
-                 int64 not_before = PG_INT64_MIN);
+void StartStream(Server server, StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version,
+                 bool backward, int64 not_before = PG_INT64_MIN);
 // False when there is no further event.
-bool NextEvent(StreamScan *scan, EventRow *row);
-void EndStreamScan(StreamScan *scan);
+bool NextEvent(Server server, StreamScan *scan, EventRow *row);
+void EndStreamScan(Server server, StreamScan *scan);
 
 // Version of a stream for a reader, 0 when it has no event. A stream whose months were all dropped keeps its version.
-int64 StreamVersion(Datum tenant, Datum stream, Snapshot snapshot);
+int64 StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot);
 
 // Columns of events.event_store in the order of EventColumn, for a select list.
 extern const char *const kEventColumnList;

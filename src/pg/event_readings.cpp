@@ -90,9 +90,9 @@ MakeEventSource(const Source &source) {
 
 std::vector<EventSource>
 ReadEventSources(Oid) {
-	const Sources sources = Call([] {
+	const Sources sources = Call([](Server server) {
 		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-		const Sources read = ReadSources(snapshot);
+		const Sources read = ReadSources(server, snapshot);
 		UnregisterSnapshot(snapshot);
 		return read;
 	});
@@ -111,7 +111,7 @@ ForgetOnRelation(Oid relid) {
 	event_sources.ForgetOn(relid);
 }
 
-// What is at a place in a document. Server side; what it leads to lives as long as the document and the memory context.
+// What is at a place in a document. What it leads to lives as long as the document and the memory context.
 struct Found {
 	bool there;
 	JsonbValue value;
@@ -119,7 +119,7 @@ struct Found {
 
 // A null is there as little as what is missing.
 Found
-At(const JsonbValue &place, const Path &path) {
+At(Server, const JsonbValue &place, const Path &path) {
 	Found found = {true, place};
 	for (const std::string &token : path) {
 		JsonbContainer *container = found.value.type == jbvBinary ? found.value.val.binary.data : nullptr;
@@ -143,7 +143,7 @@ At(const JsonbValue &place, const Path &path) {
 
 // As a text, where it is one or a number.
 NameBytes
-TextOf(const Found &found) {
+TextOf(Server, const Found &found) {
 	NameBytes text = {nullptr, 0, true};
 	if (found.there && found.value.type == jbvNumeric) {
 		text.bytes = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(found.value.val.numeric)));
@@ -155,7 +155,7 @@ TextOf(const Found &found) {
 	return text;
 }
 
-// C++ side. As a number, where it is one or a text that is one.
+// As a number, where it is one or a text that is one.
 std::optional<double>
 NumberOf(const Found &found) {
 	if (found.value.type == jbvString) {
@@ -178,7 +178,6 @@ struct Event {
 
 /*
  * The readings of an event, one after the other: visit(names, reading) for each, and visit(refused) for each that would have been one.
- * C++ side.
  */
 template <typename V>
 class EventReadings {
@@ -192,7 +191,7 @@ class EventReadings {
 			VisitSample(event_.data);
 			return;
 		}
-		const Found samples = Call([&] { return At(event_.data, *source_.samples); });
+		const Found samples = Call([&](Server server) { return At(server, event_.data, *source_.samples); });
 		if (!samples.there) {
 			return;
 		}
@@ -215,23 +214,23 @@ class EventReadings {
 	// A field of the sample, or of the event where the sample has none.
 	Found
 	Field(const JsonbValue &sample, const Path &path) const {
-		return Call([&] {
-			const Found found = At(sample, path);
-			return found.there || !source_.samples ? found : At(event_.data, path);
+		return Call([&](Server server) {
+			const Found found = At(server, sample, path);
+			return found.there || !source_.samples ? found : At(server, event_.data, path);
 		});
 	}
 
 	std::optional<std::string_view>
 	Text(const JsonbValue &sample, const Path &path) const {
 		const Found found = Field(sample, path);
-		return ViewOf(Call([&] { return TextOf(found); }));
+		return ViewOf(Call([&](Server server) { return TextOf(server, found); }));
 	}
 
 	// Whose it is, as the rules of personal fields take it: a text, or a whole number without the zeros of 7.0; what is not whole names nobody.
 	std::optional<std::string_view>
 	User(const JsonbValue &sample) const {
 		const Found found = Field(sample, *source_.user);
-		const auto text = ViewOf(Call([&] { return TextOf(found); }));
+		const auto text = ViewOf(Call([&](Server server) { return TextOf(server, found); }));
 		if (!text || found.value.type != jbvNumeric) {
 			return text;
 		}
@@ -250,7 +249,7 @@ class EventReadings {
 		if (!found.there) {
 			return event_.created_at;
 		}
-		const NameBytes text = Call([&] { return TextOf(found); });
+		const NameBytes text = Call([&](Server server) { return TextOf(server, found); });
 		return text.null ? std::nullopt : ParseReadingTime(*ViewOf(text));
 	}
 
@@ -264,7 +263,7 @@ class EventReadings {
 		names.device = source_.device ? Text(sample, *source_.device) : std::nullopt;
 		const std::optional<TimestampTz> time = Time(sample);
 		for (const auto &[path, metric] : source_.metrics) {
-			const Found found = Call([&] { return At(sample, path); });
+			const Found found = Call([&](Server server) { return At(server, sample, path); });
 			if (found.there) {
 				names.metric = metric;
 				VisitValue(names, time, NumberOf(found));
@@ -322,9 +321,8 @@ struct Gatherer {
 	}
 };
 
-// Server side.
 JsonbValue
-Document(Datum data) {
+Document(Server, Datum data) {
 	JsonbValue document;
 	JsonbToJsonbValue(DatumGetJsonbP(data), &document);
 	return document;
@@ -339,9 +337,9 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 		AsOwner before;
 		Portal portal;
 	};
-	const Run run = Call([&] {
+	const Run run = Call([&](Server server) {
 		Run r;
-		r.before = BecomeOwner(Oids().events);
+		r.before = BecomeOwner(server, Oids(server).events);
 		SPI_connect();
 		Oid types[2] = {TEXTOID, TEXTOID};
 		Datum values[2] = {CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.event_type)};
@@ -354,11 +352,11 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 	FetchAll(run.portal, sink, [&](HeapTuple row, TupleDesc descriptor, std::vector<Reading> *readings) {
 		NameBytes stream = {};
 		Event event = {};
-		Call([&] {
+		Call([&](Server server) {
 			bool isnull;
 			const auto *id = PG_DETOAST_DATUM_PACKED(heap_getattr(row, 1, descriptor, &isnull));
 			stream = {VARDATA_ANY(id), static_cast<int>(VARSIZE_ANY_EXHDR(id)), false};
-			event.data = Document(heap_getattr(row, 2, descriptor, &isnull));
+			event.data = Document(server, heap_getattr(row, 2, descriptor, &isnull));
 			event.created_at = DatumGetTimestampTz(heap_getattr(row, 3, descriptor, &isnull));
 			event.position = DatumGetInt64(heap_getattr(row, 4, descriptor, &isnull));
 		});
@@ -366,10 +364,10 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 		event.stream = *ViewOf(stream);
 		EventReadings<Gatherer>(source, event, {sink, readings}).Visit();
 	});
-	Call([&] {
+	Call([&](Server server) {
 		SPI_cursor_close(run.portal);
 		SPI_finish();
-		BecomeAgain(run.before);
+		BecomeAgain(server, run.before);
 	});
 }
 
@@ -378,15 +376,16 @@ RecordEvent(std::string_view tenant, std::string_view stream, std::string_view e
 	const auto sources = event_sources.Get(ReadEventSources);
 	for (const EventSource &source : *sources) {
 		if (source.event_type == event_type && source.tenant == tenant) {
-			const Event event = {tenant, stream, Call([&] { return Document(data); }), created_at, position};
+			const Event event = {tenant, stream, Call([&](Server server) { return Document(server, data); }),
+			                     created_at, position};
 			EventReadings<Recorder>(source, event, {}).Visit();
 		}
 	}
 }
 
 void
-RegisterEventReadingCallbacks() {
-	OnRelationChange(ForgetOnRelation);
+RegisterEventReadingCallbacks(Server server) {
+	OnRelationChange(server, ForgetOnRelation);
 }
 
 } // namespace auren::pg

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/reading_sink.hpp"
 #include "pg/sources.hpp"
@@ -9,13 +10,13 @@
 namespace auren::pg {
 
 /*
- * Records the readings of an appended event, where a source takes them, and counts what is none. Costs a look at a flag where none does. C++ side.
+ * Records the readings of an appended event, where a source takes them, and counts what is none. Costs a look at a flag where none does.
  */
 void RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at, int64 position);
 
-// All readings of the events of a source by the active snapshot; as the owner of the store. C++ side.
+// All readings of the events of a source by the active snapshot; as the owner of the store.
 void ScanEvents(const Source &source, ReadingSink *sink);
 
-void RegisterEventReadingCallbacks();
+void RegisterEventReadingCallbacks(Server server);
 
 } // namespace auren::pg

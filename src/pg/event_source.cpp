@@ -7,16 +7,16 @@ namespace auren::pg {
 
 Datum
 Materialize(FunctionCallInfo fcinfo, OpenSource open) {
-	const Rows rows = Call([&] { return BeginRows(fcinfo); });
+	const Rows rows = Call([&](Server server) { return BeginRows(server, fcinfo); });
 	EventSource *source = open(fcinfo, GetActiveSnapshot(), false);
-	Call([&] {
+	Call([&](Server server) {
 		Datum values[kMaxSourceColumns];
 		bool isnull[kMaxSourceColumns] = {};
-		while (source->next(source, values, isnull)) {
+		while (source->next(server, source, values, isnull)) {
 			CHECK_FOR_INTERRUPTS();
-			PutRow(rows, values, isnull);
+			PutRow(server, rows, values, isnull);
 		}
-		source->end(source);
+		source->end(server, source);
 	});
 	return 0;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -8,17 +9,17 @@ inline constexpr int kMaxSourceColumns = 9;
 
 /*
  * What a set-returning function of ours reads, row by row. Plain data in the memory context in which it was opened, so
- * that an error's longjmp leaves nothing behind. Server side.
+ * that an error's longjmp leaves nothing behind.
  */
 struct EventSource {
 	// The next row's columns, valid until the one after; false behind the end.
-	bool (*next)(EventSource *source, Datum *values, bool *isnull);
-	void (*end)(EventSource *source);
+	bool (*next)(Server server, EventSource *source, Datum *values, bool *isnull);
+	void (*end)(Server server, EventSource *source);
 };
 
 /*
  * Opens the source of a call, whose arguments it checks. The snapshot stays registered or active until the source is
- * ended. `reverse`: against its own order, where the function says that it can. C++ side.
+ * ended. `reverse`: against its own order, where the function says that it can.
  */
 using OpenSource = EventSource *(*)(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
 
@@ -35,7 +36,7 @@ struct StreamingFunction {
 	bool reversible;
 };
 
-// The whole result of a call, into a tuplestore: where the planner leaves a function to the executor. C++ side.
+// The whole result of a call, into a tuplestore: where the planner leaves a function to the executor.
 Datum Materialize(FunctionCallInfo fcinfo, OpenSource open);
 
 } // namespace auren::pg

@@ -26,7 +26,7 @@ HasIntegerKeys(const GinState &state) {
  * alone, are copies of the first one. That is half of what an append spends on such an index.
  */
 void
-CollectIntegerKeys(GinState *state, GinTupleCollector *collector, Datum value, ItemPointer tid) {
+CollectIntegerKeys(Server, GinState *state, GinTupleCollector *collector, Datum value, ItemPointer tid) {
 	int32 count = 0;
 	bool *nulls = nullptr;
 	const auto *entries = reinterpret_cast<const Datum *>(FunctionCall3Coll(&state->extractValueFn[0], state->supportCollation[0], value,
@@ -63,7 +63,7 @@ CollectIntegerKeys(GinState *state, GinTupleCollector *collector, Datum value, I
 }
 
 void
-InsertIndexEntry(const WritablePartition &partition, int i, const Datum *event, ItemPointer tid) {
+InsertIndexEntry(Server server, const WritablePartition &partition, int i, const Datum *event, ItemPointer tid) {
 	IndexShape &index = partition.shapes[i];
 	Datum values[INDEX_MAX_KEYS];
 	bool isnull[INDEX_MAX_KEYS];
@@ -76,7 +76,7 @@ InsertIndexEntry(const WritablePartition &partition, int i, const Datum *event, 
 	if (gin_state != nullptr && HasIntegerKeys(*gin_state) && GinGetUseFastUpdate(partition.indexes[i])) {
 		GinTupleCollector collector;
 		std::memset(&collector, 0, sizeof collector);
-		CollectIntegerKeys(gin_state, &collector, values[0], tid);
+		CollectIntegerKeys(server, gin_state, &collector, values[0], tid);
 		ginHeapTupleFastInsert(gin_state, &collector);
 		return;
 	}
@@ -95,7 +95,7 @@ PendingSize(const GinTupleCollector &collector) {
  * of the list depend on it, so that several rows are never handed over as more than a page.
  */
 void
-InsertGinEntries(const EventWriter *writer, int i) {
+InsertGinEntries(Server server, const EventWriter *writer, int i) {
 	Relation relation = writer->partition.indexes[i];
 	const IndexShape &index = writer->partition.shapes[i];
 	GinState state;
@@ -105,7 +105,8 @@ InsertGinEntries(const EventWriter *writer, int i) {
 	for (int event = 0; event < writer->count; event++) {
 		const GinTupleCollector before = collector;
 		if (HasIntegerKeys(state)) {
-			CollectIntegerKeys(&state, &collector, writer->values[event][index.column[0]], &writer->tids[event]);
+			CollectIntegerKeys(server, &state, &collector, writer->values[event][index.column[0]],
+			                   &writer->tids[event]);
 		} else {
 			for (int key = 0; key < index.keys; key++) {
 				ginHeapTupleFastCollect(&state, &collector, static_cast<OffsetNumber>(key + 1),
@@ -126,7 +127,7 @@ InsertGinEntries(const EventWriter *writer, int i) {
 }
 
 TupleTableSlot *
-FillSlot(TupleTableSlot *slot, const Datum *values) {
+FillSlot(Server, TupleTableSlot *slot, const Datum *values) {
 	ExecClearTuple(slot);
 	std::memcpy(slot->tts_values, values, sizeof(Datum) * kEventColumns);
 	std::memset(slot->tts_isnull, 0, sizeof(bool) * kEventColumns);
@@ -134,13 +135,13 @@ FillSlot(TupleTableSlot *slot, const Datum *values) {
 }
 
 void
-WriteOneDirectly(EventWriter *writer) {
+WriteOneDirectly(Server server, EventWriter *writer) {
 	const WritablePartition &partition = writer->partition;
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(partition.heap), &TTSOpsVirtual);
-	FillSlot(slot, writer->values[0]);
+	FillSlot(server, slot, writer->values[0]);
 	table_tuple_insert(partition.heap, slot, GetCurrentCommandId(true), 0, nullptr);
 	for (int i = 0; i < partition.index_count; i++) {
-		InsertIndexEntry(partition, i, writer->values[0], &slot->tts_tid);
+		InsertIndexEntry(server, partition, i, writer->values[0], &slot->tts_tid);
 		compat::EndIndexInserts(partition.indexes[i], partition.shapes[i].info);
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -151,7 +152,7 @@ WriteOneDirectly(EventWriter *writer) {
  * remember it for each slot costs more than the slots do.
  */
 void
-MakeSlots(EventWriter *writer) {
+MakeSlots(Server, EventWriter *writer) {
 	writer->slot_context = AllocSetContextCreate(writer->context, "auren_events slots", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(writer->slot_context);
 	TupleDesc descriptor = CreateTupleDescCopy(RelationGetDescr(writer->partition.heap));
@@ -165,12 +166,12 @@ MakeSlots(EventWriter *writer) {
 }
 
 void
-PutRows(EventWriter *writer) {
+PutRows(Server server, EventWriter *writer) {
 	for (int first = 0; first < writer->count; first += kHeapEvents) {
 		CHECK_FOR_INTERRUPTS();
 		const int count = Min(kHeapEvents, writer->count - first);
 		for (int i = 0; i < count; i++) {
-			FillSlot(writer->slots[i], writer->values[first + i]);
+			FillSlot(server, writer->slots[i], writer->values[first + i]);
 		}
 		table_multi_insert(writer->partition.heap, writer->slots, count, GetCurrentCommandId(true), 0, nullptr);
 		for (int i = 0; i < count; i++) {
@@ -181,21 +182,21 @@ PutRows(EventWriter *writer) {
 }
 
 void
-WriteManyDirectly(EventWriter *writer) {
+WriteManyDirectly(Server server, EventWriter *writer) {
 	const WritablePartition &partition = writer->partition;
 	if (writer->slot_context == nullptr) {
-		MakeSlots(writer);
+		MakeSlots(server, writer);
 	}
-	PutRows(writer);
+	PutRows(server, writer);
 	for (int i = 0; i < partition.index_count; i++) {
 		const IndexShape &index = partition.shapes[i];
 		CHECK_FOR_INTERRUPTS();
 		if (index.gin && GinGetUseFastUpdate(partition.indexes[i])) {
-			InsertGinEntries(writer, i);
+			InsertGinEntries(server, writer, i);
 			continue;
 		}
 		for (int event = 0; event < writer->count; event++) {
-			InsertIndexEntry(partition, i, writer->values[event], &writer->tids[event]);
+			InsertIndexEntry(server, partition, i, writer->values[event], &writer->tids[event]);
 		}
 		compat::EndIndexInserts(partition.indexes[i], index.info);
 	}
@@ -203,10 +204,10 @@ WriteManyDirectly(EventWriter *writer) {
 
 // What a trigger made of the row must still be the event that was given its place in the stream.
 void
-CheckStored(EventWriter *writer, const Datum *values) {
+CheckStored(Server server, EventWriter *writer, const Datum *values) {
 	const WritablePartition &partition = writer->partition;
-	const StoredEvent event = NewestEvent(partition.heap, StreamIndex(writer), partition.attnum, partition.slot,
-	                                      values[kTenantId], values[kStreamId]);
+	const StoredEvent event = NewestEvent(server, partition.heap, StreamIndex(server, writer), partition.attnum,
+	                                      partition.slot, values[kTenantId], values[kStreamId]);
 	const bool stored =
 	    event.found && DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
 	    DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
@@ -221,7 +222,7 @@ CheckStored(EventWriter *writer, const Datum *values) {
 }
 
 void
-WriteByInsert(EventWriter *writer) {
+WriteByInsert(Server server, EventWriter *writer) {
 	if (!writer->spi_connected) {
 		SPI_connect();
 		writer->spi_connected = true;
@@ -231,7 +232,7 @@ WriteByInsert(EventWriter *writer) {
 		initStringInfo(&sql);
 		appendStringInfo(&sql, "INSERT INTO events.event_store (%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 		                 kEventColumnList);
-		writer->plan = PrepareWaived(sql.data, kEventColumns, types, 0);
+		writer->plan = PrepareWaived(server, sql.data, kEventColumns, types, 0);
 		pfree(sql.data);
 	}
 	for (int event = 0; event < writer->count; event++) {
@@ -241,12 +242,12 @@ WriteByInsert(EventWriter *writer) {
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 			                errmsg("could not insert an event: %s", SPI_result_code_string(result))));
 		}
-		CheckStored(writer, writer->values[event]);
+		CheckStored(server, writer, writer->values[event]);
 	}
 }
 
 void
-ClosePartition(EventWriter *writer) {
+ClosePartition(Server server, EventWriter *writer) {
 	if (!writer->partition_open) {
 		return;
 	}
@@ -254,22 +255,22 @@ ClosePartition(EventWriter *writer) {
 		MemoryContextDelete(writer->slot_context);
 		writer->slot_context = nullptr;
 	}
-	Close(writer->partition);
+	Close(server, writer->partition);
 	writer->partition_open = false;
 }
 
 void
-Flush(EventWriter *writer) {
+Flush(Server server, EventWriter *writer) {
 	if (writer->count == 0) {
 		return;
 	}
 	MemoryContext outer = writer->chunk != nullptr ? MemoryContextSwitchTo(writer->chunk) : CurrentMemoryContext;
 	if (!writer->direct_parent || !writer->partition.direct_write) {
-		WriteByInsert(writer);
+		WriteByInsert(server, writer);
 	} else if (writer->count == 1) {
-		WriteOneDirectly(writer);
+		WriteOneDirectly(server, writer);
 	} else {
-		WriteManyDirectly(writer);
+		WriteManyDirectly(server, writer);
 	}
 	writer->count = 0;
 	MemoryContextSwitchTo(outer);
@@ -281,10 +282,10 @@ Flush(EventWriter *writer) {
 } // namespace
 
 void
-BeginWrite(EventWriter *writer, Relation events, int expected) {
+BeginWrite(Server server, EventWriter *writer, Relation events, int expected) {
 	std::memset(writer, 0, sizeof *writer);
 	writer->events = events;
-	writer->direct_parent = ParentAllowsDirectWrite(events);
+	writer->direct_parent = ParentAllowsDirectWrite(server, events);
 	writer->capacity = Min(expected, kChunkEvents);
 	writer->context = CurrentMemoryContext;
 	if (expected > 1) {
@@ -296,23 +297,23 @@ BeginWrite(EventWriter *writer, Relation events, int expected) {
 }
 
 void
-OpenMonth(EventWriter *writer, int64 micros) {
+OpenMonth(Server server, EventWriter *writer, int64 micros) {
 	if (writer->partition_open && micros >= writer->range.lower && micros < writer->range.upper) {
 		return;
 	}
-	Flush(writer);
-	ClosePartition(writer);
-	writer->range = FindPartition(writer->events, micros);
+	Flush(server, writer);
+	ClosePartition(server, writer);
+	writer->range = FindPartition(server, writer->events, micros);
 	if (OidIsValid(writer->range.relid)) {
 		MemoryContext outer = MemoryContextSwitchTo(writer->context);
-		writer->partition = OpenForWrite(writer->range.relid);
+		writer->partition = OpenForWrite(server, writer->range.relid);
 		writer->partition_open = true;
 		MemoryContextSwitchTo(outer);
 	}
 }
 
 Relation
-StreamIndex(const EventWriter *writer) {
+StreamIndex(Server, const EventWriter *writer) {
 	if (writer->partition.stream_index == nullptr) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("partition \"%s\" lacks its unique index on tenant_id, stream_id, stream_version",
@@ -323,11 +324,11 @@ StreamIndex(const EventWriter *writer) {
 }
 
 void
-WriteEvent(EventWriter *writer, const Datum *values) {
+WriteEvent(Server server, EventWriter *writer, const Datum *values) {
 	if (writer->count == writer->capacity) {
-		Flush(writer);
+		Flush(server, writer);
 	}
-	OpenMonth(writer, DatumGetTimestampTz(values[kCreatedAt]));
+	OpenMonth(server, writer, DatumGetTimestampTz(values[kCreatedAt]));
 	if (!writer->partition_open) {
 		ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("no partition of events.event_store holds the event's time"),
 		                errhint("Call events.create_monthly_partitions().")));
@@ -336,9 +337,9 @@ WriteEvent(EventWriter *writer, const Datum *values) {
 }
 
 void
-EndWrite(EventWriter *writer) {
-	Flush(writer);
-	ClosePartition(writer);
+EndWrite(Server server, EventWriter *writer) {
+	Flush(server, writer);
+	ClosePartition(server, writer);
 	if (writer->spi_connected) {
 		MemoryContext context = writer->context;
 		SPI_finish();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/store.hpp"
 
@@ -8,7 +9,7 @@ namespace auren::pg {
 /*
  * Writes events to the months of their created_at: through the table and index access methods where nothing on the
  * table needs the executor, else by INSERT as the current user (policies, triggers and constraints see the caller).
- * Events are gathered and written a chunk at a time. Server side, as all of this header.
+ * Events are gathered and written a chunk at a time.
  */
 struct EventWriter {
 	Relation events;
@@ -29,16 +30,16 @@ struct EventWriter {
 };
 
 // `expected`: how many events will be written, to size the chunk
-void BeginWrite(EventWriter *writer, Relation events, int expected);
+void BeginWrite(Server server, EventWriter *writer, Relation events, int expected);
 /*
  * Opens the partition of a time, if another is open. Where there is none the range says so and nothing is open. Gathered
  * events are written first.
  */
-void OpenMonth(EventWriter *writer, int64 micros);
+void OpenMonth(Server server, EventWriter *writer, int64 micros);
 // The open partition's index on (tenant, stream, version); raises 55000 where somebody has dropped it.
-Relation StreamIndex(const EventWriter *writer);
+Relation StreamIndex(Server server, const EventWriter *writer);
 // The values are used until the chunk is written: keep them until EndWrite.
-void WriteEvent(EventWriter *writer, const Datum *values);
-void EndWrite(EventWriter *writer);
+void WriteEvent(Server server, EventWriter *writer, const Datum *values);
+void EndWrite(Server server, EventWriter *writer);
 
 } // namespace auren::pg

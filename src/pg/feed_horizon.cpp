@@ -15,9 +15,9 @@ int64 tagged_position = 0;
 
 // The newest horizon in events.feed_horizons.
 int64
-WrittenHorizon() {
-	Relation heap = table_open(Oids().horizons, AccessShareLock);
-	Relation index = index_open(Oids().horizons_index, AccessShareLock);
+WrittenHorizon(Server server) {
+	Relation heap = table_open(Oids(server).horizons, AccessShareLock);
+	Relation index = index_open(Oids(server).horizons_index, AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 0);
@@ -40,7 +40,7 @@ WrittenHorizon() {
  * or `horizon` when that is smaller. The links of a list change under its partition's lock.
  */
 int64
-SmallestTag(uint32 first, uint32 end, int64 horizon) {
+SmallestTag(Server, uint32 first, uint32 end, int64 horizon) {
 	const auto look = [&](const PROCLOCK *lock) {
 		const LOCKTAG &tag = lock->tag.myLock->tag;
 		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kPositionLockClass && tag.locktag_field1 == MyDatabaseId &&
@@ -66,8 +66,8 @@ SmallestTag(uint32 first, uint32 end, int64 horizon) {
 } // namespace
 
 int64
-LastPosition() {
-	Relation sequence = relation_open(Oids().positions, AccessShareLock);
+LastPosition(Server server) {
+	Relation sequence = relation_open(Oids(server).positions, AccessShareLock);
 	Buffer buffer = ReadBuffer(sequence, 0);
 	// nextval shows a value 32 ahead for a moment, within its exclusive lock
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -81,10 +81,10 @@ LastPosition() {
 }
 
 void
-TagPositions() {
+TagPositions(Server server) {
 	const LocalTransactionId transaction = compat::CurrentLocalTransaction();
 	if (tagged_transaction != transaction) {
-		tagged_position = LastPosition();
+		tagged_position = LastPosition(server);
 		tagged_transaction = transaction;
 	}
 	// Asked for at each append: the local lock table makes that cheap, and a savepoint that was rolled back let it go. The old tag
@@ -96,36 +96,36 @@ TagPositions() {
 }
 
 bool
-OthersDrew(int64 drawn) {
-	return tagged_transaction == compat::CurrentLocalTransaction() && LastPosition() - tagged_position > drawn;
+OthersDrew(Server server, int64 drawn) {
+	return tagged_transaction == compat::CurrentLocalTransaction() && LastPosition(server) - tagged_position > drawn;
 }
 
 int64
-FeedHorizon() {
+FeedHorizon(Server server) {
 	if (RecoveryInProgress()) {
-		return WrittenHorizon();
+		return WrittenHorizon(server);
 	}
-	const int64 last = LastPosition();
+	const int64 last = LastPosition(server);
 	// A tag stays in its partition until its transaction is seen as committed, so one that counts is met whenever we come by. PREPARE moves it
 	// from the session to the process that stands for the prepared transaction, behind all others, and never back: so those come second, and
 	// a tag that moves meanwhile is met in one of the two places.
 	const uint32 processes = ProcGlobal->allProcCount;
-	int64 horizon = SmallestTag(0, processes, last);
+	int64 horizon = SmallestTag(server, 0, processes, last);
 	if (max_prepared_xacts > 0) {
 		// The next PREPARE that takes a free one of these clears it, lists included, and holds this lock alone meanwhile. COMMIT PREPARED too
 		// takes this lock before it takes those of partitions, in every major from 15 to 18, so the order cannot deadlock.
 		LWLockAcquire(TwoPhaseStateLock, LW_SHARED);
-		horizon = SmallestTag(processes, processes + static_cast<uint32>(max_prepared_xacts), horizon);
+		horizon = SmallestTag(server, processes, processes + static_cast<uint32>(max_prepared_xacts), horizon);
 		LWLockRelease(TwoPhaseStateLock);
 	}
 	return horizon;
 }
 
 int64
-WriteFeedHorizon() {
-	const int64 horizon = FeedHorizon();
-	Relation heap = table_open(Oids().horizons, RowExclusiveLock);
-	Relation index = index_open(Oids().horizons_index, AccessShareLock);
+WriteFeedHorizon(Server server) {
+	const int64 horizon = FeedHorizon(server);
+	Relation heap = table_open(Oids(server).horizons, RowExclusiveLock);
+	Relation index = index_open(Oids(server).horizons_index, AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 0);
@@ -139,7 +139,7 @@ WriteFeedHorizon() {
 			newest = position;
 			continue;
 		}
-		(void)DeleteRow(heap, &slot->tts_tid, snapshot);
+		(void)DeleteRow(server, heap, &slot->tts_tid, snapshot);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -147,7 +147,7 @@ WriteFeedHorizon() {
 	if (horizon > newest) {
 		const Datum values[2] = {Int64GetDatum(horizon), TimestampTzGetDatum(GetCurrentTimestamp())};
 		const bool isnull[2] = {};
-		InsertRow(heap, values, isnull);
+		InsertRow(server, heap, values, isnull);
 	}
 	index_close(index, NoLock);
 	table_close(heap, NoLock);

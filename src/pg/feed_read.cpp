@@ -47,8 +47,8 @@ Passes(const FeedFilter &filter, const EventRow &row) {
 
 // Moves a month to its next event; false when it has none.
 bool
-Advance(const FeedScan *scan, FeedMonth *month) {
-	if (!NextIndexRow(month->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, month->slot, scan->context)) {
+Advance(Server server, const FeedScan *scan, FeedMonth *month) {
+	if (!NextIndexRow(server, month->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, month->slot, scan->context)) {
 		return false;
 	}
 	bool isnull;
@@ -57,7 +57,7 @@ Advance(const FeedScan *scan, FeedMonth *month) {
 }
 
 void
-CloseMonth(const FeedMonth &month, LOCKMODE mode) {
+CloseMonth(Server, const FeedMonth &month, LOCKMODE mode) {
 	index_endscan(month.scan);
 	ExecDropSingleTupleTableSlot(month.slot);
 	index_close(month.index, mode);
@@ -69,7 +69,7 @@ CloseMonth(const FeedMonth &month, LOCKMODE mode) {
  * the parent has a month's lock it will want the parent's next, and one of the two would have to lose.
  */
 bool
-LockForScan(const FeedScan *scan, Oid relid) {
+LockForScan(Server, const FeedScan *scan, Oid relid) {
 	if (scan->backward) {
 		return ConditionalLockRelationOid(relid, AccessShareLock);
 	}
@@ -81,7 +81,7 @@ enum class Opened { kAll, kThroughQuery, kBusy };
 
 // Opens every month with an event behind a position, unless one has to be read through the executor or is locked.
 Opened
-OpenMonths(FeedScan *scan, int64 after) {
+OpenMonths(Server server, FeedScan *scan, int64 after) {
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
 	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->horizon));
@@ -90,24 +90,24 @@ OpenMonths(FeedScan *scan, int64 after) {
 	int64 lower = PG_INT64_MIN;
 	for (;;) {
 		CHECK_FOR_INTERRUPTS();
-		const PartitionRange range = FirstPartition(scan->events, lower, PG_INT64_MAX, false);
+		const PartitionRange range = FirstPartition(server, scan->events, lower, PG_INT64_MAX, false);
 		if (!OidIsValid(range.relid)) {
 			return Opened::kAll;
 		}
 		lower = range.upper;
 		FeedMonth month;
-		if (!LockForScan(scan, range.relid)) {
+		if (!LockForScan(server, scan, range.relid)) {
 			return Opened::kBusy;
 		}
 		month.heap = table_open(range.relid, NoLock);
-		const PartitionShape *shape = ShapeOf(month.heap);
+		const PartitionShape *shape = ShapeOf(server, month.heap);
 		if (!shape->direct_read || !OidIsValid(shape->position_index)) {
 			table_close(month.heap, AccessShareLock);
 			return Opened::kThroughQuery;
 		}
 		const Oid index = shape->position_index;
 		std::memcpy(month.attnum, shape->attnum, sizeof month.attnum);
-		if (!LockForScan(scan, index)) {
+		if (!LockForScan(server, scan, index)) {
 			table_close(month.heap, NoLock);
 			return Opened::kBusy;
 		}
@@ -115,8 +115,8 @@ OpenMonths(FeedScan *scan, int64 after) {
 		month.slot = table_slot_create(month.heap, nullptr);
 		month.scan = compat::BeginIndexScan(month.heap, month.index, scan->snapshot, 2);
 		index_rescan(month.scan, keys, 2, nullptr, 0);
-		if (!Advance(scan, &month)) {
-			CloseMonth(month, AccessShareLock); // its locks too: the months may be many
+		if (!Advance(server, scan, &month)) {
+			CloseMonth(server, month, AccessShareLock); // its locks too: the months may be many
 			continue;
 		}
 		if (scan->month_count == room) {
@@ -128,22 +128,22 @@ OpenMonths(FeedScan *scan, int64 after) {
 }
 
 void
-CloseMonths(FeedScan *scan) {
+CloseMonths(Server server, FeedScan *scan) {
 	for (int i = 0; i < scan->month_count; i++) {
-		CloseMonth(scan->months[i], NoLock);
+		CloseMonth(server, scan->months[i], NoLock);
 	}
 	scan->month_count = 0;
 }
 
 void
-OpenQuery(FeedScan *scan, int64 after) {
+OpenQuery(Server server, FeedScan *scan, int64 after) {
 	const bool all_tenants = scan->filter.tenant == 0;
 	char *sql = psprintf("SELECT %s, xmin FROM events.event_store WHERE global_position OPERATOR(pg_catalog.>) $1 AND "
 	                     "global_position OPERATOR(pg_catalog.<=) $2%s ORDER BY global_position%s",
 	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3", scan->backward ? " DESC" : "");
 	Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 	const Datum values[3] = {Int64GetDatum(after), Int64GetDatum(scan->horizon), scan->filter.tenant};
-	StartQuery(&scan->query, sql, all_tenants ? 2 : 3, types, values, scan->snapshot);
+	StartQuery(server, &scan->query, sql, all_tenants ? 2 : 3, types, values, scan->snapshot);
 	pfree(sql);
 }
 
@@ -152,7 +152,7 @@ OpenQuery(FeedScan *scan, int64 after) {
  * crash cannot take it back. Events of one transaction come together, so this is asked once for most of them.
  */
 bool
-MayBeGiven(FeedScan *scan, TransactionId inserter) {
+MayBeGiven(Server, FeedScan *scan, TransactionId inserter) {
 	if (TransactionIdEquals(inserter, scan->checked) || !TransactionIdIsNormal(inserter)) {
 		return true;
 	}
@@ -172,20 +172,20 @@ MayBeGiven(FeedScan *scan, TransactionId inserter) {
 
 // The next event of the months or of the query, whatever the filter says.
 bool
-NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
+NextOfAll(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter) {
 	if (scan->through_query) {
 		const Datum *values;
 		const bool *isnull;
-		if (!NextRow(&scan->query, &values, &isnull)) {
+		if (!NextRow(server, &scan->query, &values, &isnull)) {
 			return false;
 		}
 		std::memcpy(row->values, values, sizeof row->values);
-		UnpackNames(row, &scan->names);
+		UnpackNames(server, row, &scan->names);
 		*inserter = DatumGetTransactionId(values[kEventColumns]);
 		return true;
 	}
-	if (scan->current >= 0 && !Advance(scan, &scan->months[scan->current])) {
-		CloseMonth(scan->months[scan->current], NoLock);
+	if (scan->current >= 0 && !Advance(server, scan, &scan->months[scan->current])) {
+		CloseMonth(server, scan->months[scan->current], NoLock);
 		scan->months[scan->current] = scan->months[--scan->month_count];
 	}
 	scan->current = -1;
@@ -198,8 +198,8 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 		return false;
 	}
 	TupleTableSlot *slot = scan->months[scan->current].slot;
-	ReadSlot(slot, scan->months[scan->current].attnum, row);
-	UnpackNames(row, &scan->names);
+	ReadSlot(server, slot, scan->months[scan->current].attnum, row);
+	UnpackNames(server, row, &scan->names);
 	bool isnull;
 	*inserter = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 	return true;
@@ -207,7 +207,7 @@ NextOfAll(FeedScan *scan, EventRow *row, TransactionId *inserter) {
 
 // False where it would have to wait and may not.
 bool
-Begin(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush, bool backward) {
+Begin(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush, bool backward) {
 	std::memset(scan, 0, sizeof *scan);
 	scan->backward = backward;
 	scan->context = CurrentMemoryContext;
@@ -219,15 +219,15 @@ Begin(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool
 	scan->flush = flush && !RecoveryInProgress();
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan->fixed = IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : nullptr;
-	scan->events = table_open(Oids().events, AccessShareLock);
-	scan->through_query = RowSecurityApplies(scan->events);
-	const Opened opened = scan->through_query ? Opened::kThroughQuery : OpenMonths(scan, after);
+	scan->events = table_open(Oids(server).events, AccessShareLock);
+	scan->through_query = RowSecurityApplies(server, scan->events);
+	const Opened opened = scan->through_query ? Opened::kThroughQuery : OpenMonths(server, scan, after);
 	if (opened != Opened::kAll) {
-		CloseMonths(scan);
+		CloseMonths(server, scan);
 		scan->through_query = opened == Opened::kThroughQuery;
 	}
 	if (scan->through_query) {
-		OpenQuery(scan, after);
+		OpenQuery(server, scan, after);
 	}
 	return opened != Opened::kBusy;
 }
@@ -235,29 +235,29 @@ Begin(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool
 } // namespace
 
 void
-BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush) {
-	(void)Begin(scan, filter, after, horizon, flush, false);
+BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush) {
+	(void)Begin(server, scan, filter, after, horizon, flush, false);
 }
 
 bool
-TryFeedScanBackward(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon) {
-	if (Begin(scan, filter, after, horizon, false, true)) {
+TryFeedScanBackward(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon) {
+	if (Begin(server, scan, filter, after, horizon, false, true)) {
 		return true;
 	}
-	EndFeedScan(scan);
+	EndFeedScan(server, scan);
 	return false;
 }
 
 bool
-NextFeedEvent(FeedScan *scan, EventRow *row, int64 *budget) {
+NextFeedEvent(Server server, FeedScan *scan, EventRow *row, int64 *budget) {
 	TransactionId inserter;
 	while (*budget > 0) {
 		CHECK_FOR_INTERRUPTS();
-		if (!NextOfAll(scan, row, &inserter)) {
+		if (!NextOfAll(server, scan, row, &inserter)) {
 			scan->examined = Max(scan->examined, scan->horizon);
 			return false;
 		}
-		if (!MayBeGiven(scan, inserter)) {
+		if (!MayBeGiven(server, scan, inserter)) {
 			*budget = 0;
 			return false;
 		}
@@ -271,11 +271,11 @@ NextFeedEvent(FeedScan *scan, EventRow *row, int64 *budget) {
 }
 
 void
-EndFeedScan(FeedScan *scan) {
+EndFeedScan(Server server, FeedScan *scan) {
 	if (scan->through_query) {
-		EndQuery(&scan->query);
+		EndQuery(server, &scan->query);
 	}
-	CloseMonths(scan);
+	CloseMonths(server, scan);
 	if (scan->months != nullptr) {
 		pfree(scan->months); // a fetch may begin a scan for each of its events
 	}

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/event_read.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/query.hpp"
 
@@ -31,7 +32,7 @@ struct FeedMonth {
  * Reads final events in order of position, of every month, by the months' position indexes. It reads by a snapshot of its own, taken
  * after the horizon: the statement's may be older. Above READ COMMITTED an event that the transaction's fixed snapshot does
  * not see is the end: what lies behind it is for a later transaction. Where row security applies, or a month is not of our
- * make, the events come through the executor. Server side, as all of this header.
+ * make, the events come through the executor.
  */
 struct FeedScan {
 	FeedFilter filter;
@@ -54,13 +55,13 @@ struct FeedScan {
 };
 
 // Begins behind a position, and reads up to a horizon (of FeedHorizon, taken before).
-void BeginFeedScan(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush);
+void BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush);
 // The same events from the last one on, at READ COMMITTED alone. False, and nothing begun, where another holds the lock of a month: it waits
 // for none, so that the caller's locks cannot be part of a deadlock.
-bool TryFeedScanBackward(FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon);
+bool TryFeedScanBackward(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon);
 // The next event that the filter lets through; false behind the last final one. At most `budget` events are looked at (it is
 // counted down): false too when it is used up, scan->examined says how far it came.
-bool NextFeedEvent(FeedScan *scan, EventRow *row, int64 *budget);
-void EndFeedScan(FeedScan *scan);
+bool NextFeedEvent(Server server, FeedScan *scan, EventRow *row, int64 *budget);
+void EndFeedScan(Server server, FeedScan *scan);
 
 } // namespace auren::pg

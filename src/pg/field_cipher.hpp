@@ -15,7 +15,7 @@
 namespace auren::pg {
 
 /*
- * Values and documents, encrypted and decrypted. Texts are in the server's encoding; what is encrypted is UTF-8. C++ side.
+ * Values and documents, encrypted and decrypted. Texts are in the server's encoding; what is encrypted is UTF-8.
  */
 
 // Whose value it is, and which: the field is a name of the caller's, or the JSON pointer of the place in a document.

@@ -12,7 +12,7 @@ namespace auren::pg {
  * To the end of the transaction nobody else writes to the table (SHARE ROW EXCLUSIVE) and no refresh runs: whoever writes now
  * is waited for, since it may have the number of a series that goes. So a role that is bound to tenants calls it outside a transaction
  * block (25001). 25000 above READ COMMITTED, whose snapshot misses readings; 42501 where a policy hides rows; 55000 where a trigger
- * keeps readings or they cannot be merged. C++ side.
+ * keeps readings or they cannot be merged.
  */
 void ForgetReadings(const Tenant &tenant, const Text &user);
 

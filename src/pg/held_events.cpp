@@ -31,7 +31,7 @@ enum HeldIndex : int { kByPosition, kByStream, kByTime };
 constexpr const char *kStateNames[] = {"due", "retry", "waiting", "parked"};
 
 HeldState
-StateOf(Datum name) {
+StateOf(Server, Datum name) {
 	for (int i = 0; i < 4; i++) {
 		if (TextBytes(name) == kStateNames[i]) {
 			return static_cast<HeldState>(i);
@@ -55,14 +55,14 @@ TimeKey(const HeldEvent &event) {
 }
 
 void
-ReadHeld(TupleTableSlot *slot, HeldEvent *event) {
+ReadHeld(Server server, TupleTableSlot *slot, HeldEvent *event) {
 	slot_getallattrs(slot);
 	const Datum *values = slot->tts_values;
 	event->tid = slot->tts_tid;
 	event->position = DatumGetInt64(values[kHeldPosition]);
 	event->share = DatumGetInt32(values[kHeldShare]);
 	event->stream = PointerGetDatum(DatumGetTextPCopy(values[kHeldStream]));
-	event->state = StateOf(PointerGetDatum(DatumGetTextPP(values[kHeldState])));
+	event->state = StateOf(server, PointerGetDatum(DatumGetTextPP(values[kHeldState])));
 	event->attempts = DatumGetInt32(values[kHeldAttempts]);
 	event->not_before = DatumGetTimestampTz(values[kHeldNotBefore]);
 	event->reason = slot->tts_isnull[kHeldReason] ? 0 : PointerGetDatum(DatumGetTextPCopy(values[kHeldReason]));
@@ -71,24 +71,24 @@ ReadHeld(TupleTableSlot *slot, HeldEvent *event) {
 
 // The first row of an index with these keys, left in the slot.
 bool
-FindHeld(HeldTable *table, HeldIndex index, ScanKey keys, int count) {
+FindHeld(Server server, HeldTable *table, HeldIndex index, ScanKey keys, int count) {
 	index_rescan(table->scans[index], keys, count, nullptr, 0);
-	return NextIndexRow(table->scans[index], ForwardScanDirection, table->slot, table->context);
+	return NextIndexRow(server, table->scans[index], ForwardScanDirection, table->slot, table->context);
 }
 
 bool
-FindAt(HeldTable *table, int64 position) {
+FindAt(Server server, HeldTable *table, int64 position) {
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(table->subscription->id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(position));
-	return FindHeld(table, kByPosition, keys, 2);
+	return FindHeld(server, table, kByPosition, keys, 2);
 }
 
 void
-Replace(const Subscription &subscription, HeldEvent *event, HeldState state) {
-	DeleteHeld(&event->tid);
+Replace(Server server, const Subscription &subscription, HeldEvent *event, HeldState state) {
+	DeleteHeld(server, &event->tid);
 	event->state = state;
-	InsertHeld(subscription, *event);
+	InsertHeld(server, subscription, *event);
 }
 
 } // namespace
@@ -102,13 +102,13 @@ FreeHeld(const HeldEvent &event) {
 }
 
 void
-OpenHeld(HeldTable *table, const Subscription &subscription) {
+OpenHeld(Server server, HeldTable *table, const Subscription &subscription) {
 	CommandCounterIncrement();
-	const Oid indexes[3] = {Oids().held_pkey, Oids().held_stream, Oids().held_time};
+	const Oid indexes[3] = {Oids(server).held_pkey, Oids(server).held_stream, Oids(server).held_time};
 	constexpr int key_counts[3] = {2, 3, 4};
 	table->subscription = &subscription;
 	table->context = CurrentMemoryContext;
-	table->heap = table_open(Oids().held, AccessShareLock);
+	table->heap = table_open(Oids(server).held, AccessShareLock);
 	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	table->slot = table_slot_create(table->heap, nullptr);
 	for (int i = 0; i < 3; i++) {
@@ -118,7 +118,7 @@ OpenHeld(HeldTable *table, const Subscription &subscription) {
 }
 
 void
-CloseHeld(HeldTable *table) {
+CloseHeld(Server, HeldTable *table) {
 	for (int i = 0; i < 3; i++) {
 		index_endscan(table->scans[i]);
 		index_close(table->indexes[i], NoLock);
@@ -129,35 +129,36 @@ CloseHeld(HeldTable *table) {
 }
 
 bool
-HeldAt(HeldTable *table, int64 position, HeldEvent *event) {
-	if (!FindAt(table, position)) {
+HeldAt(Server server, HeldTable *table, int64 position, HeldEvent *event) {
+	if (!FindAt(server, table, position)) {
 		return false;
 	}
-	ReadHeld(table->slot, event);
+	ReadHeld(server, table->slot, event);
 	ExecClearTuple(table->slot);
 	return true;
 }
 
 bool
-IsHeld(HeldTable *table, int64 position) {
-	const bool held = FindAt(table, position);
+IsHeld(Server server, HeldTable *table, int64 position) {
+	const bool held = FindAt(server, table, position);
 	ExecClearTuple(table->slot);
 	return held;
 }
 
 bool
-NextHeldOfStream(HeldTable *table, Datum stream, int64 after, HeldEvent *event) {
+NextHeldOfStream(Server server, HeldTable *table, Datum stream, int64 after, HeldEvent *event) {
 	ScanKeyData keys[3];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(table->subscription->id));
 	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, stream);
 	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
-	bool found = FindHeld(table, kByStream, keys, 3);
-	for (; found; found = NextIndexRow(table->scans[kByStream], ForwardScanDirection, table->slot, table->context)) {
+	bool found = FindHeld(server, table, kByStream, keys, 3);
+	for (; found;
+	     found = NextIndexRow(server, table->scans[kByStream], ForwardScanDirection, table->slot, table->context)) {
 		CHECK_FOR_INTERRUPTS();
 		bool isnull;
 		const Datum state = PointerGetDatum(DatumGetTextPP(slot_getattr(table->slot, kHeldState + 1, &isnull)));
-		if (table->subscription->stream_waits || StateOf(state) != HeldState::kParked) {
-			ReadHeld(table->slot, event);
+		if (table->subscription->stream_waits || StateOf(server, state) != HeldState::kParked) {
+			ReadHeld(server, table->slot, event);
 			break;
 		}
 	}
@@ -166,7 +167,7 @@ NextHeldOfStream(HeldTable *table, Datum stream, int64 after, HeldEvent *event) 
 }
 
 void
-StartHeld(HeldTable *table) {
+StartHeld(Server, HeldTable *table) {
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(table->subscription->id));
 	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(PG_INT64_MIN));
@@ -174,21 +175,21 @@ StartHeld(HeldTable *table) {
 }
 
 bool
-NextHeld(HeldTable *table, HeldEvent *event) {
+NextHeld(Server server, HeldTable *table, HeldEvent *event) {
 	CHECK_FOR_INTERRUPTS();
-	if (!NextIndexRow(table->scans[kByPosition], ForwardScanDirection, table->slot, table->context)) {
+	if (!NextIndexRow(server, table->scans[kByPosition], ForwardScanDirection, table->slot, table->context)) {
 		return false;
 	}
-	ReadHeld(table->slot, event);
+	ReadHeld(server, table->slot, event);
 	return true;
 }
 
 void
-InsertHeld(const Subscription &subscription, const HeldEvent &event) {
+InsertHeld(Server server, const Subscription &subscription, const HeldEvent &event) {
 	// a fetch may insert a million of them
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row);
-	Relation heap = table_open(Oids().held, RowExclusiveLock);
+	Relation heap = table_open(Oids(server).held, RowExclusiveLock);
 	Datum values[kHeldColumns];
 	bool isnull[kHeldColumns] = {};
 	values[kHeldId] = Int64GetDatum(subscription.id);
@@ -201,17 +202,17 @@ InsertHeld(const Subscription &subscription, const HeldEvent &event) {
 	values[kHeldReason] = event.reason;
 	isnull[kHeldReason] = event.reason == 0;
 	values[kHeldSince] = TimestampTzGetDatum(event.since != 0 ? event.since : GetCurrentTimestamp());
-	InsertRow(heap, values, isnull);
+	InsertRow(server, heap, values, isnull);
 	table_close(heap, NoLock);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(row);
 }
 
 void
-DeleteHeld(ItemPointer tid) {
-	Relation heap = table_open(Oids().held, RowExclusiveLock);
+DeleteHeld(Server server, ItemPointer tid) {
+	Relation heap = table_open(Oids(server).held, RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	if (!DeleteRow(heap, tid, snapshot)) {
+	if (!DeleteRow(server, heap, tid, snapshot)) {
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("a held event of the subscription was changed at the same time"),
 		                errhint("Try again.")));
 	}
@@ -220,37 +221,37 @@ DeleteHeld(ItemPointer tid) {
 }
 
 void
-DeleteAllHeld(const Subscription &subscription) {
+DeleteAllHeld(Server server, const Subscription &subscription) {
 	HeldTable table;
 	HeldEvent event;
-	OpenHeld(&table, subscription);
+	OpenHeld(server, &table, subscription);
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row);
-	StartHeld(&table);
-	while (NextHeld(&table, &event)) {
-		DeleteHeld(&event.tid);
+	StartHeld(server, &table);
+	while (NextHeld(server, &table, &event)) {
+		DeleteHeld(server, &event.tid);
 		MemoryContextReset(row);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(row);
-	CloseHeld(&table);
+	CloseHeld(server, &table);
 	CommandCounterIncrement();
 }
 
 void
-ReleaseNext(HeldTable *table, Datum stream) {
+ReleaseNext(Server server, HeldTable *table, Datum stream) {
 	HeldEvent event;
-	if (!NextHeldOfStream(table, stream, PG_INT64_MIN, &event)) {
+	if (!NextHeldOfStream(server, table, stream, PG_INT64_MIN, &event)) {
 		return;
 	}
 	if (event.state == HeldState::kWaiting) {
-		Replace(*table->subscription, &event, HeldState::kDue);
+		Replace(server, *table->subscription, &event, HeldState::kDue);
 	}
 	FreeHeld(event);
 }
 
 void
-ReleaseInTime(HeldTable *table, int share, int64 now) {
+ReleaseInTime(Server server, HeldTable *table, int share, int64 now) {
 	ScanKeyData keys[4];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(table->subscription->id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(share));
@@ -258,17 +259,18 @@ ReleaseInTime(HeldTable *table, int share, int64 now) {
 	ScanKeyInit(&keys[3], 3, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(now));
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row);
-	bool found = FindHeld(table, kByTime, keys, 4);
-	for (; found; found = NextIndexRow(table->scans[kByTime], ForwardScanDirection, table->slot, table->context)) {
+	bool found = FindHeld(server, table, kByTime, keys, 4);
+	for (; found;
+	     found = NextIndexRow(server, table->scans[kByTime], ForwardScanDirection, table->slot, table->context)) {
 		CHECK_FOR_INTERRUPTS();
 		HeldEvent event;
 		HeldEvent first;
-		ReadHeld(table->slot, &event);
+		ReadHeld(server, table->slot, &event);
 		if (event.state != HeldState::kRetry) {
 			continue;
 		}
-		const bool is_first = !NextHeldOfStream(table, event.stream, PG_INT64_MIN, &first) || first.position == event.position;
-		Replace(*table->subscription, &event, is_first ? HeldState::kDue : HeldState::kWaiting);
+		const bool is_first = !NextHeldOfStream(server, table, event.stream, PG_INT64_MIN, &first) || first.position == event.position;
+		Replace(server, *table->subscription, &event, is_first ? HeldState::kDue : HeldState::kWaiting);
 		MemoryContextReset(row);
 	}
 	MemoryContextSwitchTo(old);
@@ -289,7 +291,7 @@ FindStream(const StreamTable &streams, Datum stream) {
 }
 
 StreamEntry *
-AddStream(StreamTable *streams, Datum stream) {
+AddStream(Server, StreamTable *streams, Datum stream) {
 	if (streams->count == streams->slot_count) {
 		const uint64 slot_count = streams->slot_count == 0 ? 16 : streams->slot_count * 2;
 		auto **slots = static_cast<StreamEntry **>(palloc_extended(sizeof(StreamEntry *) * slot_count, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
@@ -317,7 +319,7 @@ AddStream(StreamTable *streams, Datum stream) {
 }
 
 void
-StartDue(HeldTable *table, int share, DueScan *due) {
+StartDue(Server server, HeldTable *table, int share, DueScan *due) {
 	ScanKeyData keys[3];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(table->subscription->id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(share));
@@ -326,16 +328,16 @@ StartDue(HeldTable *table, int share, DueScan *due) {
 	due->scan = compat::BeginIndexScan(table->heap, due->index, table->snapshot, 3);
 	index_rescan(due->scan, keys, 3, nullptr, 0);
 	due->stream = 0;
-	AdvanceDue(table, due);
+	AdvanceDue(server, table, due);
 }
 
 void
-AdvanceDue(HeldTable *table, DueScan *due) {
+AdvanceDue(Server server, HeldTable *table, DueScan *due) {
 	if (due->stream != 0) {
 		pfree(DatumGetPointer(due->stream));
 		due->stream = 0;
 	}
-	if (!NextIndexRow(due->scan, ForwardScanDirection, table->slot, table->context)) {
+	if (!NextIndexRow(server, due->scan, ForwardScanDirection, table->slot, table->context)) {
 		due->position = PG_INT64_MAX;
 		return;
 	}
@@ -346,7 +348,7 @@ AdvanceDue(HeldTable *table, DueScan *due) {
 }
 
 void
-EndDue(DueScan *due) {
+EndDue(Server, DueScan *due) {
 	index_endscan(due->scan);
 }
 

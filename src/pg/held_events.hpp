@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/subscription.hpp"
 
@@ -8,7 +9,7 @@ namespace auren::pg {
 /*
  * The events that a subscription holds: those that its checkpoints may pass, or have passed, although they are not done
  * (events.subscription_held). Whoever changes the row of an event has its share locked, except events.unpark, which makes a parked event
- * one that is to be retried. Server side, as all of this header.
+ * one that is to be retried.
  *
  * Of the rows of a stream the first one that is not passed over (a parked one is, where streams do not wait) is never `waiting`: a fetch
  * finds the streams that have something to give by their due rows, and the rows after those by the stream.
@@ -46,19 +47,19 @@ struct HeldTable {
 	MemoryContext context; // of the scans
 };
 // Makes the rows that this command wrote visible, and opens the table under the newest snapshot.
-void OpenHeld(HeldTable *table, const Subscription &subscription);
-void CloseHeld(HeldTable *table);
+void OpenHeld(Server server, HeldTable *table, const Subscription &subscription);
+void CloseHeld(Server server, HeldTable *table);
 
 // The event that is held at a position, or whether one is.
-bool HeldAt(HeldTable *table, int64 position, HeldEvent *event);
-bool IsHeld(HeldTable *table, int64 position);
+bool HeldAt(Server server, HeldTable *table, int64 position, HeldEvent *event);
+bool IsHeld(Server server, HeldTable *table, int64 position);
 
 // The first held event of a stream after a position. Where streams do not wait, parked ones are passed over.
-bool NextHeldOfStream(HeldTable *table, Datum stream, int64 after, HeldEvent *event);
+bool NextHeldOfStream(Server server, HeldTable *table, Datum stream, int64 after, HeldEvent *event);
 
 // All of a subscription in order of position.
-void StartHeld(HeldTable *table);
-bool NextHeld(HeldTable *table, HeldEvent *event);
+void StartHeld(Server server, HeldTable *table);
+bool NextHeld(Server server, HeldTable *table, HeldEvent *event);
 
 // Whether a fetch may give an event, nothing before it in its stream being held.
 inline bool
@@ -66,16 +67,16 @@ MayBeGiven(const HeldEvent &event, int64 now) {
 	return event.state != HeldState::kParked && (event.state != HeldState::kRetry || event.not_before <= now);
 }
 
-void InsertHeld(const Subscription &subscription, const HeldEvent &event);
-void DeleteHeld(ItemPointer tid);
+void InsertHeld(Server server, const Subscription &subscription, const HeldEvent &event);
+void DeleteHeld(Server server, ItemPointer tid);
 // Deletes what a subscription holds.
-void DeleteAllHeld(const Subscription &subscription);
+void DeleteAllHeld(Server server, const Subscription &subscription);
 
 // After the first held event of a stream is gone, or is passed over: the next one may be found.
-void ReleaseNext(HeldTable *table, Datum stream);
+void ReleaseNext(Server server, HeldTable *table, Datum stream);
 
 // Events of a share whose time has come are found from now on.
-void ReleaseInTime(HeldTable *table, int share, int64 now);
+void ReleaseInTime(Server server, HeldTable *table, int share, int64 now);
 
 /*
  * What is known of some streams, by their ids. Entries stay where they are until the memory context goes.
@@ -95,7 +96,7 @@ struct StreamTable {
 // The entry of a stream; nullptr when there is none.
 StreamEntry *FindStream(const StreamTable &streams, Datum stream);
 // Adds a stream that has no entry. What it points to is copied.
-StreamEntry *AddStream(StreamTable *streams, Datum stream);
+StreamEntry *AddStream(Server server, StreamTable *streams, Datum stream);
 
 /*
  * The due events of a share in order of position, while a fetch goes through them.
@@ -106,8 +107,8 @@ struct DueScan {
 	int64 position; // PG_INT64_MAX: no further one
 	Datum stream;
 };
-void StartDue(HeldTable *table, int share, DueScan *due);
-void AdvanceDue(HeldTable *table, DueScan *due);
-void EndDue(DueScan *due);
+void StartDue(Server server, HeldTable *table, int share, DueScan *due);
+void AdvanceDue(Server server, HeldTable *table, DueScan *due);
+void EndDue(Server server, DueScan *due);
 
 } // namespace auren::pg

@@ -13,7 +13,7 @@ namespace auren::pg {
 
 namespace {
 
-// Server side. What must not be taken for a failure of the function.
+// What must not be taken for a failure of the function.
 bool
 MustEnd(int sqlerrcode) {
 	const int category = ERRCODE_TO_CATEGORY(sqlerrcode);
@@ -36,9 +36,9 @@ struct FunctionCall {
 	Datum data;
 };
 
-// Server side. The result lives in the call's context.
+// The result lives in the call's context.
 Datum
-RunFunction(const FunctionCall &call) {
+RunFunction(Server, const FunctionCall &call) {
 	MemoryContext old = MemoryContextSwitchTo(call.context);
 	LOCAL_FCINFO(fcinfo, 3);
 	InitFunctionCallInfoData(*fcinfo, call.function, 3, InvalidOid, nullptr, nullptr);
@@ -57,11 +57,11 @@ RunFunction(const FunctionCall &call) {
 	return jsonb;
 }
 
-// Server side. The same in a subtransaction that takes back what a failing function did; 0 when it failed.
+// The same in a subtransaction that takes back what a failing function did; 0 when it failed.
 Datum
-TryFunction(const FunctionCall &call) {
+TryFunction(Server server, const FunctionCall &call) {
 	volatile Datum result = 0;
-	ErrorData *error = TryInSubtransaction([&] { result = RunFunction(call); });
+	ErrorData *error = TryInSubtransaction(server, [&] { result = RunFunction(server, call); });
 	if (error == nullptr) {
 		return result;
 	}
@@ -72,9 +72,9 @@ TryFunction(const FunctionCall &call) {
 	return 0;
 }
 
-// Server side. Leaves of an error of a reducer's function what tells nothing of the values that it was given.
+// Leaves of an error of a reducer's function what tells nothing of the values that it was given.
 void
-LeaveOutText(ErrorData *report, const char *function) {
+LeaveOutText(Server, ErrorData *report, const char *function) {
 	report->message = pstrdup("the reducer's function raised an error");
 	report->detail = psprintf("It is %s. What it says is not shown, since the state holds what was decrypted.", function);
 	report->hint = pstrdup("The SQLSTATE says what kind of error it is.");
@@ -179,8 +179,8 @@ ServerJson::FunctionOf(const Reducer &reducer) {
 	const char *name = reducer.function.c_str();
 	const Oid function = reducer.function_oid;
 	FmgrInfo info;
-	Call([&] {
-		CheckReducerFunction(function, name);
+	Call([&](Server server) {
+		CheckReducerFunction(server, function, name);
 		fmgr_info_cxt(function, &info, home_);
 	});
 	return &functions_.emplace(function, info).first->second;
@@ -202,12 +202,12 @@ ServerJson::CallFunction(const Reducer &reducer, const Json &state, std::string_
 	});
 	Datum jsonb = 0;
 	try {
-		jsonb = Call([&] { return skip ? TryFunction(call) : RunFunction(call); });
+		jsonb = Call([&](Server server) { return skip ? TryFunction(server, call) : RunFunction(server, call); });
 	} catch (const Error &error) {
 		if (holds_decrypted_ && ERRCODE_TO_CATEGORY(error.report->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION) {
 			ErrorData *report = error.report;
 			const char *name = reducer.function.c_str();
-			Call([&] { LeaveOutText(report, name); });
+			Call([&](Server server) { LeaveOutText(server, report, name); });
 		}
 		throw;
 	}

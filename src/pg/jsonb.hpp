@@ -160,7 +160,7 @@ Store(Json *target, const EventData &data) {
 }
 
 /*
- * The server's side of a fold: numbers are numerics, documents are jsonb datums. C++ side.
+ * What a fold asks of the server: numbers are numerics, documents are jsonb datums.
  */
 class ServerJson : public FoldHost {
   public:

@@ -77,9 +77,8 @@ Changed(Oid relid) {
 	}
 }
 
-// Server side.
 void
-LoadWatched(Oid kept_objects) {
+LoadWatched(Server, Oid kept_objects) {
 	watched.changed = true;
 	SPI_connect();
 	SPI_execute("SELECT objid FROM pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND refobjid OPERATOR(pg_catalog.=) "
@@ -98,10 +97,9 @@ LoadWatched(Oid kept_objects) {
 	watched.kept_objects = kept_objects;
 }
 
-// Server side.
 bool
-HasClosingPolicy() {
-	Relation events = table_open(Oids().events, AccessShareLock);
+HasClosingPolicy(Server server) {
+	Relation events = table_open(Oids(server).events, AccessShareLock);
 	bool found = false;
 	if (events->rd_rel->relrowsecurity && events->rd_rsdesc != nullptr) {
 		const List *policies = events->rd_rsdesc->policies;
@@ -115,15 +113,15 @@ HasClosingPolicy() {
 
 bool
 IsClosed() {
-	return Call([] { return HasClosingPolicy(); });
+	return Call([](Server server) { return HasClosingPolicy(server); });
 }
 
 /*
- * Server side. As SPI_execute, but under the newest snapshot: the one of a transaction at REPEATABLE READ still has what others dropped
+ * As SPI_execute, but under the newest snapshot: the one of a transaction at REPEATABLE READ still has what others dropped
  * meanwhile, and would have it written down again.
  */
 int
-ExecuteOnNewest(const char *sql) {
+ExecuteOnNewest(Server, const char *sql) {
 	SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
 	if (plan == nullptr) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare a statement: %s", SPI_result_code_string(SPI_result))));
@@ -145,17 +143,17 @@ AreMissing() {
 } // namespace
 
 bool
-KeepsObjects() {
+KeepsObjects(Server) {
 	const Oid schema = get_namespace_oid("events", true);
 	const auto there = [schema](const char *name) { return OidIsValid(get_relname_relid(name, schema)); };
 	return OidIsValid(schema) && there("kept_objects") && there("present_objects") && there("shipped_objects") && there("table_objects") && there("event_store");
 }
 
 bool
-TableObjectsMayDiffer() {
+TableObjectsMayDiffer(Server server) {
 	const Oid kept_objects = get_relname_relid("kept_objects", get_namespace_oid("events", false));
 	if (kept_objects != watched.kept_objects) {
-		LoadWatched(kept_objects);
+		LoadWatched(server, kept_objects);
 	}
 	return watched.changed;
 }
@@ -228,7 +226,7 @@ RequireRestored() {
 		// set first: a change that arrives meanwhile unsets it, and is not lost
 		known.valid = true;
 		try {
-			known.events = Call([] { return Oids().events; });
+			known.events = Call([](Server server) { return Oids(server).events; });
 			known.closed = IsClosed();
 		} catch (...) {
 			known.valid = false;
@@ -243,12 +241,12 @@ RequireRestored() {
 }
 
 void
-RegisterKeptObjects() {
-	OnRelationChange(Changed);
+RegisterKeptObjects(Server server) {
+	OnRelationChange(server, Changed);
 }
 
 void
-FixTexts() {
+FixTexts(Server) {
 	static const char *const kSettings[][2] = {{"DateStyle", "ISO"},        {"IntervalStyle", "postgres"},   {"TimeZone", "UTC"},
 	                                           {"extra_float_digits", "3"}, {"bytea_output", "hex"},         {"lc_monetary", "C"},
 	                                           {"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"}};
@@ -261,19 +259,19 @@ std::string
 RunAsKeeper(const std::string &sql) {
 	const KeepingObjects at_work;
 	const char *text = sql.c_str();
-	const char *found = Call([&] {
-		const AsOwner before = BecomeFollower();
-		FixTexts();
+	const char *found = Call([&](Server server) {
+		const AsOwner before = BecomeFollower(server);
+		FixTexts(server);
 		MemoryContext context = CurrentMemoryContext;
 		SPI_connect();
-		const int result = ExecuteOnNewest(text);
+		const int result = ExecuteOnNewest(server, text);
 		const char *value = nullptr;
 		if (result == SPI_OK_SELECT && SPI_processed > 0) {
 			value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 			value = value == nullptr ? nullptr : MemoryContextStrdup(context, value);
 		}
 		SPI_finish();
-		BecomeAgain(before);
+		BecomeAgain(server, before);
 		return value;
 	});
 	return found == nullptr ? std::string() : std::string(found);

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -10,14 +11,14 @@ namespace auren::pg {
  * What a DBA adds to the store's tables (policies, triggers, indexes and so on) hangs on tables of an extension, and pg_dump leaves
  * it out. events.kept_objects holds it as statements and is dumped; events.present_objects, which is not, says what of it is there. So an
  * object that was kept and is not present came with a dump and has to be made: until that is done the store is closed.
- * doc/architecture.md, "What a DBA adds". C++ side where nothing else is said.
+ * doc/architecture.md, "What a DBA adds".
  */
 
-// Whether the tables of this are there: they are made and dropped one after the other. Server side.
-bool KeepsObjects();
+// Whether the tables of this are there: they are made and dropped one after the other.
+bool KeepsObjects(Server server);
 
-// Whether something may have changed on the store's tables since the last WriteDownObjects of this session. Server side.
-bool TableObjectsMayDiffer();
+// Whether something may have changed on the store's tables since the last WriteDownObjects of this session.
+bool TableObjectsMayDiffer(Server server);
 
 // Throws 0A000 when a table of the store has something that a dump of it could not be restored with: a column, an index of the parent.
 void RefuseWhatCannotBeKept();
@@ -50,13 +51,13 @@ class KeepingObjects {
 void RequireRestored();
 
 // For _PG_init.
-void RegisterKeptObjects();
+void RegisterKeptObjects(Server server);
 
 /*
  * Sets what decides how the server writes a definition, and reads it, until the end of the caller's level of settings: whoever's statement it is
- * that has definitions written down, they say the same. Server side.
+ * that has definitions written down, they say the same.
  */
-void FixTexts();
+void FixTexts(Server server);
 
 /*
  * Runs statements of ours as the owner of the event triggers, a superuser, and returns the first column of the first row, or an empty string.

@@ -127,9 +127,8 @@ KeysOf(std::string_view tenant, std::string_view user) {
 	return LookUp(tenant, user);
 }
 
-// Server side.
 Datum
-TextDatum(std::string_view bytes) {
+TextDatum(Server, std::string_view bytes) {
 	return PointerGetDatum(cstring_to_text_with_len(bytes.data(), static_cast<int>(bytes.size())));
 }
 
@@ -153,14 +152,14 @@ struct Tombstone {
 	int version;
 };
 
-// Server side. Under the newest snapshot, as ReadRows.
+// Under the newest snapshot, as ReadRows.
 Tombstone
-ReadTombstone(std::string_view tenant, std::string_view user) {
-	Relation heap = table_open(Oids().forgotten, AccessShareLock);
+ReadTombstone(Server server, std::string_view tenant, std::string_view user) {
+	Relation heap = table_open(Oids(server).forgotten, AccessShareLock);
 	ScanKeyData keys[2];
-	ScanKeyEntryInitialize(&keys[0], 0, kForgottenTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(tenant));
-	ScanKeyEntryInitialize(&keys[1], 0, kForgottenUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(user));
-	SysScanDesc scan = systable_beginscan(heap, Oids().forgotten_pkey, true, nullptr, 2, keys);
+	ScanKeyEntryInitialize(&keys[0], 0, kForgottenTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, tenant));
+	ScanKeyEntryInitialize(&keys[1], 0, kForgottenUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, user));
+	SysScanDesc scan = systable_beginscan(heap, Oids(server).forgotten_pkey, true, nullptr, 2, keys);
 	const HeapTuple tuple = systable_getnext(scan);
 	Tombstone stone = {HeapTupleIsValid(tuple), false, 0};
 	if (stone.found) {
@@ -177,21 +176,22 @@ ReadTombstone(std::string_view tenant, std::string_view user) {
 /*
  * The rows of a person, or the one with an id, under the newest snapshot: without one, systable_beginscan takes one of its own for a
  * table that no cache of the server's knows, and does so in parallel plans too, where GetLatestSnapshot raises. A key that was
- * destroyed when the person was forgotten stays so: a row of it that somebody has put back is passed over. Server side.
+ * destroyed when the person was forgotten stays so: a row of it that somebody has put back is passed over.
  */
 Found
-ReadRows(std::string_view tenant, std::string_view user, const std::uint64_t *id) {
-	keys_relid = Oids().data_keys;
-	const Tombstone stone = ReadTombstone(tenant, user);
+ReadRows(Server server, std::string_view tenant, std::string_view user, const std::uint64_t *id) {
+	keys_relid = Oids(server).data_keys;
+	const Tombstone stone = ReadTombstone(server, tenant, user);
 	Relation heap = table_open(keys_relid, AccessShareLock);
 	TupleDesc descriptor = RelationGetDescr(heap);
 	ScanKeyData keys[3];
-	ScanKeyEntryInitialize(&keys[0], 0, kKeyTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(tenant));
-	ScanKeyEntryInitialize(&keys[1], 0, kKeyUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(user));
+	ScanKeyEntryInitialize(&keys[0], 0, kKeyTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, tenant));
+	ScanKeyEntryInitialize(&keys[1], 0, kKeyUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, user));
 	if (id != nullptr) {
 		ScanKeyInit(&keys[2], kKeyId + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(static_cast<int64>(*id)));
 	}
-	SysScanDesc scan = systable_beginscan(heap, Oids().data_keys_pkey, true, nullptr, id != nullptr ? 3 : 2, keys);
+	SysScanDesc scan =
+	    systable_beginscan(heap, Oids(server).data_keys_pkey, true, nullptr, id != nullptr ? 3 : 2, keys);
 	Found found = {nullptr, 0};
 	int room = 0;
 	HeapTuple tuple;
@@ -330,7 +330,7 @@ LockPerson(std::string_view tenant, std::string_view user, LOCKMODE mode) {
 Tombstone
 RequireMayHaveKeys(std::string_view tenant, std::string_view user) {
 	LockPerson(tenant, user, ShareLock);
-	const Tombstone stone = Call([&] { return ReadTombstone(tenant, user); });
+	const Tombstone stone = Call([&](Server server) { return ReadTombstone(server, tenant, user); });
 	if (stone.found && !stone.allowed) {
 		throw DomainError(sqlstate::kUserForgotten, "user \"" + std::string(user) + "\" was forgotten",
 		                  "The person's data keys were destroyed, and no new one is made.",
@@ -356,20 +356,20 @@ MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version)
 	const std::string &master = masters->current().id;
 	const std::string wrapped = Wrap(masters->current(), key->bytes, AssociatedOf(key->id, master, tenant, user));
 	const std::uint64_t id = key->id;
-	Call([&] {
-		Relation heap = table_open(Oids().data_keys, RowExclusiveLock);
+	Call([&](Server server) {
+		Relation heap = table_open(Oids(server).data_keys, RowExclusiveLock);
 		keys_relid = RelationGetRelid(heap);
 		Datum values[kKeyColumns];
 		const bool isnull[kKeyColumns] = {};
-		values[kKeyTenant] = TextDatum(tenant);
-		values[kKeyUser] = TextDatum(user);
+		values[kKeyTenant] = TextDatum(server, tenant);
+		values[kKeyUser] = TextDatum(server, user);
 		values[kKeyId] = Int64GetDatum(static_cast<int64>(id));
 		values[kKeyVersion] = Int32GetDatum(version);
-		values[kKeyMaster] = TextDatum(master);
-		values[kKeyWrapped] = TextDatum(wrapped); // a bytea has a text's form
+		values[kKeyMaster] = TextDatum(server, master);
+		values[kKeyWrapped] = TextDatum(server, wrapped); // a bytea has a text's form
 		values[kKeyCreatedAt] = TimestampTzGetDatum(GetCurrentTimestamp());
 		values[kKeyCreatedBy] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
-		InsertRow(heap, values, isnull);
+		InsertRow(server, heap, values, isnull);
 		table_close(heap, NoLock);
 		CommandCounterIncrement(); // later look-ups of this statement see it
 	});
@@ -384,10 +384,10 @@ MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version)
 DataKey *
 FindOrMakeNewest(std::string_view tenant, std::string_view user) {
 	Keys &keys = KeysOf(tenant, user);
-	Found found = Call([&] { return ReadRows(tenant, user, nullptr); });
+	Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
 	if (found.count == 0) {
 		const Tombstone stone = RequireMayHaveKeys(tenant, user);
-		found = Call([&] { return ReadRows(tenant, user, nullptr); });
+		found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
 		if (found.count == 0) {
 			return MakeKey(&keys, tenant, user, stone.version + 1);
 		}
@@ -411,23 +411,23 @@ Granule() {
 	return granule;
 }
 
-// Writes counted uses down and tells how many there are. Server side.
+// Writes counted uses down and tells how many there are.
 int64
-CountUses(std::string_view tenant, std::string_view user, std::uint64_t key_id, int64 uses) {
-	Relation heap = table_open(Oids().key_uses, RowExclusiveLock);
+CountUses(Server server, std::string_view tenant, std::string_view user, std::uint64_t key_id, int64 uses) {
+	Relation heap = table_open(Oids(server).key_uses, RowExclusiveLock);
 	Datum values[kUseColumns];
 	const bool isnull[kUseColumns] = {};
-	values[kUseTenant] = TextDatum(tenant);
-	values[kUseUser] = TextDatum(user);
+	values[kUseTenant] = TextDatum(server, tenant);
+	values[kUseUser] = TextDatum(server, user);
 	values[kUseKey] = Int64GetDatum(static_cast<int64>(key_id));
 	values[kUses] = Int64GetDatum(uses);
-	InsertRow(heap, values, isnull);
+	InsertRow(server, heap, values, isnull);
 	ScanKeyData keys[3];
 	ScanKeyEntryInitialize(&keys[0], 0, kUseTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, values[kUseTenant]);
 	ScanKeyEntryInitialize(&keys[1], 0, kUseUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, values[kUseUser]);
 	ScanKeyInit(&keys[2], kUseKey + 1, BTEqualStrategyNumber, F_INT8EQ, values[kUseKey]);
 	// whatever is committed now, and what this very statement has written
-	SysScanDesc scan = systable_beginscan(heap, Oids().key_uses_key, true, SnapshotSelf, 3, keys);
+	SysScanDesc scan = systable_beginscan(heap, Oids(server).key_uses_key, true, SnapshotSelf, 3, keys);
 	int64 sum = 0;
 	HeapTuple tuple;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
@@ -441,7 +441,7 @@ CountUses(std::string_view tenant, std::string_view user, std::uint64_t key_id, 
 
 void
 TellSessions() {
-	Call([] { CacheInvalidateRelcacheByRelid(Oids().data_keys); });
+	Call([](Server server) { CacheInvalidateRelcacheByRelid(Oids(server).data_keys); });
 }
 
 // Drops the keys whose rows the rollback of a transaction or savepoint took back.
@@ -508,12 +508,12 @@ ForgetOnRelation(Oid relid) {
 
 /*
  * A statement on what is committed now, however old the transaction's snapshot: a key that was made after that must not survive the
- * person's forgetting. Server side.
+ * person's forgetting.
  */
 uint64
-ExecuteNow(const char *sql, int count, Oid *types, Datum *values) {
+ExecuteNow(Server server, const char *sql, int count, Oid *types, Datum *values) {
 	SPI_connect();
-	SPIPlanPtr plan = PrepareWaived(sql, count, types, 0);
+	SPIPlanPtr plan = PrepareWaived(server, sql, count, types, 0);
 	const int result = SPI_execute_snapshot(plan, values, nullptr, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
 	if (result < 0) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
@@ -556,7 +556,8 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Ne
 	const std::uint32_t granule = Granule();
 	const std::uint64_t uses = ((lot & (granule - 1)) == 0 ? granule : 0) + key->owed;
 	const std::uint64_t id = key->id;
-	const int64 sum = Call([&] { return CountUses(tenant, user, id, static_cast<int64>(uses)); });
+	const int64 sum =
+	    Call([&](Server server) { return CountUses(server, tenant, user, id, static_cast<int64>(uses)); });
 	anything_unsure = true;
 	key->owed = 0;
 	key->uses += uses;
@@ -565,7 +566,7 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Ne
 		RequireMayHaveKeys(tenant, user);
 		key = MakeKey(&KeysOf(tenant, user), tenant, user, version);
 		const std::uint64_t made = key->id;
-		(void)Call([&] { return CountUses(tenant, user, made, granule); });
+		(void)Call([&](Server server) { return CountUses(server, tenant, user, made, granule); });
 		TellSessions();
 	}
 	return *key;
@@ -588,20 +589,20 @@ OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id,
 	if (const DataKey *key = KeyWithId(&keys, key_id)) {
 		return key;
 	}
-	const Found found = Call([&] { return ReadRows(tenant, user, &key_id); });
+	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, &key_id); });
 	return found.count == 0 ? nullptr : Keep(&keys, found.rows[0], tenant, user);
 }
 
 bool
 IsForgotten(std::string_view tenant, std::string_view user) {
-	return Call([&] { return ReadTombstone(tenant, user).found; });
+	return Call([&](Server server) { return ReadTombstone(server, tenant, user).found; });
 }
 
 int
 RotateUserKey(std::string_view tenant, std::string_view user) {
 	Refresh();
 	const Tombstone stone = RequireMayHaveKeys(tenant, user);
-	const Found found = Call([&] { return ReadRows(tenant, user, nullptr); });
+	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
 	const Row *newest = NewestRow(found);
 	const int version = MakeKey(&KeysOf(tenant, user), tenant, user, newest != nullptr ? newest->version + 1 : stone.version + 1)->version;
 	TellSessions();
@@ -619,11 +620,11 @@ RotateMasterKey(int64 limit) {
 	while (done < limit) {
 		const int batch = static_cast<int>(std::min<int64>(kBatch, limit - done));
 		RewrapRow *rows = nullptr;
-		const int count = Call([&] {
+		const int count = Call([&](Server server) {
 			Oid types[2] = {TEXTOID, INT4OID};
-			Datum values[2] = {TextDatum(current), Int32GetDatum(batch)};
+			Datum values[2] = {TextDatum(server, current), Int32GetDatum(batch)};
 			SPI_connect();
-			SPIPlanPtr plan = PrepareWaived("SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM encrypted.data_keys "
+			SPIPlanPtr plan = PrepareWaived(server, "SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM encrypted.data_keys "
 			                                "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
 			                                2, types, 0);
 			if (SPI_execute_plan(plan, values, nullptr, false, 0) != SPI_OK_SELECT) {
@@ -652,11 +653,11 @@ RotateMasterKey(int64 limit) {
 			const RewrapRow &row = rows[i];
 			const Secret key = Unwrap(*masters, row.id, row.master, row.wrapped, row.tenant, row.user);
 			const std::string wrapped = Wrap(masters->current(), key, AssociatedOf(row.id, current, row.tenant, row.user));
-			Call([&] {
+			Call([&](Server server) {
 				Oid types[5] = {TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT8OID};
-				Datum values[5] = {TextDatum(current), TextDatum(wrapped), CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.user),
+				Datum values[5] = {TextDatum(server, current), TextDatum(server, wrapped), CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.user),
 				                   Int64GetDatum(static_cast<int64>(row.id))};
-				(void)ExecuteWaived("UPDATE encrypted.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
+				(void)ExecuteWaived(server, "UPDATE encrypted.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
 				                    "AND user_id OPERATOR(pg_catalog.=) $4 AND key_id OPERATOR(pg_catalog.=) $5",
 				                    5, types, values, nullptr);
 				CHECK_FOR_INTERRUPTS();
@@ -675,25 +676,25 @@ int
 ForgetPerson(std::string_view tenant, std::string_view user) {
 	LockPerson(tenant, user, ExclusiveLock);
 	Refresh();
-	const Found found = Call([&] { return ReadRows(tenant, user, nullptr); });
-	const Tombstone stone = Call([&] { return ReadTombstone(tenant, user); });
+	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
+	const Tombstone stone = Call([&](Server server) { return ReadTombstone(server, tenant, user); });
 	const Row *newest = NewestRow(found);
 	const int version = std::max(stone.version, newest != nullptr ? newest->version : 0);
-	const uint64 keys = Call([&] {
+	const uint64 keys = Call([&](Server server) {
 		Oid types[4] = {TEXTOID, TEXTOID, INT4OID, TEXTOID};
-		Datum values[4] = {TextDatum(tenant), TextDatum(user), Int32GetDatum(version),
+		Datum values[4] = {TextDatum(server, tenant), TextDatum(server, user), Int32GetDatum(version),
 		                   CStringGetTextDatum(GetUserNameFromId(GetUserId(), false))};
-		const uint64 deleted = ExecuteNow("DELETE FROM encrypted.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id "
+		const uint64 deleted = ExecuteNow(server, "DELETE FROM encrypted.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id "
 		                                  "OPERATOR(pg_catalog.=) $2",
 		                                  2, types, values);
-		(void)ExecuteNow("DELETE FROM encrypted.key_uses WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", 2,
+		(void)ExecuteNow(server, "DELETE FROM encrypted.key_uses WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", 2,
 		                 types, values);
-		(void)ExecuteNow("INSERT INTO encrypted.forgotten_people AS f (tenant_id, user_id, forgotten_at, forgotten_by, key_version) "
+		(void)ExecuteNow(server, "INSERT INTO encrypted.forgotten_people AS f (tenant_id, user_id, forgotten_at, forgotten_by, key_version) "
 		                 "VALUES ($1, $2, pg_catalog.clock_timestamp(), $4, $3) ON CONFLICT (tenant_id, user_id) DO UPDATE SET "
 		                 "forgotten_at = EXCLUDED.forgotten_at, forgotten_by = EXCLUDED.forgotten_by, key_version = EXCLUDED.key_version, "
 		                 "allowed_at = NULL",
 		                 4, types, values);
-		CacheInvalidateRelcacheByRelid(Oids().data_keys);
+		CacheInvalidateRelcacheByRelid(Oids(server).data_keys);
 		CommandCounterIncrement();
 		return deleted;
 	});
@@ -704,10 +705,10 @@ ForgetPerson(std::string_view tenant, std::string_view user) {
 bool
 AllowPerson(std::string_view tenant, std::string_view user) {
 	LockPerson(tenant, user, ExclusiveLock);
-	return Call([&] {
+	return Call([&](Server server) {
 		       Oid types[2] = {TEXTOID, TEXTOID};
-		       Datum values[2] = {TextDatum(tenant), TextDatum(user)};
-		       return ExecuteNow("UPDATE encrypted.forgotten_people SET allowed_at = pg_catalog.clock_timestamp() WHERE tenant_id "
+		       Datum values[2] = {TextDatum(server, tenant), TextDatum(server, user)};
+		       return ExecuteNow(server, "UPDATE encrypted.forgotten_people SET allowed_at = pg_catalog.clock_timestamp() WHERE tenant_id "
 		                         "OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
 		                         2, types, values);
 	       }) > 0;
@@ -734,10 +735,10 @@ OpeningCipher(const DataKey &key) {
 }
 
 void
-RegisterKeyRing() {
+RegisterKeyRing(Server server) {
 	RegisterXactCallback(OnTransaction, nullptr);
 	RegisterSubXactCallback(OnSubtransaction, nullptr);
-	OnRelationChange(ForgetOnRelation);
+	OnRelationChange(server, ForgetOnRelation);
 }
 
 } // namespace auren::pg

@@ -5,6 +5,7 @@
 
 #include "core/aes_gcm.hpp"
 #include "core/secret.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -14,7 +15,7 @@ namespace auren::pg {
  * there: a key that this transaction made is dropped when it, or the savepoint, is rolled back; a change of the table by any
  * session drops them all. Rows are read under the newest snapshot.
  *
- * C++ side, all of this header. What a function gives is valid until the next call of one of them.
+ * What a function of this header gives is valid until the next call of one of them.
  */
 
 struct DataKey {
@@ -62,6 +63,6 @@ bool AllowPerson(std::string_view tenant, std::string_view user);
 AesGcm &SealingCipher(const DataKey &key);
 AesGcm &OpeningCipher(const DataKey &key);
 
-void RegisterKeyRing();
+void RegisterKeyRing(Server server);
 
 } // namespace auren::pg

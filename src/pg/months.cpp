@@ -18,9 +18,9 @@ namespace {
 bool
 MonthExists(Month month) {
 	const int64 start = month.StartMicros();
-	return Call([&] {
-		Relation events = table_open(Oids().events, AccessShareLock);
-		const bool exists = OidIsValid(FindPartition(events, start).relid);
+	return Call([&](Server server) {
+		Relation events = table_open(Oids(server).events, AccessShareLock);
+		const bool exists = OidIsValid(FindPartition(server, events, start).relid);
 		table_close(events, NoLock);
 		return exists;
 	});
@@ -33,10 +33,10 @@ struct ParentShape {
 	const char *access_method;
 };
 
-// Server side. Names are quoted.
+// Names are quoted.
 ParentShape
-ShapeOfParent() {
-	Relation events = table_open(Oids().events, AccessShareLock);
+ShapeOfParent(Server server) {
+	Relation events = table_open(Oids(server).events, AccessShareLock);
 	const FormData_pg_class *parent = events->rd_rel;
 	ParentShape shape = {parent->relowner, "", "heap"};
 	if (OidIsValid(parent->reltablespace)) {
@@ -80,23 +80,23 @@ MonthScript(Month month, const ParentShape &parent) {
 	       " FOR VALUES FROM ('" + month.StartText() + "') TO ('" + month.Next().StartText() + "');";
 }
 
-// Server side: the table's owner runs the script.
+// The table's owner runs the script.
 void
-RunAsOwner(const char *script, Oid owner) {
+RunAsOwner(Server server, const char *script, Oid owner) {
 	Oid user;
 	int security;
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	RunSql(script);
+	RunSql(server, script);
 	SetUserIdAndSecContext(user, security);
 }
 
 /*
  * Statements that take from everybody but its owner what default privileges gave on a new month: whoever reads events does so
- * through the parent, whose policies and bindings count. Server side.
+ * through the parent, whose policies and bindings count.
  */
 const char *
-RightsTaken(const char *month) {
+RightsTaken(Server, const char *month) {
 	StringInfoData sql;
 	initStringInfo(&sql);
 	const Oid relid = get_relname_relid(month, get_namespace_oid("events", false));
@@ -120,8 +120,8 @@ RightsTaken(const char *month) {
 
 bool
 HeldOpenBySession() {
-	return Call([] {
-		Relation events = table_open(Oids().events, AccessShareLock);
+	return Call([](Server server) {
+		Relation events = table_open(Oids(server).events, AccessShareLock);
 		const bool held = events->rd_refcnt != 1 || AfterTriggerPendingOnRel(RelationGetRelid(events));
 		table_close(events, NoLock);
 		return held;
@@ -143,15 +143,15 @@ MakeMonth(Month month) {
 		                  "Attach it again if it was detached, else move it to another schema.");
 	}
 	const KeepingObjects at_work;
-	const ParentShape parent = Call([] { return ShapeOfParent(); });
+	const ParentShape parent = Call([](Server server) { return ShapeOfParent(server); });
 	const std::string script = MonthScript(month, parent);
 	const char *text = script.c_str();
-	Call([&] {
+	Call([&](Server server) {
 		AUREN_WAIT_POINT("month-before-script");
-		RunAsOwner(text, parent.owner);
-		const char *taken = RightsTaken(name);
+		RunAsOwner(server, text, parent.owner);
+		const char *taken = RightsTaken(server, name);
 		if (taken[0] != '\0') {
-			RunAsOwner(taken, parent.owner);
+			RunAsOwner(server, taken, parent.owner);
 		}
 		AUREN_WAIT_POINT("month-made");
 	});

@@ -8,8 +8,8 @@ namespace auren::pg {
 /*
  * Makes the partitions of `count` months from `first` on that are missing, as the store's owner, and returns how many
  * it made. Others that need one wait for this transaction; appends to months that exist do not (ShareUpdateExclusive on
- * events.event_store). Throws 55006 where the session itself holds the table open. C++ side: guards what it calls. The
- * caller must not hold events.event_store open.
+ * events.event_store). Throws 55006 where the session itself holds the table open. The caller must not hold
+ * events.event_store open.
  */
 int MakeMonths(Month first, int count);
 

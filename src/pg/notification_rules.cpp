@@ -20,10 +20,9 @@ struct Row {
 	const char *columns[4];
 };
 
-// Server side.
 int
-ReadRows(Oid relid, Row **rows) {
-	return ReadAllRows(relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
+ReadRows(Server server, Oid relid, Row **rows) {
+	return ReadAllRows(server, relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		for (int column = 0; column < 4; column++) {
 			bool isnull;
 			row->columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, descriptor, &isnull));
@@ -34,7 +33,7 @@ ReadRows(Oid relid, Row **rows) {
 NotificationRuleBook
 ReadRules(Oid relid) {
 	Row *rows = nullptr;
-	const int count = Call([&] { return ReadRows(relid, &rows); });
+	const int count = Call([&](Server server) { return ReadRows(server, relid, &rows); });
 	NotificationRuleBook read;
 	for (int i = 0; i < count; i++) {
 		// tenant, channel, type, category
@@ -94,8 +93,8 @@ NotificationRules() {
 }
 
 void
-RegisterNotificationRules() {
-	OnRelationChange(ForgetOnRelation);
+RegisterNotificationRules(Server server) {
+	OnRelationChange(server, ForgetOnRelation);
 }
 
 } // namespace auren::pg

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/names.hpp"
+#include "pg/guard.hpp"
 
 namespace auren::pg {
 
@@ -69,9 +70,9 @@ private:
 	std::vector<std::string> channels_;
 };
 
-// The rules as this process last heard of them. C++ side; throws what the server raises.
+// The rules as this process last heard of them. Throws what the server raises.
 std::shared_ptr<const NotificationRuleBook> NotificationRules();
 
-void RegisterNotificationRules();
+void RegisterNotificationRules(Server server);
 
 } // namespace auren::pg

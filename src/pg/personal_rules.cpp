@@ -25,10 +25,9 @@ struct Row {
 	int path_count;
 };
 
-// Server side.
 int
-ReadRows(Oid relid, Row **rows) {
-	return ReadAllRows(relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
+ReadRows(Server server, Oid relid, Row **rows) {
+	return ReadAllRows(server, relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		bool isnull;
 		for (int column = 0; column < 3; column++) {
 			row->columns[column] = TextDatumGetCString(heap_getattr(tuple, column + 1, descriptor, &isnull));
@@ -47,7 +46,7 @@ ReadRows(Oid relid, Row **rows) {
 std::vector<PersonalRule>
 ReadRules(Oid relid) {
 	Row *rows = nullptr;
-	const int count = Call([&] { return ReadRows(relid, &rows); });
+	const int count = Call([&](Server server) { return ReadRows(server, relid, &rows); });
 	std::vector<PersonalRule> read;
 	for (int i = 0; i < count; i++) {
 		PersonalRule rule;
@@ -106,7 +105,7 @@ HasAny(const PersonalRule &rule, Json *document, const ServerJson &json) {
 
 /*
  * Memory for what one event needs on its way: a call over many events keeps none of it. After an error it lives as long as the caller's,
- * with the report in it. C++ side.
+ * with the report in it.
  */
 class Scratch {
   public:
@@ -206,8 +205,8 @@ RulesOf(std::string_view tenant, std::string_view event_type) {
 }
 
 void
-RegisterPersonalRules() {
-	OnRelationChange(ForgetOnRelation);
+RegisterPersonalRules(Server server) {
+	OnRelationChange(server, ForgetOnRelation);
 }
 
 } // namespace auren::pg

@@ -6,12 +6,13 @@
 
 #include "core/personal.hpp"
 #include "pg/field_cipher.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
 
 /*
- * The rules that say which fields of an event are personal (encrypted.add_rule): kept until one of them changes. C++ side.
+ * The rules that say which fields of an event are personal (encrypted.add_rule): kept until one of them changes.
  */
 struct PersonalRule {
 	std::string tenant;
@@ -37,6 +38,6 @@ Datum OpenEvent(const EventOf &event, Datum data, Audited audited);
 // Rules of a tenant and event type, for the check of a new one.
 std::vector<PersonalRule> RulesOf(std::string_view tenant, std::string_view event_type);
 
-void RegisterPersonalRules();
+void RegisterPersonalRules(Server server);
 
 } // namespace auren::pg

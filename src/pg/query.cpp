@@ -28,7 +28,7 @@ Shutdown(DestReceiver *) {
 }
 
 DestReceiver *
-MakeReceiver() {
+MakeReceiver(Server) {
 	auto *receiver = static_cast<RowReceiver *>(palloc0(sizeof(RowReceiver)));
 	receiver->base.receiveSlot = ReceiveSlot;
 	receiver->base.rStartup = Startup;
@@ -40,9 +40,9 @@ MakeReceiver() {
 
 // In a statement that names them at the top or in a WITH query; what a policy adds keeps its rights.
 void
-WaiveRights(Query *query) {
-	compat::WaiveTableRights(query, Oids().events);
-	const StoreOids &oids = Oids();
+WaiveRights(Server server, Query *query) {
+	compat::WaiveTableRights(query, Oids(server).events);
+	const StoreOids &oids = Oids(server);
 	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.held, oids.notification_rules, oids.sources,
 	                        oids.series, oids.filled_sources, oids.source_partitions, oids.refusals, oids.deltas, oids.delta_packs, oids.rollups[0], oids.rollups[1], oids.rollups[2], oids.rollup_periods, oids.metric_settings, oids.retention,
 	                        oids.refresh_runs, oids.readings, oids.data_keys, oids.key_uses, oids.forgotten, oids.personal_rules, oids.audit_log}) {
@@ -50,14 +50,14 @@ WaiveRights(Query *query) {
 	}
 	ListCell *cell;
 	foreach (cell, query->cteList) {
-		WaiveRights(castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery));
+		WaiveRights(server, castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery));
 	}
 }
 
 } // namespace
 
 SPIPlanPtr
-PrepareWaived(const char *sql, int argument_count, Oid *argument_types, int cursor_options) {
+PrepareWaived(Server server, const char *sql, int argument_count, Oid *argument_types, int cursor_options) {
 	SPIPlanPtr plan = SPI_prepare_cursor(sql, argument_count, argument_types, cursor_options);
 	if (plan == nullptr) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
@@ -69,20 +69,20 @@ PrepareWaived(const char *sql, int argument_count, Oid *argument_types, int curs
 		auto *source = static_cast<CachedPlanSource *>(lfirst(source_cell));
 		ListCell *query_cell;
 		foreach (query_cell, source->query_list) {
-			WaiveRights(lfirst_node(Query, query_cell));
+			WaiveRights(server, lfirst_node(Query, query_cell));
 		}
 	}
 	return plan;
 }
 
 void
-StartQuery(RunningQuery *query, const char *sql, int parameter_count, Oid *types, const Datum *values, Snapshot snapshot) {
+StartQuery(Server server, RunningQuery *query, const char *sql, int parameter_count, Oid *types, const Datum *values, Snapshot snapshot) {
 	query->context = AllocSetContextCreate(CurrentMemoryContext, "auren_events query", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(query->context);
 	sql = pstrdup(sql);
 	auto *raw = linitial_node(RawStmt, pg_parse_query(sql));
 	auto *analyzed = linitial_node(Query, pg_analyze_and_rewrite_fixedparams(raw, sql, types, parameter_count, nullptr));
-	WaiveRights(analyzed);
+	WaiveRights(server, analyzed);
 	ParamListInfo parameters = makeParamList(parameter_count);
 	for (int i = 0; i < parameter_count; i++) {
 		parameters->params[i].value = values[i];
@@ -93,7 +93,7 @@ StartQuery(RunningQuery *query, const char *sql, int parameter_count, Oid *types
 	PlannedStmt *plan = pg_plan_query(analyzed, sql, 0, parameters);
 	// The executor runs under the snapshot that it was given: functions that a policy calls see what the scan sees.
 	PushActiveSnapshot(snapshot);
-	query->desc = CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot, MakeReceiver(), parameters, nullptr, 0);
+	query->desc = CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot, MakeReceiver(server), parameters, nullptr, 0);
 	query->row = nullptr;
 	ExecutorStart(query->desc, EXEC_FLAG_SKIP_TRIGGERS);
 	PopActiveSnapshot();
@@ -101,7 +101,7 @@ StartQuery(RunningQuery *query, const char *sql, int parameter_count, Oid *types
 }
 
 bool
-NextRow(RunningQuery *query, const Datum **values, const bool **isnull) {
+NextRow(Server, RunningQuery *query, const Datum **values, const bool **isnull) {
 	auto *receiver = reinterpret_cast<RowReceiver *>(query->desc->dest);
 	receiver->row = nullptr;
 	PushActiveSnapshot(query->desc->snapshot);
@@ -118,7 +118,7 @@ NextRow(RunningQuery *query, const Datum **values, const bool **isnull) {
 }
 
 void
-EndQuery(RunningQuery *query) {
+EndQuery(Server, RunningQuery *query) {
 	ExecutorFinish(query->desc);
 	ExecutorEnd(query->desc);
 	FreeQueryDesc(query->desc);
@@ -127,9 +127,10 @@ EndQuery(RunningQuery *query) {
 }
 
 uint64
-ExecuteWaived(const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls) {
+ExecuteWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values,
+              const char *nulls) {
 	SPI_connect();
-	SPIPlanPtr plan = PrepareWaived(sql, argument_count, argument_types, 0);
+	SPIPlanPtr plan = PrepareWaived(server, sql, argument_count, argument_types, 0);
 	const int result = SPI_execute_plan(plan, values, nulls, false, 0);
 	if (result < 0) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));

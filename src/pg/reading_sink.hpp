@@ -21,7 +21,7 @@ class ReadingSink {
 	virtual void Refuse(const Refused &refused) = 0;
 };
 
-// A name as bytes that live as long as the row or the memory context. Server side.
+// A name as bytes that live as long as the row or the memory context.
 struct NameBytes {
 	const char *bytes;
 	int length;

@@ -61,12 +61,12 @@ NameOf(Refusal reason) {
 void
 WriteRefusals(std::vector<RefusalCount> *refusals) {
 	for (const RefusalCount &refusal : *refusals) {
-		Call([&] {
+		Call([&](Server server) {
 			const Datum values[5] = {Int32GetDatum(refusal.source), PointerGetDatum(cstring_to_text_with_len(refusal.tenant.data(), static_cast<int>(refusal.tenant.size()))),
 			                         CStringGetTextDatum(NameOf(refusal.reason)), Int64GetDatum(refusal.count), Int64GetDatum(refusal.last_position)};
 			const bool isnull[5] = {false, false, false, false, refusal.last_position == 0};
-			Relation heap = table_open(Oids().refusals, RowExclusiveLock);
-			InsertRow(heap, values, isnull);
+			Relation heap = table_open(Oids(server).refusals, RowExclusiveLock);
+			InsertRow(server, heap, values, isnull);
 			table_close(heap, NoLock);
 		});
 	}
@@ -80,28 +80,28 @@ constexpr std::size_t kPackedFrom = 256;
 void
 WriteEach(std::vector<Reading> *readings) {
 	RowWriter writer;
-	Call([&] { OpenWriter(&writer, Oids().deltas); });
+	Call([&](Server server) { OpenWriter(server, &writer, Oids(server).deltas); });
 	ForEachSummary(readings, [&](const Reading &of, std::string_view summary) {
-		Call([&] {
-			TupleTableSlot *row = NextRow(&writer);
+		Call([&](Server server) {
+			TupleTableSlot *row = NextRow(server, &writer);
 			row->tts_values[kSeries] = Int64GetDatum(of.series);
 			row->tts_values[kBucket] = TimestampTzGetDatum(of.bucket);
-			row->tts_values[kSummary] = BytesValue(writer.context, summary.data(), summary.size());
+			row->tts_values[kSummary] = BytesValue(server, writer.context, summary.data(), summary.size());
 		});
 	});
-	Call([&] { CloseWriter(&writer); });
+	Call([&](Server server) { CloseWriter(server, &writer); });
 }
 
 void
 WritePacked(std::vector<Reading> *readings, std::size_t deltas) {
 	RowWriter writer;
-	Call([&] { OpenWriter(&writer, Oids().delta_packs); });
+	Call([&](Server server) { OpenWriter(server, &writer, Oids(server).delta_packs); });
 	DeltaPack pack;
 	int32 source = 0;
 	int lot = 0;
 	const auto put = [&] {
-		Call([&] {
-			TupleTableSlot *row = NextRow(&writer);
+		Call([&](Server server) {
+			TupleTableSlot *row = NextRow(server, &writer);
 			row->tts_values[kLot] = Int32GetDatum(lot);
 			row->tts_values[kSource] = Int32GetDatum(source);
 			row->tts_values[kFirstSeries] = Int64GetDatum(pack.first_series());
@@ -126,7 +126,7 @@ WritePacked(std::vector<Reading> *readings, std::size_t deltas) {
 	if (!pack.empty()) {
 		put();
 	}
-	Call([&] { CloseWriter(&writer); });
+	Call([&](Server server) { CloseWriter(server, &writer); });
 }
 
 // How many series and five minutes the readings are of; they are sorted.
@@ -247,7 +247,7 @@ WriteReadings() {
 }
 
 void
-RegisterReadingCallbacks() {
+RegisterReadingCallbacks(Server) {
 	RegisterXactCallback(OnTransaction, nullptr);
 	RegisterSubXactCallback(OnSubtransaction, nullptr);
 }

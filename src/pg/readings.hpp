@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/summary.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -33,13 +34,13 @@ struct Refused {
 };
 
 /*
- * Counts what is no reading, to be written with the readings of this transaction: analytics.refused_readings shows it. C++ side.
+ * Counts what is no reading, to be written with the readings of this transaction: analytics.refused_readings shows it.
  */
 void RecordRefusal(const Refused &refused);
 
 /*
  * Readings added and taken by this transaction, gathered and then written as deltas: one for each series and five minutes, a row
- * of analytics.deltas each, or packed where there are many. What a rolled-back savepoint gathered goes with it. C++ side.
+ * of analytics.deltas each, or packed where there are many. What a rolled-back savepoint gathered goes with it.
  */
 void RecordReading(const Reading &reading);
 
@@ -54,7 +55,7 @@ template <typename F>
 void
 ForEachSummary(std::vector<Reading> *readings, F &&fn);
 
-void RegisterReadingCallbacks();
+void RegisterReadingCallbacks(Server server);
 
 namespace internal {
 void SortReadings(std::vector<Reading> *readings);

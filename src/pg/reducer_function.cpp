@@ -10,7 +10,7 @@ namespace auren::pg {
 namespace {
 
 bool
-SetsSearchPath(HeapTuple tuple) {
+SetsSearchPath(Server, HeapTuple tuple) {
 	bool isnull;
 	const Datum config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
 	if (isnull) {
@@ -31,7 +31,7 @@ SetsSearchPath(HeapTuple tuple) {
 } // namespace
 
 void
-CheckReducerFunction(Oid function, const char *name) {
+CheckReducerFunction(Server server, Oid function, const char *name) {
 	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple)) {
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("reducer function %s does not exist", name),
@@ -48,12 +48,12 @@ CheckReducerFunction(Oid function, const char *name) {
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("reducer function %s does not return one jsonb", name),
 		                errdetail("Its result is the state after the event."), errhint("Let it return jsonb.")));
 	}
-	if (!SetsSearchPath(tuple)) {
+	if (!SetsSearchPath(server, tuple)) {
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("reducer function %s does not set its search_path", name),
 		                errdetail("What it means by a name would depend on who reads the state."),
 		                errhint("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp.", name)));
 	}
-	Relation events = table_open(Oids().events, AccessShareLock);
+	Relation events = table_open(Oids(server).events, AccessShareLock);
 	const Oid owner = events->rd_rel->relowner;
 	table_close(events, NoLock);
 	if (row->proowner != owner && !superuser_arg(row->proowner)) {
@@ -65,7 +65,7 @@ CheckReducerFunction(Oid function, const char *name) {
 }
 
 Oid
-FunctionOfName(const char *qualified_name) {
+FunctionOfName(Server, const char *qualified_name) {
 	const List *names = compat::QualifiedName(qualified_name);
 	const Oid schema = list_length(names) == 2 ? get_namespace_oid(strVal(linitial(names)), true) : InvalidOid;
 	if (!OidIsValid(schema)) {
@@ -78,7 +78,7 @@ FunctionOfName(const char *qualified_name) {
 }
 
 Oid
-FindReducerFunction(const char *text, char **name) {
+FindReducerFunction(Server server, const char *text, char **name) {
 	const Oid arguments[3] = {JSONBOID, TEXTOID, JSONBOID};
 	List *names = compat::QualifiedName(text);
 	const Oid function = LookupFuncName(names, 3, arguments, true);
@@ -92,7 +92,7 @@ FindReducerFunction(const char *text, char **name) {
 		                errdetail("It ends with this session, and the events stay."), errhint("Make it in a schema that stays.")));
 	}
 	*name = quote_qualified_identifier(get_namespace_name(get_func_namespace(function)), get_func_name(function));
-	CheckReducerFunction(function, *name);
+	CheckReducerFunction(server, function, *name);
 	return function;
 }
 

@@ -30,10 +30,10 @@ struct Row {
 	const char *body;
 };
 
-// Server side. A body of standard SQL is kept as a tree with oids in it: its text is the same in another database, with
+// A body of standard SQL is kept as a tree with oids in it: its text is the same in another database, with
 // names that do not depend on the caller's search path.
 const char *
-SqlBodyOf(Oid function) {
+SqlBodyOf(Server, Oid function) {
 	const int level = NewGUCNestLevel();
 	(void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	const char *body = TextDatumGetCString(OidFunctionCall1(F_PG_GET_FUNCTION_SQLBODY, ObjectIdGetDatum(function)));
@@ -41,9 +41,9 @@ SqlBodyOf(Oid function) {
 	return body;
 }
 
-// Server side. What decides on the result of a function, as far as its catalog row says it.
+// What decides on the result of a function, as far as its catalog row says it.
 const char *
-BodyOf(Oid function) {
+BodyOf(Server server, Oid function) {
 	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple)) {
 		return "";
@@ -54,7 +54,7 @@ BodyOf(Oid function) {
 		bool isnull;
 		const Datum value = SysCacheGetAttr(PROCOID, tuple, column, &isnull);
 		if (!isnull) {
-			appendStringInfoString(&body, column == Anum_pg_proc_prosqlbody ? SqlBodyOf(function) : TextDatumGetCString(value));
+			appendStringInfoString(&body, column == Anum_pg_proc_prosqlbody ? SqlBodyOf(server, function) : TextDatumGetCString(value));
 		}
 		appendStringInfoChar(&body, '\n');
 	}
@@ -73,10 +73,9 @@ BodyOf(Oid function) {
 	return body.data;
 }
 
-// Server side.
 int
-ReadRows(Oid relid, Row **rows) {
-	return ReadAllRows(relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
+ReadRows(Server server, Oid relid, Row **rows) {
+	return ReadAllRows(server, relid, rows, [](HeapTuple tuple, TupleDesc descriptor, Row *row) {
 		bool isnull;
 		row->event_type = TextDatumGetCString(heap_getattr(tuple, 1, descriptor, &isnull));
 		row->category = TextDatumGetCString(heap_getattr(tuple, 2, descriptor, &isnull));
@@ -94,7 +93,7 @@ Load(Oid relid) {
 	    Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events reducers", ALLOCSET_SMALL_SIZES); });
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Row *rows = nullptr;
-	const int count = Call([&] { return ReadRows(relid, &rows); });
+	const int count = Call([&](Server server) { return ReadRows(server, relid, &rows); });
 	Reducers loaded;
 	std::map<std::pair<std::string, std::string>, std::string> texts;
 	for (int i = 0; i < count; i++) {
@@ -102,10 +101,10 @@ Load(Oid relid) {
 		ReducerOptions options = ParseDeclaration(row->event_type, row->kind, row->options);
 		if (options.reducer.kind == ReducerKind::kFunction) {
 			const char *name = options.reducer.function.c_str();
-			Call([&] {
+			Call([&](Server server) {
 				// one that is not there any more is an error when an event needs it
-				row->function = FunctionOfName(name);
-				row->body = BodyOf(row->function);
+				row->function = FunctionOfName(server, name);
+				row->body = BodyOf(server, row->function);
 			});
 			options.reducer.function_oid = row->function;
 		}
@@ -162,8 +161,8 @@ ParseDeclaration(const char *event_type, const char *kind, const char *options) 
 }
 
 void
-RegisterReducerCallbacks() {
-	OnRelationChange(ForgetOnRelation);
+RegisterReducerCallbacks(Server server) {
+	OnRelationChange(server, ForgetOnRelation);
 	CacheRegisterSyscacheCallback(PROCOID, ForgetOnFunction, 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetOnFunction, 0); // its name is kept with its schema's
 }

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/reducer.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -16,12 +17,12 @@ struct Reducers {
 	pg_uuid_t version;
 };
 
-// Read under the newest snapshot, once and again after one of them or a function changed. C++ side.
+// Read under the newest snapshot, once and again after one of them or a function changed.
 std::shared_ptr<const Reducers> DeclaredReducers();
 
-// ParseReducer of core with texts in the server's encoding. C++ side.
+// ParseReducer of core with texts in the server's encoding.
 ReducerOptions ParseDeclaration(const char *event_type, const char *kind, const char *options);
 
-void RegisterReducerCallbacks();
+void RegisterReducerCallbacks(Server server);
 
 } // namespace auren::pg

@@ -40,14 +40,14 @@ RollupsTag() {
 }
 
 bool
-TryLockRollups() {
+TryLockRollups(Server) {
 	const LOCKTAG tag = RollupsTag();
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-// Server side. Whether a row was written to a table that a snapshot does not see.
+// Whether a row was written to a table that a snapshot does not see.
 bool
-WrittenSince(Oid relid, Snapshot snapshot) {
+WrittenSince(Server, Oid relid, Snapshot snapshot) {
 	Relation heap = table_open(relid, AccessShareLock);
 	TableScanDesc scan = table_beginscan(heap, SnapshotSelf, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
@@ -64,10 +64,10 @@ WrittenSince(Oid relid, Snapshot snapshot) {
 	return since;
 }
 
-// Server side. Whether the rollups were changed by something that a snapshot does not see: a refresh, another zone, retention.
+// Whether the rollups were changed by something that a snapshot does not see: a refresh, another zone, retention.
 bool
-ChangedSince(Snapshot snapshot) {
-	return WrittenSince(Oids().refresh_runs, snapshot) || WrittenSince(Oids().metric_settings, snapshot) || WrittenSince(Oids().retention, snapshot);
+ChangedSince(Server server, Snapshot snapshot) {
+	return WrittenSince(server, Oids(server).refresh_runs, snapshot) || WrittenSince(server, Oids(server).metric_settings, snapshot) || WrittenSince(server, Oids(server).retention, snapshot);
 }
 
 // Tables that a refresh has locked, and how: lists side by side. And the sources that it passes over, since a table of theirs was not to be had.
@@ -78,7 +78,7 @@ struct LockedTables {
 };
 
 bool
-TryLock(Oid table, LOCKMODE mode, LockedTables *locked) {
+TryLock(Server, Oid table, LOCKMODE mode, LockedTables *locked) {
 	if (list_member_oid(locked->tables, table)) {
 		return true;
 	}
@@ -92,7 +92,7 @@ TryLock(Oid table, LOCKMODE mode, LockedTables *locked) {
 
 // Gives back all locks but the first ones.
 void
-GiveBack(LockedTables *locked, int kept) {
+GiveBack(Server, LockedTables *locked, int kept) {
 	for (int i = kept; i < list_length(locked->tables); i++) {
 		UnlockRelationOid(list_nth_oid(locked->tables, i), list_nth_int(locked->modes, i));
 	}
@@ -101,14 +101,14 @@ GiveBack(LockedTables *locked, int kept) {
 }
 
 bool
-TryLockTables(Oid root, LockedTables *locked) {
+TryLockTables(Server server, Oid root, LockedTables *locked) {
 	const bool partitioned = get_rel_relkind(root) == RELKIND_PARTITIONED_TABLE;
-	if (!TryLock(root, partitioned ? ShareUpdateExclusiveLock : AccessShareLock, locked)) {
+	if (!TryLock(server, root, partitioned ? ShareUpdateExclusiveLock : AccessShareLock, locked)) {
 		return false;
 	}
 	const List *all = partitioned ? find_all_inheritors(root, NoLock, nullptr) : NIL;
 	for (int k = 1; k < list_length(all); k++) {
-		if (!TryLock(list_nth_oid(all, k), AccessShareLock, locked)) {
+		if (!TryLock(server, list_nth_oid(all, k), AccessShareLock, locked)) {
 			return false;
 		}
 	}
@@ -117,15 +117,15 @@ TryLockTables(Oid root, LockedTables *locked) {
 
 /*
  * Locks the tables of all sources against being rewritten, emptied, or given and losing partitions, without waiting. A source one of whose
- * tables somebody has locked against that is passed over, and none of its tables stays locked. Server side.
+ * tables somebody has locked against that is passed over, and none of its tables stays locked.
  */
 void
-TryLockSources(const Sources &sources, LockedTables *locked) {
+TryLockSources(Server server, const Sources &sources, LockedTables *locked) {
 	for (int i = 0; i < sources.count; i++) {
 		const Source &source = sources.items[i];
 		const int before = list_length(locked->tables);
-		if (OidIsValid(source.relation) && !list_member_int(locked->passed, source.id) && !TryLockTables(source.relation, locked)) {
-			GiveBack(locked, before);
+		if (OidIsValid(source.relation) && !list_member_int(locked->passed, source.id) && !TryLockTables(server, source.relation, locked)) {
+			GiveBack(server, locked, before);
 			locked->passed = lappend_int(locked->passed, source.id);
 			ereport(WARNING, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("readings of table \"%s\" are not merged now", get_rel_name(source.relation)),
 			                  errdetail("Another session holds a lock on the table or a partition of it, and a refresh waits for nobody."),
@@ -137,14 +137,14 @@ TryLockSources(const Sources &sources, LockedTables *locked) {
 /*
  * The snapshot of a refresh, taken after all locks: what the last refresh did is seen, and no table changes under it, but for those of
  * the sources that are passed over. nullptr: not now. In a transaction with one snapshot that one, unless the rollups have changed
- * since. Server side.
+ * since.
  */
 Snapshot
-TakeSnapshot(const List **passed) {
+TakeSnapshot(Server server, const List **passed) {
 	*passed = NIL;
 	if (IsolationUsesXactSnapshot()) {
 		Snapshot taken = RegisterSnapshot(GetActiveSnapshot());
-		if (ChangedSince(taken)) {
+		if (ChangedSince(server, taken)) {
 			UnregisterSnapshot(taken);
 			return nullptr;
 		}
@@ -154,7 +154,7 @@ TakeSnapshot(const List **passed) {
 	Snapshot taken = RegisterSnapshot(GetLatestSnapshot());
 	for (;;) {
 		const int before = list_length(locked.tables);
-		TryLockSources(ReadSources(taken), &locked);
+		TryLockSources(server, ReadSources(server, taken), &locked);
 		UnregisterSnapshot(taken);
 		taken = RegisterSnapshot(GetLatestSnapshot());
 		if (list_length(locked.tables) == before) {
@@ -166,7 +166,7 @@ TakeSnapshot(const List **passed) {
 
 /*
  * Rows of a table that the snapshot sees. Read with SnapshotSelf and then asked one by one, which leaves no trace at
- * SERIALIZABLE: to move a delta is no use of what it says. Server side.
+ * SERIALIZABLE: to move a delta is no use of what it says.
  */
 struct SeenRows {
 	Relation heap;
@@ -177,7 +177,7 @@ struct SeenRows {
 };
 
 void
-OpenRows(SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot) {
+OpenRows(Server, SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot) {
 	rows->heap = table_open(table, lock);
 	rows->scan = table_beginscan(rows->heap, SnapshotSelf, 0, nullptr);
 	rows->slot = table_slot_create(rows->heap, nullptr);
@@ -186,7 +186,7 @@ OpenRows(SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot) {
 }
 
 bool
-NextSeen(SeenRows *rows) {
+NextSeen(Server, SeenRows *rows) {
 	while (table_scan_getnextslot(rows->scan, ForwardScanDirection, rows->slot)) {
 		// An own one, of a command later than the snapshot's, is seen too.
 		if (!table_tuple_satisfies_snapshot(rows->heap, rows->slot, rows->snapshot)) {
@@ -204,9 +204,9 @@ NextSeen(SeenRows *rows) {
 
 // The bytes of a column, kept.
 std::string_view
-KeptBytes(SeenRows *rows, int column) {
+KeptBytes(Server server, SeenRows *rows, int column) {
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
-	const std::string_view bytes = SummaryBytes(rows->slot->tts_values[column]);
+	const std::string_view bytes = SummaryBytes(server, rows->slot->tts_values[column]);
 	auto *copy = static_cast<char *>(palloc(bytes.size()));
 	std::memcpy(copy, bytes.data(), bytes.size());
 	MemoryContextSwitchTo(before);
@@ -215,11 +215,11 @@ KeptBytes(SeenRows *rows, int column) {
 
 // The next row as a change; `first` is the column of its series.
 bool
-NextChange(SeenRows *rows, int first, Change *change) {
-	if (!NextSeen(rows)) {
+NextChange(Server server, SeenRows *rows, int first, Change *change) {
+	if (!NextSeen(server, rows)) {
 		return false;
 	}
-	const std::string_view bytes = KeptBytes(rows, first + kChangeSummary);
+	const std::string_view bytes = KeptBytes(server, rows, first + kChangeSummary);
 	change->series = DatumGetInt64(rows->slot->tts_values[first + kChangeSeries]);
 	change->bucket = DatumGetTimestampTz(rows->slot->tts_values[first + kChangeBucket]);
 	change->bytes = bytes.data();
@@ -228,7 +228,7 @@ NextChange(SeenRows *rows, int first, Change *change) {
 }
 
 void
-CloseRows(SeenRows *rows) {
+CloseRows(Server, SeenRows *rows) {
 	table_endscan(rows->scan);
 	ExecDropSingleTupleTableSlot(rows->slot);
 	table_close(rows->heap, NoLock);
@@ -247,7 +247,7 @@ class SourceOfSeries {
 	int32
 	Of(int64 series) {
 		if (series != last_ || !known_) {
-			source_ = Call([&] { return FindSeries(series).source; });
+			source_ = Call([&](Server server) { return FindSeries(server, series).source; });
 			last_ = series;
 			known_ = true;
 		}
@@ -308,11 +308,11 @@ class FillSink : public ReadingSink {
 int64
 Fill(const Source &source, Snapshot snapshot) {
 	Rollups rollups(snapshot);
-	Call([&] {
-		RequireNewSnapshot();
+	Call([&](Server server) {
+		RequireNewSnapshot(server);
 		if (OidIsValid(source.relation)) {
-			RequireTriggers(source.relation);
-			KnowPartitions(source.relation, source.id);
+			RequireTriggers(server, source.relation);
+			KnowPartitions(server, source.relation, source.id);
 		}
 		PushActiveSnapshot(snapshot);
 	});
@@ -322,14 +322,14 @@ Fill(const Source &source, Snapshot snapshot) {
 	WriteReadings();
 	const int64 buckets = rollups.buckets();
 	rollups.Close();
-	Call([&] {
+	Call([&](Server server) {
 		PopActiveSnapshot();
 		const Datum id = Int32GetDatum(source.id);
 		const bool isnull = false;
-		Relation filled = table_open(Oids().filled_sources, RowExclusiveLock);
-		InsertRow(filled, &id, &isnull);
+		Relation filled = table_open(Oids(server).filled_sources, RowExclusiveLock);
+		InsertRow(server, filled, &id, &isnull);
 		table_close(filled, NoLock);
-		Relation sources = table_open(Oids().sources, AccessShareLock);
+		Relation sources = table_open(Oids(server).sources, AccessShareLock);
 		CacheInvalidateRelcache(sources);
 		table_close(sources, NoLock);
 	});
@@ -343,9 +343,8 @@ IsOfSession(int code) {
 	return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_TRANSACTION_ROLLBACK;
 }
 
-// Server side.
 void
-WarnOf(const Source &source, const ErrorData *error) {
+WarnOf(Server, const Source &source, const ErrorData *error) {
 	const char *table = OidIsValid(source.relation) ? get_rel_name(source.relation) : nullptr;
 	const char *what = table != nullptr ? psprintf("table \"%s\"", table) : psprintf("events of type \"%s\"", source.event_type == nullptr ? "" : source.event_type);
 	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("readings of %s cannot be merged: %s", what, error->message),
@@ -360,8 +359,8 @@ WarnOf(const Source &source, const ErrorData *error) {
 int64
 TryToFill(const Source &source, Snapshot snapshot) {
 	int64 buckets = 0;
-	Call([&] {
-		ErrorData *error = TryInSubtransaction([&] {
+	Call([&](Server server) {
+		ErrorData *error = TryInSubtransaction(server, [&] {
 			(void)Entry([&] {
 				buckets = Fill(source, snapshot);
 				return Datum(0);
@@ -374,7 +373,7 @@ TryToFill(const Source &source, Snapshot snapshot) {
 		if (IsOfSession(error->sqlerrcode)) {
 			ReThrowError(error);
 		}
-		WarnOf(source, error);
+		WarnOf(server, source, error);
 	});
 	return buckets;
 }
@@ -401,7 +400,7 @@ IsIn(int32 source, const std::vector<int32> &sources) {
 void
 TakeDelta(Pending *each, const Excepted &excepted, SourceOfSeries *source, std::vector<Change> *changes) {
 	Change change;
-	each->more = Call([&] { return NextChange(&each->rows, 0, &change); });
+	each->more = Call([&](Server server) { return NextChange(server, &each->rows, 0, &change); });
 	if (!each->more || (!excepted.passed.empty() && IsIn(source->Of(change.series), excepted.passed))) {
 		return;
 	}
@@ -416,11 +415,11 @@ void
 TakePack(Pending *packed, const Excepted &excepted, std::vector<Change> *changes) {
 	int32 source = 0;
 	std::string_view bytes;
-	packed->more = Call([&] {
-		const bool there = NextSeen(&packed->rows);
+	packed->more = Call([&](Server server) {
+		const bool there = NextSeen(server, &packed->rows);
 		if (there) {
 			source = DatumGetInt32(packed->rows.slot->tts_values[kPackSource]);
-			bytes = KeptBytes(&packed->rows, kPackDeltas);
+			bytes = KeptBytes(server, &packed->rows, kPackDeltas);
 		}
 		return there;
 	});
@@ -441,9 +440,9 @@ int64
 MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
 	Pending each;
 	Pending packed;
-	Call([&] {
-		OpenRows(&each.rows, Oids().deltas, RowExclusiveLock, snapshot);
-		OpenRows(&packed.rows, Oids().delta_packs, RowExclusiveLock, snapshot);
+	Call([&](Server server) {
+		OpenRows(server, &each.rows, Oids(server).deltas, RowExclusiveLock, snapshot);
+		OpenRows(server, &packed.rows, Oids(server).delta_packs, RowExclusiveLock, snapshot);
 	});
 	SourceOfSeries source;
 	int64 merged = 0;
@@ -460,9 +459,9 @@ MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
 		Sort(&changes);
 		rollups->Apply(changes);
 		for (Pending *pending : {&each, &packed}) {
-			Call([&] {
+			Call([&](Server server) {
 				for (std::size_t i = 0; i < pending->taken.size(); i++) {
-					(void)DeleteRow(pending->rows.heap, &pending->taken[i], SnapshotSelf);
+					(void)DeleteRow(server, pending->rows.heap, &pending->taken[i], SnapshotSelf);
 				}
 				MemoryContextReset(pending->rows.context);
 				CHECK_FOR_INTERRUPTS();
@@ -470,14 +469,14 @@ MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
 			pending->taken.clear();
 		}
 	}
-	Call([&] {
-		CloseRows(&each.rows);
-		CloseRows(&packed.rows);
+	Call([&](Server server) {
+		CloseRows(server, &each.rows);
+		CloseRows(server, &packed.rows);
 	});
 	return merged;
 }
 
-// Server side. A row of analytics.refusals in the snapshot's, with all that it says but the tenant's and the reason's bytes kept.
+// A row of analytics.refusals in the snapshot's, with all that it says but the tenant's and the reason's bytes kept.
 struct RefusalRow {
 	int32 source;
 	Datum tenant;
@@ -488,7 +487,7 @@ struct RefusalRow {
 };
 
 RefusalRow
-ReadRefusal(SeenRows *rows) {
+ReadRefusal(Server, SeenRows *rows) {
 	TupleTableSlot *slot = rows->slot;
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
 	const RefusalRow row = {DatumGetInt32(slot->tts_values[0]), datumCopy(slot->tts_values[1], false, -1), datumCopy(slot->tts_values[2], false, -1),
@@ -498,10 +497,10 @@ ReadRefusal(SeenRows *rows) {
 }
 
 void
-WriteRefusal(Relation heap, const RefusalRow &row) {
+WriteRefusal(Server server, Relation heap, const RefusalRow &row) {
 	const Datum values[5] = {Int32GetDatum(row.source), row.tenant, row.reason, Int64GetDatum(row.refused), Int64GetDatum(row.position)};
 	const bool isnull[5] = {false, false, false, false, !row.has_position};
-	InsertRow(heap, values, isnull);
+	InsertRow(server, heap, values, isnull);
 }
 
 bool
@@ -514,14 +513,14 @@ void
 MergeRefusals(Snapshot snapshot, const std::vector<int32> &without) {
 	std::vector<RefusalRow> sums;
 	SeenRows rows;
-	Call([&] { OpenRows(&rows, Oids().refusals, RowExclusiveLock, snapshot); });
+	Call([&](Server server) { OpenRows(server, &rows, Oids(server).refusals, RowExclusiveLock, snapshot); });
 	RefusalRow row;
 	std::vector<ItemPointerData> taken;
 	bool shrinks = false;
-	while (Call([&] {
-		const bool there = NextSeen(&rows);
+	while (Call([&](Server server) {
+		const bool there = NextSeen(server, &rows);
 		if (there) {
-			row = ReadRefusal(&rows);
+			row = ReadRefusal(server, &rows);
 		}
 		return there;
 	})) {
@@ -543,56 +542,57 @@ MergeRefusals(Snapshot snapshot, const std::vector<int32> &without) {
 		same->position = std::max(same->position, row.position);
 	}
 	sums.erase(std::remove_if(sums.begin(), sums.end(), [](const RefusalRow &sum) { return sum.refused == 0; }), sums.end());
-	Call([&] {
+	Call([&](Server server) {
 		for (std::size_t i = 0; shrinks && i < taken.size(); i++) {
-			(void)DeleteRow(rows.heap, &taken[i], SnapshotSelf);
+			(void)DeleteRow(server, rows.heap, &taken[i], SnapshotSelf);
 		}
 		for (std::size_t i = 0; shrinks && i < sums.size(); i++) {
-			WriteRefusal(rows.heap, sums[i]);
+			WriteRefusal(server, rows.heap, sums[i]);
 		}
-		CloseRows(&rows);
+		CloseRows(server, &rows);
 	});
 }
 
-// Server side. Deletes what a statement about a source's series says.
+// Deletes what a statement about a source's series says.
 void
-DeleteOf(int32 source, const char *sql) {
+DeleteOf(Server server, int32 source, const char *sql) {
 	Oid types[1] = {INT4OID};
 	Datum values[1] = {Int32GetDatum(source)};
-	(void)ExecuteWaived(sql, 1, types, values, nullptr);
+	(void)ExecuteWaived(server, sql, 1, types, values, nullptr);
 }
 
 void
 Clear(const Source &source) {
-	Call([&] {
-		DeleteOf(source.id, "DELETE FROM analytics.rollup_5min r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(source.id, "DELETE FROM analytics.rollup_hourly r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(source.id, "DELETE FROM analytics.rollup_daily r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+	Call([&](Server server) {
+		DeleteOf(server, source.id, "DELETE FROM analytics.rollup_5min r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM analytics.rollup_hourly r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM analytics.rollup_daily r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
 	});
 }
 
 void
 ClearSeries(const Source &source) {
-	Call([&] {
-		DeleteOf(source.id, "DELETE FROM analytics.series WHERE source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(source.id, "DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(source.id, "DELETE FROM analytics.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+	Call([&](Server server) {
+		DeleteOf(server, source.id, "DELETE FROM analytics.series WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id,
+		         "DELETE FROM analytics.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 	});
 }
 
-// Server side. A row for this run; those before the last few go.
+// A row for this run; those before the last few go.
 void
-WriteRun(TimestampTz began, const Refreshed &refreshed) {
+WriteRun(Server server, TimestampTz began, const Refreshed &refreshed) {
 	constexpr int kRunsKept = 50;
-	Relation runs = table_open(Oids().refresh_runs, RowExclusiveLock);
-	Relation index = index_open(Oids().refresh_runs_finished, AccessShareLock);
+	Relation runs = table_open(Oids(server).refresh_runs, RowExclusiveLock);
+	Relation index = index_open(Oids(server).refresh_runs_finished, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(runs, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(runs, index, SnapshotSelf, 0);
 	index_rescan(scan, nullptr, 0, nullptr, 0);
 	for (int i = 1; index_getnext_slot(scan, BackwardScanDirection, slot); i++) {
 		if (i >= kRunsKept) {
-			(void)DeleteRow(runs, &slot->tts_tid, SnapshotSelf);
+			(void)DeleteRow(server, runs, &slot->tts_tid, SnapshotSelf);
 		}
 	}
 	index_endscan(scan);
@@ -604,7 +604,7 @@ WriteRun(TimestampTz began, const Refreshed &refreshed) {
 	duration.time = now - began;
 	const Datum values[4] = {TimestampTzGetDatum(now), IntervalPGetDatum(&duration), Int64GetDatum(refreshed.changes), Int64GetDatum(refreshed.buckets)};
 	const bool isnull[4] = {};
-	InsertRow(runs, values, isnull);
+	InsertRow(server, runs, values, isnull);
 	table_close(runs, NoLock);
 }
 
@@ -624,9 +624,9 @@ struct Merged {
 Merged
 TryToMerge(Snapshot snapshot, const Excepted &excepted) {
 	Merged merged = {};
-	Call([&] {
+	Call([&](Server server) {
 		int32 counting = 0;
-		merged.error = TryInSubtransaction([&] {
+		merged.error = TryInSubtransaction(server, [&] {
 			(void)Entry([&] {
 				Rollups rollups(snapshot, &counting);
 				merged.changes = MergeDeltas(snapshot, excepted, &rollups);
@@ -652,10 +652,10 @@ MergeReadable(Snapshot snapshot, const Sources &sources, Excepted *excepted) {
 		if (merged.error == nullptr) {
 			return merged;
 		}
-		Call([&] {
+		Call([&](Server server) {
 			for (int i = 0; i < sources.count; i++) {
 				if (sources.items[i].id == merged.failed) {
-					WarnOf(sources.items[i], merged.error);
+					WarnOf(server, sources.items[i], merged.error);
 				}
 			}
 		});
@@ -683,7 +683,7 @@ RefreshBy(Snapshot snapshot, const List *passed) {
 	for (int i = 0; i < list_length(passed); i++) {
 		excepted.passed.push_back(list_nth_int(passed, i));
 	}
-	const Sources sources = Call([&] { return ReadSources(snapshot); });
+	const Sources sources = Call([&](Server server) { return ReadSources(server, snapshot); });
 	MergeRefusals(snapshot, ToBeFilled(sources, excepted));
 	for (int i = 0; i < sources.count; i++) {
 		const Source &source = sources.items[i];
@@ -705,15 +705,15 @@ RefreshBy(Snapshot snapshot, const List *passed) {
 	}
 	refreshed.changes = merged.changes;
 	refreshed.buckets += merged.buckets;
-	Call([&] { WriteRun(began, refreshed); });
+	Call([&](Server server) { WriteRun(server, began, refreshed); });
 	return refreshed;
 }
 
 // At REPEATABLE READ and above: all of it, or nothing where readings would have to be counted.
 bool
 TryToRefreshBy(Snapshot snapshot, Refreshed *refreshed) {
-	return Call([&] {
-		ErrorData *error = TryInSubtransaction([&] {
+	return Call([&](Server server) {
+		ErrorData *error = TryInSubtransaction(server, [&] {
 			(void)Entry([&] {
 				*refreshed = RefreshBy(snapshot, NIL);
 				return Datum(0);
@@ -734,11 +734,11 @@ Refresh() {
 	Call([] { CommandCounterIncrement(); });
 	Refreshed refreshed = {};
 	const List *passed = NIL;
-	Snapshot snapshot = Call([&]() -> Snapshot {
-		if (!TryLockRollups()) {
+	Snapshot snapshot = Call([&](Server server) -> Snapshot {
+		if (!TryLockRollups(server)) {
 			return nullptr;
 		}
-		Snapshot taken = TakeSnapshot(&passed);
+		Snapshot taken = TakeSnapshot(server, &passed);
 		if (taken == nullptr) {
 			const LOCKTAG tag = RollupsTag();
 			(void)LockRelease(&tag, ExclusiveLock, false);
@@ -759,7 +759,7 @@ Refresh() {
 }
 
 void
-LockRollups() {
+LockRollups(Server) {
 	const LOCKTAG tag = RollupsTag();
 	(void)LockAcquire(&tag, ExclusiveLock, false, false);
 }
@@ -769,12 +769,13 @@ RebuildDaysAndHours() {
 	Snapshot snapshot = Call([] { return RegisterSnapshot(GetLatestSnapshot()); });
 	Rollups rollups(snapshot);
 	SeenRows five;
-	Call([&] { OpenRows(&five, Oids().rollups[kFive], AccessShareLock, snapshot); });
+	Call([&](Server server) { OpenRows(server, &five, Oids(server).rollups[kFive], AccessShareLock, snapshot); });
 	std::vector<Change> changes;
 	for (bool more = true; more;) {
 		changes.clear();
 		Change change;
-		while (changes.size() < kMostChanges && (more = Call([&] { return NextChange(&five, 1, &change); }))) {
+		while (changes.size() < kMostChanges &&
+		       (more = Call([&](Server server) { return NextChange(server, &five, 1, &change); }))) {
 			changes.push_back(change);
 		}
 		Sort(&changes);
@@ -782,8 +783,8 @@ RebuildDaysAndHours() {
 		Call([&] { MemoryContextReset(five.context); });
 	}
 	rollups.Close();
-	Call([&] {
-		CloseRows(&five);
+	Call([&](Server server) {
+		CloseRows(server, &five);
 		UnregisterSnapshot(snapshot);
 	});
 }

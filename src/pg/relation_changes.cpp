@@ -18,7 +18,7 @@ TellAll(Datum, Oid relid) {
 } // namespace
 
 void
-OnRelationChange(void (*function)(Oid relid)) {
+OnRelationChange(Server, void (*function)(Oid relid)) {
 	if (count == 0) {
 		CacheRegisterRelcacheCallback(TellAll, 0);
 	}

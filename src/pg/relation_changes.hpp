@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -8,6 +9,6 @@ namespace auren::pg {
  * Has a function called when a relation changed (InvalidOid: any may have), in this session or another. Instead of
  * CacheRegisterRelcacheCallback, of which the server lets a process have ten: all of ours together take one. For _PG_init.
  */
-void OnRelationChange(void (*function)(Oid relid));
+void OnRelationChange(Server server, void (*function)(Oid relid));
 
 } // namespace auren::pg

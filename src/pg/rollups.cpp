@@ -36,26 +36,26 @@ struct Group {
 } // namespace
 
 std::string_view
-SummaryBytes(Datum summary) {
+SummaryBytes(Server, Datum summary) {
 	return TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(summary)));
 }
 
 std::string_view
-MergedFiveMinutes(int64 series, TimestampTz bucket, Snapshot snapshot) {
+MergedFiveMinutes(Server server, int64 series, TimestampTz bucket, Snapshot snapshot) {
 	const DateADT period = DayOf(bucket, nullptr) >> kPeriodShift[kFive];
 	ScanKeyData keys[3];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(period));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
 	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(bucket));
-	Relation heap = table_open(Oids().rollups[kFive], AccessShareLock);
-	Relation index = index_open(Oids().rollup_keys[kFive], AccessShareLock);
+	Relation heap = table_open(Oids(server).rollups[kFive], AccessShareLock);
+	Relation index = index_open(Oids(server).rollup_keys[kFive], AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 3);
 	index_rescan(scan, keys, 3, nullptr, 0);
 	std::string_view bytes;
 	if (index_getnext_slot(scan, ForwardScanDirection, slot)) {
 		bool isnull;
-		bytes = SummaryBytes(datumCopy(slot_getattr(slot, kSummary + 1, &isnull), false, -1));
+		bytes = SummaryBytes(server, datumCopy(slot_getattr(slot, kSummary + 1, &isnull), false, -1));
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -65,7 +65,7 @@ MergedFiveMinutes(int64 series, TimestampTz bucket, Snapshot snapshot) {
 }
 
 Rollups::Rollups(Snapshot snapshot, int32 *counting) : snapshot_(snapshot), counting_(counting) {
-	Call([this] { Open(); });
+	Call([this](Server server) { Open(server); });
 	ReadPeriods();
 }
 
@@ -112,7 +112,7 @@ Rollups::ApplySets(const std::vector<Change> &changes, std::vector<Change> *plai
 		}
 		i = end;
 	}
-	Call([&] { FlushRows(&rollups_[kFive].added); });
+	Call([&](Server server) { FlushRows(server, &rollups_[kFive].added); });
 }
 
 // What the readings that were not there yet come to; nothing where there are none.
@@ -120,8 +120,8 @@ std::optional<std::string>
 Rollups::ApplySet(const Change *first, const Change *end) {
 	Rollup *rollup = &rollups_[kFive];
 	MemoryContext before = nullptr;
-	const bool found = Call([&] {
-		const bool there = Find(rollup, kFive, first->series, first->bucket);
+	const bool found = Call([&](Server server) {
+		const bool there = Find(server, rollup, kFive, first->series, first->bucket);
 		MemoryContextReset(context_);
 		before = MemoryContextSwitchTo(context_);
 		return there;
@@ -132,7 +132,8 @@ Rollups::ApplySet(const Change *first, const Change *end) {
 	}
 	DistinctReadings whole(added.place());
 	if (found) {
-		whole = DistinctReadings::FromBytes(Call([&] { return SummaryBytes(rollup->found->tts_values[kSummary]); }));
+		whole = DistinctReadings::FromBytes(
+		    Call([&](Server server) { return SummaryBytes(server, rollup->found->tts_values[kSummary]); }));
 	}
 	added.TakeOut(whole);
 	std::optional<std::string> result;
@@ -182,22 +183,22 @@ Rollups::ApplyLevel(int level, const std::vector<Change> &changes) {
 		}
 		ApplyTo(level, group.bucket, joined.data(), joined.data() + joined.size());
 	}
-	Call([&] {
-		FlushRows(&rollup->added);
+	Call([&](Server server) {
+		FlushRows(server, &rollup->added);
 		CHECK_FOR_INTERRUPTS();
 	});
 }
 
 void
 Rollups::Close() {
-	Call([this] {
+	Call([this](Server server) {
 		for (Rollup &rollup : rollups_) {
 			index_endscan(rollup.scan);
 			table_index_fetch_end(rollup.fetch);
 			ExecDropSingleTupleTableSlot(rollup.found);
 			ExecDropSingleTupleTableSlot(rollup.row);
 			index_close(rollup.key, NoLock);
-			CloseWriter(&rollup.added);
+			CloseWriter(server, &rollup.added);
 		}
 		MemoryContextDelete(context_);
 	});
@@ -222,15 +223,15 @@ Rollups::BucketOf(int level, TimestampTz five_minutes) {
 }
 
 void
-Rollups::Open() {
+Rollups::Open(Server server) {
 	home_ = CurrentMemoryContext;
-	zone_ = MetricZone(snapshot_);
-	ReadRetention();
+	zone_ = MetricZone(server, snapshot_);
+	ReadRetention(server);
 	for (int level = kFive; level < kLevels; level++) {
 		Rollup &rollup = rollups_[level];
-		OpenWriter(&rollup.added, Oids().rollups[level]);
+		OpenWriter(server, &rollup.added, Oids(server).rollups[level]);
 		rollup.heap = rollup.added.heap;
-		rollup.key = index_open(Oids().rollup_keys[level], RowExclusiveLock);
+		rollup.key = index_open(Oids(server).rollup_keys[level], RowExclusiveLock);
 		// only refreshes write here, one at a time: the newest version is the one
 		rollup.scan = compat::BeginIndexScan(rollup.heap, rollup.key, SnapshotSelf, 3);
 		rollup.fetch = table_index_fetch_begin(rollup.heap);
@@ -242,11 +243,11 @@ Rollups::Open() {
 
 namespace {
 
-// Before when retention has dropped what, by level. Server side.
+// Before when retention has dropped what, by level.
 void
-ReadDroppedBefore(Snapshot snapshot, TimestampTz *dropped_before) {
+ReadDroppedBefore(Server server, Snapshot snapshot, TimestampTz *dropped_before) {
 	std::fill(dropped_before, dropped_before + kLevels, DT_NOBEGIN);
-	Relation retention = table_open(Oids().retention, AccessShareLock);
+	Relation retention = table_open(Oids(server).retention, AccessShareLock);
 	TableScanDesc scan = table_beginscan(retention, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(retention, nullptr);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
@@ -265,26 +266,26 @@ ReadDroppedBefore(Snapshot snapshot, TimestampTz *dropped_before) {
 } // namespace
 
 TimestampTz
-FiveMinutesDroppedBefore(Snapshot snapshot) {
+FiveMinutesDroppedBefore(Server server, Snapshot snapshot) {
 	TimestampTz dropped_before[kLevels];
-	ReadDroppedBefore(snapshot, dropped_before);
+	ReadDroppedBefore(server, snapshot, dropped_before);
 	return dropped_before[kFive];
 }
 
 void
-Rollups::ReadRetention() {
-	ReadDroppedBefore(snapshot_, dropped_before_);
+Rollups::ReadRetention(Server server) {
+	ReadDroppedBefore(server, snapshot_, dropped_before_);
 }
 
 bool
-Rollups::Find(Rollup *rollup, int level, int64 series, int64 bucket) {
+Rollups::Find(Server server, Rollup *rollup, int level, int64 series, int64 bucket) {
 	const Datum key[3] = {Int32GetDatum(PeriodOf(level, bucket)), Int64GetDatum(series), BucketDatum(level, bucket)};
 	ItemPointerData tid;
-	switch (FindEntry(rollup->key, key, 3, &rollup->leaf, &tid)) {
+	switch (FindEntry(server, rollup->key, key, 3, &rollup->leaf, &tid)) {
 	case Lookup::kAbsent:
 		return false;
 	case Lookup::kOne:
-		if (Fetch(rollup, &tid) && rollup->found->tts_values[kPeriod] == key[0] && rollup->found->tts_values[kSeries] == key[1] &&
+		if (Fetch(server, rollup, &tid) && rollup->found->tts_values[kPeriod] == key[0] && rollup->found->tts_values[kSeries] == key[1] &&
 		    rollup->found->tts_values[kBucket] == key[2]) {
 			return true;
 		}
@@ -297,7 +298,7 @@ Rollups::Find(Rollup *rollup, int level, int64 series, int64 bucket) {
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, key[1]);
 	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, key[2]);
 	index_rescan(rollup->scan, keys, 3, nullptr, 0);
-	const bool found = NextIndexRow(rollup->scan, ForwardScanDirection, rollup->found, home_);
+	const bool found = NextIndexRow(server, rollup->scan, ForwardScanDirection, rollup->found, home_);
 	if (found) {
 		slot_getallattrs(rollup->found);
 	}
@@ -305,7 +306,7 @@ Rollups::Find(Rollup *rollup, int level, int64 series, int64 bucket) {
 }
 
 bool
-Rollups::Fetch(Rollup *rollup, ItemPointer tid) {
+Rollups::Fetch(Server, Rollup *rollup, ItemPointer tid) {
 	bool call_again = false;
 	bool all_dead = false;
 	const bool live = table_index_fetch_tuple(rollup->fetch, tid, SnapshotSelf, rollup->found, &call_again, &all_dead);
@@ -325,8 +326,8 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	Rollup *rollup = &rollups_[level];
 	MemoryContext before = nullptr;
 	const int64 series = first->series;
-	const bool found = Call([&] {
-		const bool there = Find(rollup, level, series, bucket);
+	const bool found = Call([&](Server server) {
+		const bool there = Find(server, rollup, level, series, bucket);
 		MemoryContextReset(context_);
 		before = MemoryContextSwitchTo(context_);
 		return there;
@@ -341,7 +342,8 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	}
 	Summary summary;
 	if (found) {
-		summary = Summary::FromBytes(Call([&] { return SummaryBytes(rollup->found->tts_values[kSummary]); }));
+		summary = Summary::FromBytes(
+		    Call([&](Server server) { return SummaryBytes(server, rollup->found->tts_values[kSummary]); }));
 	}
 	for (const Change *change = first; change < end; change++) {
 		summary.Merge(Summary::FromBytes({change->bytes, change->length}));
@@ -352,7 +354,7 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	}
 	if (summary.Empty()) {
 		if (found) {
-			Call([&] { Delete(rollup); });
+			Call([&](Server server) { Delete(server, rollup); });
 			buckets_++;
 		}
 	} else {
@@ -367,16 +369,16 @@ Rollups::Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_
 	buckets_++;
 	if (!update) {
 		KnowPeriod(level, bucket);
-		Call([&] {
-			TupleTableSlot *row = NextRow(&rollup->added);
-			Fill(rollup->added.context, row, level, series, bucket, bytes);
+		Call([&](Server server) {
+			TupleTableSlot *row = NextRow(server, &rollup->added);
+			Fill(server, rollup->added.context, row, level, series, bucket, bytes);
 		});
 		return;
 	}
-	Call([&] {
+	Call([&](Server server) {
 		TupleTableSlot *row = ExecStoreVirtualTuple(ExecClearTuple(rollup->row));
 		std::memset(row->tts_isnull, 0, sizeof(bool) * kRollupColumns);
-		Fill(context_, row, level, series, bucket, bytes);
+		Fill(server, context_, row, level, series, bucket, bytes);
 		bool needs_entries;
 		ItemPointerData tid = rollup->found->tts_tid;
 		if (compat::UpdateRow(rollup->heap, &tid, row, SnapshotSelf, &needs_entries) != TM_Ok) {
@@ -386,27 +388,27 @@ Rollups::Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_
 		if (needs_entries && rollup->added.index != nullptr) {
 			(void)index_insert(rollup->key, row->tts_values, row->tts_isnull, &row->tts_tid, rollup->heap, UNIQUE_CHECK_YES, false, rollup->added.info);
 		} else if (needs_entries) {
-			InsertIndexEntries(rollup->heap, nullptr, row);
+			InsertIndexEntries(server, rollup->heap, nullptr, row);
 		}
 	});
 }
 
 void
-Rollups::Fill(MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes) {
+Rollups::Fill(Server server, MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes) {
 	row->tts_values[kPeriod] = Int32GetDatum(PeriodOf(level, bucket));
 	row->tts_values[kSeries] = Int64GetDatum(series);
 	row->tts_values[kBucket] = BucketDatum(level, bucket);
-	row->tts_values[kSummary] = BytesValue(context, bytes.data(), bytes.size());
+	row->tts_values[kSummary] = BytesValue(server, context, bytes.data(), bytes.size());
 }
 
 void
-Rollups::Delete(Rollup *rollup) {
+Rollups::Delete(Server server, Rollup *rollup) {
 	ItemPointerData tid = rollup->found->tts_tid;
-	(void)DeleteRow(rollup->heap, &tid, SnapshotSelf);
+	(void)DeleteRow(server, rollup->heap, &tid, SnapshotSelf);
 }
 
 void
-RequireNewSnapshot() {
+RequireNewSnapshot(Server) {
 	if (IsolationUsesXactSnapshot()) {
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("the readings of a source have to be counted by a new snapshot"),
 		                errhint("Refresh in a transaction at READ COMMITTED.")));
@@ -418,17 +420,17 @@ Rollups::MakeSure(int level, int64 series, int64 bucket, Summary *summary) {
 	Bucket whole = {Bucket::Kind::kSpan, bucket, kFiveMinutes, zone_};
 	if (level != kFive) {
 		whole.kind = level == kDaily ? Bucket::Kind::kDay : Bucket::Kind::kHour;
-		if (Call([&] { return BoundsOf(whole); }).from >= dropped_before_[kFive]) {
+		if (Call([&](Server server) { return BoundsOf(server, whole); }).from >= dropped_before_[kFive]) {
 			*summary = FromFiveMinutes(series, whole);
 			return;
 		}
 	}
-	const StoredSeries names = Call([&] { return FindSeries(series); });
-	const Sources sources = Call([&] { return ReadSources(snapshot_); });
+	const StoredSeries names = Call([&](Server server) { return FindSeries(server, series); });
+	const Sources sources = Call([&](Server server) { return ReadSources(server, snapshot_); });
 	for (int i = 0; i < sources.count; i++) {
 		if (names.found && sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {
-			Call([&] {
-				RequireNewSnapshot();
+			Call([&](Server server) {
+				RequireNewSnapshot(server);
 				PushActiveSnapshot(snapshot_);
 			});
 			Note(names.source);
@@ -449,7 +451,7 @@ Rollups::Note(int32 source) {
 Summary
 Rollups::FromFiveMinutes(int64 series, const Bucket &whole) {
 	Rollup *rollup = &rollups_[kFive];
-	const Bounds bounds = Call([&] { return BoundsOf(whole); });
+	const Bounds bounds = Call([&](Server server) { return BoundsOf(server, whole); });
 	Summary summary;
 	for (int64 period = PeriodOf(kFive, bounds.from); period <= PeriodOf(kFive, bounds.to); period++) {
 		Call([&] {
@@ -462,17 +464,18 @@ Rollups::FromFiveMinutes(int64 series, const Bucket &whole) {
 			part_ = table_slot_create(rollup->heap, nullptr);
 			index_rescan(part_scan_, keys, 4, nullptr, 0);
 		});
-		while (Call([&] {
+		while (Call([&](Server server) {
 			bool there;
 			do {
-				there = NextIndexRow(part_scan_, ForwardScanDirection, part_, home_);
+				there = NextIndexRow(server, part_scan_, ForwardScanDirection, part_, home_);
 				if (there) {
 					slot_getallattrs(part_);
 				}
 			} while (there && !Holds(whole, DatumGetTimestampTz(part_->tts_values[kBucket])));
 			return there;
 		})) {
-			summary.Merge(Summary::FromBytes(Call([&] { return SummaryBytes(part_->tts_values[kSummary]); })));
+			summary.Merge(Summary::FromBytes(
+			    Call([&](Server server) { return SummaryBytes(server, part_->tts_values[kSummary]); })));
 		}
 		Call([&] {
 			index_endscan(part_scan_);
@@ -489,11 +492,11 @@ Rollups::KnowPeriod(int level, int64 bucket) {
 		return;
 	}
 	if (periods_.insert({level, period}).second) {
-		Call([&] {
-			Relation heap = table_open(Oids().rollup_periods, RowExclusiveLock);
+		Call([&](Server server) {
+			Relation heap = table_open(Oids(server).rollup_periods, RowExclusiveLock);
 			const Datum values[2] = {Int32GetDatum(level), Int32GetDatum(period)};
 			const bool isnull[2] = {};
-			InsertRow(heap, values, isnull);
+			InsertRow(server, heap, values, isnull);
 			table_close(heap, NoLock);
 		});
 	}
@@ -506,8 +509,8 @@ Rollups::ReadPeriods() {
 	Relation heap = nullptr;
 	TableScanDesc scan = nullptr;
 	TupleTableSlot *slot = nullptr;
-	Call([&] {
-		heap = table_open(Oids().rollup_periods, AccessShareLock);
+	Call([&](Server server) {
+		heap = table_open(Oids(server).rollup_periods, AccessShareLock);
 		scan = table_beginscan(heap, SnapshotSelf, 0, nullptr);
 		slot = table_slot_create(heap, nullptr);
 	});

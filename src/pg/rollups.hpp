@@ -11,6 +11,7 @@
 #include "core/summary.hpp"
 #include "pg/btree.hpp"
 #include "pg/buckets.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/row_writer.hpp"
 
@@ -26,23 +27,21 @@ struct Change {
 	uint32 length;
 };
 
-// The bytes of a summary in a row. Server side.
-std::string_view SummaryBytes(Datum summary);
+// The bytes of a summary in a row.
+std::string_view SummaryBytes(Server server, Datum summary);
 
-// What the rollups hold of five minutes of a series, palloc'ed; nothing where that is none. Server side, as the next.
-std::string_view MergedFiveMinutes(int64 series, TimestampTz bucket, Snapshot snapshot);
+// What the rollups hold of five minutes of a series, palloc'ed; nothing where that is none.
+std::string_view MergedFiveMinutes(Server server, int64 series, TimestampTz bucket, Snapshot snapshot);
 // Before when retention has dropped buckets of five minutes.
-TimestampTz FiveMinutesDroppedBefore(Snapshot snapshot);
+TimestampTz FiveMinutesDroppedBefore(Server server, Snapshot snapshot);
 
 /*
  * Raises 40001 where the transaction has one snapshot: a table that was rewritten, emptied or attached since looks empty to it, or is
- * counted twice. Server side.
+ * counted twice.
  */
-void RequireNewSnapshot();
+void RequireNewSnapshot(Server server);
 
-/*
- * The rollups of all levels, open for the one who has locked them (pg/refresh.hpp). C++ side but for what is said.
- */
+// The rollups of all levels, open for the one who has locked them (pg/refresh.hpp).
 class Rollups {
   public:
 	// `counting`: where to note the source whose readings are being counted anew, 0 while none are; nullptr: nowhere.
@@ -73,11 +72,10 @@ class Rollups {
 	static int32 PeriodOf(int level, int64 bucket);
 	// A day as a number, a time as it is.
 	int64 BucketOf(int level, TimestampTz five_minutes);
-	void Open();
-	void ReadRetention();
-	// Server side.
-	bool Find(Rollup *rollup, int level, int64 series, int64 bucket);
-	static bool Fetch(Rollup *rollup, ItemPointer tid);
+	void Open(Server server);
+	void ReadRetention(Server server);
+	bool Find(Server server, Rollup *rollup, int level, int64 series, int64 bucket);
+	static bool Fetch(Server server, Rollup *rollup, ItemPointer tid);
 	static Datum BucketDatum(int level, int64 bucket);
 	void ApplyLevel(int level, const std::vector<Change> &changes);
 	/*
@@ -88,8 +86,8 @@ class Rollups {
 	std::optional<std::string> ApplySet(const Change *first, const Change *end);
 	void ApplyTo(int level, int64 bucket, const Change *first, const Change *end);
 	void Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_view bytes, bool update);
-	static void Fill(MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes);
-	static void Delete(Rollup *rollup);
+	static void Fill(Server server, MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes);
+	static void Delete(Server server, Rollup *rollup);
 	/*
 	 * Only the readings know: a day's and an hour's are asked of the five minutes in them, which are settled by now; five minutes'
 	 * of the source.

@@ -14,7 +14,7 @@ constexpr int kRowsAtOnce = 200;
 } // namespace
 
 void
-OpenWriter(RowWriter *writer, Oid table) {
+OpenWriter(Server, RowWriter *writer, Oid table) {
 	std::memset(writer, 0, sizeof *writer);
 	writer->heap = table_open(table, RowExclusiveLock);
 	List *indexes = RelationGetIndexList(writer->heap);
@@ -33,10 +33,10 @@ OpenWriter(RowWriter *writer, Oid table) {
 }
 
 TupleTableSlot *
-NextRow(RowWriter *writer) {
+NextRow(Server server, RowWriter *writer) {
 	if (writer->count == kRowsAtOnce) {
 		CHECK_FOR_INTERRUPTS();
-		FlushRows(writer);
+		FlushRows(server, writer);
 	}
 	if (writer->count == 1 && writer->context == writer->home) {
 		writer->context = AllocSetContextCreate(writer->home, "auren_events rows", ALLOCSET_SMALL_SIZES);
@@ -52,7 +52,7 @@ NextRow(RowWriter *writer) {
 }
 
 Datum
-BytesValue(MemoryContext context, const char *bytes, Size length) {
+BytesValue(Server, MemoryContext context, const char *bytes, Size length) {
 	auto *value = static_cast<bytea *>(MemoryContextAlloc(context, VARHDRSZ + length));
 	SET_VARSIZE(value, VARHDRSZ + length);
 	std::memcpy(VARDATA(value), bytes, length);
@@ -60,7 +60,7 @@ BytesValue(MemoryContext context, const char *bytes, Size length) {
 }
 
 void
-FlushRows(RowWriter *writer) {
+FlushRows(Server server, RowWriter *writer) {
 	if (writer->count == 0) {
 		return;
 	}
@@ -74,7 +74,7 @@ FlushRows(RowWriter *writer) {
 	for (int i = 0; i < writer->count; i++) {
 		TupleTableSlot *slot = writer->slots[i];
 		if (writer->index == nullptr) {
-			InsertIndexEntries(writer->heap, nullptr, slot);
+			InsertIndexEntries(server, writer->heap, nullptr, slot);
 		} else {
 			// ours index the table's first columns
 			(void)index_insert(writer->index, slot->tts_values, slot->tts_isnull, &slot->tts_tid, writer->heap, UNIQUE_CHECK_NO, false, writer->info);
@@ -89,8 +89,8 @@ FlushRows(RowWriter *writer) {
 }
 
 void
-CloseWriter(RowWriter *writer) {
-	FlushRows(writer);
+CloseWriter(Server server, RowWriter *writer) {
+	FlushRows(server, writer);
 	for (int i = 0; i < writer->made; i++) {
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	}

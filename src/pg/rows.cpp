@@ -3,14 +3,14 @@
 namespace auren::pg {
 
 Rows
-BeginRows(FunctionCallInfo fcinfo) {
+BeginRows(Server, FunctionCallInfo fcinfo) {
 	InitMaterializedSRF(fcinfo, 0);
 	const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
 	return {result->setResult, result->setDesc};
 }
 
 void
-PutRow(const Rows &rows, const Datum *values, const bool *isnull) {
+PutRow(Server, const Rows &rows, const Datum *values, const bool *isnull) {
 	tuplestore_putvalues(rows.store, rows.descriptor, const_cast<Datum *>(values), const_cast<bool *>(isnull));
 }
 

@@ -1,18 +1,19 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
 
 /*
- * The result of a set-returning function: rows go to a tuplestore, which spills to disk at work_mem. Server side.
+ * The result of a set-returning function: rows go to a tuplestore, which spills to disk at work_mem.
  */
 struct Rows {
 	Tuplestorestate *store;
 	TupleDesc descriptor;
 };
 
-Rows BeginRows(FunctionCallInfo fcinfo);
-void PutRow(const Rows &rows, const Datum *values, const bool *isnull);
+Rows BeginRows(Server server, FunctionCallInfo fcinfo);
+void PutRow(Server server, const Rows &rows, const Datum *values, const bool *isnull);
 
 } // namespace auren::pg

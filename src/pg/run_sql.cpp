@@ -5,20 +5,20 @@ namespace auren::pg {
 namespace {
 
 void
-SetLocally(const char *setting, const char *value) {
+SetLocally(Server, const char *setting, const char *value) {
 	(void)set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 } // namespace
 
 void
-RunSql(const char *statements) {
+RunSql(Server server, const char *statements) {
 	const int level = NewGUCNestLevel();
-	SetLocally("search_path", "pg_catalog, pg_temp");
-	SetLocally("client_min_messages", "warning");
-	SetLocally("default_tablespace", "");
-	SetLocally("default_table_access_method", "heap");
-	SetLocally("default_toast_compression", "pglz");
+	SetLocally(server, "search_path", "pg_catalog, pg_temp");
+	SetLocally(server, "client_min_messages", "warning");
+	SetLocally(server, "default_tablespace", "");
+	SetLocally(server, "default_table_access_method", "heap");
+	SetLocally(server, "default_toast_compression", "pglz");
 	SPI_connect();
 	const int result = SPI_execute(statements, false, 0);
 	if (result < 0) {

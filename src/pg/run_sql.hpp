@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -7,8 +8,8 @@ namespace auren::pg {
 /*
  * Runs statements of ours (DDL, grants) as the current user. Names in them, those of types and operators too, mean the
  * server's own, whatever the caller's search path holds, and what they make is of the server's own kind and place, whatever the caller
- * has set as a default. Server side.
+ * has set as a default.
  */
-void RunSql(const char *statements);
+void RunSql(Server server, const char *statements);
 
 } // namespace auren::pg

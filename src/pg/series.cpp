@@ -54,7 +54,7 @@ MakeKey(int32 source, const std::optional<std::string_view> (&names)[4]) {
 
 /*
  * The number of the series that the key is of: the first bytes of its HMAC-SHA256 under a secret of this database. Who could foresee
- * numbers could find names with that of another tenant's series. Server side.
+ * numbers could find names with that of another tenant's series.
  */
 struct SeriesSecret {
 	bool known;
@@ -63,8 +63,8 @@ struct SeriesSecret {
 SeriesSecret secret;
 
 void
-ReadSecret() {
-	Relation heap = table_open(Oids().series_secret, AccessShareLock);
+ReadSecret(Server server) {
+	Relation heap = table_open(Oids(server).series_secret, AccessShareLock);
 	TableScanDesc scan = table_beginscan(heap, SnapshotSelf, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	if (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
@@ -85,9 +85,9 @@ ReadSecret() {
 }
 
 int64
-NumberOf(const char *name, Size length) {
+NumberOf(Server server, const char *name, Size length) {
 	if (!secret.known) {
-		ReadSecret();
+		ReadSecret(server);
 	}
 	uint8 digest[PG_SHA256_DIGEST_LENGTH];
 	pg_hmac_ctx *context = pg_hmac_create(PG_SHA256);
@@ -107,13 +107,12 @@ struct Names {
 };
 
 Datum
-TextFrom(std::string_view name) {
+TextFrom(Server, std::string_view name) {
 	return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
 }
 
-// Server side.
 bool
-SameNames(const Names &names, TupleTableSlot *slot) {
+SameNames(Server, const Names &names, TupleTableSlot *slot) {
 	slot_getallattrs(slot);
 	if (DatumGetInt32(names.values[kSource]) != DatumGetInt32(slot->tts_values[kSource])) {
 		return false;
@@ -131,10 +130,10 @@ enum class Seen { kNot, kCommitted, kOwn };
 
 /*
  * Whether this transaction sees a committed row. One with a fixed snapshot may not, and adds its own then: or it would not see its own
- * readings. Server side.
+ * readings.
  */
 Seen
-SeenHere(Relation heap, TupleTableSlot *slot) {
+SeenHere(Server, Relation heap, TupleTableSlot *slot) {
 	bool isnull;
 	const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 	if (TransactionIdIsCurrentTransactionId(xmin)) {
@@ -149,9 +148,8 @@ struct Found {
 	int64 id;
 };
 
-// Server side.
 Found
-FindByNames(Relation heap, const Names &names) {
+FindByNames(Server server, Relation heap, const Names &names) {
 	static const int order[] = {kTenant, kUser, kMetric, kDevice, kSource};
 	ScanKeyData keys[5];
 	for (int i = 0; i < 5; i++) {
@@ -161,14 +159,14 @@ FindByNames(Relation heap, const Names &names) {
 		                       InvalidOid, column == kSource ? InvalidOid : C_COLLATION_OID,
 		                       null ? InvalidOid : static_cast<RegProcedure>(column == kSource ? F_INT4EQ : F_TEXTEQ), null ? 0 : names.values[column]);
 	}
-	Relation index = index_open(Oids().series_names, AccessShareLock);
+	Relation index = index_open(Oids(server).series_names, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	// any committed row, or one of this transaction's: a snapshot older than another's first reading would add it once more
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 5);
 	index_rescan(scan, keys, 5, nullptr, 0);
 	Found result = {};
 	while (!result.found && index_getnext_slot(scan, ForwardScanDirection, slot)) {
-		const Seen seen = SeenHere(heap, slot);
+		const Seen seen = SeenHere(server, heap, slot);
 		bool isnull;
 		result.found = seen != Seen::kNot;
 		result.own = seen == Seen::kOwn;
@@ -180,18 +178,18 @@ FindByNames(Relation heap, const Names &names) {
 	return result;
 }
 
-// Server side. Whether a number is another series'.
+// Whether a number is another series'.
 bool
-IsTaken(Relation heap, int64 id, const Names &names) {
+IsTaken(Server server, Relation heap, int64 id, const Names &names) {
 	ScanKeyData scan_key;
 	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	Relation index = index_open(Oids().series_ids, AccessShareLock);
+	Relation index = index_open(Oids(server).series_ids, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 1);
 	index_rescan(scan, &scan_key, 1, nullptr, 0);
 	bool taken = false;
 	while (!taken && index_getnext_slot(scan, ForwardScanDirection, slot)) {
-		taken = !SameNames(names, slot);
+		taken = !SameNames(server, names, slot);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -199,36 +197,35 @@ IsTaken(Relation heap, int64 id, const Names &names) {
 	return taken;
 }
 
-// Server side.
 Found
-FindOrAdd(const SeriesNames &names, const char *name, Size length) {
+FindOrAdd(Server server, const SeriesNames &names, const char *name, Size length) {
 	Names row;
 	std::memset(&row, 0, sizeof row);
 	row.values[kSource] = Int32GetDatum(names.source);
-	row.values[kTenant] = TextFrom(names.tenant);
+	row.values[kTenant] = TextFrom(server, names.tenant);
 	const std::optional<std::string_view> *optional[] = {&names.user, &names.device, &names.metric};
 	for (int i = 0; i < 3; i++) {
 		row.isnull[kUser + i] = !optional[i]->has_value();
 		if (!row.isnull[kUser + i]) {
-			row.values[kUser + i] = TextFrom(**optional[i]);
+			row.values[kUser + i] = TextFrom(server, **optional[i]);
 		}
 	}
-	Relation heap = table_open(Oids().series, RowExclusiveLock);
-	Found result = FindByNames(heap, row);
+	Relation heap = table_open(Oids(server).series, RowExclusiveLock);
+	Found result = FindByNames(server, heap, row);
 	if (!result.found) {
-		result.id = NumberOf(name, length);
-		while (IsTaken(heap, result.id, row)) {
+		result.id = NumberOf(server, name, length);
+		while (IsTaken(server, heap, result.id, row)) {
 			result.id = static_cast<int64>(static_cast<uint64>(result.id) + 1);
 		}
 		row.values[kSeriesId] = Int64GetDatum(result.id);
-		InsertRow(heap, row.values, row.isnull);
+		InsertRow(server, heap, row.values, row.isnull);
 		result.own = true;
 	}
 	table_close(heap, NoLock);
 	return result;
 }
 
-// Server side. The names of a row as views into it.
+// The names of a row as views into it.
 struct RowNames {
 	int64 id;
 	int32 source;
@@ -244,9 +241,9 @@ struct SeriesScan {
 };
 
 bool
-NextRowNames(SeriesScan *series, RowNames *row) {
+NextRowNames(Server server, SeriesScan *series, RowNames *row) {
 	while (table_scan_getnextslot(series->scan, ForwardScanDirection, series->slot)) {
-		if (SeenHere(series->heap, series->slot) != Seen::kCommitted) {
+		if (SeenHere(server, series->heap, series->slot) != Seen::kCommitted) {
 			continue;
 		}
 		slot_getallattrs(series->slot);
@@ -269,14 +266,14 @@ NextRowNames(SeriesScan *series, RowNames *row) {
 void
 KeepAll() {
 	SeriesScan series;
-	Call([&] {
-		series.heap = table_open(Oids().series, AccessShareLock);
+	Call([&](Server server) {
+		series.heap = table_open(Oids(server).series, AccessShareLock);
 		series.scan = table_beginscan(series.heap, SnapshotSelf, 0, nullptr);
 		series.slot = table_slot_create(series.heap, nullptr);
 	});
 	const std::string own = key;
 	RowNames row;
-	while (kept.size() < kMostKept / 2 && Call([&] { return NextRowNames(&series, &row); })) {
+	while (kept.size() < kMostKept / 2 && Call([&](Server server) { return NextRowNames(server, &series, &row); })) {
 		std::optional<std::string_view> names[4];
 		for (int i = 0; i < 4; i++) {
 			if (!row.null[i]) {
@@ -378,7 +375,7 @@ SeriesOf(const SeriesNames &names) {
 	const std::string name = key;
 	const char *bytes = name.data();
 	const Size length = name.size();
-	const Found series = Call([&] { return FindOrAdd(names, bytes, length); });
+	const Found series = Call([&](Server server) { return FindOrAdd(server, names, bytes, length); });
 	if (series.own) {
 		unsafe.push_back(name);
 	}
@@ -387,9 +384,9 @@ SeriesOf(const SeriesNames &names) {
 }
 
 StoredSeries
-FindSeries(int64 series) {
-	Relation heap = table_open(Oids().series, AccessShareLock);
-	Relation index = index_open(Oids().series_ids, AccessShareLock);
+FindSeries(Server server, int64 series) {
+	Relation heap = table_open(Oids(server).series, AccessShareLock);
+	Relation index = index_open(Oids(server).series_ids, AccessShareLock);
 	ScanKeyData scan_key;
 	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
@@ -416,10 +413,10 @@ FindSeries(int64 series) {
 }
 
 void
-RegisterSeriesCallbacks() {
+RegisterSeriesCallbacks(Server server) {
 	RegisterXactCallback(OnTransaction, nullptr);
 	RegisterSubXactCallback(OnSubtransaction, nullptr);
-	OnRelationChange(ForgetOnRelation);
+	OnRelationChange(server, ForgetOnRelation);
 }
 
 } // namespace auren::pg

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -21,11 +22,11 @@ bool CanBeNamed(const SeriesNames &names);
 
 /*
  * The number of a series in analytics.series; its row is added where there is none. What was found is kept, so that most calls
- * ask nobody. C++ side.
+ * ask nobody.
  */
 int64 SeriesOf(const SeriesNames &names);
 
-// Names of a series, palloc'ed; nullptr stands for NULL. Server side.
+// Names of a series, palloc'ed; nullptr stands for NULL.
 struct StoredSeries {
 	bool found;
 	int32 source;
@@ -34,8 +35,8 @@ struct StoredSeries {
 	const char *device;
 	const char *metric;
 };
-StoredSeries FindSeries(int64 series);
+StoredSeries FindSeries(Server server, int64 series);
 
-void RegisterSeriesCallbacks();
+void RegisterSeriesCallbacks(Server server);
 
 } // namespace auren::pg

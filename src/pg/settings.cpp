@@ -70,7 +70,7 @@ bool source_shown = false;
 
 // Notes the settings of ours that the client's connection brought.
 void
-NoteBrought() {
+NoteBrought(Server) {
 	const compat::Settings known = compat::KnownSettings();
 	for (int i = 0; i < known.count; i++) {
 		const config_generic *setting = known.settings[i];
@@ -96,7 +96,7 @@ WasTaken(const compat::Settings &known, const char *name) {
 
 // Leaves of them those that were refused.
 void
-KeepRefused() {
+KeepRefused(Server) {
 	const compat::Settings known = compat::KnownSettings();
 	int refused = 0;
 	for (int i = 0; i < brought_count; i++) {
@@ -108,7 +108,7 @@ KeepRefused() {
 }
 
 void
-RequireNoneRefused() {
+RequireNoneRefused(Server) {
 	if (brought_count > 0) {
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the client may not set %s when it connects", brought[0]),
 		                errdetail("The client's value has taken the place of what the server's configuration says, so the session is not served."),
@@ -127,7 +127,7 @@ CheckReason(char **value, void **, GucSource) {
 	return true;
 }
 
-void Define();
+void Define(Server server);
 
 } // namespace
 
@@ -197,7 +197,7 @@ DecryptReason() {
 }
 
 void
-TellIfSourceIsShown() {
+TellIfSourceIsShown(Server) {
 	if (!source_shown || !superuser()) {
 		return;
 	}
@@ -209,23 +209,23 @@ TellIfSourceIsShown() {
 }
 
 void
-DefineSettings() {
+DefineSettings(Server server) {
 	// an error below does not take the module out of memory: it is initialized again by the session's next call
 	static bool defined = false;
 	if (!defined) {
-		NoteBrought();
+		NoteBrought(server);
 		source_shown = IsSourceShown(compat::KnownSettings());
-		Define();
-		KeepRefused();
+		Define(server);
+		KeepRefused(server);
 		defined = true;
 	}
-	RequireNoneRefused();
+	RequireNoneRefused(server);
 }
 
 namespace {
 
 void
-Define() {
+Define(Server) {
 	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
 	                         "Event types in snake_case, stream ids with a prefix before a colon.", &naming,
 	                         static_cast<int>(Naming::kOff), kNamingValues, PGC_SUSET, 0, nullptr, nullptr, nullptr);

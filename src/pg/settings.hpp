@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "pg/guard.hpp"
+
 namespace auren::pg {
 
 // Bytes of a reason, and of a field's name, that the audit keeps.
@@ -32,8 +34,8 @@ bool WakerAllowed();
 const char *MasterKeyFile();
 const char *MasterKeyCommand();
 // Tells a superuser, once a session, where the server shows these two to every role: the module was loaded after the session's first
-// statement had begun. Server side.
-void TellIfSourceIsShown();
+// statement had begun.
+void TellIfSourceIsShown(Server server);
 // auren_events.master_key_timeout, in milliseconds
 int MasterKeyTimeout();
 // auren_events.max_key_uses: values that a data key encrypts before another takes its place.
@@ -43,7 +45,7 @@ bool AuditDecrypt();
 const char *DecryptReason();
 
 // Defines the settings, when the module is loaded. Raises 42501, at each call, where the client's connection brought a value of ours that
-// it may not set. Server side.
-void DefineSettings();
+// it may not set.
+void DefineSettings(Server server);
 
 } // namespace auren::pg

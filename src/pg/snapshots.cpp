@@ -28,7 +28,8 @@ enum SnapshotColumn : int {
  * this command inserted is not seen; whose deletion another is at, is left to it.
  */
 int64
-Delete(Relation heap, Relation index, ScanKey keys, int key_count, int64 version, const pg_uuid_t *but_by) {
+Delete(Server server, Relation heap, Relation index, ScanKey keys, int key_count, int64 version,
+       const pg_uuid_t *but_by) {
 	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, key_count);
@@ -42,7 +43,7 @@ Delete(Relation heap, Relation index, ScanKey keys, int key_count, int64 version
 		if (at > version && but_by != nullptr && std::memcmp(made_by->data, but_by->data, UUID_LEN) == 0) {
 			continue; // a newer one that can be trusted
 		}
-		count += DeleteRow(heap, &slot->tts_tid, snapshot) ? 1 : 0;
+		count += DeleteRow(server, heap, &slot->tts_tid, snapshot) ? 1 : 0;
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -53,8 +54,8 @@ Delete(Relation heap, Relation index, ScanKey keys, int key_count, int64 version
 } // namespace
 
 bool
-OpenSnapshots(Snapshots *snapshots, Snapshot snapshot) {
-	const StoreOids &oids = Oids();
+OpenSnapshots(Server server, Snapshots *snapshots, Snapshot snapshot) {
+	const StoreOids &oids = Oids(server);
 	if (!ConditionalLockRelationOid(oids.snapshots, AccessShareLock)) {
 		return false;
 	}
@@ -71,7 +72,7 @@ OpenSnapshots(Snapshots *snapshots, Snapshot snapshot) {
 }
 
 void
-Close(const Snapshots &snapshots) {
+Close(Server, const Snapshots &snapshots) {
 	index_endscan(snapshots.scan);
 	ExecDropSingleTupleTableSlot(snapshots.slot);
 	index_close(snapshots.index, NoLock);
@@ -79,14 +80,15 @@ Close(const Snapshots &snapshots) {
 }
 
 StoredState
-ReadSnapshot(Snapshots *snapshots, Datum tenant, Datum stream, int64 to_version, const pg_uuid_t *reducers_version) {
+ReadSnapshot(Server server, Snapshots *snapshots, Datum tenant, Datum stream, int64 to_version,
+             const pg_uuid_t *reducers_version) {
 	ScanKeyData keys[3];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
 	ScanKeyInit(&keys[2], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(to_version));
 	index_rescan(snapshots->scan, keys, 3, nullptr, 0);
 	StoredState stored = {0, 0, 0};
-	while (stored.version == 0 && NextIndexRow(snapshots->scan, BackwardScanDirection, snapshots->slot, snapshots->context)) {
+	while (stored.version == 0 && NextIndexRow(server, snapshots->scan, BackwardScanDirection, snapshots->slot, snapshots->context)) {
 		slot_getallattrs(snapshots->slot);
 		const Datum *values = snapshots->slot->tts_values;
 		const pg_uuid_t *made_by = DatumGetUUIDP(values[kSnapshotReducers]);
@@ -106,8 +108,8 @@ MayTakeSnapshot() {
 }
 
 bool
-WriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
-	const Oid relid = Oids().snapshots;
+WriteSnapshot(Server server, Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
+	const Oid relid = Oids(server).snapshots;
 	if (!ConditionalLockRelationOid(relid, RowExclusiveLock)) {
 		return false;
 	}
@@ -128,23 +130,23 @@ WriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const
 	values[kSnapshotReducers] = UUIDPGetDatum(reducers_version);
 	values[kSnapshotTakenAt] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[kSnapshotState] = state;
-	InsertRow(heap, values, isnull);
+	InsertRow(server, heap, values, isnull);
 
-	Relation index = index_open(Oids().snapshots_index, NoLock);
+	Relation index = index_open(Oids(server).snapshots_index, NoLock);
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
-	(void)Delete(heap, index, keys, 2, version, reducers_version);
+	(void)Delete(server, heap, index, keys, 2, version, reducers_version);
 	index_close(index, NoLock);
 	table_close(heap, NoLock);
 	return true;
 }
 
 bool
-TryWriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
+TryWriteSnapshot(Server server, Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
 	volatile bool written = false;
 	ErrorData *error =
-	    TryInSubtransaction([&] { written = WriteSnapshot(tenant, stream, version, event_time, reducers_version, state); });
+	    TryInSubtransaction(server, [&] { written = WriteSnapshot(server, tenant, stream, version, event_time, reducers_version, state); });
 	if (error == nullptr) {
 		return written;
 	}
@@ -157,15 +159,15 @@ TryWriteSnapshot(Datum tenant, Datum stream, int64 version, int64 event_time, co
 }
 
 int64
-DropSnapshots(Datum tenant, Datum stream) {
-	Relation heap = table_open(Oids().snapshots, RowExclusiveLock);
-	Relation index = index_open(Oids().snapshots_index, AccessShareLock);
+DropSnapshots(Server server, Datum tenant, Datum stream) {
+	Relation heap = table_open(Oids(server).snapshots, RowExclusiveLock);
+	Relation index = index_open(Oids(server).snapshots_index, AccessShareLock);
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	if (stream != 0) {
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
 	}
-	const int64 count = Delete(heap, index, keys, stream != 0 ? 2 : 1, PG_INT64_MAX, nullptr);
+	const int64 count = Delete(server, heap, index, keys, stream != 0 ? 2 : 1, PG_INT64_MAX, nullptr);
 	index_close(index, NoLock);
 	table_close(heap, NoLock);
 	return count;

@@ -27,14 +27,14 @@ struct IndexColumn {
 };
 
 void
-AddKey(IndexKeys *keys, const IndexColumn &column, StrategyNumber strategy, Datum value) {
+AddKey(Server, IndexKeys *keys, const IndexColumn &column, StrategyNumber strategy, Datum value) {
 	const Oid operation = get_opfamily_member(column.family, column.input, column.input, static_cast<int16>(strategy));
 	ScanKeyEntryInitialize(&keys->keys[keys->count++], 0, column.attribute, strategy, InvalidOid, column.collation, get_opcode(operation), value);
 }
 
 // The name as a value of the column's type, which is one of those whose text tells two values apart.
 Datum
-NameValue(const char *name, Oid type) {
+NameValue(Server, const char *name, Oid type) {
 	Oid input;
 	Oid element;
 	getTypeInputInfo(type, &input, &element);
@@ -42,14 +42,14 @@ NameValue(const char *name, Oid type) {
 }
 
 bool
-AddName(IndexKeys *keys, const IndexColumn &column, const char *name, Oid type) {
+AddName(Server server, IndexKeys *keys, const IndexColumn &column, const char *name, Oid type) {
 	const bool is_text = type == TEXTOID || type == VARCHAROID;
 	if (name == nullptr) {
 		ScanKeyEntryInitialize(&keys->keys[keys->count++], SK_ISNULL | SK_SEARCHNULL, column.attribute, InvalidStrategy, InvalidOid, InvalidOid, InvalidOid, 0);
 	} else if (is_text && column.input == TEXTOID) {
-		AddKey(keys, column, BTEqualStrategyNumber, CStringGetTextDatum(name));
+		AddKey(server, keys, column, BTEqualStrategyNumber, CStringGetTextDatum(name));
 	} else if ((type == INT2OID || type == INT4OID || type == INT8OID || type == UUIDOID) && column.input == type) {
-		AddKey(keys, column, BTEqualStrategyNumber, NameValue(name, type));
+		AddKey(server, keys, column, BTEqualStrategyNumber, NameValue(server, name, type));
 	} else {
 		return false;
 	}
@@ -63,21 +63,21 @@ DayFrom(TimestampTz time) {
 }
 
 bool
-AddTimes(IndexKeys *keys, const IndexColumn &column, const Bounds &times, Oid type) {
+AddTimes(Server server, IndexKeys *keys, const IndexColumn &column, const Bounds &times, Oid type) {
 	// more than one value of a type may stand for what is infinite
 	if (column.input != type || TIMESTAMP_NOT_FINITE(times.from) || TIMESTAMP_NOT_FINITE(times.to)) {
 		return false;
 	}
 	const bool is_day = type == DATEOID;
-	AddKey(keys, column, BTGreaterEqualStrategyNumber, is_day ? DateADTGetDatum(DayFrom(times.from)) : TimestampTzGetDatum(times.from));
-	AddKey(keys, column, BTLessEqualStrategyNumber, is_day ? DateADTGetDatum(DayFrom(times.to)) : TimestampTzGetDatum(times.to));
+	AddKey(server, keys, column, BTGreaterEqualStrategyNumber, is_day ? DateADTGetDatum(DayFrom(times.from)) : TimestampTzGetDatum(times.from));
+	AddKey(server, keys, column, BTLessEqualStrategyNumber, is_day ? DateADTGetDatum(DayFrom(times.to)) : TimestampTzGetDatum(times.to));
 	keys->worth += 2;
 	return true;
 }
 
 // Whether an index may be read: valid for the snapshot, whole, of plain columns.
 bool
-IsUsable(Relation index) {
+IsUsable(Server, Relation index) {
 	const FormData_pg_index *form = index->rd_index;
 	return index->rd_rel->relam == BTREE_AM_OID && form->indisvalid && form->indisready && form->indislive &&
 	       (!form->indcheckxmin || TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin)) &&
@@ -86,11 +86,11 @@ IsUsable(Relation index) {
 
 // The keys for the leading columns of an index, names first and then the time.
 IndexKeys
-KeysFor(Relation index, const ReadingColumns &columns, const WantedRows &wanted) {
+KeysFor(Server server, Relation index, const ReadingColumns &columns, const WantedRows &wanted) {
 	IndexKeys keys;
 	keys.count = 0;
 	keys.worth = 0;
-	bool more = IsUsable(index);
+	bool more = IsUsable(server, index);
 	for (int i = 0; more && i < IndexRelationGetNumberOfKeyAttributes(index); i++) {
 		const AttrNumber attribute = index->rd_index->indkey.values[i];
 		const IndexColumn column = {static_cast<AttrNumber>(i + 1), index->rd_opfamily[i], index->rd_opcintype[i], index->rd_indcollation[i]};
@@ -98,14 +98,14 @@ KeysFor(Relation index, const ReadingColumns &columns, const WantedRows &wanted)
 			break; // an expression, or operators that somebody made
 		}
 		if (attribute == columns.user) {
-			more = AddName(&keys, column, wanted.series->user, columns.types[kUserField]);
+			more = AddName(server, &keys, column, wanted.series->user, columns.types[kUserField]);
 		} else if (attribute == columns.device) {
-			more = AddName(&keys, column, wanted.series->device, columns.types[kDeviceField]);
+			more = AddName(server, &keys, column, wanted.series->device, columns.types[kDeviceField]);
 		} else if (attribute == columns.metric) {
-			more = AddName(&keys, column, wanted.series->metric, columns.types[kMetricField]);
+			more = AddName(server, &keys, column, wanted.series->metric, columns.types[kMetricField]);
 		} else {
 			if (attribute == columns.time) {
-				(void)AddTimes(&keys, column, wanted.times, columns.types[kTimeField]);
+				(void)AddTimes(server, &keys, column, wanted.times, columns.types[kTimeField]);
 			}
 			break;
 		}
@@ -116,7 +116,7 @@ KeysFor(Relation index, const ReadingColumns &columns, const WantedRows &wanted)
 
 // Opens the index that saves most, and says by which keys; nullptr: none does.
 Relation
-OpenBestIndex(const SourceRows *rows, IndexKeys *best) {
+OpenBestIndex(Server server, const SourceRows *rows, IndexKeys *best) {
 	Relation chosen = nullptr;
 	best->worth = 0;
 	const List *indexes = RelationGetIndexList(rows->heap);
@@ -131,7 +131,7 @@ OpenBestIndex(const SourceRows *rows, IndexKeys *best) {
 			continue;
 		}
 		Relation index = index_open(oid, NoLock);
-		const IndexKeys keys = KeysFor(index, rows->columns, *rows->wanted);
+		const IndexKeys keys = KeysFor(server, index, rows->columns, *rows->wanted);
 		if (keys.worth > best->worth) {
 			if (chosen != nullptr) {
 				index_close(chosen, AccessShareLock);
@@ -147,7 +147,7 @@ OpenBestIndex(const SourceRows *rows, IndexKeys *best) {
 
 // Goes on to the next table that has rows of its own; false after the last one.
 bool
-OpenNextTable(SourceRows *rows) {
+OpenNextTable(Server server, SourceRows *rows) {
 	while (rows->heap == nullptr && rows->next < list_length(rows->tables)) {
 		Relation heap = table_open(list_nth_oid(rows->tables, rows->next++), AccessShareLock);
 		if (heap->rd_rel->relkind == RELKIND_FOREIGN_TABLE) {
@@ -163,10 +163,10 @@ OpenNextTable(SourceRows *rows) {
 	if (rows->heap == nullptr) {
 		return false;
 	}
-	FindColumns(&rows->columns, RelationGetDescr(rows->heap), RelationGetRelationName(rows->heap), *rows->source, rows->context);
+	FindColumns(server, &rows->columns, RelationGetDescr(rows->heap), RelationGetRelationName(rows->heap), *rows->source, rows->context);
 	rows->row = table_slot_create(rows->heap, nullptr);
 	IndexKeys keys;
-	rows->index = rows->wanted == nullptr ? nullptr : OpenBestIndex(rows, &keys);
+	rows->index = rows->wanted == nullptr ? nullptr : OpenBestIndex(server, rows, &keys);
 	if (rows->index == nullptr) {
 		rows->scan = table_beginscan(rows->heap, rows->snapshot, 0, nullptr);
 		return true;
@@ -177,7 +177,7 @@ OpenNextTable(SourceRows *rows) {
 }
 
 void
-CloseTable(SourceRows *rows) {
+CloseTable(Server, SourceRows *rows) {
 	if (rows->heap == nullptr) {
 		return;
 	}
@@ -195,7 +195,7 @@ CloseTable(SourceRows *rows) {
 }
 
 bool
-NextOfTable(SourceRows *rows) {
+NextOfTable(Server, SourceRows *rows) {
 	return rows->index != nullptr ? index_getnext_slot(rows->index_scan, ForwardScanDirection, rows->row)
 	                              : table_scan_getnextslot(rows->scan, ForwardScanDirection, rows->row);
 }
@@ -203,7 +203,7 @@ NextOfTable(SourceRows *rows) {
 } // namespace
 
 void
-OpenSourceRows(SourceRows *rows, Oid table, const Source &source, const WantedRows *wanted, Snapshot snapshot) {
+OpenSourceRows(Server, SourceRows *rows, Oid table, const Source &source, const WantedRows *wanted, Snapshot snapshot) {
 	std::memset(static_cast<void *>(rows), 0, sizeof *rows);
 	rows->context = AllocSetContextCreate(CurrentMemoryContext, "auren_events source", ALLOCSET_DEFAULT_SIZES);
 	rows->source = &source;
@@ -216,14 +216,14 @@ OpenSourceRows(SourceRows *rows, Oid table, const Source &source, const WantedRo
 }
 
 bool
-NextSourceRow(SourceRows *rows) {
+NextSourceRow(Server server, SourceRows *rows) {
 	CHECK_FOR_INTERRUPTS();
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
 	bool there = false;
-	while (!there && (rows->heap != nullptr || OpenNextTable(rows))) {
-		there = NextOfTable(rows);
+	while (!there && (rows->heap != nullptr || OpenNextTable(server, rows))) {
+		there = NextOfTable(server, rows);
 		if (!there) {
-			CloseTable(rows);
+			CloseTable(server, rows);
 		}
 	}
 	MemoryContextSwitchTo(before);
@@ -231,8 +231,8 @@ NextSourceRow(SourceRows *rows) {
 }
 
 void
-CloseSourceRows(SourceRows *rows) {
-	CloseTable(rows);
+CloseSourceRows(Server server, SourceRows *rows) {
+	CloseTable(server, rows);
 	MemoryContextDelete(rows->context);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/buckets.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/series.hpp"
 #include "pg/sources.hpp"
@@ -14,7 +15,7 @@ namespace auren::pg {
  * his is evaluated. Nobody is asked for a right on the table either; whoever attached it gave its readings away.
  *
  * Waits for the locks of the tables (ACCESS SHARE) unless the caller holds them, and for none of an index: one that is locked against
- * that is not used. Server side, all of it.
+ * that is not used.
  */
 struct SourceRows {
 	ReadingColumns columns; // of the table that the row is of
@@ -45,11 +46,12 @@ struct WantedRows {
  * Begins to read a table, the source's or a partition of it; `wanted` may be nullptr for all rows. 42703 and 42804 where the table has not
  * the source's columns, 0A000 where a partition is a foreign table.
  */
-void OpenSourceRows(SourceRows *rows, Oid table, const Source &source, const WantedRows *wanted, Snapshot snapshot);
+void OpenSourceRows(Server server, SourceRows *rows, Oid table, const Source &source, const WantedRows *wanted,
+                    Snapshot snapshot);
 
 // The next row, in rows->row; false after the last one.
-bool NextSourceRow(SourceRows *rows);
+bool NextSourceRow(Server server, SourceRows *rows);
 
-void CloseSourceRows(SourceRows *rows);
+void CloseSourceRows(Server server, SourceRows *rows);
 
 } // namespace auren::pg

@@ -21,14 +21,14 @@ constexpr TriggerShape kStatementShape = {kStatementTrigger, TRIGGER_TYPE_AFTER,
 constexpr TriggerShape kTruncateShape = {kTruncateTrigger, TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_TRUNCATE, false};
 
 List *
-RecordFunctionName() {
+RecordFunctionName(Server) {
 	return list_make2(makeString(pstrdup("analytics")), makeString(pstrdup("record_change")));
 }
 
 // Whoever makes a partition need have no right on its schema.
 Oid
-RecordFunction() {
-	const Oid schema = get_rel_namespace(Oids().sources);
+RecordFunction(Server server) {
+	const Oid schema = get_rel_namespace(Oids(server).sources);
 	const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("record_change"), PointerGetDatum(buildoidvector(nullptr, 0)), ObjectIdGetDatum(schema));
 	if (!OidIsValid(function)) {
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function analytics.record_change() does not exist"),
@@ -38,14 +38,14 @@ RecordFunction() {
 }
 
 void
-Make(Oid relid, const TriggerShape &shape) {
+Make(Server server, Oid relid, const TriggerShape &shape) {
 	auto *statement = makeNode(CreateTrigStmt);
 	statement->trigname = pstrdup(shape.name);
-	statement->funcname = RecordFunctionName();
+	statement->funcname = RecordFunctionName(server);
 	statement->row = shape.row;
 	statement->timing = shape.timing;
 	statement->events = shape.events;
-	(void)CreateTriggerFiringOn(statement, nullptr, relid, InvalidOid, InvalidOid, InvalidOid, RecordFunction(), InvalidOid, nullptr, false, false, TRIGGER_FIRES_ALWAYS);
+	(void)CreateTriggerFiringOn(statement, nullptr, relid, InvalidOid, InvalidOid, InvalidOid, RecordFunction(server), InvalidOid, nullptr, false, false, TRIGGER_FIRES_ALWAYS);
 	CommandCounterIncrement();
 }
 
@@ -55,8 +55,8 @@ struct FoundTrigger {
 };
 
 FoundTrigger
-Find(Oid relid, const char *name) {
-	const Oid function = RecordFunction();
+Find(Server server, Oid relid, const char *name) {
+	const Oid function = RecordFunction(server);
 	NameData wanted;
 	namestrcpy(&wanted, name);
 	ScanKeyData keys[2];
@@ -78,9 +78,9 @@ Find(Oid relid, const char *name) {
 }
 
 void
-Drop(Oid relid, const char *name) {
+Drop(Server server, Oid relid, const char *name) {
 	ObjectAddress address;
-	ObjectAddressSet(address, TriggerRelationId, Find(relid, name).oid);
+	ObjectAddressSet(address, TriggerRelationId, Find(server, relid, name).oid);
 	if (OidIsValid(address.objectId)) {
 		performDeletion(&address, DROP_RESTRICT, 0);
 		CommandCounterIncrement();
@@ -88,12 +88,12 @@ Drop(Oid relid, const char *name) {
 }
 
 bool
-IsLeaf(Oid relid) {
+IsLeaf(Server, Oid relid) {
 	return get_rel_relkind(relid) == RELKIND_RELATION;
 }
 
 void
-FireAlwaysOn(Oid relid, Oid extension) {
+FireAlwaysOn(Server, Oid relid, Oid extension) {
 	ScanKeyData key;
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	Relation triggers = table_open(TriggerRelationId, RowExclusiveLock);
@@ -121,47 +121,47 @@ FireAlwaysOn(Oid relid, Oid extension) {
 } // namespace
 
 void
-MakeRowTrigger(Oid relid) {
-	Make(relid, kRowShape);
+MakeRowTrigger(Server server, Oid relid) {
+	Make(server, relid, kRowShape);
 }
 
 void
-DropRowTrigger(Oid relid) {
-	Drop(relid, kRowTrigger);
+DropRowTrigger(Server server, Oid relid) {
+	Drop(server, relid, kRowTrigger);
 }
 
 void
-MakeStatementTriggers(Oid relid) {
+MakeStatementTriggers(Server server, Oid relid) {
 	const List *all = find_all_inheritors(relid, AccessShareLock, nullptr);
 	for (int i = 0; i < list_length(all); i++) {
 		const Oid one = list_nth_oid(all, i);
-		Make(one, kStatementShape);
-		if (IsLeaf(one)) {
-			Make(one, kTruncateShape);
+		Make(server, one, kStatementShape);
+		if (IsLeaf(server, one)) {
+			Make(server, one, kTruncateShape);
 		}
 	}
 }
 
 void
-DropStatementTriggers(Oid relid) {
+DropStatementTriggers(Server server, Oid relid) {
 	const List *all = find_all_inheritors(relid, AccessShareLock, nullptr);
 	for (int i = 0; i < list_length(all); i++) {
-		Drop(list_nth_oid(all, i), kStatementTrigger);
-		Drop(list_nth_oid(all, i), kTruncateTrigger);
+		Drop(server, list_nth_oid(all, i), kStatementTrigger);
+		Drop(server, list_nth_oid(all, i), kTruncateTrigger);
 	}
 }
 
 bool
-HasStatementTrigger(Oid relid) {
-	return OidIsValid(Find(relid, kStatementTrigger).oid);
+HasStatementTrigger(Server server, Oid relid) {
+	return OidIsValid(Find(server, relid, kStatementTrigger).oid);
 }
 
 void
-RequireTriggers(Oid relid) {
+RequireTriggers(Server server, Oid relid) {
 	const List *all = find_all_inheritors(relid, NoLock, nullptr);
 	for (int i = 0; i < list_length(all); i++) {
 		const Oid one = list_nth_oid(all, i);
-		if (IsLeaf(one) && (Find(one, kRowTrigger).enabled != TRIGGER_FIRES_ALWAYS || Find(one, kTruncateTrigger).enabled != TRIGGER_FIRES_ALWAYS)) {
+		if (IsLeaf(server, one) && (Find(server, one, kRowTrigger).enabled != TRIGGER_FIRES_ALWAYS || Find(server, one, kTruncateTrigger).enabled != TRIGGER_FIRES_ALWAYS)) {
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the triggers that record readings of \"%s\" are disabled", get_rel_name(one)),
 			                errdetail("What changes in the table would not be counted once it is merged."), errhint("ALTER TABLE ... ENABLE TRIGGER ALL has the next refresh count it.")));
 		}
@@ -169,11 +169,11 @@ RequireTriggers(Oid relid) {
 }
 
 void
-FireAlways(Oid relid) {
+FireAlways(Server server, Oid relid) {
 	const Oid extension = get_extension_oid("auren_events", false);
 	const List *all = find_all_inheritors(relid, NoLock, nullptr);
 	for (int i = 0; i < list_length(all); i++) {
-		FireAlwaysOn(list_nth_oid(all, i), extension);
+		FireAlwaysOn(server, list_nth_oid(all, i), extension);
 	}
 }
 

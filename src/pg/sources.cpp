@@ -28,13 +28,13 @@ enum SourceColumn : int {
 };
 
 const char *
-OptionalText(TupleTableSlot *slot, int column) {
+OptionalText(Server, TupleTableSlot *slot, int column) {
 	return slot->tts_isnull[column] ? nullptr : TextDatumGetCString(slot->tts_values[column]);
 }
 
 const List *
-FilledSources(Snapshot snapshot) {
-	Relation relation = table_open(Oids().filled_sources, AccessShareLock);
+FilledSources(Server server, Snapshot snapshot) {
+	Relation relation = table_open(Oids(server).filled_sources, AccessShareLock);
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(relation, nullptr);
 	List *ids = NIL;
@@ -49,7 +49,7 @@ FilledSources(Snapshot snapshot) {
 }
 
 AsOwner
-Become(Oid owner) {
+Become(Server, Oid owner) {
 	AsOwner before;
 	GetUserIdAndSecContext(&before.user, &before.context);
 	SetUserIdAndSecContext(owner, before.context | SECURITY_RESTRICTED_OPERATION | SECURITY_LOCAL_USERID_CHANGE);
@@ -61,15 +61,15 @@ Become(Oid owner) {
 } // namespace
 
 AsOwner
-BecomeOwner(Oid relid) {
+BecomeOwner(Server server, Oid relid) {
 	Relation relation = table_open(relid, AccessShareLock);
 	const Oid owner = relation->rd_rel->relowner;
 	table_close(relation, NoLock);
-	return Become(owner);
+	return Become(server, owner);
 }
 
 AsOwner
-BecomeFollower() {
+BecomeFollower(Server server) {
 	HeapTuple tuple = SearchSysCache1(EVENTTRIGGERNAME, CStringGetDatum("auren_events_tables_change"));
 	if (!HeapTupleIsValid(tuple)) {
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("event trigger \"auren_events_tables_change\" does not exist"),
@@ -77,19 +77,19 @@ BecomeFollower() {
 	}
 	const Oid owner = reinterpret_cast<const FormData_pg_event_trigger *>(GETSTRUCT(tuple))->evtowner;
 	ReleaseSysCache(tuple);
-	return Become(owner);
+	return Become(server, owner);
 }
 
 void
-BecomeAgain(const AsOwner &before) {
+BecomeAgain(Server, const AsOwner &before) {
 	AtEOXact_GUC(false, before.guc_level);
 	SetUserIdAndSecContext(before.user, before.context);
 }
 
 Sources
-ReadSources(Snapshot snapshot) {
-	const List *filled = FilledSources(snapshot);
-	Relation relation = table_open(Oids().sources, AccessShareLock);
+ReadSources(Server server, Snapshot snapshot) {
+	const List *filled = FilledSources(server, snapshot);
+	Relation relation = table_open(Oids(server).sources, AccessShareLock);
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(relation, nullptr);
 	Sources sources = {static_cast<Source *>(palloc(sizeof(Source) * 8)), 0};
@@ -103,16 +103,16 @@ ReadSources(Snapshot snapshot) {
 		Source &source = sources.items[sources.count++];
 		source.id = DatumGetInt32(slot->tts_values[kColumnSourceId]);
 		source.relation = slot->tts_isnull[kColumnRelation] ? InvalidOid : DatumGetObjectId(slot->tts_values[kColumnRelation]);
-		source.event_type = OptionalText(slot, kColumnEventType);
-		source.tenant = OptionalText(slot, kColumnTenantId);
-		source.user = OptionalText(slot, kColumnUserField);
-		source.device = OptionalText(slot, kColumnDeviceField);
-		source.metric = OptionalText(slot, kColumnMetricField);
-		source.value = OptionalText(slot, kColumnValueField);
-		source.time = OptionalText(slot, kColumnTimeField);
-		source.tenant_column = OptionalText(slot, kColumnTenantField);
+		source.event_type = OptionalText(server, slot, kColumnEventType);
+		source.tenant = OptionalText(server, slot, kColumnTenantId);
+		source.user = OptionalText(server, slot, kColumnUserField);
+		source.device = OptionalText(server, slot, kColumnDeviceField);
+		source.metric = OptionalText(server, slot, kColumnMetricField);
+		source.value = OptionalText(server, slot, kColumnValueField);
+		source.time = OptionalText(server, slot, kColumnTimeField);
+		source.tenant_column = OptionalText(server, slot, kColumnTenantField);
 		source.metrics = slot->tts_isnull[kColumnMetrics] ? nullptr : DatumGetJsonbPCopy(slot->tts_values[kColumnMetrics]);
-		source.samples = OptionalText(slot, kColumnSamplesField);
+		source.samples = OptionalText(server, slot, kColumnSamplesField);
 		source.once = DatumGetBool(slot->tts_values[kColumnOnce]);
 		source.detached = DatumGetBool(slot->tts_values[kColumnDetached]);
 		if (OidIsValid(source.relation) && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(source.relation))) {
@@ -129,7 +129,7 @@ ReadSources(Snapshot snapshot) {
 }
 
 void
-ForgetPartitions(Oid relid) {
+ForgetPartitions(Server server, Oid relid) {
 	Oid types[1] = {OIDARRAYOID};
 	const List *all = find_all_inheritors(relid, NoLock, nullptr);
 	auto *oids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(list_length(all))));
@@ -137,19 +137,19 @@ ForgetPartitions(Oid relid) {
 		oids[i] = ObjectIdGetDatum(list_nth_oid(all, i));
 	}
 	Datum values[1] = {PointerGetDatum(construct_array(oids, list_length(all), OIDOID, sizeof(Oid), true, TYPALIGN_INT))};
-	(void)ExecuteWaived("DELETE FROM analytics.source_partitions WHERE relation OPERATOR(pg_catalog.=) ANY ($1)", 1, types, values, nullptr);
+	(void)ExecuteWaived(server, "DELETE FROM analytics.source_partitions WHERE relation OPERATOR(pg_catalog.=) ANY ($1)", 1, types, values, nullptr);
 }
 
 void
-KnowPartitions(Oid relid, int32 source) {
-	ForgetPartitions(relid);
-	Relation partitions = table_open(Oids().source_partitions, RowExclusiveLock);
+KnowPartitions(Server server, Oid relid, int32 source) {
+	ForgetPartitions(server, relid);
+	Relation partitions = table_open(Oids(server).source_partitions, RowExclusiveLock);
 	const List *all = find_all_inheritors(relid, NoLock, nullptr);
 	for (int i = 0; i < list_length(all); i++) {
 		if (get_rel_relispartition(list_nth_oid(all, i))) {
 			const Datum values[2] = {ObjectIdGetDatum(list_nth_oid(all, i)), Int32GetDatum(source)};
 			const bool isnull[2] = {};
-			InsertRow(partitions, values, isnull);
+			InsertRow(server, partitions, values, isnull);
 		}
 	}
 	table_close(partitions, NoLock);
@@ -157,9 +157,9 @@ KnowPartitions(Oid relid, int32 source) {
 }
 
 const List *
-KnownPartitions(int32 source) {
+KnownPartitions(Server server, int32 source) {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Relation partitions = table_open(Oids().source_partitions, AccessShareLock);
+	Relation partitions = table_open(Oids(server).source_partitions, AccessShareLock);
 	TableScanDesc scan = table_beginscan(partitions, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(partitions, nullptr);
 	List *known = NIL;
@@ -177,14 +177,14 @@ KnownPartitions(int32 source) {
 }
 
 const Source *
-SourceOf(Oid relid) {
+SourceOf(Server server, Oid relid) {
 	List *tables = list_make1_oid(relid);
 	if (get_rel_relispartition(relid)) {
 		tables = list_concat(tables, get_partition_ancestors(relid));
 	}
 	// what this transaction did is seen too
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	const Sources sources = ReadSources(snapshot);
+	const Sources sources = ReadSources(server, snapshot);
 	UnregisterSnapshot(snapshot);
 	for (int i = 0; i < sources.count; i++) {
 		if (OidIsValid(sources.items[i].relation) && list_member_oid(tables, sources.items[i].relation)) {

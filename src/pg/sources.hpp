@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -24,13 +25,13 @@ struct Source {
 };
 
 /*
- * Sources as a snapshot sees them, in the caller's memory context. Server side.
+ * Sources as a snapshot sees them, in the caller's memory context.
  */
 struct Sources {
 	Source *items;
 	int count;
 };
-Sources ReadSources(Snapshot snapshot);
+Sources ReadSources(Server server, Snapshot snapshot);
 
 // The triggers of a source's tables; partitions have them too.
 constexpr const char *kRowTrigger = "auren_record_row";
@@ -38,28 +39,28 @@ constexpr const char *kStatementTrigger = "auren_record_statement";
 constexpr const char *kTruncateTrigger = "auren_record_truncate";
 
 /*
- * The source that a table is of, itself or as a partition, as is committed or this transaction's; palloc'ed. nullptr: none. Server side.
+ * The source that a table is of, itself or as a partition, as is committed or this transaction's; palloc'ed. nullptr: none.
  */
-const Source *SourceOf(Oid relid);
+const Source *SourceOf(Server server, Oid relid);
 
 /*
  * The partitions of sources are written down by OID, so that it is known which source lost one that went with something else: a table and
- * what is below it, of a source. Server side.
+ * what is below it, of a source.
  */
-void KnowPartitions(Oid relid, int32 source);
-void ForgetPartitions(Oid relid);
+void KnowPartitions(Server server, Oid relid, int32 source);
+void ForgetPartitions(Server server, Oid relid);
 // Those of a source; a palloc'ed list of OIDs.
-const List *KnownPartitions(int32 source);
+const List *KnownPartitions(Server server, int32 source);
 
-// Takes the rights of a relation's owner, on whose behalf something of ours is done that the caller need not be allowed. Server side.
+// Takes the rights of a relation's owner, on whose behalf something of ours is done that the caller need not be allowed.
 struct AsOwner {
 	Oid user;
 	int context;
 	int guc_level;
 };
-AsOwner BecomeOwner(Oid relid);
+AsOwner BecomeOwner(Server server, Oid relid);
 // Those of the owner of the event triggers, a superuser: what follows the DDL of everybody.
-AsOwner BecomeFollower();
-void BecomeAgain(const AsOwner &before);
+AsOwner BecomeFollower(Server server);
+void BecomeAgain(Server server, const AsOwner &before);
 
 } // namespace auren::pg

@@ -75,8 +75,9 @@ Apply(Fold *fold, const Folded &event, const JsonHost &host) {
 
 StateReader::StateReader(const Tenant &tenant, Snapshot snapshot, bool decrypted)
     : tenant_(tenant), reducers_(DeclaredReducers()), decrypted_(decrypted) {
-	Call([&] { BeginStreamScan(&scan_, snapshot); });
-	use_snapshots_ = !decrypted && !scan_.row_security && Call([&] { return OpenSnapshots(&snapshots_, snapshot); });
+	Call([&](Server server) { BeginStreamScan(server, &scan_, snapshot); });
+	use_snapshots_ = !decrypted && !scan_.row_security &&
+	                 Call([&](Server server) { return OpenSnapshots(server, &snapshots_, snapshot); });
 }
 
 State
@@ -84,8 +85,9 @@ StateReader::Read(const Text &stream, int64 to_version) {
 	Fold fold(reducers_->set, Category(stream.name.bytes), &json_);
 	State result = {0, PG_INT64_MIN, 0};
 	if (use_snapshots_) {
-		const StoredState stored = Call(
-		    [&] { return ReadSnapshot(&snapshots_, tenant_.text, stream.datum, to_version, &reducers_->version); });
+		const StoredState stored = Call([&](Server server) {
+			return ReadSnapshot(server, &snapshots_, tenant_.text, stream.datum, to_version, &reducers_->version);
+		});
 		if (stored.version > 0) {
 			fold.Start(JsonOf(stored.state));
 			result.version = stored.version;
@@ -93,12 +95,13 @@ StateReader::Read(const Text &stream, int64 to_version) {
 			pfree(DatumGetPointer(stored.state));
 		}
 	}
-	Call([&] {
-		StartStream(&scan_, tenant_.text, stream.datum, result.version + 1, to_version, false, result.event_time);
+	Call([&](Server server) {
+		StartStream(server, &scan_, tenant_.text, stream.datum, result.version + 1, to_version, false,
+		            result.event_time);
 	});
 	EventRow row;
 	int64 folded = 0;
-	while (Call([&] { return NextEvent(&scan_, &row); })) {
+	while (Call([&](Server server) { return NextEvent(server, &scan_, &row); })) {
 		Datum stored = 0;
 		const EventOf event = {tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])};
 		if (decrypted_ && IsPersonal(event)) {
@@ -119,9 +122,9 @@ StateReader::Read(const Text &stream, int64 to_version) {
 	result.state = WriteJsonb(fold.state());
 	const bool keep = use_snapshots_ && to_version == PG_INT64_MAX && SnapshotAfter() > 0 && folded >= SnapshotAfter();
 	if (keep) {
-		Call([&] {
-			(void)(MayTakeSnapshot() && TryWriteSnapshot(tenant_.text, stream.datum, result.version, result.event_time,
-			                                             &reducers_->version, result.state));
+		Call([&](Server server) {
+			(void)(MayTakeSnapshot() && TryWriteSnapshot(server, tenant_.text, stream.datum, result.version,
+			                                             result.event_time, &reducers_->version, result.state));
 		});
 	}
 	return result;
@@ -129,11 +132,11 @@ StateReader::Read(const Text &stream, int64 to_version) {
 
 void
 StateReader::End() {
-	Call([this] {
+	Call([this](Server server) {
 		if (use_snapshots_) {
-			Close(snapshots_);
+			Close(server, snapshots_);
 		}
-		EndStreamScan(&scan_);
+		EndStreamScan(server, &scan_);
 	});
 }
 

@@ -24,7 +24,7 @@ struct State {
  *
  * An event that cannot be applied is an error that names it: the SQLSTATE, DETAIL and HINT are those of the reason.
  *
- * C++ side. End() is called on success only: after an error the transaction's end closes what is open.
+ * End() is called on success only: after an error the transaction's end closes what is open.
  */
 class StateReader {
   public:

@@ -29,7 +29,7 @@ const Oid kColumnTypes[kEventColumns] = {UUIDOID,  TEXTOID,        INT8OID, TEXT
                                          JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
 
 Oid
-RelationNamed(Oid schema, const char *name) {
+RelationNamed(Server, Oid schema, const char *name) {
 	const Oid oid = get_relname_relid(name, schema);
 	if (!OidIsValid(oid)) {
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %s.%s does not exist", get_namespace_name(schema), name),
@@ -66,7 +66,7 @@ Invalidate(Oid relid) {
 }
 
 void
-LoadRanges(Relation events) {
+LoadRanges(Server, Relation events) {
 	PartitionDesc descriptor = RelationGetPartitionDesc(events, true);
 	MemoryContext context =
 	    AllocSetContextCreate(CacheMemoryContext, "auren_events partitions", ALLOCSET_SMALL_SIZES);
@@ -98,8 +98,8 @@ LoadRanges(Relation events) {
 }
 
 void
-EnsureRanges(Relation events) {
-	ranges.freshness.Refresh([events] { LoadRanges(events); });
+EnsureRanges(Server server, Relation events) {
+	ranges.freshness.Refresh([events, server] { LoadRanges(server, events); });
 }
 
 // The partitions are in time's order: the first whose upper bound lies above `micros`.
@@ -158,7 +158,7 @@ IsBtreeOn(const IndexShape &index, Relation relation, std::initializer_list<int>
  * predicate, an exclusion or a deferrable constraint).
  */
 bool
-AddIndex(PartitionShape *shape, Oid oid) {
+AddIndex(Server, PartitionShape *shape, Oid oid) {
 	Relation relation = index_open(oid, AccessShareLock);
 	IndexInfo *info = BuildIndexInfo(relation);
 	bool plain = true;
@@ -195,7 +195,7 @@ AddIndex(PartitionShape *shape, Oid oid) {
 }
 
 void
-BuildShape(PartitionShape *shape, Relation partition) {
+BuildShape(Server server, PartitionShape *shape, Relation partition) {
 	TupleDesc descriptor = RelationGetDescr(partition);
 	shape->direct_read = partition->rd_rel->relkind == RELKIND_RELATION;
 	for (int column = 0; column < kEventColumns; column++) {
@@ -223,7 +223,7 @@ BuildShape(PartitionShape *shape, Relation partition) {
 	    static_cast<IndexShape *>(palloc0(sizeof(IndexShape) * static_cast<Size>(list_length(index_oids) + 1)));
 	ListCell *cell;
 	foreach (cell, index_oids) {
-		shape->direct_write &= AddIndex(shape, lfirst_oid(cell));
+		shape->direct_write &= AddIndex(server, shape, lfirst_oid(cell));
 	}
 	// without the unique index a version could be given twice, without the others a repeat would not be found
 	shape->direct_read &= OidIsValid(shape->stream_index);
@@ -232,7 +232,7 @@ BuildShape(PartitionShape *shape, Relation partition) {
 }
 
 WritablePartition
-OpenIndexes(Relation heap, const PartitionShape &shape) {
+OpenIndexes(Server, Relation heap, const PartitionShape &shape) {
 	WritablePartition open;
 	open.heap = heap;
 	open.direct_write = shape.direct_write;
@@ -268,67 +268,67 @@ DropOldIndexCaches(WritablePartition *open, bool unchanged) {
 }
 
 void
-LookUpOids() {
-	oids_freshness.Refresh([] {
+LookUpOids(Server server) {
+	oids_freshness.Refresh([server] {
 		const Oid schema = get_namespace_oid("events", false);
 		StoreOids fresh;
-		fresh.events = RelationNamed(schema, "event_store");
-		fresh.stream_rows = RelationNamed(schema, "stream_rows");
-		fresh.stream_rows_pkey = RelationNamed(schema, "stream_rows_pkey");
+		fresh.events = RelationNamed(server, schema, "event_store");
+		fresh.stream_rows = RelationNamed(server, schema, "stream_rows");
+		fresh.stream_rows_pkey = RelationNamed(server, schema, "stream_rows_pkey");
 		AUREN_WAIT_POINT("store-oids");
-		fresh.supplied_ids = RelationNamed(schema, "supplied_ids");
-		fresh.supplied_ids_pkey = RelationNamed(schema, "supplied_ids_pkey");
-		fresh.positions = RelationNamed(schema, "global_position_seq");
-		fresh.bindings = RelationNamed(schema, "tenant_bindings");
-		fresh.bindings_pkey = RelationNamed(schema, "tenant_bindings_pkey");
-		fresh.reducers = RelationNamed(schema, "declared_reducers");
-		fresh.snapshots = RelationNamed(schema, "stream_snapshots");
-		fresh.snapshots_index = RelationNamed(schema, "stream_snapshots_stream");
-		fresh.horizons = RelationNamed(schema, "feed_horizons");
-		fresh.horizons_index = RelationNamed(schema, "feed_horizons_position");
-		fresh.subscriptions = RelationNamed(schema, "subscription_settings");
-		fresh.subscriptions_pkey = RelationNamed(schema, "subscription_settings_pkey");
-		fresh.progress = RelationNamed(schema, "subscription_progress");
-		fresh.progress_index = RelationNamed(schema, "subscription_progress_share");
-		fresh.consumers = RelationNamed(schema, "subscription_consumers");
-		fresh.consumers_index = RelationNamed(schema, "subscription_consumers_seen");
-		fresh.held = RelationNamed(schema, "subscription_held");
-		fresh.held_pkey = RelationNamed(schema, "subscription_held_pkey");
-		fresh.held_stream = RelationNamed(schema, "subscription_held_stream");
-		fresh.held_time = RelationNamed(schema, "subscription_held_time");
-		fresh.notification_rules = RelationNamed(schema, "declared_notification_rules");
-		fresh.readings = RelationNamed(get_namespace_oid("biometric", false), "biometric_events");
+		fresh.supplied_ids = RelationNamed(server, schema, "supplied_ids");
+		fresh.supplied_ids_pkey = RelationNamed(server, schema, "supplied_ids_pkey");
+		fresh.positions = RelationNamed(server, schema, "global_position_seq");
+		fresh.bindings = RelationNamed(server, schema, "tenant_bindings");
+		fresh.bindings_pkey = RelationNamed(server, schema, "tenant_bindings_pkey");
+		fresh.reducers = RelationNamed(server, schema, "declared_reducers");
+		fresh.snapshots = RelationNamed(server, schema, "stream_snapshots");
+		fresh.snapshots_index = RelationNamed(server, schema, "stream_snapshots_stream");
+		fresh.horizons = RelationNamed(server, schema, "feed_horizons");
+		fresh.horizons_index = RelationNamed(server, schema, "feed_horizons_position");
+		fresh.subscriptions = RelationNamed(server, schema, "subscription_settings");
+		fresh.subscriptions_pkey = RelationNamed(server, schema, "subscription_settings_pkey");
+		fresh.progress = RelationNamed(server, schema, "subscription_progress");
+		fresh.progress_index = RelationNamed(server, schema, "subscription_progress_share");
+		fresh.consumers = RelationNamed(server, schema, "subscription_consumers");
+		fresh.consumers_index = RelationNamed(server, schema, "subscription_consumers_seen");
+		fresh.held = RelationNamed(server, schema, "subscription_held");
+		fresh.held_pkey = RelationNamed(server, schema, "subscription_held_pkey");
+		fresh.held_stream = RelationNamed(server, schema, "subscription_held_stream");
+		fresh.held_time = RelationNamed(server, schema, "subscription_held_time");
+		fresh.notification_rules = RelationNamed(server, schema, "declared_notification_rules");
+		fresh.readings = RelationNamed(server, get_namespace_oid("biometric", false), "biometric_events");
 		const Oid analytics = get_namespace_oid("analytics", false);
-		fresh.sources = RelationNamed(analytics, "sources");
-		fresh.series = RelationNamed(analytics, "series");
-		fresh.series_names = RelationNamed(analytics, "series_names");
-		fresh.series_ids = RelationNamed(analytics, "series_ids");
-		fresh.series_secret = RelationNamed(analytics, "series_secret");
-		fresh.filled_sources = RelationNamed(analytics, "filled_sources");
-		fresh.source_partitions = RelationNamed(analytics, "source_partitions");
-		fresh.deltas = RelationNamed(analytics, "deltas");
-		fresh.refusals = RelationNamed(analytics, "refusals");
-		fresh.delta_packs = RelationNamed(analytics, "delta_packs");
-		fresh.rollups[0] = RelationNamed(analytics, "rollup_5min");
-		fresh.rollups[1] = RelationNamed(analytics, "rollup_hourly");
-		fresh.rollups[2] = RelationNamed(analytics, "rollup_daily");
-		fresh.rollup_keys[0] = RelationNamed(analytics, "rollup_5min_pkey");
-		fresh.rollup_keys[1] = RelationNamed(analytics, "rollup_hourly_pkey");
-		fresh.rollup_keys[2] = RelationNamed(analytics, "rollup_daily_pkey");
-		fresh.rollup_periods = RelationNamed(analytics, "rollup_periods");
-		fresh.metric_settings = RelationNamed(analytics, "metric_settings");
-		fresh.retention = RelationNamed(analytics, "retention");
-		fresh.refresh_runs = RelationNamed(analytics, "refresh_runs");
-		fresh.refresh_runs_finished = RelationNamed(analytics, "refresh_runs_finished");
+		fresh.sources = RelationNamed(server, analytics, "sources");
+		fresh.series = RelationNamed(server, analytics, "series");
+		fresh.series_names = RelationNamed(server, analytics, "series_names");
+		fresh.series_ids = RelationNamed(server, analytics, "series_ids");
+		fresh.series_secret = RelationNamed(server, analytics, "series_secret");
+		fresh.filled_sources = RelationNamed(server, analytics, "filled_sources");
+		fresh.source_partitions = RelationNamed(server, analytics, "source_partitions");
+		fresh.deltas = RelationNamed(server, analytics, "deltas");
+		fresh.refusals = RelationNamed(server, analytics, "refusals");
+		fresh.delta_packs = RelationNamed(server, analytics, "delta_packs");
+		fresh.rollups[0] = RelationNamed(server, analytics, "rollup_5min");
+		fresh.rollups[1] = RelationNamed(server, analytics, "rollup_hourly");
+		fresh.rollups[2] = RelationNamed(server, analytics, "rollup_daily");
+		fresh.rollup_keys[0] = RelationNamed(server, analytics, "rollup_5min_pkey");
+		fresh.rollup_keys[1] = RelationNamed(server, analytics, "rollup_hourly_pkey");
+		fresh.rollup_keys[2] = RelationNamed(server, analytics, "rollup_daily_pkey");
+		fresh.rollup_periods = RelationNamed(server, analytics, "rollup_periods");
+		fresh.metric_settings = RelationNamed(server, analytics, "metric_settings");
+		fresh.retention = RelationNamed(server, analytics, "retention");
+		fresh.refresh_runs = RelationNamed(server, analytics, "refresh_runs");
+		fresh.refresh_runs_finished = RelationNamed(server, analytics, "refresh_runs_finished");
 		const Oid encrypted = get_namespace_oid("encrypted", false);
-		fresh.data_keys = RelationNamed(encrypted, "data_keys");
-		fresh.data_keys_pkey = RelationNamed(encrypted, "data_keys_pkey");
-		fresh.key_uses = RelationNamed(encrypted, "key_uses");
-		fresh.key_uses_key = RelationNamed(encrypted, "key_uses_key");
-		fresh.forgotten = RelationNamed(encrypted, "forgotten_people");
-		fresh.forgotten_pkey = RelationNamed(encrypted, "forgotten_people_pkey");
-		fresh.personal_rules = RelationNamed(encrypted, "declared_rules");
-		fresh.audit_log = RelationNamed(encrypted, "audit_log");
+		fresh.data_keys = RelationNamed(server, encrypted, "data_keys");
+		fresh.data_keys_pkey = RelationNamed(server, encrypted, "data_keys_pkey");
+		fresh.key_uses = RelationNamed(server, encrypted, "key_uses");
+		fresh.key_uses_key = RelationNamed(server, encrypted, "key_uses_key");
+		fresh.forgotten = RelationNamed(server, encrypted, "forgotten_people");
+		fresh.forgotten_pkey = RelationNamed(server, encrypted, "forgotten_people_pkey");
+		fresh.personal_rules = RelationNamed(server, encrypted, "declared_rules");
+		fresh.audit_log = RelationNamed(server, encrypted, "audit_log");
 		if (fresh.events != oids.events) {
 			ranges.freshness.Forget();
 		}
@@ -339,11 +339,11 @@ LookUpOids() {
 } // namespace
 
 const StoreOids &
-Oids() {
+Oids(Server server) {
 	if (!oids_freshness.IsFresh()) {
-		LookUpOids();
+		LookUpOids(server);
 		// again where a change was told meanwhile: some would be from before it, and others not
-		LookUpOids();
+		LookUpOids(server);
 	}
 	return oids;
 }
@@ -354,14 +354,14 @@ KnownOids() {
 }
 
 PartitionRange
-FindPartition(Relation events, int64 micros) {
+FindPartition(Server server, Relation events, int64 micros) {
 	// A second look after the news: a month that another session made while this one waited for a stream's row is told by
 	// a message that no lock has made it read yet.
 	for (int look = 0; look < 2; look++) {
 		if (look > 0) {
 			AcceptInvalidationMessages();
 		}
-		EnsureRanges(events);
+		EnsureRanges(server, events);
 		const int i = FirstAbove(micros);
 		if (i < ranges.count && ranges.items[i].lower <= micros) {
 			return ranges.items[i];
@@ -371,8 +371,8 @@ FindPartition(Relation events, int64 micros) {
 }
 
 PartitionRange
-FirstPartition(Relation events, int64 lower, int64 upper, bool backward) {
-	EnsureRanges(events);
+FirstPartition(Server server, Relation events, int64 lower, int64 upper, bool backward) {
+	EnsureRanges(server, events);
 	if (lower >= upper) {
 		return kNoPartition;
 	}
@@ -387,7 +387,7 @@ FirstPartition(Relation events, int64 lower, int64 upper, bool backward) {
 }
 
 PartitionShape *
-ShapeOf(Relation partition) {
+ShapeOf(Server server, Relation partition) {
 	if (shapes == nullptr) {
 		HASHCTL control;
 		std::memset(&control, 0, sizeof control);
@@ -411,24 +411,24 @@ ShapeOf(Relation partition) {
 	shape->relid = relid;
 	shape->context = AllocSetContextCreate(CacheMemoryContext, "auren_events partition shape", ALLOCSET_SMALL_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(shape->context);
-	shape->freshness.Refresh([=] { BuildShape(shape, partition); });
+	shape->freshness.Refresh([=] { BuildShape(server, shape, partition); });
 	MemoryContextSwitchTo(outer);
 	return shape;
 }
 
 WritablePartition
-OpenForWrite(Oid relid) {
+OpenForWrite(Server server, Oid relid) {
 	// The lock on the heap is there before the shape is looked at: whoever adds or drops an index waits for its holders.
 	Relation heap = table_open(relid, RowExclusiveLock);
-	const PartitionShape *shape = ShapeOf(heap);
-	WritablePartition open = OpenIndexes(heap, *shape);
+	const PartitionShape *shape = ShapeOf(server, heap);
+	WritablePartition open = OpenIndexes(server, heap, *shape);
 	DropOldIndexCaches(&open, shape->freshness.IsFresh());
 	open.slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), table_slot_callbacks(heap));
 	return open;
 }
 
 void
-Close(const WritablePartition &partition) {
+Close(Server, const WritablePartition &partition) {
 	ExecDropSingleTupleTableSlot(partition.slot);
 	for (int i = 0; i < partition.index_count; i++) {
 		index_close(partition.indexes[i], NoLock);
@@ -437,19 +437,19 @@ Close(const WritablePartition &partition) {
 }
 
 bool
-RowSecurityApplies(Relation events) {
+RowSecurityApplies(Server, Relation events) {
 	return events->rd_rel->relrowsecurity &&
 	       check_enable_rls(RelationGetRelid(events), InvalidOid, true) == RLS_ENABLED;
 }
 
 bool
-ParentAllowsDirectWrite(Relation events) {
-	return !HasInsertTrigger(events) && events->rd_rules == nullptr && !RowSecurityApplies(events);
+ParentAllowsDirectWrite(Server server, Relation events) {
+	return !HasInsertTrigger(events) && events->rd_rules == nullptr && !RowSecurityApplies(server, events);
 }
 
 void
-RegisterStoreCallbacks() {
-	OnRelationChange(Invalidate);
+RegisterStoreCallbacks(Server server) {
+	OnRelationChange(server, Invalidate);
 }
 
 } // namespace auren::pg

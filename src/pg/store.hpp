@@ -2,6 +2,7 @@
 
 #include "core/freshness.hpp"
 #include "core/month.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -88,11 +89,8 @@ struct StoreOids {
 
 /*
  * The extension's relations in this database, looked up once and again after any of them changed.
- *
- * The functions of this header belong to the server's side: they are called inside a guard, hold plain data only and
- * raise the server's errors.
  */
-const StoreOids &Oids();
+const StoreOids &Oids(Server server);
 // What Oids() last gave, for a cache's callback, which may look nothing up; nullptr when something changed since.
 const StoreOids *KnownOids();
 
@@ -106,9 +104,9 @@ struct PartitionRange {
 };
 
 // The partition that holds a time.
-PartitionRange FindPartition(Relation events, int64 micros);
+PartitionRange FindPartition(Server server, Relation events, int64 micros);
 // The first partition, in time's order or against it, that overlaps [lower, upper).
-PartitionRange FirstPartition(Relation events, int64 lower, int64 upper, bool backward);
+PartitionRange FirstPartition(Server server, Relation events, int64 lower, int64 upper, bool backward);
 
 /*
  * One index of a month as an append needs it: what is kept across calls, so that an insert costs little more than the
@@ -146,7 +144,7 @@ struct PartitionShape {
  * The shape of an open partition. The structure may be made anew when the next lock is taken; what its pointers lead to
  * lives to the end of the transaction at least.
  */
-PartitionShape *ShapeOf(Relation partition);
+PartitionShape *ShapeOf(Server server, Relation partition);
 
 /*
  * A partition that an append holds open: its heap, its indexes and what is kept of them.
@@ -165,16 +163,16 @@ struct WritablePartition {
 /*
  * Opens a partition with its indexes for writing (RowExclusiveLock on each, kept to the end of the transaction).
  */
-WritablePartition OpenForWrite(Oid relid);
-void Close(const WritablePartition &partition);
+WritablePartition OpenForWrite(Server server, Oid relid);
+void Close(Server server, const WritablePartition &partition);
 
 /*
  * Whether rows of the parent may be written and read without the executor, as far as the parent decides: no insert
  * trigger, no rule, no row security that applies to the current user.
  */
-bool ParentAllowsDirectWrite(Relation events);
-bool RowSecurityApplies(Relation events);
+bool ParentAllowsDirectWrite(Server server, Relation events);
+bool RowSecurityApplies(Server server, Relation events);
 
-void RegisterStoreCallbacks();
+void RegisterStoreCallbacks(Server server);
 
 } // namespace auren::pg

@@ -7,7 +7,7 @@
 namespace auren::pg {
 
 pg_uuid_t
-StoreEpoch() {
+StoreEpoch(Server server) {
 	struct {
 		uint64 system;
 		uint64 timeline;
@@ -20,7 +20,7 @@ StoreEpoch() {
 	} else {
 		timeline = GetWALInsertionTimeLine();
 	}
-	history = {GetSystemIdentifier(), timeline, MyDatabaseId, Oids().events};
+	history = {GetSystemIdentifier(), timeline, MyDatabaseId, Oids(server).events};
 	pg_uuid_t epoch;
 	for (uint64 half = 0; half < 2; half++) {
 		const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&history), sizeof history, half);

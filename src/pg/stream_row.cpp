@@ -27,7 +27,7 @@ enum StreamRowColumn : int {
 const Oid kTextKeys[2] = {F_TEXTEQ, F_TEXTEQ};
 
 StreamRow
-RowFrom(TupleTableSlot *slot) {
+RowFrom(Server, TupleTableSlot *slot) {
 	StreamRow row;
 	slot_getsomeattrs(slot, kRowClosedAt + 1);
 	row.found = true;
@@ -40,7 +40,8 @@ RowFrom(TupleTableSlot *slot) {
 }
 
 void
-Update(const StreamRows &rows, const StreamRow &row, const Datum *values, const bool *isnull, const bool *replace) {
+Update(Server, const StreamRows &rows, const StreamRow &row, const Datum *values, const bool *isnull,
+       const bool *replace) {
 	// a row that this very command wrote could not be changed by it
 	CommandCounterIncrement();
 	HeapTupleData locked;
@@ -58,9 +59,9 @@ Update(const StreamRows &rows, const StreamRow &row, const Datum *values, const 
 }
 
 Relation
-Pkey(StreamRows *rows) {
+Pkey(Server server, StreamRows *rows) {
 	if (rows->pkey == nullptr) {
-		rows->pkey = index_open(Oids().stream_rows_pkey, rows->mode);
+		rows->pkey = index_open(Oids(server).stream_rows_pkey, rows->mode);
 	}
 	return rows->pkey;
 }
@@ -97,7 +98,8 @@ RememberedFor(Datum tenant, Datum stream) {
 }
 
 bool
-FetchRemembered(Relation heap, const RememberedRow *remembered, Datum tenant, Datum stream, TupleTableSlot *slot) {
+FetchRemembered(Server, Relation heap, const RememberedRow *remembered, Datum tenant, Datum stream,
+                TupleTableSlot *slot) {
 	// the page may have gone from the file meanwhile: it is only read while it is pinned where it was
 	if (!BufferIsValid(remembered->buffer) ||
 	    !compat::PinRecentBuffer(heap, ItemPointerGetBlockNumber(&remembered->tid), remembered->buffer)) {
@@ -124,12 +126,12 @@ Remember(RememberedRow *remembered, TupleTableSlot *slot) {
 } // namespace
 
 StreamRows
-OpenStreamRows(LOCKMODE mode) {
-	return {table_open(Oids().stream_rows, mode), nullptr, mode};
+OpenStreamRows(Server server, LOCKMODE mode) {
+	return {table_open(Oids(server).stream_rows, mode), nullptr, mode};
 }
 
 void
-Close(const StreamRows &rows) {
+Close(Server, const StreamRows &rows) {
 	if (rows.pkey != nullptr) {
 		index_close(rows.pkey, NoLock);
 	}
@@ -137,7 +139,7 @@ Close(const StreamRows &rows) {
 }
 
 StreamRow
-LockStreamRow(StreamRows *rows, Datum tenant, Datum stream) {
+LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream) {
 	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
 	RememberedRow *remembered = RememberedFor(tenant, stream);
 	StreamRow row;
@@ -145,9 +147,9 @@ LockStreamRow(StreamRows *rows, Datum tenant, Datum stream) {
 	// Bounded: each turn means that the row was moved between the look and the lock.
 	for (int turn = 0; turn < 1000; turn++) {
 		CHECK_FOR_INTERRUPTS();
-		if (turn > 0 || !FetchRemembered(rows->heap, remembered, tenant, stream, slot)) {
+		if (turn > 0 || !FetchRemembered(server, rows->heap, remembered, tenant, stream, slot)) {
 			const Datum keys[2] = {tenant, stream};
-			if (!FindLast(rows->heap, Pkey(rows), keys, kTextKeys, 2, slot)) {
+			if (!FindLast(server, rows->heap, Pkey(server, rows), keys, kTextKeys, 2, slot)) {
 				break;
 			}
 		}
@@ -158,7 +160,7 @@ LockStreamRow(StreamRows *rows, Datum tenant, Datum stream) {
 		                     LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 		// Invisible: a row that this very command wrote, which it also has locked.
 		if (result == TM_Ok || result == TM_Invisible || result == TM_SelfModified) {
-			row = RowFrom(slot);
+			row = RowFrom(server, slot);
 			Remember(remembered, slot);
 			if (IsolationIsSerializable()) {
 				CheckForSerializableConflictIn(rows->heap, &row.tid, ItemPointerGetBlockNumber(&row.tid));
@@ -175,7 +177,7 @@ LockStreamRow(StreamRows *rows, Datum tenant, Datum stream) {
 }
 
 bool
-InsertStreamRow(StreamRows *rows, Datum tenant, Datum stream, int32 month) {
+InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, int32 month) {
 	static const int key_columns[2] = {kRowTenant, kRowStream};
 	Datum values[kStreamRowColumns];
 	bool isnull[kStreamRowColumns] = {};
@@ -186,22 +188,22 @@ InsertStreamRow(StreamRows *rows, Datum tenant, Datum stream, int32 month) {
 	values[kRowLastMonth] = DateADTGetDatum(month);
 	values[kRowDroppedVersion] = Int64GetDatum(0);
 	isnull[kRowClosedAt] = isnull[kRowClosedBy] = isnull[kRowClosedReason] = true;
-	return InsertUnlessThere(rows->heap, Pkey(rows), key_columns, values, isnull);
+	return InsertUnlessThere(server, rows->heap, Pkey(server, rows), key_columns, values, isnull);
 }
 
 void
-SetLastMonth(const StreamRows &rows, const StreamRow &row, int32 month) {
+SetLastMonth(Server server, const StreamRows &rows, const StreamRow &row, int32 month) {
 	Datum values[kStreamRowColumns];
 	bool isnull[kStreamRowColumns] = {};
 	bool replace[kStreamRowColumns] = {};
 	std::memset(values, 0, sizeof values);
 	values[kRowLastMonth] = DateADTGetDatum(month);
 	replace[kRowLastMonth] = true;
-	Update(rows, row, values, isnull, replace);
+	Update(server, rows, row, values, isnull, replace);
 }
 
 void
-SetClosed(const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason) {
+SetClosed(Server server, const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason) {
 	Datum values[kStreamRowColumns];
 	bool isnull[kStreamRowColumns] = {};
 	bool replace[kStreamRowColumns] = {};
@@ -213,21 +215,21 @@ SetClosed(const StreamRows &rows, const StreamRow &row, bool closed, Datum by, D
 		replace[column] = true;
 		isnull[column] = !closed;
 	}
-	Update(rows, row, values, isnull, replace);
+	Update(server, rows, row, values, isnull, replace);
 }
 
 StreamRow
-ReadStreamRow(StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot) {
+ReadStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot) {
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
 	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
-	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, Pkey(rows), snapshot, 2);
+	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, Pkey(server, rows), snapshot, 2);
 	index_rescan(scan, keys, 2, nullptr, 0);
 	StreamRow row;
 	row.found = false;
 	if (index_getnext_slot(scan, ForwardScanDirection, slot)) {
-		row = RowFrom(slot);
+		row = RowFrom(server, slot);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -235,7 +237,8 @@ ReadStreamRow(StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot) {
 }
 
 int
-ListStreams(StreamRows *rows, Datum tenant, Datum category, Datum after, int limit, Datum *ids, Snapshot snapshot) {
+ListStreams(Server server, StreamRows *rows, Datum tenant, Datum category, Datum after, int limit, Datum *ids,
+            Snapshot snapshot) {
 	const Datum colon = PointerGetDatum(cstring_to_text(":"));
 	const Datum behind = PointerGetDatum(cstring_to_text(";")); // the next byte
 	const Datum first = DirectFunctionCall2(textcat, category, colon);
@@ -245,7 +248,7 @@ ListStreams(StreamRows *rows, Datum tenant, Datum category, Datum after, int lim
 	};
 	int count = 0;
 	// a stream whose id has no colon is a category of its own, and comes first
-	if (count < limit && (after == 0 || less(after, category)) && ReadStreamRow(rows, tenant, category, snapshot).found) {
+	if (count < limit && (after == 0 || less(after, category)) && ReadStreamRow(server, rows, tenant, category, snapshot).found) {
 		ids[count++] = datumCopy(category, false, -1);
 	}
 	const bool behind_after = after != 0 && !less(after, first);
@@ -255,7 +258,7 @@ ListStreams(StreamRows *rows, Datum tenant, Datum category, Datum after, int lim
 	                       C_COLLATION_OID, behind_after ? F_TEXT_GT : F_TEXT_GE, behind_after ? after : first);
 	ScanKeyEntryInitialize(&keys[2], 0, 2, BTLessStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXT_LT, end);
 	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
-	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, Pkey(rows), snapshot, 3);
+	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, Pkey(server, rows), snapshot, 3);
 	index_rescan(scan, keys, 3, nullptr, 0);
 	while (count < limit && index_getnext_slot(scan, ForwardScanDirection, slot)) {
 		CHECK_FOR_INTERRUPTS();

@@ -1,12 +1,13 @@
 #pragma once
 
 #include "core/month.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
 
 /*
- * A row of events.stream_rows. Server side: use inside a guard.
+ * A row of events.stream_rows.
  */
 struct StreamRow {
 	bool found;
@@ -23,31 +24,32 @@ struct StreamRows {
 	Relation pkey;
 	LOCKMODE mode;
 };
-StreamRows OpenStreamRows(LOCKMODE mode);
-void Close(const StreamRows &rows);
+StreamRows OpenStreamRows(Server server, LOCKMODE mode);
+void Close(Server server, const StreamRows &rows);
 
 /*
  * Locks the row of a stream against other appends (FOR NO KEY UPDATE) until the end of the transaction, waiting for
  * who holds it, and returns its newest state. Not found: there is none, or only one that another transaction has not
  * committed. Registers the append with SERIALIZABLE readers of the stream.
  */
-StreamRow LockStreamRow(StreamRows *rows, Datum tenant, Datum stream);
+StreamRow LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream);
 
 /*
  * Inserts the row of a new stream. False when another transaction's row came first: it has committed, or it was waited
  * for; look again.
  */
-bool InsertStreamRow(StreamRows *rows, Datum tenant, Datum stream, int32 month);
+bool InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, int32 month);
 
 // Changes a locked row.
-void SetLastMonth(const StreamRows &rows, const StreamRow &row, int32 month);
-void SetClosed(const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason);
+void SetLastMonth(Server server, const StreamRows &rows, const StreamRow &row, int32 month);
+void SetClosed(Server server, const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason);
 
 // The row as a snapshot sees it. Takes the predicate lock of a SERIALIZABLE reader.
-StreamRow ReadStreamRow(StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot);
+StreamRow ReadStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot);
 
 // Ids of a category's streams in order of their bytes, behind `after` (0: from the first), `limit` at most, in the
 // caller's memory context. Returns how many there are.
-int ListStreams(StreamRows *rows, Datum tenant, Datum category, Datum after, int limit, Datum *ids, Snapshot snapshot);
+int ListStreams(Server server, StreamRows *rows, Datum tenant, Datum category, Datum after, int limit, Datum *ids,
+                Snapshot snapshot);
 
 } // namespace auren::pg

@@ -42,7 +42,7 @@ struct StreamingScan {
 
 // The streaming function that a call calls, or -1.
 int
-FunctionOf(const FuncExpr *call) {
+FunctionOf(Server, const FuncExpr *call) {
 	const Oid support = get_func_support(call->funcid);
 	if (!OidIsValid(support)) {
 		return -1;
@@ -63,7 +63,7 @@ FunctionOf(const FuncExpr *call) {
 
 // The pathkeys of the function's order, as far as the query has a use for them.
 List *
-OrderOf(PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &function, bool reverse) {
+OrderOf(Server, PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &function, bool reverse) {
 	List *pathkeys = NIL;
 	for (const AttrNumber column : function.order) {
 		Var *found = nullptr;
@@ -90,9 +90,9 @@ OrderOf(PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &function, b
 }
 
 void
-AddPath(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, int index, bool reverse) {
+AddPath(Server server, PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, int index, bool reverse) {
 	const StreamingFunction &function = functions[index];
-	List *pathkeys = OrderOf(root, rel, function, reverse);
+	List *pathkeys = OrderOf(server, root, rel, function, reverse);
 	if (reverse && pathkeys == NIL) {
 		return;
 	}
@@ -117,6 +117,7 @@ AddPath(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, int index, bool 
 
 void
 OfferStreaming(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte) {
+	const Server server = Server::Callback();
 	if (next_pathlist_hook != nullptr) {
 		next_pathlist_hook(root, rel, rti, rte);
 	}
@@ -127,17 +128,17 @@ OfferStreaming(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 	if (!IsA(call, FuncExpr)) {
 		return;
 	}
-	const int index = FunctionOf(call);
+	const int index = FunctionOf(server, call);
 	if (index < 0 || contain_volatile_functions(reinterpret_cast<Node *>(call->args))) {
 		return;
 	}
 	// A plan must not outlive a change of the table.
-	root->glob->relationOids = lappend_oid(root->glob->relationOids, Oids().events);
+	root->glob->relationOids = lappend_oid(root->glob->relationOids, Oids(server).events);
 	rel->pathlist = NIL;
 	rel->partial_pathlist = NIL;
-	AddPath(root, rel, rte, index, false);
+	AddPath(server, root, rel, rte, index, false);
 	if (functions[index].reversible) {
-		AddPath(root, rel, rte, index, true);
+		AddPath(server, root, rel, rte, index, true);
 	}
 }
 
@@ -220,15 +221,15 @@ BeginScan(CustomScanState *node, EState *estate, int) {
 }
 
 void
-CloseSource(StreamingScan *scan) {
+CloseSource(Server server, StreamingScan *scan) {
 	if (scan->source != nullptr) {
-		scan->source->end(scan->source);
+		scan->source->end(server, scan->source);
 		scan->source = nullptr;
 	}
 }
 
 void
-OpenSourceOf(StreamingScan *scan) {
+OpenSourceOf(Server, StreamingScan *scan) {
 	MemoryContextReset(scan->context);
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 	const int count = list_length(scan->arguments);
@@ -254,13 +255,13 @@ OpenSourceOf(StreamingScan *scan) {
 
 // Fills the scan's slot; an empty slot is the end.
 TupleTableSlot *
-FetchRow(StreamingScan *scan, TupleTableSlot *slot) {
+FetchRow(Server server, StreamingScan *scan, TupleTableSlot *slot) {
 	if (scan->source == nullptr) {
-		OpenSourceOf(scan);
+		OpenSourceOf(server, scan);
 	}
 	ExecClearTuple(slot);
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
-	const bool found = scan->source->next(scan->source, slot->tts_values, slot->tts_isnull);
+	const bool found = scan->source->next(server, scan->source, slot->tts_values, slot->tts_isnull);
 	MemoryContextSwitchTo(old);
 	if (!found) {
 		return slot;
@@ -277,7 +278,8 @@ FetchRow(StreamingScan *scan, TupleTableSlot *slot) {
 
 TupleTableSlot *
 NextOfScan(ScanState *node) {
-	return FetchRow(reinterpret_cast<StreamingScan *>(node), node->ss_ScanTupleSlot);
+	const Server server = Server::Callback();
+	return FetchRow(server, reinterpret_cast<StreamingScan *>(node), node->ss_ScanTupleSlot);
 }
 
 /*
@@ -286,6 +288,7 @@ NextOfScan(ScanState *node) {
  */
 bool
 RecheckRow(ScanState *node, TupleTableSlot *slot) {
+	const Server server = Server::Callback();
 	auto *scan = reinterpret_cast<StreamingScan *>(node);
 	EPQState *recheck = node->ps.state->es_epq_active;
 	const Index rti = scan->rti;
@@ -293,7 +296,7 @@ RecheckRow(ScanState *node, TupleTableSlot *slot) {
 		return false;
 	}
 	if (recheck->relsubs_slot[rti - 1] == nullptr && recheck->relsubs_rowmark[rti - 1] == nullptr) {
-		return !TupIsNull(FetchRow(scan, slot));
+		return !TupIsNull(FetchRow(server, scan, slot));
 	}
 	recheck->relsubs_done[rti - 1] = true;
 	TupleTableSlot *seen = recheck->relsubs_slot[rti - 1];
@@ -328,12 +331,14 @@ ExecuteScan(CustomScanState *node) {
 
 void
 EndScan(CustomScanState *node) {
-	CloseSource(ScanOf(node));
+	const Server server = Server::Callback();
+	CloseSource(server, ScanOf(node));
 }
 
 void
 RescanScan(CustomScanState *node) {
-	CloseSource(ScanOf(node));
+	const Server server = Server::Callback();
+	CloseSource(server, ScanOf(node));
 	ExecScanReScan(&node->ss);
 }
 
@@ -350,7 +355,7 @@ ExplainScan(CustomScanState *node, List *ancestors, ExplainState *es) {
 } // namespace
 
 void
-RegisterStreamingScans(const StreamingFunction *all, int count) {
+RegisterStreamingScans(Server, const StreamingFunction *all, int count) {
 	Assert(count <= kMaxFunctions);
 	functions = all;
 	function_count = count;
@@ -376,7 +381,7 @@ RegisterStreamingScans(const StreamingFunction *all, int count) {
  * planner asks is what loads the module.
  */
 Datum
-SupportStreaming(FunctionCallInfo fcinfo) {
+SupportStreaming(Server, FunctionCallInfo fcinfo) {
 	auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
 	if (!IsA(request, SupportRequestRows)) {
 		return PointerGetDatum(nullptr);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/event_source.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -13,10 +14,10 @@ namespace auren::pg {
  * The planner's scan of the function stays where the custom scan cannot take its place: WITH ORDINALITY, ROWS FROM,
  * volatile arguments.
  */
-void RegisterStreamingScans(const StreamingFunction *functions, int count);
+void RegisterStreamingScans(Server server, const StreamingFunction *functions, int count);
 
 // The body of the planner support function.
-Datum SupportStreaming(FunctionCallInfo fcinfo);
+Datum SupportStreaming(Server server, FunctionCallInfo fcinfo);
 // Who it is, as the planner knows it.
 extern PGFunction streaming_support;
 

@@ -44,7 +44,7 @@ enum ProgressColumn : int {
 };
 
 Datum
-TextColumn(HeapTuple tuple, int column, TupleDesc descriptor) {
+TextColumn(Server, HeapTuple tuple, int column, TupleDesc descriptor) {
 	bool isnull;
 	const Datum value = heap_getattr(tuple, column, descriptor, &isnull);
 	return isnull ? 0 : PointerGetDatum(DatumGetTextPCopy(value));
@@ -76,10 +76,10 @@ struct ProgressScan {
 };
 
 ProgressScan
-OpenProgress() {
+OpenProgress(Server server) {
 	ProgressScan progress;
-	progress.heap = table_open(Oids().progress, AccessShareLock);
-	progress.index = index_open(Oids().progress_index, AccessShareLock);
+	progress.heap = table_open(Oids(server).progress, AccessShareLock);
+	progress.index = index_open(Oids(server).progress_index, AccessShareLock);
 	progress.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	progress.slot = table_slot_create(progress.heap, nullptr);
 	progress.context = CurrentMemoryContext;
@@ -88,7 +88,7 @@ OpenProgress() {
 }
 
 void
-CloseProgress(const ProgressScan &progress) {
+CloseProgress(Server, const ProgressScan &progress) {
 	index_endscan(progress.scan);
 	ExecDropSingleTupleTableSlot(progress.slot);
 	UnregisterSnapshot(progress.snapshot);
@@ -98,13 +98,13 @@ CloseProgress(const ProgressScan &progress) {
 
 // From the end: what lies before the newest row, pruned or not, is never looked at.
 Share
-ReadNewest(const ProgressScan &progress, const Subscription &subscription, int number) {
+ReadNewest(Server server, const ProgressScan &progress, const Subscription &subscription, int number) {
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(subscription.id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(number));
 	index_rescan(progress.scan, keys, 2, nullptr, 0);
-	if (!NextIndexRow(progress.scan, BackwardScanDirection, progress.slot, progress.context)) {
-		return FreeShare(subscription.start_position);
+	if (!NextIndexRow(server, progress.scan, BackwardScanDirection, progress.slot, progress.context)) {
+		return FreeShare(server, subscription.start_position);
 	}
 	Share share;
 	std::memset(&share, 0, sizeof share);
@@ -134,7 +134,7 @@ ReadNewest(const ProgressScan &progress, const Subscription &subscription, int n
 
 // 0 when there are none: the column is NULL then.
 Datum
-GivenArray(const Share &share) {
+GivenArray(Server, const Share &share) {
 	if (share.given_count == 0) {
 		return 0;
 	}
@@ -148,16 +148,16 @@ GivenArray(const Share &share) {
 } // namespace
 
 Subscription
-FindSubscription(Datum tenant, Datum name) {
+FindSubscription(Server server, Datum tenant, Datum name) {
 	Subscription subscription;
 	std::memset(&subscription, 0, sizeof subscription);
-	Relation heap = table_open(Oids().subscriptions, AccessShareLock);
+	Relation heap = table_open(Oids(server).subscriptions, AccessShareLock);
 	TupleDesc descriptor = RelationGetDescr(heap);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[2];
 	ScanKeyEntryInitialize(&keys[0], 0, kSettingsTenant, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, tenant);
 	ScanKeyEntryInitialize(&keys[1], 0, kSettingsName, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, name);
-	SysScanDesc scan = systable_beginscan(heap, Oids().subscriptions_pkey, true, snapshot, 2, keys);
+	SysScanDesc scan = systable_beginscan(heap, Oids(server).subscriptions_pkey, true, snapshot, 2, keys);
 	const HeapTuple tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple)) {
 		bool isnull;
@@ -168,8 +168,8 @@ FindSubscription(Datum tenant, Datum name) {
 		subscription.lease = Micros(DatumGetIntervalP(heap_getattr(tuple, kSettingsLease, descriptor, &isnull)));
 		subscription.stream_waits = DatumGetBool(heap_getattr(tuple, kSettingsStreamWaits, descriptor, &isnull));
 		subscription.filter.tenant = tenant;
-		subscription.filter.category = TextColumn(tuple, kSettingsCategory, descriptor);
-		subscription.filter.prefix = TextColumn(tuple, kSettingsPrefix, descriptor);
+		subscription.filter.category = TextColumn(server, tuple, kSettingsCategory, descriptor);
+		subscription.filter.prefix = TextColumn(server, tuple, kSettingsPrefix, descriptor);
 		const Datum types = heap_getattr(tuple, kSettingsTypes, descriptor, &isnull);
 		if (!isnull) {
 			Datum *elements;
@@ -202,26 +202,26 @@ ShareOf(Datum stream, int shares) {
 }
 
 Share *
-ReadShares(const Subscription &subscription) {
+ReadShares(Server server, const Subscription &subscription) {
 	auto *shares = static_cast<Share *>(palloc(sizeof(Share) * static_cast<Size>(subscription.shares)));
-	const ProgressScan progress = OpenProgress();
+	const ProgressScan progress = OpenProgress(server);
 	for (int i = 0; i < subscription.shares; i++) {
-		shares[i] = ReadNewest(progress, subscription, i);
+		shares[i] = ReadNewest(server, progress, subscription, i);
 	}
-	CloseProgress(progress);
+	CloseProgress(server, progress);
 	return shares;
 }
 
 Share
-ReadShare(const Subscription &subscription, int number) {
-	const ProgressScan progress = OpenProgress();
-	const Share share = ReadNewest(progress, subscription, number);
-	CloseProgress(progress);
+ReadShare(Server server, const Subscription &subscription, int number) {
+	const ProgressScan progress = OpenProgress(server);
+	const Share share = ReadNewest(server, progress, subscription, number);
+	CloseProgress(server, progress);
 	return share;
 }
 
 Share
-FreeShare(int64 position) {
+FreeShare(Server, int64 position) {
 	Share share;
 	std::memset(&share, 0, sizeof share);
 	share.checkpoint = share.delivered = share.reached = share.examined = position;
@@ -231,26 +231,26 @@ FreeShare(int64 position) {
 }
 
 bool
-LockSubscription(const Subscription &subscription, LOCKMODE mode) {
+LockSubscription(Server, const Subscription &subscription, LOCKMODE mode) {
 	const LOCKTAG tag = TagOf(subscription, kWhole);
 	return LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 bool
-LockShare(const Subscription &subscription, int number) {
+LockShare(Server, const Subscription &subscription, int number) {
 	const LOCKTAG tag = TagOf(subscription, number);
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 void
-UnlockShare(const Subscription &subscription, int number) {
+UnlockShare(Server, const Subscription &subscription, int number) {
 	const LOCKTAG tag = TagOf(subscription, number);
 	(void)LockRelease(&tag, ExclusiveLock, false);
 }
 
 void
-WriteShare(const Subscription &subscription, int number, const Share &share) {
-	Relation heap = table_open(Oids().progress, RowExclusiveLock);
+WriteShare(Server server, const Subscription &subscription, int number, const Share &share) {
+	Relation heap = table_open(Oids(server).progress, RowExclusiveLock);
 	Datum values[kProgressColumns];
 	bool isnull[kProgressColumns] = {};
 	values[kProgressId] = Int64GetDatum(subscription.id);
@@ -262,14 +262,14 @@ WriteShare(const Subscription &subscription, int number, const Share &share) {
 	values[kProgressExamined] = Int64GetDatum(share.examined);
 	values[kProgressConsumer] = PointerGetDatum(share.consumer);
 	values[kProgressLease] = TimestampTzGetDatum(share.lease_until);
-	values[kProgressGiven] = GivenArray(share);
+	values[kProgressGiven] = GivenArray(server, share);
 	isnull[kProgressGiven] = share.given_count == 0;
 	values[kProgressHeld] = Int64GetDatum(share.held);
-	InsertRow(heap, values, isnull);
+	InsertRow(server, heap, values, isnull);
 	if (share.stored) {
 		ItemPointerData tid = share.tid;
 		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-		(void)DeleteRow(heap, &tid, snapshot);
+		(void)DeleteRow(server, heap, &tid, snapshot);
 		UnregisterSnapshot(snapshot);
 	}
 	table_close(heap, NoLock);
@@ -280,9 +280,9 @@ WriteShare(const Subscription &subscription, int number, const Share &share) {
  * what a held snapshot keeps from being pruned is passed over.
  */
 int
-CountConsumers(const Subscription &subscription, text *consumer, int64 now) {
-	Relation heap = table_open(Oids().consumers, RowExclusiveLock);
-	Relation index = index_open(Oids().consumers_index, AccessShareLock);
+CountConsumers(Server server, const Subscription &subscription, text *consumer, int64 now) {
+	Relation heap = table_open(Oids(server).consumers, RowExclusiveLock);
+	Relation index = index_open(Oids(server).consumers_index, AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 2);
@@ -312,16 +312,16 @@ CountConsumers(const Subscription &subscription, text *consumer, int64 now) {
 		} else if (now - seen_at < subscription.lease) {
 			others++;
 		} else if (now - seen_at > subscription.lease * 10) {
-			(void)DeleteRow(heap, &slot->tts_tid, snapshot);
+			(void)DeleteRow(server, heap, &slot->tts_tid, snapshot);
 		}
 	}
 	index_endscan(scan);
 	if (!fresh) {
 		const Datum values[3] = {Int64GetDatum(subscription.id), PointerGetDatum(consumer), TimestampTzGetDatum(now)};
 		const bool isnull[3] = {};
-		InsertRow(heap, values, isnull);
+		InsertRow(server, heap, values, isnull);
 		if (ItemPointerIsValid(&own)) {
-			(void)DeleteRow(heap, &own, snapshot);
+			(void)DeleteRow(server, heap, &own, snapshot);
 		}
 	}
 	ExecDropSingleTupleTableSlot(slot);

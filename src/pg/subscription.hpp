@@ -2,12 +2,13 @@
 
 #include "pg/event_read.hpp"
 #include "pg/feed_read.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
 
 /*
- * A subscription as it was made. Datums are in the caller's memory context. Server side, as all of this header.
+ * A subscription as it was made. Datums are in the caller's memory context.
  */
 struct Subscription {
 	int64 id; // 0: there is none
@@ -18,7 +19,7 @@ struct Subscription {
 	int64 lease; // microseconds
 	bool stream_waits;
 };
-Subscription FindSubscription(Datum tenant, Datum name);
+Subscription FindSubscription(Server server, Datum tenant, Datum name);
 
 // 64 bit of a stream's id.
 uint64 StreamHash(Datum stream);
@@ -50,24 +51,24 @@ struct Share {
  * Takes the lock of a subscription to the end of the transaction, unless another transaction is in the way: nobody waits. Whoever works with
  * shares takes it shared, and reads the subscription after that; whoever changes it, or its shares as a whole, takes it alone.
  */
-bool LockSubscription(const Subscription &subscription, LOCKMODE mode);
+bool LockSubscription(Server server, const Subscription &subscription, LOCKMODE mode);
 
 // Shares by number, read under the newest snapshot.
-Share *ReadShares(const Subscription &subscription);
-Share ReadShare(const Subscription &subscription, int number);
+Share *ReadShares(Server server, const Subscription &subscription);
+Share ReadShare(Server server, const Subscription &subscription, int number);
 
 // Takes the lock of a share to the end of the transaction, unless another has it: nobody waits.
-bool LockShare(const Subscription &subscription, int number);
-void UnlockShare(const Subscription &subscription, int number);
+bool LockShare(Server server, const Subscription &subscription, int number);
+void UnlockShare(Server server, const Subscription &subscription, int number);
 
 // Writes a share that is locked, in place of the row that it was read from.
-void WriteShare(const Subscription &subscription, int number, const Share &share);
+void WriteShare(Server server, const Subscription &subscription, int number, const Share &share);
 
 // A share that nobody has, at a position.
-Share FreeShare(int64 position);
+Share FreeShare(Server server, int64 position);
 
 // Notes that a consumer is there, and says how many are.
-int CountConsumers(const Subscription &subscription, text *consumer, int64 now);
+int CountConsumers(Server server, const Subscription &subscription, text *consumer, int64 now);
 
 bool HasShare(const Share &share, const text *consumer);
 

@@ -9,7 +9,7 @@ namespace {
 
 // Deletes every row of a table of ours that is of the subscription, its first column.
 void
-DeleteAll(Oid relid, const Subscription &subscription) {
+DeleteAll(Server server, Oid relid, const Subscription &subscription) {
 	Relation heap = table_open(relid, RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData key;
@@ -17,7 +17,7 @@ DeleteAll(Oid relid, const Subscription &subscription) {
 	TableScanDesc scan = table_beginscan(heap, snapshot, 1, &key);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-		(void)DeleteRow(heap, &slot->tts_tid, snapshot);
+		(void)DeleteRow(server, heap, &slot->tts_tid, snapshot);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
@@ -47,9 +47,9 @@ SpanOf(const Share *shares, int count) {
 
 // Holds the events between the checkpoints that are not done, so that one checkpoint does for all.
 void
-HoldBetween(const Subscription &subscription, const Share *shares, const Span &span) {
-	Relation events = table_open(Oids().events, AccessShareLock);
-	if (RowSecurityApplies(events)) {
+HoldBetween(Server server, const Subscription &subscription, const Share *shares, const Span &span) {
+	Relation events = table_open(Oids(server).events, AccessShareLock);
+	if (RowSecurityApplies(server, events)) {
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the shares of a subscription cannot be changed under row level security"),
 		                errdetail("Policies on events.event_store hide events from this role, which would be lost to the subscription."),
 		                errhint("Let a role change them that the policies do not apply to.")));
@@ -59,22 +59,22 @@ HoldBetween(const Subscription &subscription, const Share *shares, const Span &s
 	FeedScan scan;
 	EventRow row;
 	int64 budget = PG_INT64_MAX;
-	OpenHeld(&table, subscription);
-	BeginFeedScan(&scan, subscription.filter, span.lowest, span.highest, false);
-	while (NextFeedEvent(&scan, &row, &budget)) {
+	OpenHeld(server, &table, subscription);
+	BeginFeedScan(server, &scan, subscription.filter, span.lowest, span.highest, false);
+	while (NextFeedEvent(server, &scan, &row, &budget)) {
 		const Datum stream = row.values[kStreamId];
 		const int number = ShareOf(stream, subscription.shares);
 		HeldEvent event = {};
 		event.position = DatumGetInt64(row.values[kGlobalPosition]);
-		if (event.position > shares[number].checkpoint && !IsHeld(&table, event.position)) {
+		if (event.position > shares[number].checkpoint && !IsHeld(server, &table, event.position)) {
 			event.share = number;
 			event.stream = stream;
 			event.state = HeldState::kWaiting;
-			InsertHeld(subscription, event);
+			InsertHeld(server, subscription, event);
 		}
 	}
-	EndFeedScan(&scan);
-	CloseHeld(&table);
+	EndFeedScan(server, &scan);
+	CloseHeld(server, &table);
 	if (budget == 0) {
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("the transaction's snapshot does not see all events of the subscription"),
 		                errhint("Change the shares at READ COMMITTED.")));
@@ -83,83 +83,83 @@ HoldBetween(const Subscription &subscription, const Share *shares, const Span &s
 
 // Writes every held event's share anew, and counts them.
 void
-MoveHeld(const Subscription &subscription, int count, Share *shares) {
+MoveHeld(Server server, const Subscription &subscription, int count, Share *shares) {
 	HeldTable table;
 	HeldEvent event;
-	OpenHeld(&table, subscription);
+	OpenHeld(server, &table, subscription);
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row);
-	StartHeld(&table);
-	while (NextHeld(&table, &event)) {
-		DeleteHeld(&event.tid);
+	StartHeld(server, &table);
+	while (NextHeld(server, &table, &event)) {
+		DeleteHeld(server, &event.tid);
 		event.share = ShareOf(event.stream, count);
-		InsertHeld(subscription, event);
+		InsertHeld(server, subscription, event);
 		shares[event.share].held++;
 		MemoryContextReset(row);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(row);
-	CloseHeld(&table);
+	CloseHeld(server, &table);
 }
 
 } // namespace
 
 void
-Reset(const Subscription &subscription, int64 position) {
-	Share *shares = ReadShares(subscription);
+Reset(Server server, const Subscription &subscription, int64 position) {
+	Share *shares = ReadShares(server, subscription);
 	for (int i = 0; i < subscription.shares; i++) {
-		Share share = FreeShare(position);
+		Share share = FreeShare(server, position);
 		share.stored = shares[i].stored;
 		share.tid = shares[i].tid;
 		share.step = shares[i].step;
-		WriteShare(subscription, i, share);
+		WriteShare(server, subscription, i, share);
 	}
-	DeleteAllHeld(subscription);
+	DeleteAllHeld(server, subscription);
 }
 
 void
-Forget(const Subscription &subscription) {
-	DeleteAll(Oids().progress, subscription);
-	DeleteAll(Oids().consumers, subscription);
-	DeleteAllHeld(subscription);
+Forget(Server server, const Subscription &subscription) {
+	DeleteAll(server, Oids(server).progress, subscription);
+	DeleteAll(server, Oids(server).consumers, subscription);
+	DeleteAllHeld(server, subscription);
 }
 
 void
-Reshare(const Subscription &subscription, int shares) {
-	const Share *before = ReadShares(subscription);
+Reshare(Server server, const Subscription &subscription, int shares) {
+	const Share *before = ReadShares(server, subscription);
 	const Span span = SpanOf(before, subscription.shares);
 	if (span.lowest < span.highest) {
-		HoldBetween(subscription, before, span);
+		HoldBetween(server, subscription, before, span);
 	}
 	auto *after = static_cast<Share *>(palloc(sizeof(Share) * static_cast<Size>(shares)));
 	for (int i = 0; i < shares; i++) {
-		after[i] = FreeShare(span.highest);
+		after[i] = FreeShare(server, span.highest);
 		after[i].examined = span.examined;
 		after[i].step = span.step;
 	}
-	MoveHeld(subscription, shares, after);
-	DeleteAll(Oids().progress, subscription);
+	MoveHeld(server, subscription, shares, after);
+	DeleteAll(server, Oids(server).progress, subscription);
 	for (int i = 0; i < shares; i++) {
-		WriteShare(subscription, i, after[i]);
+		WriteShare(server, subscription, i, after[i]);
 	}
-	ReleaseAll(subscription);
+	ReleaseAll(server, subscription);
 }
 
 void
-ReleaseAll(const Subscription &subscription) {
+ReleaseAll(Server server, const Subscription &subscription) {
 	HeldTable table;
 	HeldEvent event;
 	StreamTable seen = {};
-	OpenHeld(&table, subscription);
-	StartHeld(&table);
-	while (NextHeld(&table, &event)) {
+	OpenHeld(server, &table, subscription);
+	StartHeld(server, &table);
+	while (NextHeld(server, &table, &event)) {
 		if (FindStream(seen, event.stream) == nullptr) {
-			(void)AddStream(&seen, event.stream);
-			ReleaseNext(&table, event.stream);
+			(void)AddStream(server, &seen, event.stream);
+			ReleaseNext(server, &table, event.stream);
 		}
 		FreeHeld(event);
 	}
-	CloseHeld(&table);
+	CloseHeld(server, &table);
 	CommandCounterIncrement();
 }
 

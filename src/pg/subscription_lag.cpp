@@ -21,10 +21,10 @@ struct Counting {
 };
 
 void
-CountHeld(Counting *counting) {
+CountHeld(Server server, Counting *counting) {
 	HeldEvent event;
-	StartHeld(&counting->held);
-	while (NextHeld(&counting->held, &event)) {
+	StartHeld(server, &counting->held);
+	while (NextHeld(server, &counting->held, &event)) {
 		const bool is_parked = event.state == HeldState::kParked;
 		const bool waits = FindStream(counting->blocked, event.stream) != nullptr;
 		const bool may_be_given = MayBeGiven(event, counting->now);
@@ -35,23 +35,23 @@ CountHeld(Counting *counting) {
 			(waits ? counting->lag.waiting : may_be_given ? counting->lag.due : counting->lag.delayed)++;
 		}
 		if (!waits && !may_be_given && (!is_parked || counting->subscription->stream_waits)) {
-			AddStream(&counting->blocked, event.stream)->next.position = event.position;
+			AddStream(server, &counting->blocked, event.stream)->next.position = event.position;
 		}
 		FreeHeld(event);
 	}
 }
 
 void
-CountAhead(Counting *counting) {
+CountAhead(Server server, Counting *counting) {
 	const Subscription &subscription = *counting->subscription;
 	FeedScan scan;
 	EventRow row;
 	int64 budget = kCountAtMost;
-	BeginFeedScan(&scan, subscription.filter, counting->lag.checkpoint, counting->lag.head, false);
-	while (NextFeedEvent(&scan, &row, &budget)) {
+	BeginFeedScan(server, &scan, subscription.filter, counting->lag.checkpoint, counting->lag.head, false);
+	while (NextFeedEvent(server, &scan, &row, &budget)) {
 		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
 		const Share &share = counting->shares[ShareOf(row.values[kStreamId], subscription.shares)];
-		if (position <= share.checkpoint || (share.held > 0 && position <= share.examined && IsHeld(&counting->held, position))) {
+		if (position <= share.checkpoint || (share.held > 0 && position <= share.examined && IsHeld(server, &counting->held, position))) {
 			continue;
 		}
 		if (position < counting->first) {
@@ -61,26 +61,27 @@ CountAhead(Counting *counting) {
 		const StreamEntry *blocked = FindStream(counting->blocked, row.values[kStreamId]);
 		(blocked != nullptr && blocked->next.position < position ? counting->lag.waiting : counting->lag.due)++;
 	}
-	EndFeedScan(&scan);
+	EndFeedScan(server, &scan);
 	counting->lag.is_exact = budget > 0;
 }
 
 int64
-TimeOf(const Subscription &subscription, int64 position, int64 otherwise) {
+TimeOf(Server server, const Subscription &subscription, int64 position, int64 otherwise) {
 	const FeedFilter all = {subscription.filter.tenant, nullptr, 0, 0, 0};
 	FeedScan scan;
 	EventRow row;
 	int64 budget = 2;
-	BeginFeedScan(&scan, all, position - 1, position, false);
-	const int64 time = NextFeedEvent(&scan, &row, &budget) ? DatumGetTimestampTz(row.values[kCreatedAt]) : otherwise;
-	EndFeedScan(&scan);
+	BeginFeedScan(server, &scan, all, position - 1, position, false);
+	const int64 time =
+	    NextFeedEvent(server, &scan, &row, &budget) ? DatumGetTimestampTz(row.values[kCreatedAt]) : otherwise;
+	EndFeedScan(server, &scan);
 	return time;
 }
 
 } // namespace
 
 Lag
-LagOf(const Subscription &subscription, const Share *shares, int64 now) {
+LagOf(Server server, const Subscription &subscription, const Share *shares, int64 now) {
 	Counting counting = {};
 	counting.subscription = &subscription;
 	counting.shares = shares;
@@ -91,14 +92,14 @@ LagOf(const Subscription &subscription, const Share *shares, int64 now) {
 	for (int i = 0; i < subscription.shares; i++) {
 		counting.lag.checkpoint = Min(counting.lag.checkpoint, shares[i].checkpoint);
 	}
-	counting.lag.head = FeedHorizon();
-	OpenHeld(&counting.held, subscription);
-	CountHeld(&counting);
+	counting.lag.head = FeedHorizon(server);
+	OpenHeld(server, &counting.held, subscription);
+	CountHeld(server, &counting);
 	if (counting.first != PG_INT64_MAX) {
-		counting.lag.oldest = TimeOf(subscription, counting.first, now);
+		counting.lag.oldest = TimeOf(server, subscription, counting.first, now);
 	}
-	CountAhead(&counting);
-	CloseHeld(&counting.held);
+	CountAhead(server, &counting);
+	CloseHeld(server, &counting.held);
 	return counting.lag;
 }
 

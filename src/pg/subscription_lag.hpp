@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/subscription.hpp"
 
 namespace auren::pg {
@@ -18,7 +19,6 @@ struct Lag {
 	int64 oldest; // when the first of those that are neither done nor parked was appended; now, when there is none
 	bool is_exact;
 };
-// Server side.
-Lag LagOf(const Subscription &subscription, const Share *shares, int64 now);
+Lag LagOf(Server server, const Subscription &subscription, const Share *shares, int64 now);
 
 } // namespace auren::pg

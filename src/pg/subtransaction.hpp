@@ -1,16 +1,17 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
 
 /*
  * Does work in a subtransaction of its own. nullptr when it was done; else what went wrong, with everything undone: the
- * caller decides what of it may be passed over (ReThrowError takes the rest on). Not in a parallel query. Server side: plain data only.
+ * caller decides what of it may be passed over (ReThrowError takes the rest on). Not in a parallel query.
  */
 template <typename F>
 ErrorData *
-TryInSubtransaction(F &&work) {
+TryInSubtransaction(Server, F &&work) {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = nullptr;

@@ -34,7 +34,7 @@ IsText(Oid type) {
  * one in the next.
  */
 bool
-IsName(Oid type) {
+IsName(Server, Oid type) {
 	if (type == FLOAT4OID || type == FLOAT8OID || type == BYTEAOID) {
 		return false;
 	}
@@ -44,9 +44,8 @@ IsName(Oid type) {
 	return type_is_enum(type) || func_volatile(output) == PROVOLATILE_IMMUTABLE;
 }
 
-// Server side.
 double
-NumberFrom(Datum value, Oid type) {
+NumberFrom(Server, Datum value, Oid type) {
 	switch (type) {
 	case FLOAT8OID:
 		return DatumGetFloat8(value);
@@ -65,7 +64,7 @@ NumberFrom(Datum value, Oid type) {
 
 // A time without a zone is UTC.
 TimestampTz
-TimeFrom(Datum value, Oid type) {
+TimeFrom(Server, Datum value, Oid type) {
 	if (type == DATEOID) {
 		const DateADT day = DatumGetDateADT(value);
 		if (DATE_NOT_FINITE(day)) {
@@ -80,7 +79,7 @@ TimeFrom(Datum value, Oid type) {
 }
 
 NameBytes
-NameFrom(const ReadingColumns &columns, int field, AttrNumber attribute, TupleTableSlot *row) {
+NameFrom(Server, const ReadingColumns &columns, int field, AttrNumber attribute, TupleTableSlot *row) {
 	NameBytes name = {nullptr, 0, true};
 	if (attribute == 0) {
 		return name;
@@ -112,7 +111,7 @@ SameName(const std::optional<std::string_view> &name, const char *other) {
 } // namespace
 
 void
-FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation, const Source &source, MemoryContext context) {
+FindColumns(Server server, ReadingColumns *columns, TupleDesc descriptor, const char *relation, const Source &source, MemoryContext context) {
 	std::memset(columns, 0, sizeof *columns);
 	columns->source = source.id;
 	columns->tenant_text = MemoryContextStrdup(context, source.tenant);
@@ -132,7 +131,9 @@ FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation,
 		*attributes[field] = static_cast<AttrNumber>(attribute);
 		const Oid type = getBaseType(TupleDescAttr(descriptor, attribute - 1)->atttypid);
 		columns->types[field] = type;
-		const bool fits = field == kValueField ? IsNumber(type) : field == kTimeField ? IsTime(type) : IsName(type);
+		const bool fits = field == kValueField  ? IsNumber(type)
+		                  : field == kTimeField ? IsTime(type)
+		                                        : IsName(server, type);
 		if (!fits) {
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("column \"%s\" of table \"%s\" cannot be read as a %s", name, relation, field == kValueField ? "value" : field == kTimeField ? "time" : "name"),
 			                errdetail("Its type is %s.", format_type_be(type)),
@@ -156,18 +157,18 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, 
 		bool timeless;
 		TimestampTz time;
 	};
-	const Read read = Call([&] {
+	const Read read = Call([&](Server server) {
 		Read r;
 		bool isnull;
 		const Datum time = slot_getattr(row, columns.time, &isnull);
 		r.timeless = isnull;
-		r.time = isnull ? 0 : TimeFrom(time, columns.types[kTimeField]);
+		r.time = isnull ? 0 : TimeFrom(server, time, columns.types[kTimeField]);
 		const Datum value = slot_getattr(row, columns.value, &reading->null);
-		reading->value = reading->null ? 0 : NumberFrom(value, columns.types[kValueField]);
-		r.names[0] = NameFrom(columns, kUserField, columns.user, row);
-		r.names[1] = NameFrom(columns, kDeviceField, columns.device, row);
-		r.names[2] = NameFrom(columns, kMetricField, columns.metric, row);
-		r.names[3] = NameFrom(columns, kTenantField, columns.tenant, row);
+		reading->value = reading->null ? 0 : NumberFrom(server, value, columns.types[kValueField]);
+		r.names[0] = NameFrom(server, columns, kUserField, columns.user, row);
+		r.names[1] = NameFrom(server, columns, kDeviceField, columns.device, row);
+		r.names[2] = NameFrom(server, columns, kMetricField, columns.metric, row);
+		r.names[3] = NameFrom(server, columns, kTenantField, columns.tenant, row);
 		return r;
 	});
 	names->source = columns.source;
@@ -192,14 +193,14 @@ RecordTable(Oid relid, const Source &source, bool taken) {
 	MemoryContext batch = nullptr;
 	MemoryContext outer = CurrentMemoryContext;
 	Snapshot snapshot = nullptr;
-	Call([&] {
+	Call([&](Server server) {
 		batch = AllocSetContextCreate(CurrentMemoryContext, "auren_events scan", ALLOCSET_DEFAULT_SIZES);
 		// everything committed counts, whatever the statement's snapshot sees: nobody else writes now
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		PushActiveSnapshot(snapshot);
-		OpenSourceRows(&rows, relid, source, nullptr, snapshot);
+		OpenSourceRows(server, &rows, relid, source, nullptr, snapshot);
 	});
-	while (Call([&] { return NextSourceRow(&rows); })) {
+	while (Call([&](Server server) { return NextSourceRow(server, &rows); })) {
 		Call([&] { MemoryContextReset(batch); });
 		MemoryContextSwitchTo(batch);
 		Reading reading = {};
@@ -216,8 +217,8 @@ RecordTable(Oid relid, const Source &source, bool taken) {
 			RecordRefusal(RefusedRow(rows.columns, names, refusal, taken));
 		}
 	}
-	Call([&] {
-		CloseSourceRows(&rows);
+	Call([&](Server server) {
+		CloseSourceRows(server, &rows);
 		PopActiveSnapshot();
 		UnregisterSnapshot(snapshot);
 		MemoryContextDelete(batch);
@@ -231,13 +232,13 @@ Recount(const Source &source, const StoredSeries &series, const Bucket &bucket) 
 	WantedRows wanted = {&series, {0, 0}};
 	MemoryContext batch = nullptr;
 	MemoryContext outer = CurrentMemoryContext;
-	Call([&] {
-		wanted.times = BoundsOf(bucket);
+	Call([&](Server server) {
+		wanted.times = BoundsOf(server, bucket);
 		batch = AllocSetContextCreate(CurrentMemoryContext, "auren_events scan", ALLOCSET_DEFAULT_SIZES);
-		OpenSourceRows(&rows, source.relation, source, &wanted, GetActiveSnapshot());
+		OpenSourceRows(server, &rows, source.relation, source, &wanted, GetActiveSnapshot());
 	});
 	Summary summary;
-	while (Call([&] { return NextSourceRow(&rows); })) {
+	while (Call([&](Server server) { return NextSourceRow(server, &rows); })) {
 		Call([&] { MemoryContextReset(batch); });
 		MemoryContextSwitchTo(batch);
 		Reading reading = {};
@@ -251,8 +252,8 @@ Recount(const Source &source, const StoredSeries &series, const Bucket &bucket) 
 			summary.Add(reading.value);
 		}
 	}
-	Call([&] {
-		CloseSourceRows(&rows);
+	Call([&](Server server) {
+		CloseSourceRows(server, &rows);
 		MemoryContextDelete(batch);
 	});
 	return summary;
@@ -262,14 +263,15 @@ void
 ScanTable(const Source &source, ReadingSink *sink) {
 	SourceRows rows;
 	MemoryContext batch = nullptr;
-	Call([&] {
+	Call([&](Server server) {
 		batch = AllocSetContextCreate(CurrentMemoryContext, "auren_events scan", ALLOCSET_DEFAULT_SIZES);
-		OpenSourceRows(&rows, source.relation, source, nullptr, GetActiveSnapshot());
+		OpenSourceRows(server, &rows, source.relation, source, nullptr, GetActiveSnapshot());
 	});
 	std::vector<Reading> readings;
 	for (bool more = true; more;) {
 		MemoryContext outer = MemoryContextSwitchTo(batch);
-		for (long i = 0; i < kRowsFetched && (more = Call([&] { return NextSourceRow(&rows); })); i++) {
+		for (long i = 0; i < kRowsFetched && (more = Call([&](Server server) { return NextSourceRow(server, &rows); }));
+		     i++) {
 			Reading reading = {};
 			SeriesNames names;
 			const Refusal refusal = ReadingOf(rows.columns, rows.row, &reading, &names);
@@ -284,8 +286,8 @@ ScanTable(const Source &source, ReadingSink *sink) {
 		Call([&] { MemoryContextReset(batch); });
 		sink->Take(&readings);
 	}
-	Call([&] {
-		CloseSourceRows(&rows);
+	Call([&](Server server) {
+		CloseSourceRows(server, &rows);
 		MemoryContextDelete(batch);
 	});
 }

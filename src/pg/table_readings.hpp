@@ -4,6 +4,7 @@
 
 #include "core/summary.hpp"
 #include "pg/buckets.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/reading_sink.hpp"
 #include "pg/series.hpp"
@@ -30,12 +31,12 @@ struct ReadingColumns {
 	FmgrInfo outputs[kReadingFields];
 };
 
-// What it keeps is made in the context. Raises 42703 where the table lacks a column of the source, 42804 where one cannot be read. Server side.
-void FindColumns(ReadingColumns *columns, TupleDesc descriptor, const char *relation, const Source &source, MemoryContext context);
+// What it keeps is made in the context. Raises 42703 where the table lacks a column of the source, 42804 where one cannot be read.
+void FindColumns(Server server, ReadingColumns *columns, TupleDesc descriptor, const char *relation, const Source &source, MemoryContext context);
 
 /*
  * Reads a row's reading but for its series, and the names of that: views that live as long as the row and the memory context. Says why
- * where it is none: it has no time, or names that are too long. C++ side.
+ * where it is none: it has no time, or names that are too long.
  */
 Refusal ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, SeriesNames *names);
 
@@ -43,17 +44,17 @@ Refusal ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *r
 Refused RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, bool taken);
 
 /*
- * Records every row of a table, or of its partitions, as added or taken. The table is locked against writers. C++ side.
+ * Records every row of a table, or of its partitions, as added or taken. The table is locked against writers.
  */
 void RecordTable(Oid relid, const Source &source, bool taken);
 
 /*
  * What the readings of one series in a bucket come to, counted anew in a table source by the snapshot that is active, as
- * pg/source_rows.hpp reads it. C++ side.
+ * pg/source_rows.hpp reads it.
  */
 Summary Recount(const Source &source, const StoredSeries &series, const Bucket &bucket);
 
-// All readings of a table by the active snapshot, as pg/source_rows.hpp reads it. C++ side.
+// All readings of a table by the active snapshot, as pg/source_rows.hpp reads it.
 void ScanTable(const Source &source, ReadingSink *sink);
 
 } // namespace auren::pg

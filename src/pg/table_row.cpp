@@ -13,7 +13,7 @@ namespace {
  * transaction) is there.
  */
 bool
-CommittedRowExists(Relation heap, Relation pkey, ScanKey keys, int key_count) {
+CommittedRowExists(Server, Relation heap, Relation pkey, ScanKey keys, int key_count) {
 	for (;;) {
 		CHECK_FOR_INTERRUPTS();
 		SnapshotData dirty;
@@ -44,7 +44,7 @@ CommittedRowExists(Relation heap, Relation pkey, ScanKey keys, int key_count) {
 } // namespace
 
 bool
-InsertIndexEntry(Relation heap, Relation index, TupleTableSlot *slot, IndexUniqueCheck check) {
+InsertIndexEntry(Server, Relation heap, Relation index, TupleTableSlot *slot, IndexUniqueCheck check) {
 	IndexInfo *info = BuildIndexInfo(index);
 	if (!info->ii_ReadyForInserts) {
 		return true;
@@ -66,7 +66,7 @@ InsertIndexEntry(Relation heap, Relation index, TupleTableSlot *slot, IndexUniqu
 // There is more than the key's index while REINDEX CONCURRENTLY makes another: from when it is ready it must have every
 // row, or the one that takes the old one's place would lack some.
 void
-InsertIndexEntries(Relation heap, Relation but, TupleTableSlot *slot) {
+InsertIndexEntries(Server server, Relation heap, Relation but, TupleTableSlot *slot) {
 	List *index_oids = RelationGetIndexList(heap);
 	ListCell *cell;
 	foreach (cell, index_oids) {
@@ -74,32 +74,34 @@ InsertIndexEntries(Relation heap, Relation but, TupleTableSlot *slot) {
 			continue;
 		}
 		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
-		(void)InsertIndexEntry(heap, index, slot, index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO);
+		(void)InsertIndexEntry(server, heap, index, slot,
+		                       index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO);
 		index_close(index, NoLock);
 	}
 	list_free(index_oids);
 }
 
 void
-InsertRow(Relation heap, const Datum *values, const bool *isnull) {
+InsertRow(Server server, Relation heap, const Datum *values, const bool *isnull) {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), &TTSOpsVirtual);
 	const Size natts = static_cast<Size>(RelationGetDescr(heap)->natts);
 	std::memcpy(slot->tts_values, values, sizeof(Datum) * natts);
 	std::memcpy(slot->tts_isnull, isnull, sizeof(bool) * natts);
 	ExecStoreVirtualTuple(slot);
 	table_tuple_insert(heap, slot, GetCurrentCommandId(true), 0, nullptr);
-	InsertIndexEntries(heap, nullptr, slot);
+	InsertIndexEntries(server, heap, nullptr, slot);
 	ExecDropSingleTupleTableSlot(slot);
 }
 
 bool
-DeleteRow(Relation heap, ItemPointer tid, Snapshot snapshot) {
+DeleteRow(Server, Relation heap, ItemPointer tid, Snapshot snapshot) {
 	TM_FailureData failure;
 	return table_tuple_delete(heap, tid, GetCurrentCommandId(true), snapshot, InvalidSnapshot, false, &failure, false) == TM_Ok;
 }
 
 bool
-InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull) {
+InsertUnlessThere(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values,
+                  const bool *isnull) {
 	ScanKeyData keys[INDEX_MAX_KEYS];
 	const int key_count = IndexRelationGetNumberOfKeyAttributes(pkey);
 	for (int i = 0; i < key_count; i++) {
@@ -109,7 +111,7 @@ InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Da
 	}
 	for (int turn = 0; turn < 1000; turn++) {
 		CHECK_FOR_INTERRUPTS();
-		if (CommittedRowExists(heap, pkey, keys, key_count)) {
+		if (CommittedRowExists(server, heap, pkey, keys, key_count)) {
 			return false;
 		}
 		// As ON CONFLICT DO NOTHING does it: the row says that it may be taken back, the key's index says whether it was
@@ -121,11 +123,11 @@ InsertUnlessThere(Relation heap, Relation pkey, const int *key_columns, const Da
 		ExecStoreVirtualTuple(slot);
 		const uint32 token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 		table_tuple_insert_speculative(heap, slot, GetCurrentCommandId(true), 0, nullptr, token);
-		const bool alone = InsertIndexEntry(heap, pkey, slot, UNIQUE_CHECK_PARTIAL);
+		const bool alone = InsertIndexEntry(server, heap, pkey, slot, UNIQUE_CHECK_PARTIAL);
 		table_tuple_complete_speculative(heap, slot, token, alone);
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 		if (alone) {
-			InsertIndexEntries(heap, pkey, slot);
+			InsertIndexEntries(server, heap, pkey, slot);
 		}
 		ExecDropSingleTupleTableSlot(slot);
 		if (alone) {

@@ -41,14 +41,13 @@ enum class Verdict : int { kUnbound, kAllowed, kRefused };
 
 /*
  * Reads the bindings under the newest snapshot: a fixed one would let a session go on with what was taken from it.
- * Server side.
  */
 Verdict
-Judge(Oid role, const char *tenant) {
+Judge(Server server, Oid role, const char *tenant) {
 	if (superuser_arg(role)) {
 		return Verdict::kUnbound; // nothing could hold it
 	}
-	bindings_relid = Oids().bindings;
+	bindings_relid = Oids(server).bindings;
 	Relation bindings = table_open(bindings_relid, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(bindings, InvalidOid, false, nullptr, 0, nullptr);
 	Verdict verdict = Verdict::kUnbound;
@@ -70,7 +69,7 @@ Judge(Oid role, const char *tenant) {
 
 void
 Require(Oid role, const char *tenant) {
-	const Verdict verdict = Call([&] { return Judge(role, tenant); });
+	const Verdict verdict = Call([&](Server server) { return Judge(server, role, tenant); });
 	if (verdict != Verdict::kRefused) {
 		return;
 	}
@@ -105,14 +104,14 @@ TenantOf(const char *setting) {
 
 // Whether a module has defined the setting. One that was merely SET is not: a definition takes its value over.
 bool
-IsDefined() {
+IsDefined(Server) {
 	const int flags = GetConfigOptionFlags(kSetting, true);
 	return (flags & GUC_CUSTOM_PLACEHOLDER) == 0 && (flags != 0 || GetConfigOptionByName(kSetting, nullptr, true) != nullptr);
 }
 
 void
-DefineTenantSetting() {
-	if (IsDefined()) {
+DefineTenantSetting(Server server) {
+	if (IsDefined(server)) {
 		return;
 	}
 	// everybody may set it, as without the module: what a role may name is its bindings' matter
@@ -178,7 +177,7 @@ CurrentTenant() {
 
 bool
 IsBound(Oid role) {
-	return Call([&] { return Judge(role, nullptr) != Verdict::kUnbound; });
+	return Call([&](Server server) { return Judge(server, role, nullptr) != Verdict::kUnbound; });
 }
 
 bool
@@ -194,9 +193,9 @@ RequireUnbound(const char *what, const char *detail, const char *hint) {
 }
 
 void
-RegisterTenantCallbacks() {
-	DefineTenantSetting();
-	OnRelationChange(ForgetOnRelation);
+RegisterTenantCallbacks(Server server) {
+	DefineTenantSetting(server);
+	OnRelationChange(server, ForgetOnRelation);
 	CacheRegisterSyscacheCallback(AUTHOID, ForgetOnRole, 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, ForgetOnRole, 0);
 }

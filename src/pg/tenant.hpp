@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -16,8 +17,7 @@ struct Tenant {
  * The tenant of this session: app.tenant_id, "default" where that is unset or empty. Throws 42501 when the session's
  * user, the user of SET ROLE or the current user is bound to tenants and this is none of them, 22023 for a tenant that no row could have,
  * 55000 while the store is closed after a restore (pg/kept_objects.hpp): each function of ours asks here, so it is refused there.
- * C++ side: guards what it calls. What it found is kept until the setting, the users, the bindings or the roles
- * change.
+ * What it found is kept until the setting, the users, the bindings or the roles change.
  */
 Tenant CurrentTenant();
 // The same without a copy: valid until the next call of one of them.
@@ -28,13 +28,13 @@ std::string_view TenantIdOfWriter();
 // Whether a role, or a role that it is a member of, is bound to tenants.
 bool IsBound(Oid role);
 
-// Whether the session's user, the user of SET ROLE or the current user is bound to tenants. C++ side.
+// Whether the session's user, the user of SET ROLE or the current user is bound to tenants.
 bool CallerIsBound();
 
-// What concerns all tenants is not for who is bound to some: raises 42501, "a role that is bound to tenants may not ..." . C++ side.
+// What concerns all tenants is not for who is bound to some: raises 42501, "a role that is bound to tenants may not ..." .
 void RequireUnbound(const char *what, const char *detail, const char *hint = "Ask a role that may name every tenant.");
 
 // The first set-up of this module in a session registers what makes CurrentTenant look again.
-void RegisterTenantCallbacks();
+void RegisterTenantCallbacks(Server server);
 
 } // namespace auren::pg

@@ -17,7 +17,7 @@ constexpr EventColumn kGiven[] = {kEventId,   kStreamId,  kStreamVersion, kEvent
                                   kCreatedAt, kMetadata, kCreatedBy,     kGlobalPosition};
 
 int64
-ValueOf(const TenantSearch *search, TupleTableSlot *slot, EventColumn column) {
+ValueOf(Server, const TenantSearch *search, TupleTableSlot *slot, EventColumn column) {
 	bool isnull;
 	return DatumGetInt64(slot_getattr(slot, search->attnum[column], &isnull));
 }
@@ -51,7 +51,7 @@ IsBehindBorder(const TenantSearchTerms &terms, int64 created_at, int64 position)
 
 // Whether the event in the slot is one that was asked for.
 bool
-IsAskedFor(TenantSearch *search, int64 created_at, int64 position) {
+IsAskedFor(Server, TenantSearch *search, int64 created_at, int64 position) {
 	if (!IsBehindBorder(search->terms, created_at, position)) {
 		return false;
 	}
@@ -68,7 +68,7 @@ IsAskedFor(TenantSearch *search, int64 created_at, int64 position) {
 }
 
 void
-Keep(TenantSearch *search, TypeCursor *cursor, int64 created_at, int64 position) {
+Keep(Server, TenantSearch *search, TypeCursor *cursor, int64 created_at, int64 position) {
 	if (cursor->count == cursor->room) {
 		cursor->room = cursor->room == 0 ? kFirstChunk : cursor->room * 2;
 		const Size size = sizeof(FoundEvent) * static_cast<Size>(cursor->room);
@@ -80,7 +80,7 @@ Keep(TenantSearch *search, TypeCursor *cursor, int64 created_at, int64 position)
 
 // Looks at the next entries of a type: a chunk of them, and those of the last one's time.
 void
-ReadChunk(TenantSearch *search, TypeCursor *cursor) {
+ReadChunk(Server server, TenantSearch *search, TypeCursor *cursor) {
 	ScanKeyData keys[4];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, search->terms.tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, cursor->type);
@@ -91,18 +91,18 @@ ReadChunk(TenantSearch *search, TypeCursor *cursor) {
 	int looked_at = 0;
 	int64 last = 0;
 	bool more = false;
-	while (NextIndexRow(search->scan, direction, search->slot, search->month_context)) {
+	while (NextIndexRow(server, search->scan, direction, search->slot, search->month_context)) {
 		CHECK_FOR_INTERRUPTS();
-		const int64 created_at = ValueOf(search, search->slot, kCreatedAt);
+		const int64 created_at = ValueOf(server, search, search->slot, kCreatedAt);
 		more = looked_at >= cursor->chunk && created_at != last;
 		if (more) {
 			break;
 		}
 		looked_at++;
 		last = created_at;
-		const int64 position = ValueOf(search, search->slot, kGlobalPosition);
-		if (IsAskedFor(search, created_at, position)) {
-			Keep(search, cursor, created_at, position);
+		const int64 position = ValueOf(server, search, search->slot, kGlobalPosition);
+		if (IsAskedFor(server, search, created_at, position)) {
+			Keep(server, search, cursor, created_at, position);
 		}
 	}
 	ExecClearTuple(search->slot);
@@ -118,18 +118,18 @@ ReadChunk(TenantSearch *search, TypeCursor *cursor) {
 
 // Reads ahead until the type has an event to give. False when it has none any more.
 bool
-Refill(TenantSearch *search, TypeCursor *cursor) {
+Refill(Server server, TenantSearch *search, TypeCursor *cursor) {
 	cursor->count = 0;
 	cursor->given = 0;
 	while (cursor->count == 0 && cursor->lower < cursor->upper) {
-		ReadChunk(search, cursor);
+		ReadChunk(server, search, cursor);
 	}
 	qsort_arg(cursor->found, static_cast<size_t>(cursor->count), sizeof(FoundEvent), CompareFound, &search->terms.backward);
 	return cursor->count > 0;
 }
 
 void
-AddType(TenantSearch *search, List **cursors, Datum type) {
+AddType(Server, TenantSearch *search, List **cursors, Datum type) {
 	auto *cursor = static_cast<TypeCursor *>(palloc0(sizeof(TypeCursor)));
 	cursor->type = type;
 	cursor->lower = search->lower;
@@ -140,10 +140,10 @@ AddType(TenantSearch *search, List **cursors, Datum type) {
 
 // The types of the tenant's events in the open month, from one to the next by the index.
 List *
-FindTypes(TenantSearch *search) {
+FindTypes(Server server, TenantSearch *search) {
 	List *cursors = NIL;
 	if (search->terms.type != 0) {
-		AddType(search, &cursors, search->terms.type);
+		AddType(server, search, &cursors, search->terms.type);
 		return cursors;
 	}
 	IndexScanDesc scan = compat::BeginIndexScan(search->heap, search->index, search->snapshot, 2);
@@ -154,12 +154,12 @@ FindTypes(TenantSearch *search) {
 		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, search->terms.tenant);
 		ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_TEXT_GT, type);
 		index_rescan(scan, keys, 2, nullptr, 0);
-		if (!NextIndexRow(scan, ForwardScanDirection, search->slot, search->month_context)) {
+		if (!NextIndexRow(server, scan, ForwardScanDirection, search->slot, search->month_context)) {
 			break;
 		}
 		bool isnull;
 		type = PointerGetDatum(PG_DETOAST_DATUM_COPY(slot_getattr(search->slot, search->attnum[kEventType], &isnull)));
-		AddType(search, &cursors, type);
+		AddType(server, search, &cursors, type);
 	}
 	ExecClearTuple(search->slot);
 	index_endscan(scan);
@@ -167,7 +167,7 @@ FindTypes(TenantSearch *search) {
 }
 
 void
-OpenQuery(TenantSearch *search) {
+OpenQuery(Server server, TenantSearch *search) {
 	const TenantSearchTerms &terms = search->terms;
 	const char *order = terms.backward ? " DESC" : "";
 	const char *beyond = terms.backward ? "<" : ">";
@@ -194,13 +194,13 @@ OpenQuery(TenantSearch *search) {
 	                         terms.contains,
 	                         TimestampTzGetDatum(terms.border_time),
 	                         Int64GetDatum(terms.border_position)};
-	StartQuery(&search->query, sql.data, 7, types, values, search->snapshot);
+	StartQuery(server, &search->query, sql.data, 7, types, values, search->snapshot);
 }
 
 void
-CloseMonth(TenantSearch *search) {
+CloseMonth(Server server, TenantSearch *search) {
 	if (search->query.desc != nullptr) {
-		EndQuery(&search->query);
+		EndQuery(server, &search->query);
 	}
 	if (search->heap != nullptr) {
 		ExecClearTuple(search->given);
@@ -216,7 +216,7 @@ CloseMonth(TenantSearch *search) {
 
 // Opens a month's index and the first events of each type.
 void
-OpenTypes(TenantSearch *search, Relation heap, const PartitionShape *shape) {
+OpenTypes(Server server, TenantSearch *search, Relation heap, const PartitionShape *shape) {
 	const Oid index = shape->tenant_type_index;
 	std::memcpy(search->attnum, shape->attnum, sizeof search->attnum);
 	search->heap = heap;
@@ -224,12 +224,12 @@ OpenTypes(TenantSearch *search, Relation heap, const PartitionShape *shape) {
 	search->slot = table_slot_create(heap, nullptr);
 	search->given = table_slot_create(heap, nullptr);
 	search->scan = compat::BeginIndexScan(heap, search->index, search->snapshot, 4);
-	List *types = FindTypes(search);
+	List *types = FindTypes(server, search);
 	search->cursors = binaryheap_allocate(Max(list_length(types), 1), CompareCursors, &search->terms.backward);
 	ListCell *cell;
 	foreach (cell, types) {
 		auto *cursor = static_cast<TypeCursor *>(lfirst(cell));
-		if (Refill(search, cursor)) {
+		if (Refill(server, search, cursor)) {
 			binaryheap_add_unordered(search->cursors, PointerGetDatum(cursor));
 		}
 	}
@@ -238,9 +238,10 @@ OpenTypes(TenantSearch *search, Relation heap, const PartitionShape *shape) {
 
 // Opens the next month that overlaps the time still to be read. False when there is none.
 bool
-OpenMonth(TenantSearch *search) {
-	CloseMonth(search);
-	const PartitionRange range = FirstPartition(search->events, search->lower, search->upper, search->terms.backward);
+OpenMonth(Server server, TenantSearch *search) {
+	CloseMonth(server, search);
+	const PartitionRange range =
+	    FirstPartition(server, search->events, search->lower, search->upper, search->terms.backward);
 	if (search->lower >= search->upper || !OidIsValid(range.relid)) {
 		return false;
 	}
@@ -253,17 +254,17 @@ OpenMonth(TenantSearch *search) {
 		search->lower = Max(range.lower, lower);
 		search->upper = Min(range.upper, upper);
 		heap = table_open(range.relid, AccessShareLock);
-		shape = ShapeOf(heap);
+		shape = ShapeOf(server, heap);
 	}
 	const int64 month_lower = search->lower;
 	const int64 month_upper = search->upper;
 	if (shape != nullptr && shape->direct_read && OidIsValid(shape->tenant_type_index)) {
-		OpenTypes(search, heap, shape);
+		OpenTypes(server, search, heap, shape);
 	} else {
 		if (heap != nullptr) {
 			table_close(heap, NoLock);
 		}
-		OpenQuery(search);
+		OpenQuery(server, search);
 	}
 	search->lower = search->terms.backward ? lower : month_upper;
 	search->upper = search->terms.backward ? month_lower : upper;
@@ -273,11 +274,11 @@ OpenMonth(TenantSearch *search) {
 
 // The event that the open month gives next.
 bool
-NextOfMonth(TenantSearch *search, Datum *values, bool *isnull) {
+NextOfMonth(Server server, TenantSearch *search, Datum *values, bool *isnull) {
 	if (search->query.desc != nullptr) {
 		const Datum *row;
 		const bool *nulls;
-		if (!NextRow(&search->query, &row, &nulls)) {
+		if (!NextRow(server, &search->query, &row, &nulls)) {
 			return false;
 		}
 		std::memcpy(values, row, sizeof(Datum) * lengthof(kGiven));
@@ -289,7 +290,7 @@ NextOfMonth(TenantSearch *search, Datum *values, bool *isnull) {
 	}
 	auto *cursor = reinterpret_cast<TypeCursor *>(DatumGetPointer(binaryheap_first(search->cursors)));
 	FoundEvent found = cursor->found[cursor->given++];
-	if (cursor->given < cursor->count || Refill(search, cursor)) {
+	if (cursor->given < cursor->count || Refill(server, search, cursor)) {
 		binaryheap_replace_first(search->cursors, PointerGetDatum(cursor));
 	} else {
 		(void)binaryheap_remove_first(search->cursors);
@@ -308,7 +309,7 @@ NextOfMonth(TenantSearch *search, Datum *values, bool *isnull) {
 } // namespace
 
 void
-BeginTenantSearch(TenantSearch *search, const TenantSearchTerms &terms, Snapshot snapshot) {
+BeginTenantSearch(Server server, TenantSearch *search, const TenantSearchTerms &terms, Snapshot snapshot) {
 	std::memset(search, 0, sizeof *search);
 	search->terms = terms;
 	search->snapshot = snapshot;
@@ -317,24 +318,24 @@ BeginTenantSearch(TenantSearch *search, const TenantSearchTerms &terms, Snapshot
 	search->row_context = AllocSetContextCreate(search->context, "event that is looked at", ALLOCSET_DEFAULT_SIZES);
 	search->lower = terms.from;
 	search->upper = terms.to;
-	search->events = table_open(Oids().events, AccessShareLock);
-	search->row_security = RowSecurityApplies(search->events);
+	search->events = table_open(Oids(server).events, AccessShareLock);
+	search->row_security = RowSecurityApplies(server, search->events);
 }
 
 bool
-NextOfTenant(TenantSearch *search, Datum *values, bool *isnull) {
+NextOfTenant(Server server, TenantSearch *search, Datum *values, bool *isnull) {
 	do {
 		CHECK_FOR_INTERRUPTS();
-		if (NextOfMonth(search, values, isnull)) {
+		if (NextOfMonth(server, search, values, isnull)) {
 			return true;
 		}
-	} while (OpenMonth(search));
+	} while (OpenMonth(server, search));
 	return false;
 }
 
 void
-EndTenantSearch(TenantSearch *search) {
-	CloseMonth(search);
+EndTenantSearch(Server server, TenantSearch *search) {
+	CloseMonth(server, search);
 	MemoryContextDelete(search->month_context);
 	MemoryContextDelete(search->row_context);
 	table_close(search->events, NoLock);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "pg/event_read.hpp"
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 #include "pg/query.hpp"
 
@@ -46,8 +47,7 @@ struct TypeCursor {
  * Reads events of one tenant in the order of time and position, or against it, and touches no index entry of another tenant: what a role
  * that is bound to tenants asks for tells it nothing of the others, by whatever figure the server gives of the work done. Each month's index
  * on (tenant, type, time) is read type by type, and the types are merged. Where row security applies, or a month has no such index, the
- * events come through the executor, which then has no condition on type and content that an index could serve. Server side, as all of this
- * header.
+ * events come through the executor, which then has no condition on type and content that an index could serve.
  */
 struct TenantSearch {
 	TenantSearchTerms terms;
@@ -72,10 +72,10 @@ struct TenantSearch {
 };
 
 // The snapshot must be registered or active until the search is ended.
-void BeginTenantSearch(TenantSearch *search, const TenantSearchTerms &terms, Snapshot snapshot);
+void BeginTenantSearch(Server server, TenantSearch *search, const TenantSearchTerms &terms, Snapshot snapshot);
 // The next event: event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position. False behind
 // the last one; the values live until the next call.
-bool NextOfTenant(TenantSearch *search, Datum *values, bool *isnull);
-void EndTenantSearch(TenantSearch *search);
+bool NextOfTenant(Server server, TenantSearch *search, Datum *values, bool *isnull);
+void EndTenantSearch(Server server, TenantSearch *search);
 
 } // namespace auren::pg

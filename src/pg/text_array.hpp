@@ -9,7 +9,7 @@
 
 namespace auren::pg {
 
-// The elements of a text array of any dimensions, one after the other. C++ side.
+// The elements of a text array of any dimensions, one after the other.
 class TextArrayReader {
   public:
 	// An array argument, flat or expanded; it is not copied where it is in memory already.

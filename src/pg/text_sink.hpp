@@ -7,7 +7,7 @@
 
 namespace auren::pg {
 
-// Where a text is written: gives the place for so many bytes, which the caller then fills. C++ side.
+// Where a text is written: gives the place for so many bytes, which the caller then fills.
 class TextSink {
   public:
 	virtual char *Room(std::size_t bytes) = 0;

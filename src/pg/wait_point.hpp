@@ -16,7 +16,7 @@ namespace auren::pg {
  * and goes on at once where nobody holds it. It waits for a heavyweight lock, so that isolationtester sees it as blocked, a cancel ends the
  * wait, and a deadlock is found. The wait reads no invalidation message: what the session's caches hold is the same before and after.
  *
- * Server side: it stands inside a guard. It must not stand where an LWLock, a spinlock or a buffer's lock is held, nor in a critical section.
+ * It stands inside a guard. It must not stand where an LWLock, a spinlock or a buffer's lock is held, nor in a critical section.
  * Each name is used in one place, and by a spec.
  */
 #ifdef AUREN_WAIT_POINTS

@@ -68,7 +68,7 @@ WakerTag(uint32 handle) {
 }
 
 void
-LeaveSegment() {
+LeaveSegment(Server) {
 	if (segment != nullptr) {
 		dsm_detach(segment);
 		segment = nullptr;
@@ -78,7 +78,7 @@ LeaveSegment() {
 
 // The handle that is in the tag held by a waker; 0: there is none.
 dsm_handle
-HeldHandle() {
+HeldHandle(Server) {
 	dsm_handle handle = 0;
 	LockData *locks = GetLockStatusData();
 	for (int i = 0; i < locks->nelements; i++) {
@@ -95,14 +95,14 @@ HeldHandle() {
 
 // Looks for a waker that is open.
 void
-FindWaker() {
-	LeaveSegment();
+FindWaker(Server server) {
+	LeaveSegment(server);
 	const LOCKTAG tag = WakerTag(0);
 	if (LockAcquire(&tag, ShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL) {
 		(void)LockRelease(&tag, ShareLock, false); // as most often where there is none: cheaper than to look at all locks
 		return;
 	}
-	const dsm_handle handle = HeldHandle();
+	const dsm_handle handle = HeldHandle(server);
 	segment = handle != 0 ? dsm_attach(handle) : nullptr;
 	if (segment != nullptr) {
 		dsm_pin_mapping(segment);
@@ -118,10 +118,10 @@ CloseAtExit(int, Datum address) {
 
 /*
  * Keeps the extension from being dropped to the end of the transaction, so that what is looked up is there to be opened. False where it is
- * not there. DROP EXTENSION takes this lock before any other. Server side.
+ * not there. DROP EXTENSION takes this lock before any other.
  */
 bool
-HoldExtension() {
+HoldExtension(Server) {
 	for (;;) {
 		const Oid extension = get_extension_oid("auren_events", true);
 		if (!OidIsValid(extension)) {
@@ -136,9 +136,9 @@ HoldExtension() {
 	}
 }
 
-// Takes what a pass reads, to the end of the transaction; false where that would have to wait. Server side.
+// Takes what a pass reads, to the end of the transaction; false where that would have to wait.
 bool
-LockUnlessBusy(std::initializer_list<Oid> relations) {
+LockUnlessBusy(Server, std::initializer_list<Oid> relations) {
 	for (const Oid relid : relations) {
 		if (!ConditionalLockRelationOid(relid, AccessShareLock)) {
 			return false;
@@ -149,7 +149,7 @@ LockUnlessBusy(std::initializer_list<Oid> relations) {
 
 /*
  * The worker's side. While a pass has a lock it waits for no other one: a DBA who wants both is neither held up for long nor, in a deadlock, the
- * one who loses. C++ side but for what says otherwise; plain structures pass through the guard.
+ * one who loses. Only plain structures pass through the guard.
  */
 class Waker {
   public:
@@ -179,7 +179,6 @@ class Waker {
 	}
 
   private:
-	// C++ side.
 	static int64
 	Now() {
 		return MonotonicMicros();
@@ -192,12 +191,12 @@ class Waker {
 			bool ours;
 			int64 horizon;
 		};
-		const Begun begun = Call([] {
+		const Begun begun = Call([](Server server) {
 			Begun b = {false, 0};
 			StartTransactionCommand();
-			if (HoldExtension()) {
+			if (HoldExtension(server)) {
 				// in this order: what committed up to here found no waker
-				b.horizon = FeedHorizon();
+				b.horizon = FeedHorizon(server);
 				const LOCKTAG tag = WakerTag(0);
 				// a session that looks for a waker holds it for a moment
 				for (int attempt = 0; attempt < 20 && !b.ours; attempt++) {
@@ -208,7 +207,7 @@ class Waker {
 				}
 			}
 			if (b.ours) {
-				Open();
+				Open(server);
 			}
 			CommitTransactionCommand();
 			return b;
@@ -217,9 +216,9 @@ class Waker {
 		return begun.ours;
 	}
 
-	// Server side. Lets sessions leave announcements to us.
+	// Lets sessions leave announcements to us.
 	static void
-	Open() {
+	Open(Server) {
 		segment = dsm_create(sizeof(Shared), 0);
 		dsm_pin_mapping(segment);
 		shared = static_cast<Shared *>(dsm_segment_address(segment));
@@ -233,7 +232,7 @@ class Waker {
 	// Leaves its place, and tells what was left to it while it had it.
 	void
 	End() {
-		const int64 left_to_us = Call([] {
+		const int64 left_to_us = Call([](Server server) {
 			pg_atomic_write_u32(&shared->open, 0);
 			pg_memory_barrier(); // a session that saw it open had drawn its positions before
 			for (const uint32 handle : {UINT32_C(0), static_cast<uint32>(dsm_segment_handle(segment))}) {
@@ -241,7 +240,7 @@ class Waker {
 				(void)LockRelease(&tag, ExclusiveLock, true);
 			}
 			StartTransactionCommand();
-			const int64 last = HoldExtension() ? LastPosition() : 0;
+			const int64 last = HoldExtension(server) ? LastPosition(server) : 0;
 			CommitTransactionCommand();
 			return last;
 		});
@@ -271,10 +270,10 @@ class Waker {
 	bool
 	Pass() {
 		const int64 began = Now();
-		gone_ = !Call([] {
+		gone_ = !Call([](Server server) {
 			ResetLatch(MyLatch);
 			StartTransactionCommand();
-			return HoldExtension();
+			return HoldExtension(server);
 		});
 		if (gone_) {
 			Call([] { CommitTransactionCommand(); });
@@ -288,20 +287,21 @@ class Waker {
 			bool full;
 			bool locked;
 		};
-		const Place place = Call([] {
+		const Place place = Call([](Server server) {
 			Place p;
 			GetUserIdAndSecContext(&p.user, &p.security_context);
-			p.locked = LockUnlessBusy({Oids().events, Oids().positions, Oids().notification_rules});
+			p.locked =
+			    LockUnlessBusy(server, {Oids(server).events, Oids(server).positions, Oids(server).notification_rules});
 			if (!p.locked) {
 				return p;
 			}
 			// as the store's owner: policies that the owner is under count
-			Relation events = table_open(Oids().events, AccessShareLock);
+			Relation events = table_open(Oids(server).events, AccessShareLock);
 			SetUserIdAndSecContext(events->rd_rel->relowner, SECURITY_RESTRICTED_OPERATION | SECURITY_LOCAL_USERID_CHANGE);
 			table_close(events, NoLock);
-			p.full = NotificationQueueNearlyFull();
-			p.horizon = FeedHorizon();
-			p.last = LastPosition();
+			p.full = NotificationQueueNearlyFull(server);
+			p.horizon = FeedHorizon(server);
+			p.last = LastPosition(server);
 			return p;
 		});
 		if (!place.locked) {
@@ -344,15 +344,16 @@ class Waker {
 		FeedScan scan;
 		EventRow row;
 		FeedFilter filter = {};
-		const bool begun = Call([&] {
+		const bool begun = Call([&](Server server) {
 			AUREN_WAIT_POINT("waker-before-months");
-			return TryFeedScanBackward(&scan, filter, told_, horizon);
+			return TryFeedScanBackward(server, &scan, filter, told_, horizon);
 		});
 		if (!begun) {
 			return false;
 		}
 		int64 budget = PG_INT64_MAX;
-		while (told.size() < rules->Channels().size() && Call([&] { return NextFeedEvent(&scan, &row, &budget); })) {
+		while (told.size() < rules->Channels().size() &&
+		       Call([&](Server server) { return NextFeedEvent(server, &scan, &row, &budget); })) {
 			const std::string_view tenant = TextBytes(row.values[kTenantId]);
 			const std::string_view stream = TextBytes(row.values[kStreamId]);
 			const std::string_view type = TextBytes(row.values[kEventType]);
@@ -362,7 +363,7 @@ class Waker {
 				}
 			});
 		}
-		Call([&] { EndFeedScan(&scan); });
+		Call([&](Server server) { EndFeedScan(server, &scan); });
 		return true;
 	}
 
@@ -407,13 +408,13 @@ class Waker {
 } // namespace
 
 bool
-WakerRuns() {
+WakerRuns(Server server) {
 	if (!WakerAllowed()) {
 		return false;
 	}
 	pg_memory_barrier();
 	if (shared == nullptr || pg_atomic_read_u32(&shared->open) == 0) {
-		FindWaker();
+		FindWaker(server);
 	}
 	return shared != nullptr && pg_atomic_read_u32(&shared->open) == 1;
 }
@@ -426,7 +427,7 @@ WakeWaker() {
 }
 
 void
-StartWaker() {
+StartWaker(Server) {
 	const int64 now = MonotonicMicros();
 	if (!WakerAllowed() || !IsUnderPostmaster || (asked_at != 0 && now - asked_at < kStartMicros)) {
 		return;
@@ -438,7 +439,7 @@ StartWaker() {
 }
 
 void
-RunWaker(Oid database) {
+RunWaker(Server, Oid database) {
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();

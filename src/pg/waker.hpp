@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pg/guard.hpp"
 #include "pg/postgres.hpp"
 
 namespace auren::pg {
@@ -16,19 +17,17 @@ namespace auren::pg {
  * left to it lies in between.
  *
  * Where no worker can be had (auren_events.waker is off, or max_worker_processes is used up), transactions notify themselves.
- *
- * Server side, as all of this header.
  */
 
 // Whether there is a waker to leave announcements to.
-bool WakerRuns();
+bool WakerRuns(Server server);
 
 // Wakes it, or asks the postmaster for one: for the end of a transaction, where no error may be raised. What cannot be done
 // is left.
 void WakeWaker();
-void StartWaker();
+void StartWaker(Server server);
 
 // The worker's own main, on a database.
-void RunWaker(Oid database);
+void RunWaker(Server server, Oid database);
 
 } // namespace auren::pg

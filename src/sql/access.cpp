@@ -17,6 +17,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 constexpr const char *kReaderFunctions =
     "events.current_tenant(), events.replay_stream(text, bigint, bigint), "
@@ -144,14 +145,14 @@ BoundRoleArgument(FunctionCallInfo fcinfo, int argument) {
 void
 Run(const std::string &sql) {
 	const char *text = sql.c_str();
-	Call([&] { pg::RunSql(text); });
+	Call([&](Server server) { pg::RunSql(server, text); });
 }
 
 // GRANT warns where it gave nothing; a function that says it gave access must not.
 void
 RequireOwner() {
-	const bool owner = Call([] {
-		Relation events = table_open(pg::Oids().events, AccessShareLock);
+	const bool owner = Call([](Server server) {
+		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
 		const Oid owner_oid = events->rd_rel->relowner;
 		table_close(events, AccessShareLock);
 		return has_privs_of_role(GetUserId(), owner_oid);
@@ -169,7 +170,7 @@ RequireOwner() {
 void
 BeginChange() {
 	RequireOwner();
-	Call([] { LockRelationOid(pg::Oids().bindings, ShareRowExclusiveLock); });
+	Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
 }
 
 // Tables that show all tenants are for roles that may name all tenants.
@@ -225,9 +226,9 @@ HasAccess(Oid role, Access access) {
 	});
 }
 
-// Server side. The tables that show all tenants: every one of our schemas, months too.
+// The tables that show all tenants: every one of our schemas, months too.
 List *
-TablesOfAllTenants() {
+TablesOfAllTenants(Server) {
 	List *tables = NIL;
 	Oid schemas[4];
 	int count = 0;
@@ -250,10 +251,10 @@ TablesOfAllTenants() {
 	return tables;
 }
 
-// Server side. A table of all tenants of which a role can read a column at least: itself, or as a role that it may become by SET ROLE.
+// A table of all tenants of which a role can read a column at least: itself, or as a role that it may become by SET ROLE.
 Oid
-TableThatCanBeRead(Oid role) {
-	const List *tables = TablesOfAllTenants();
+TableThatCanBeRead(Server server, Oid role) {
+	const List *tables = TablesOfAllTenants(server);
 	Relation authid = table_open(AuthIdRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(authid, InvalidOid, false, nullptr, 0, nullptr);
 	Oid found = InvalidOid;
@@ -278,9 +279,9 @@ TableThatCanBeRead(Oid role) {
 	return found;
 }
 
-// Server side. The names of a role and of all its members, superusers among the members left out: nothing binds them.
+// The names of a role and of all its members, superusers among the members left out: nothing binds them.
 List *
-NamesOfMembers(Oid role) {
+NamesOfMembers(Server, Oid role) {
 	List *names = NIL;
 	Relation authid = table_open(AuthIdRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(authid, InvalidOid, false, nullptr, 0, nullptr);
@@ -299,7 +300,7 @@ NamesOfMembers(Oid role) {
 // Whether a role or one of its members is bound: what the role may read, they may.
 bool
 AnyMemberIsBound(Oid role) {
-	const List *names = Call([&] { return static_cast<const List *>(NamesOfMembers(role)); });
+	const List *names = Call([&](Server server) { return static_cast<const List *>(NamesOfMembers(server, role)); });
 	for (int i = 0; i < list_length(names); i++) {
 		const auto *name = static_cast<const char *>(list_nth(names, i));
 		if (pg::IsBound(Call([&] { return get_role_oid(name, false); }))) {
@@ -313,8 +314,8 @@ AnyMemberIsBound(Oid role) {
 void
 TakeTableFrom(const char *role) {
 	Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + Call([&] { return quote_identifier(role); }));
-	const char *table = Call([&]() -> const char * {
-		const Oid found = TableThatCanBeRead(get_role_oid(role, false));
+	const char *table = Call([&](Server server) -> const char * {
+		const Oid found = TableThatCanBeRead(server, get_role_oid(role, false));
 		return OidIsValid(found) ? quote_qualified_identifier(get_namespace_name(get_rel_namespace(found)), get_rel_name(found)) : nullptr;
 	});
 	if (table != nullptr) {
@@ -428,7 +429,8 @@ AUREN_FUNCTION(auren_bind_tenant) {
 	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
 	Run("INSERT INTO events.tenant_bindings (role, tenant_id) VALUES (" + std::to_string(role.oid) +
 	    "::pg_catalog.oid::pg_catalog.regrole, " + tenant_text + ") ON CONFLICT DO NOTHING");
-	const List *members = Call([&] { return static_cast<const List *>(NamesOfMembers(role.oid)); });
+	const List *members =
+	    Call([&](Server server) { return static_cast<const List *>(NamesOfMembers(server, role.oid)); });
 	for (int i = 0; i < list_length(members); i++) {
 		TakeTableFrom(static_cast<const char *>(list_nth(members, i)));
 	}
@@ -455,9 +457,9 @@ AUREN_FUNCTION(auren_current_tenant) {
  */
 AUREN_FUNCTION(auren_view_tenant) {
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const bool policies = Call([] {
-		Relation events = table_open(pg::Oids().events, AccessShareLock);
-		const bool apply = pg::RowSecurityApplies(events);
+	const bool policies = Call([](Server server) {
+		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
+		const bool apply = pg::RowSecurityApplies(server, events);
 		table_close(events, AccessShareLock);
 		return apply;
 	});

@@ -16,6 +16,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 // auren_events.naming: off, a warning, or 22023
 void
@@ -162,7 +163,7 @@ AUREN_FUNCTION(auren_append_event) {
 
 AUREN_FUNCTION(auren_append_events) {
 	const pg::AppendRequest request = ReadBatch(fcinfo);
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	if (request.elements.empty()) {
 		return 0;
 	}
@@ -171,7 +172,7 @@ AUREN_FUNCTION(auren_append_events) {
 		static const bool isnull[4] = {};
 		const Datum values[4] = {PointerGetDatum(appended[i].id.data()), request.datums[i].stream_id,
 		                         Int64GetDatum(appended[i].version), Int64GetDatum(appended[i].position)};
-		Call([&] { pg::PutRow(rows, values, isnull); });
+		Call([&](Server server) { pg::PutRow(server, rows, values, isnull); });
 	}
 	return 0;
 }

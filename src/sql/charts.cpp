@@ -25,6 +25,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 constexpr uint64 kMostSteps = 100000;
 
@@ -48,11 +49,10 @@ struct PartsQuery {
 	uint64 rows;
 };
 
-// Server side.
 PartsQuery
-OpenParts(Datum *values, const char *nulls) {
+OpenParts(Server server, Datum *values, const char *nulls) {
 	PartsQuery query = {};
-	query.before = pg::BecomeOwner(pg::Oids().rollups[0]);
+	query.before = pg::BecomeOwner(server, pg::Oids(server).rollups[0]);
 	SPI_connect();
 	Oid types[kPartsArguments] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID};
 	query.portal = SPI_cursor_open_with_args(nullptr, kPartsSql, kPartsArguments, types, values, nulls, true, 0);
@@ -66,9 +66,8 @@ struct PartRow {
 	std::string_view bytes;
 };
 
-// Server side.
 PartRow
-ReadPart(const PartsQuery &query, uint64 i) {
+ReadPart(Server, const PartsQuery &query, uint64 i) {
 	const HeapTuple row = query.table->vals[i];
 	bool isnull;
 	PartRow part;
@@ -80,11 +79,11 @@ ReadPart(const PartsQuery &query, uint64 i) {
 	return part;
 }
 
-// The parts by step. C++ side.
+// The parts by step.
 std::vector<pg::BucketParts>
 PartsOf(const pg::ChartSteps &steps, Datum *values, const char *nulls) {
 	std::vector<pg::BucketParts> parts(steps.count());
-	PartsQuery query = Call([&] { return OpenParts(values, nulls); });
+	PartsQuery query = Call([&](Server server) { return OpenParts(server, values, nulls); });
 	while (Call([&] {
 		constexpr long kRowsFetched = 5000;
 		CHECK_FOR_INTERRUPTS();
@@ -94,7 +93,7 @@ PartsOf(const pg::ChartSteps &steps, Datum *values, const char *nulls) {
 		return query.rows > 0;
 	})) {
 		for (uint64 i = 0; i < query.rows; i++) {
-			const PartRow part = Call([&] { return ReadPart(query, i); });
+			const PartRow part = Call([&](Server server) { return ReadPart(server, query, i); });
 			const uint64 step = Call([&] { return steps.At(part.bucket); });
 			if (step >= parts.size()) {
 				parts.resize(step + 1); // a clock was set back over the end
@@ -103,10 +102,10 @@ PartsOf(const pg::ChartSteps &steps, Datum *values, const char *nulls) {
 		}
 		Call([&] { SPI_freetuptable(query.table); });
 	}
-	Call([&] {
+	Call([&](Server server) {
 		SPI_cursor_close(query.portal);
 		SPI_finish();
-		pg::BecomeAgain(query.before);
+		pg::BecomeAgain(server, query.before);
 	});
 	return parts;
 }
@@ -114,10 +113,11 @@ PartsOf(const pg::ChartSteps &steps, Datum *values, const char *nulls) {
 // A row for each step; one that the clock never shows, a day that a zone left out, has none.
 void
 PutSteps(FunctionCallInfo fcinfo, const pg::ChartSteps &steps, const std::vector<pg::BucketParts> &parts) {
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	for (std::size_t i = 0; i < parts.size(); i++) {
-		const TimestampTz start = Call([&] { return steps.Start(i); });
-		if (parts[i].empty() && (start >= steps.to() || start >= Call([&] { return steps.Start(i + 1); }))) {
+		const TimestampTz start = Call([&](Server server) { return steps.Start(server, i); });
+		if (parts[i].empty() &&
+		    (start >= steps.to() || start >= Call([&](Server server) { return steps.Start(server, i + 1); }))) {
 			continue;
 		}
 		Datum values[pg::kMetricColumns + 1] = {TimestampTzGetDatum(start)};
@@ -134,7 +134,7 @@ PutSteps(FunctionCallInfo fcinfo, const pg::ChartSteps &steps, const std::vector
 				pg::PutMetrics(whole, values + 1, isnull + 1);
 			}
 		}
-		Call([&] { pg::PutRow(rows, values, isnull); });
+		Call([&](Server server) { pg::PutRow(server, rows, values, isnull); });
 	}
 }
 

@@ -34,6 +34,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 pg::Text
 UserArgument(FunctionCallInfo fcinfo, int argument) {
@@ -282,9 +283,9 @@ AUREN_FUNCTION(auren_add_rule) {
 	}
 	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID};
 	Datum values[4] = {tenant.text, type.datum, person.datum, PG_GETARG_DATUM(1)};
-	Call([&] {
+	Call([&](Server server) {
 		PreventCommandIfReadOnly("encrypted.add_rule()");
-		(void)pg::ExecuteWaived("INSERT INTO encrypted.declared_rules (tenant_id, event_type, person, paths) VALUES ($1, $2, $3, $4) "
+		(void)pg::ExecuteWaived(server, "INSERT INTO encrypted.declared_rules (tenant_id, event_type, person, paths) VALUES ($1, $2, $3, $4) "
 		                        "ON CONFLICT (tenant_id, event_type, person) DO UPDATE SET paths = EXCLUDED.paths",
 		                        4, types, values, nullptr);
 	});
@@ -296,9 +297,9 @@ AUREN_FUNCTION(auren_drop_rule) {
 	const pg::Text person = pg::TextArgument(fcinfo, 1, "p_user");
 	Oid types[3] = {TEXTOID, TEXTOID, TEXTOID};
 	Datum values[3] = {pg::CurrentTenant().text, type.datum, person.datum};
-	const uint64 rows = Call([&] {
+	const uint64 rows = Call([&](Server server) {
 		PreventCommandIfReadOnly("encrypted.drop_rule()");
-		return pg::ExecuteWaived("DELETE FROM encrypted.declared_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND event_type "
+		return pg::ExecuteWaived(server, "DELETE FROM encrypted.declared_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND event_type "
 		                         "OPERATOR(pg_catalog.=) $2 AND person OPERATOR(pg_catalog.=) $3",
 		                         3, types, values, nullptr);
 	});
@@ -315,15 +316,15 @@ AUREN_FUNCTION(auren_replay_stream_decrypted) {
 	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", 1);
 	const int64 to = VersionArgument(fcinfo, 2, "p_to_version", PG_INT64_MAX);
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	pg::StreamScan scan;
-	MemoryContext context = Call([&] {
-		pg::BeginStreamScan(&scan, GetActiveSnapshot());
-		pg::StartStream(&scan, tenant.text, stream.datum, from, to, false);
+	MemoryContext context = Call([&](Server server) {
+		pg::BeginStreamScan(server, &scan, GetActiveSnapshot());
+		pg::StartStream(server, &scan, tenant.text, stream.datum, from, to, false);
 		return AllocSetContextCreate(CurrentMemoryContext, "auren_events decrypted", ALLOCSET_DEFAULT_SIZES);
 	});
 	pg::EventRow row;
-	while (Call([&] { return pg::NextEvent(&scan, &row); })) {
+	while (Call([&](Server server) { return pg::NextEvent(server, &scan, &row); })) {
 		MemoryContext old = MemoryContextSwitchTo(context);
 		Datum values[8] = {row.values[pg::kEventId],   row.values[pg::kStreamVersion], row.values[pg::kEventType], row.values[pg::kEventData],
 		                   row.values[pg::kCreatedAt], row.values[pg::kMetadata],      row.values[pg::kCreatedBy], row.values[pg::kGlobalPosition]};
@@ -332,14 +333,14 @@ AUREN_FUNCTION(auren_replay_stream_decrypted) {
 			values[3] = pg::OpenEvent(event, pg::JsonbOf(values[3]), pg::Audited::kAsSet);
 		}
 		MemoryContextSwitchTo(old);
-		Call([&] {
+		Call([&](Server server) {
 			static const bool isnull[8] = {};
 			CHECK_FOR_INTERRUPTS();
-			pg::PutRow(rows, values, isnull);
+			pg::PutRow(server, rows, values, isnull);
 			MemoryContextReset(context);
 		});
 	}
-	Call([&] { pg::EndStreamScan(&scan); });
+	Call([&](Server server) { pg::EndStreamScan(server, &scan); });
 	return 0;
 }
 
@@ -407,7 +408,7 @@ AUREN_FUNCTION(auren_forget_user) {
 	const int keys = pg::ForgetPerson(tenant.id, user.name.bytes);
 	pg::AddAuditRow("forget", tenant.id, user.name.bytes, reason, keys);
 	if (HasReducerFunctions()) {
-		(void)Call([&] { return pg::DropSnapshots(tenant.text, 0); });
+		(void)Call([&](Server server) { return pg::DropSnapshots(server, tenant.text, 0); });
 	}
 	return Int32GetDatum(keys);
 }

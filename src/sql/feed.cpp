@@ -21,6 +21,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 struct FeedSource {
 	pg::EventSource base;
@@ -29,11 +30,11 @@ struct FeedSource {
 };
 
 bool
-NextOfFeed(pg::EventSource *base, Datum *values, bool *isnull) {
+NextOfFeed(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<FeedSource *>(base);
 	pg::EventRow row;
 	int64 budget = PG_INT64_MAX;
-	if (source->left <= 0 || !pg::NextFeedEvent(&source->scan, &row, &budget)) {
+	if (source->left <= 0 || !pg::NextFeedEvent(server, &source->scan, &row, &budget)) {
 		return false;
 	}
 	source->left--;
@@ -51,8 +52,8 @@ NextOfFeed(pg::EventSource *base, Datum *values, bool *isnull) {
 }
 
 void
-EndOfFeed(pg::EventSource *base) {
-	pg::EndFeedScan(&reinterpret_cast<FeedSource *>(base)->scan);
+EndOfFeed(Server server, pg::EventSource *base) {
+	pg::EndFeedScan(server, &reinterpret_cast<FeedSource *>(base)->scan);
 }
 
 void
@@ -60,7 +61,7 @@ RequireEpoch(FunctionCallInfo fcinfo, int argument) {
 	if (PG_ARGISNULL(argument)) {
 		return;
 	}
-	const pg_uuid_t epoch = Call([] { return pg::StoreEpoch(); });
+	const pg_uuid_t epoch = Call([](Server server) { return pg::StoreEpoch(server); });
 	const pg_uuid_t *given = PG_GETARG_UUID_P(argument);
 	if (std::memcmp(epoch.data, given->data, UUID_LEN) != 0) {
 		const auto text = [](const pg_uuid_t *uuid) {
@@ -92,12 +93,12 @@ OpenReadAll(FunctionCallInfo fcinfo, Snapshot, bool) {
 	}
 	RequireEpoch(fcinfo, 5);
 	filter.tenant = pg::CurrentTenant().text;
-	return Call([&] {
+	return Call([&](Server server) {
 		auto *source = static_cast<FeedSource *>(palloc(sizeof(FeedSource)));
 		source->base = {NextOfFeed, EndOfFeed};
 		source->left = limit;
-		const int64 horizon = pg::FeedHorizon();
-		pg::BeginFeedScan(&source->scan, filter, after, horizon, pg::ReadFlushed());
+		const int64 horizon = pg::FeedHorizon(server);
+		pg::BeginFeedScan(server, &source->scan, filter, after, horizon, pg::ReadFlushed());
 		return &source->base;
 	});
 }
@@ -107,20 +108,20 @@ AUREN_FUNCTION(auren_read_all) {
 }
 
 AUREN_FUNCTION(auren_feed_horizon) {
-	return Int64GetDatum(Call([] { return pg::FeedHorizon(); }));
+	return Int64GetDatum(Call([](Server server) { return pg::FeedHorizon(server); }));
 }
 
 AUREN_FUNCTION(auren_write_feed_horizon) {
-	return Int64GetDatum(Call([] {
+	return Int64GetDatum(Call([](Server server) {
 		PreventCommandIfReadOnly("events.write_feed_horizon()");
-		return pg::WriteFeedHorizon();
+		return pg::WriteFeedHorizon(server);
 	}));
 }
 
 AUREN_FUNCTION(auren_store_epoch) {
-	return Call([] {
+	return Call([](Server server) {
 		auto *epoch = static_cast<pg_uuid_t *>(palloc(sizeof(pg_uuid_t)));
-		*epoch = pg::StoreEpoch();
+		*epoch = pg::StoreEpoch(server);
 		return UUIDPGetDatum(epoch);
 	});
 }

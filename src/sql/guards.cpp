@@ -12,6 +12,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 constexpr const char *kExtension = "auren_events";
 
@@ -23,9 +24,9 @@ RequireTrigger(FunctionCallInfo fcinfo, const char *function) {
 	}
 }
 
-// Server side. Whether a statement drops the extension: by its name, or with everything that its owner has.
+// Whether a statement drops the extension: by its name, or with everything that its owner has.
 bool
-DropsExtension(const Node *statement) {
+DropsExtension(Server server, const Node *statement) {
 	ListCell *cell;
 	if (IsA(statement, DropStmt)) {
 		const auto *drop = reinterpret_cast<const DropStmt *>(statement);
@@ -40,7 +41,7 @@ DropsExtension(const Node *statement) {
 		return false;
 	}
 	if (IsA(statement, DropOwnedStmt)) {
-		Relation events = table_open(pg::Oids().events, AccessShareLock);
+		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
 		const Oid owner = events->rd_rel->relowner;
 		table_close(events, AccessShareLock);
 		foreach (cell, reinterpret_cast<const DropOwnedStmt *>(statement)->roles) {
@@ -52,9 +53,8 @@ DropsExtension(const Node *statement) {
 	return false;
 }
 
-// Server side.
 bool
-HasRows(Oid relid) {
+HasRows(Server, Oid relid) {
 	Relation relation = table_open(relid, AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
@@ -67,10 +67,10 @@ HasRows(Oid relid) {
 	return any;
 }
 
-// Server side. A stream's row is there exactly when an event is.
+// A stream's row is there exactly when an event is.
 bool
-HoldsSomething() {
-	return HasRows(pg::Oids().stream_rows) || HasRows(pg::Oids().readings);
+HoldsSomething(Server server) {
+	return HasRows(server, pg::Oids(server).stream_rows) || HasRows(server, pg::Oids(server).readings);
 }
 
 } // namespace
@@ -105,11 +105,11 @@ AUREN_FUNCTION(auren_guard_drop) {
 		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
-	if (pg::AllowDrop() || !Call([&] { return DropsExtension(data->parsetree); })) {
+	if (pg::AllowDrop() || !Call([&](Server server) { return DropsExtension(server, data->parsetree); })) {
 		PG_RETURN_NULL();
 	}
-	if (!Call([] { return HoldsSomething(); })) {
-		if (!Call([] { return HasRows(pg::Oids().data_keys); })) {
+	if (!Call([](Server server) { return HoldsSomething(server); })) {
+		if (!Call([](Server server) { return HasRows(server, pg::Oids(server).data_keys); })) {
 			PG_RETURN_NULL();
 		}
 		throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds data keys and would take them with it",

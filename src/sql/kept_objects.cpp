@@ -17,14 +17,15 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
-// Server side. Names that a definition holds change without a change of the table: a renamed function, a schema.
+// Names that a definition holds change without a change of the table: a renamed function, a schema.
 bool
 ChangesNames(const Node *statement) {
 	return IsA(statement, RenameStmt) || IsA(statement, AlterObjectSchemaStmt) || IsA(statement, CommentStmt);
 }
 
-// Server side. Months that come and go; making sixty of them in a restore need not look through the catalogs each time.
+// Months that come and go; making sixty of them in a restore need not look through the catalogs each time.
 bool
 IsOfMonths(const Node *statement) {
 	if (!IsA(statement, AlterTableStmt)) {
@@ -40,10 +41,10 @@ IsOfMonths(const Node *statement) {
 	return true;
 }
 
-// Server side. The table on which a statement enables or disables triggers by their names; InvalidOid: it does not. pg_restore
+// The table on which a statement enables or disables triggers by their names; InvalidOid: it does not. pg_restore
 // --disable-triggers names none.
 Oid
-TableOfNamedTrigger(const Node *statement) {
+TableOfNamedTrigger(Server, const Node *statement) {
 	if (!IsA(statement, AlterTableStmt)) {
 		return InvalidOid;
 	}
@@ -57,27 +58,24 @@ TableOfNamedTrigger(const Node *statement) {
 	return InvalidOid;
 }
 
-// Server side.
 bool
-IsInstalling() {
+IsInstalling(Server) {
 	return creating_extension && CurrentExtensionObject == get_extension_oid("auren_events", true);
 }
 
-// Server side.
 bool
-IsMonth(Oid relid) {
-	return get_rel_relispartition(relid) && get_partition_parent(relid, true) == pg::Oids().events;
+IsMonth(Server server, Oid relid) {
+	return get_rel_relispartition(relid) && get_partition_parent(relid, true) == pg::Oids(server).events;
 }
 
-// Server side.
 bool
-IsConcerned(const Node *statement) {
-	return !IsOfMonths(statement) && (ChangesNames(statement) || pg::TableObjectsMayDiffer());
+IsConcerned(Server server, const Node *statement) {
+	return !IsOfMonths(statement) && (ChangesNames(statement) || pg::TableObjectsMayDiffer(server));
 }
 
 void
 RequireOwner(const char *function) {
-	if (!Call([] { return pg::compat::OwnsRelation(GetUserId(), pg::Oids().events); })) {
+	if (!Call([](Server server) { return pg::compat::OwnsRelation(GetUserId(), pg::Oids(server).events); })) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, std::string(function) + " is for the owner of the store", "It runs what is written in events.kept_objects as that owner.",
 		                  "Call it as the owner of events.event_store, or as a superuser.");
 	}
@@ -99,17 +97,16 @@ constexpr const char *kMissing =
     "ORDER BY array_position(ARRAY['table setting', 'column setting', 'index', 'constraint', 'foreign key', 'statistics', 'rule', 'trigger', 'trigger state', 'policy', "
     "'row security', 'replica identity', 'publication', 'comment'], k.kind::text), k.relation, k.name";
 
-// Server side.
 const char *
-Column(uint64 row, int column, MemoryContext context) {
+Column(Server, uint64 row, int column, MemoryContext context) {
 	const char *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 	return value == nullptr ? "" : MemoryContextStrdup(context, value);
 }
 
-// Server side. One at a time: the second waits, and finds nothing missing.
+// One at a time: the second waits, and finds nothing missing.
 List *
-ListMissing() {
-	const pg::AsOwner before = pg::BecomeFollower();
+ListMissing(Server server) {
+	const pg::AsOwner before = pg::BecomeFollower(server);
 	MemoryContext context = CurrentMemoryContext;
 	SPI_connect();
 	SPI_execute("LOCK TABLE events.kept_objects IN SHARE ROW EXCLUSIVE MODE", false, 0);
@@ -118,26 +115,26 @@ ListMissing() {
 	MemoryContext spi = MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		auto *missing = static_cast<Missing *>(palloc(sizeof(Missing)));
-		*missing = {Column(i, 1, context), Column(i, 2, context), Column(i, 3, context), Column(i, 4, context), Column(i, 5, context)[0] == 't'};
+		*missing = {Column(server, i, 1, context), Column(server, i, 2, context), Column(server, i, 3, context), Column(server, i, 4, context), Column(server, i, 5, context)[0] == 't'};
 		all = lappend(all, missing);
 	}
 	MemoryContextSwitchTo(spi);
 	SPI_finish();
-	pg::BecomeAgain(before);
+	pg::BecomeAgain(server, before);
 	return all;
 }
 
-// Server side. Makes one as the owner of its table; what went wrong, or nullptr.
+// Makes one as the owner of its table; what went wrong, or nullptr.
 const char *
-Make(const Missing &missing) {
-	ErrorData *error = pg::TryInSubtransaction([&] {
+Make(Server server, const Missing &missing) {
+	ErrorData *error = pg::TryInSubtransaction(server, [&] {
 		const Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(pg::compat::QualifiedName(missing.relation)), NoLock, false);
-		const pg::AsOwner before = pg::BecomeOwner(relid);
-		pg::FixTexts();
+		const pg::AsOwner before = pg::BecomeOwner(server, relid);
+		pg::FixTexts(server);
 		SPI_connect();
 		SPI_execute(missing.definition, false, 0);
 		SPI_finish();
-		pg::BecomeAgain(before);
+		pg::BecomeAgain(server, before);
 	});
 	if (error == nullptr) {
 		return nullptr;
@@ -156,14 +153,15 @@ AUREN_FUNCTION(auren_keep_objects) {
 		                  "Use it in CREATE EVENT TRIGGER.");
 	}
 	const Node *statement = reinterpret_cast<const EventTriggerData *>(fcinfo->context)->parsetree;
-	if (pg::KeepingObjects::Any() || !Call([] { return !IsInstalling() && pg::KeepsObjects(); })) {
+	if (pg::KeepingObjects::Any() ||
+	    !Call([](Server server) { return !IsInstalling(server) && pg::KeepsObjects(server); })) {
 		PG_RETURN_NULL();
 	}
-	const Oid table = Call([&] { return TableOfNamedTrigger(statement); });
-	if (OidIsValid(table) && Call([&] { return IsMonth(table); })) {
+	const Oid table = Call([&](Server server) { return TableOfNamedTrigger(server, statement); });
+	if (OidIsValid(table) && Call([&](Server server) { return IsMonth(server, table); })) {
 		pg::RefuseMonthTrigger(table);
 	}
-	if (!Call([&] { return IsConcerned(statement); })) {
+	if (!Call([&](Server server) { return IsConcerned(server, statement); })) {
 		PG_RETURN_NULL();
 	}
 	pg::RefuseWhatCannotBeKept();
@@ -175,7 +173,7 @@ AUREN_FUNCTION(auren_objects_came) {
 	if (!CALLED_AS_TRIGGER(fcinfo)) {
 		throw DomainError(sqlstate::kTriggerProtocol, "events.objects_came is a trigger function", "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
 	}
-	if (!pg::KeepingObjects::Any() && Call([] { return pg::KeepsObjects(); })) {
+	if (!pg::KeepingObjects::Any() && Call([](Server server) { return pg::KeepsObjects(server); })) {
 		pg::CloseWhenObjectsAreMissing();
 	}
 	return PointerGetDatum(nullptr);
@@ -183,19 +181,19 @@ AUREN_FUNCTION(auren_objects_came) {
 
 AUREN_FUNCTION(auren_restore_objects) {
 	RequireOwner("events.restore_objects");
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	const pg::KeepingObjects at_work;
-	const List *all = Call([] { return static_cast<const List *>(ListMissing()); });
+	const List *all = Call([](Server server) { return static_cast<const List *>(ListMissing(server)); });
 	bool complete = true;
 	for (int i = 0; i < list_length(all); i++) {
 		const auto &missing = *static_cast<const Missing *>(list_nth(all, i));
-		const char *problem = missing.there ? nullptr : Call([&] { return Make(missing); });
+		const char *problem = missing.there ? nullptr : Call([&](Server server) { return Make(server, missing); });
 		if (problem != nullptr) {
 			complete = false;
-			Call([&] {
+			Call([&](Server server) {
 				const Datum values[4] = {CStringGetTextDatum(missing.relation), CStringGetTextDatum(missing.kind), CStringGetTextDatum(missing.name), CStringGetTextDatum(problem)};
 				const bool nulls[4] = {false, false, false, false};
-				pg::PutRow(rows, values, nulls);
+				pg::PutRow(server, rows, values, nulls);
 			});
 		}
 	}

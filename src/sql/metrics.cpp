@@ -33,6 +33,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 // ---- recording -------------------------------------------------------------------------------------------------------
 
@@ -55,19 +56,18 @@ ForgetOnRelation(Oid relid) {
 	}
 }
 
-// C++ side.
 void
 Find(KeptColumns *kept, Relation relation) {
-	Call([&] {
+	Call([&](Server server) {
 		if (kept->context == nullptr) {
 			kept->context = AllocSetContextCreate(CacheMemoryContext, "auren_events source", ALLOCSET_SMALL_SIZES);
 		}
 		MemoryContextReset(kept->context);
 		kept->columns.source = 0;
-		sources_relid = pg::Oids().sources;
-		const pg::Source *source = pg::SourceOf(RelationGetRelid(relation));
+		sources_relid = pg::Oids(server).sources;
+		const pg::Source *source = pg::SourceOf(server, RelationGetRelid(relation));
 		if (source != nullptr) {
-			pg::FindColumns(&kept->columns, RelationGetDescr(relation), RelationGetRelationName(relation), *source, kept->context);
+			pg::FindColumns(server, &kept->columns, RelationGetDescr(relation), RelationGetRelationName(relation), *source, kept->context);
 		}
 	});
 }
@@ -103,7 +103,7 @@ CommandAsked last_asked = {InvalidLocalTransactionId, 0, InvalidOid, InvalidOid}
 std::string last_written;
 
 /*
- * The table's column of the tenant decides whose reading it is, and who is bound to tenants cannot name another there. C++ side.
+ * The table's column of the tenant decides whose reading it is, and who is bound to tenants cannot name another there.
  */
 void
 RequireTenant(std::string_view written) {
@@ -123,7 +123,7 @@ RequireTenant(std::string_view written) {
 	last_written = written;
 }
 
-// Reads what a row of the trigger's table says, where that is a reading that its writer may write; counts it where it is none. C++ side.
+// Reads what a row of the trigger's table says, where that is a reading that its writer may write; counts it where it is none.
 bool
 Read(const pg::ReadingColumns &columns, TupleTableSlot *row, pg::Reading *reading) {
 	pg::SeriesNames names;
@@ -217,7 +217,7 @@ class NamingSink : public pg::ReadingSink {
 	Put() {
 		pg::ForEachSummary(&gathered_, [&](const pg::Reading &of, std::string_view summary) {
 			const Named &named = names_[static_cast<std::size_t>(of.series)];
-			Call([&] {
+			Call([&](Server server) {
 				const auto text_of = [](const std::string &name) { return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size()))); };
 				const std::optional<std::string> *optional[3] = {&named.user, &named.device, &named.metric};
 				Datum values[6];
@@ -232,7 +232,7 @@ class NamingSink : public pg::ReadingSink {
 				SET_VARSIZE(bytes, VARHDRSZ + summary.size());
 				std::memcpy(VARDATA(bytes), summary.data(), summary.size());
 				values[5] = PointerGetDatum(bytes);
-				pg::PutRow(rows, values, isnull);
+				pg::PutRow(server, rows, values, isnull);
 				pfree(bytes);
 			});
 		});
@@ -275,11 +275,11 @@ BytesOf(const bytea *bytes) {
 	return {VARDATA_ANY(bytes), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(bytes))};
 }
 
-// Which bucket of the views it is. C++ side.
+// Which bucket of the views it is.
 pg::Bucket
 BucketOf(const State &state) {
-	return Call([&] {
-		pg::Bucket b = {pg::Bucket::Kind::kSpan, state.bucket, state.minutes * USECS_PER_MINUTE, pg::MetricZone(GetActiveSnapshot())};
+	return Call([&](Server server) {
+		pg::Bucket b = {pg::Bucket::Kind::kSpan, state.bucket, state.minutes * USECS_PER_MINUTE, pg::MetricZone(server, GetActiveSnapshot())};
 		if (state.minutes == kDay) {
 			b.kind = pg::Bucket::Kind::kDay;
 			b.start = pg::DayOf(state.bucket, b.zone);
@@ -317,12 +317,12 @@ Whole(const State &state) {
 void
 RequireNoPolicies() {
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const char *name = Call([&]() -> const char * {
-		const pg::Sources sources = pg::ReadSources(GetActiveSnapshot());
+	const char *name = Call([&](Server server) -> const char * {
+		const pg::Sources sources = pg::ReadSources(server, GetActiveSnapshot());
 		for (int i = 0; i < sources.count; i++) {
 			const pg::Source &source = sources.items[i];
 			const bool concerns = !source.detached && (source.tenant_column != nullptr || tenant.id == source.tenant);
-			const Oid relid = OidIsValid(source.relation) ? source.relation : pg::Oids().events;
+			const Oid relid = OidIsValid(source.relation) ? source.relation : pg::Oids(server).events;
 			if (concerns && check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED) {
 				return get_rel_name(relid);
 			}
@@ -337,8 +337,8 @@ RequireNoPolicies() {
 }
 
 void
-RegisterMetricCallbacks() {
-	pg::OnRelationChange(ForgetOnRelation);
+RegisterMetricCallbacks(Server server) {
+	pg::OnRelationChange(server, ForgetOnRelation);
 }
 
 AUREN_FUNCTION(auren_record_change) {
@@ -356,7 +356,7 @@ AUREN_FUNCTION(auren_record_change) {
 		RecordRow(trigger);
 	} else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
 		const Oid relid = RelationGetRelid(trigger->tg_relation);
-		const pg::Source *source = Call([&] { return pg::SourceOf(relid); });
+		const pg::Source *source = Call([&](Server server) { return pg::SourceOf(server, relid); });
 		if (source != nullptr) {
 			pg::RecordTable(relid, *source, true);
 		}
@@ -449,8 +449,8 @@ AUREN_FUNCTION(auren_unfilled_readings) {
 	RequireNoPolicies();
 	const pg::Tenant tenant = pg::CurrentTenant();
 	NamingSink sink(tenant.id);
-	sink.rows = Call([&] { return pg::BeginRows(fcinfo); });
-	const pg::Sources sources = Call([] { return pg::ReadSources(GetActiveSnapshot()); });
+	sink.rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	const pg::Sources sources = Call([](Server server) { return pg::ReadSources(server, GetActiveSnapshot()); });
 	for (int i = 0; i < sources.count; i++) {
 		const pg::Source &source = sources.items[i];
 		// one that is another tenant's has nothing of this one
@@ -480,18 +480,18 @@ AUREN_FUNCTION(auren_has_deltas) {
 }
 
 AUREN_FUNCTION(auren_unpack_deltas) {
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	const bytea *pack = Call([&] { return static_cast<const bytea *>(PG_GETARG_BYTEA_PP(0)); });
 	const DeltaPackReader reader(BytesOf(pack));
 	for (std::size_t i = 0; i < reader.count(); i++) {
 		const DeltaPackReader::Delta delta = reader.At(i);
-		Call([&] {
+		Call([&](Server server) {
 			Datum values[3];
 			static const bool isnull[3] = {};
 			values[0] = Int64GetDatum(delta.series);
 			values[1] = TimestampTzGetDatum(delta.bucket);
 			values[2] = PointerGetDatum(cstring_to_text_with_len(delta.summary.data(), static_cast<int>(delta.summary.size())));
-			pg::PutRow(rows, values, isnull);
+			pg::PutRow(server, rows, values, isnull);
 		});
 	}
 	return 0;
@@ -499,8 +499,8 @@ AUREN_FUNCTION(auren_unpack_deltas) {
 
 AUREN_FUNCTION(auren_filled_sources) {
 	RequireNoPolicies();
-	return Call([] {
-		const pg::Sources sources = pg::ReadSources(GetActiveSnapshot());
+	return Call([](Server server) {
+		const pg::Sources sources = pg::ReadSources(server, GetActiveSnapshot());
 		auto *ids = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(sources.count + 1)));
 		int count = 0;
 		for (int i = 0; i < sources.count; i++) {

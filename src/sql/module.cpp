@@ -29,28 +29,29 @@ PGDLLEXPORT void auren_audit_main(Datum segment);
 
 void
 auren_waker_main(Datum database) {
-	auren::pg::RunWaker(DatumGetObjectId(database));
+	auren::pg::RunWaker(auren::pg::Server::Callback(), DatumGetObjectId(database));
 }
 
 void
 auren_audit_main(Datum segment) {
-	auren::pg::RunAuditWorker(segment);
+	auren::pg::RunAuditWorker(auren::pg::Server::Callback(), segment);
 }
 
 void
 _PG_init(void) {
-	auren::pg::DefineSettings();
-	auren::pg::RegisterStoreCallbacks();
-	auren::pg::RegisterTenantCallbacks();
-	auren::pg::RegisterKeptObjects();
-	auren::pg::RegisterReducerCallbacks();
-	auren::pg::RegisterAnnouncements();
-	auren::pg::RegisterReadingCallbacks();
-	auren::pg::RegisterSeriesCallbacks();
-	auren::pg::RegisterEventReadingCallbacks();
-	auren::RegisterMetricCallbacks();
-	auren::pg::RegisterKeyRing();
-	auren::pg::RegisterPersonalRules();
-	auren::RegisterStreamingFunctions();
+	const auren::pg::Server server = auren::pg::Server::Callback();
+	auren::pg::DefineSettings(server);
+	auren::pg::RegisterStoreCallbacks(server);
+	auren::pg::RegisterTenantCallbacks(server);
+	auren::pg::RegisterKeptObjects(server);
+	auren::pg::RegisterReducerCallbacks(server);
+	auren::pg::RegisterAnnouncements(server);
+	auren::pg::RegisterReadingCallbacks(server);
+	auren::pg::RegisterSeriesCallbacks(server);
+	auren::pg::RegisterEventReadingCallbacks(server);
+	auren::RegisterMetricCallbacks(server);
+	auren::pg::RegisterKeyRing(server);
+	auren::pg::RegisterPersonalRules(server);
+	auren::RegisterStreamingFunctions(server);
 }
 }

@@ -23,6 +23,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 /*
  * What a channel tells, and which columns it takes it from. History rows (from, to) are told when they are inserted,
@@ -208,14 +209,14 @@ class Firing {
 			Oid type;
 			const char *text;
 		};
-		const Out out = Call([&] {
+		const Out out = Call([&](Server server) {
 			Out o;
 			TupleDesc descriptor = trigger_->tg_relation->rd_att;
 			const Datum datum = heap_getattr(row, attribute, descriptor, &o.isnull);
 			o.type = getBaseType(TupleDescAttr(descriptor, attribute - 1)->atttypid);
 			o.text = nullptr;
 			if (!o.isnull) {
-				o.text = TextForm(datum, o.type);
+				o.text = TextForm(server, datum, o.type);
 			}
 			return o;
 		});
@@ -246,9 +247,9 @@ class Firing {
 		return value;
 	}
 
-	// Server side. As to_json writes it: times in ISO 8601, whatever DateStyle says.
+	// As to_json writes it: times in ISO 8601, whatever DateStyle says.
 	static const char *
-	TextForm(Datum datum, Oid type) {
+	TextForm(Server, Datum datum, Oid type) {
 		if (type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID) {
 			return JsonEncodeDateTime(static_cast<char *>(palloc(MAXDATELEN + 1)), datum, type, nullptr);
 		}
@@ -260,7 +261,7 @@ class Firing {
 
 	Value
 	Now() const {
-		const char *text = Call([] { return TextForm(TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), TIMESTAMPTZOID); });
+		const char *text = Call([](Server server) { return TextForm(server, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), TIMESTAMPTZOID); });
 		Value value;
 		value.kind = PayloadField::Kind::kText;
 		value.text = text;
@@ -322,7 +323,7 @@ class Firing {
 	void
 	Send(const char *payload) const {
 		const char *channel = channel_.name;
-		Call([&] { pg::NotifyUnlessFull(channel, payload); });
+		Call([&](Server server) { pg::NotifyUnlessFull(server, channel, payload); });
 	}
 
 	const TriggerData *trigger_;
@@ -379,9 +380,9 @@ RuleArguments(FunctionCallInfo fcinfo, Datum *values) {
 uint64
 ChangeRules(const char *sql, Datum *values) {
 	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	return Call([&] {
+	return Call([&](Server server) {
 		PreventCommandIfReadOnly("a change of the notification rules");
-		return pg::ExecuteWaived(sql, 4, types, values, nullptr);
+		return pg::ExecuteWaived(server, sql, 4, types, values, nullptr);
 	});
 }
 

@@ -20,6 +20,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 /*
  * A scan of a stream that an entry runs. It is ended on success only: after an error the transaction's end closes it.
@@ -27,18 +28,18 @@ using pg::Call;
 class Stream {
   public:
 	Stream(const pg::Tenant &tenant, const pg::Text &stream, bool backward) {
-		Call([&] {
-			pg::BeginStreamScan(&scan_, GetActiveSnapshot());
-			pg::StartStream(&scan_, tenant.text, stream.datum, 1, PG_INT64_MAX, backward);
+		Call([&](Server server) {
+			pg::BeginStreamScan(server, &scan_, GetActiveSnapshot());
+			pg::StartStream(server, &scan_, tenant.text, stream.datum, 1, PG_INT64_MAX, backward);
 		});
 	}
 	bool
 	Next() {
-		return Call([this] { return pg::NextEvent(&scan_, &row_); });
+		return Call([this](Server server) { return pg::NextEvent(server, &scan_, &row_); });
 	}
 	void
 	End() {
-		Call([this] { pg::EndStreamScan(&scan_); });
+		Call([this](Server server) { pg::EndStreamScan(server, &scan_); });
 	}
 	const pg::EventRow &
 	row() const {
@@ -54,7 +55,7 @@ class Stream {
 	pg::EventRow row_;
 };
 
-// Columns of replay_stream and its kin. Server side.
+// Columns of replay_stream and its kin.
 void
 FillColumns(const pg::EventRow &row, Datum *values) {
 	values[0] = row.values[pg::kEventId];
@@ -75,10 +76,10 @@ struct StreamSource {
 };
 
 bool
-NextOfStream(pg::EventSource *base, Datum *values, bool *isnull) {
+NextOfStream(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<StreamSource *>(base);
 	pg::EventRow row;
-	if (source->left <= 0 || !pg::NextEvent(&source->scan, &row)) {
+	if (source->left <= 0 || !pg::NextEvent(server, &source->scan, &row)) {
 		return false;
 	}
 	source->left--;
@@ -88,19 +89,19 @@ NextOfStream(pg::EventSource *base, Datum *values, bool *isnull) {
 }
 
 void
-EndOfStream(pg::EventSource *base) {
-	pg::EndStreamScan(&reinterpret_cast<StreamSource *>(base)->scan);
+EndOfStream(Server server, pg::EventSource *base) {
+	pg::EndStreamScan(server, &reinterpret_cast<StreamSource *>(base)->scan);
 }
 
 pg::EventSource *
 OpenStream(const pg::Text &stream, int64 from, int64 to, int64 limit, bool backward, Snapshot snapshot) {
 	const pg::Tenant tenant = pg::CurrentTenant();
-	return Call([&] {
+	return Call([&](Server server) {
 		auto *source = static_cast<StreamSource *>(palloc(sizeof(StreamSource)));
 		source->base = {NextOfStream, EndOfStream};
 		source->left = limit;
-		pg::BeginStreamScan(&source->scan, snapshot);
-		pg::StartStream(&source->scan, tenant.text, stream.datum, from, to, backward);
+		pg::BeginStreamScan(server, &source->scan, snapshot);
+		pg::StartStream(server, &source->scan, tenant.text, stream.datum, from, to, backward);
 		return &source->base;
 	});
 }
@@ -146,14 +147,14 @@ AUREN_FUNCTION(auren_last_event) {
 		CheckEventType(type->name);
 	}
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	Stream events(tenant, stream, true);
 	while (events.Next()) {
 		if (!type || events.event_type() == type->name.bytes) {
 			Datum values[8];
 			const bool isnull[8] = {};
 			FillColumns(events.row(), values);
-			Call([&] { pg::PutRow(rows, values, isnull); });
+			Call([&](Server server) { pg::PutRow(server, rows, values, isnull); });
 			break;
 		}
 	}
@@ -164,7 +165,8 @@ AUREN_FUNCTION(auren_last_event) {
 AUREN_FUNCTION(auren_stream_version) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const int64 version = Call([&] { return pg::StreamVersion(tenant.text, stream.datum, GetActiveSnapshot()); });
+	const int64 version =
+	    Call([&](Server server) { return pg::StreamVersion(server, tenant.text, stream.datum, GetActiveSnapshot()); });
 	if (version == 0) {
 		PG_RETURN_NULL();
 	}
@@ -174,7 +176,9 @@ AUREN_FUNCTION(auren_stream_version) {
 AUREN_FUNCTION(auren_stream_exists) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	const pg::Tenant tenant = pg::CurrentTenant();
-	return BoolGetDatum(Call([&] { return pg::StreamVersion(tenant.text, stream.datum, GetActiveSnapshot()); }) > 0);
+	const int64 version =
+	    Call([&](Server server) { return pg::StreamVersion(server, tenant.text, stream.datum, GetActiveSnapshot()); });
+	return BoolGetDatum(version > 0);
 }
 
 AUREN_FUNCTION(auren_stream_summary) {

@@ -22,6 +22,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 constexpr int kResultColumns = 9;
 constexpr const char *kResultColumnList =
@@ -52,27 +53,27 @@ class Query {
 	Select(const std::string &order) const {
 		return std::string("SELECT ") + kResultColumnList + " FROM events.event_store" + where_ + order;
 	}
-	// Server side: begins to run a statement.
+	// Begins to run a statement.
 	void
-	Start(pg::RunningQuery *query, const char *sql, Snapshot snapshot) {
-		pg::StartQuery(query, sql, static_cast<int>(types_.size()), types_.data(), values_.data(), snapshot);
+	Start(Server server, pg::RunningQuery *query, const char *sql, Snapshot snapshot) {
+		pg::StartQuery(server, query, sql, static_cast<int>(types_.size()), types_.data(), values_.data(), snapshot);
 	}
 	// Puts the rows of a statement into the result and returns how many there were.
 	int64
 	Run(const std::string &sql, const pg::Rows &rows) {
 		const char *text = sql.c_str();
-		return Call([&] {
+		return Call([&](Server server) {
 			int64 count = 0;
 			pg::RunningQuery query;
-			Start(&query, text, GetActiveSnapshot());
+			Start(server, &query, text, GetActiveSnapshot());
 			const Datum *values;
 			const bool *isnull;
-			while (pg::NextRow(&query, &values, &isnull)) {
+			while (pg::NextRow(server, &query, &values, &isnull)) {
 				CHECK_FOR_INTERRUPTS();
-				pg::PutRow(rows, values, isnull);
+				pg::PutRow(server, rows, values, isnull);
 				count++;
 			}
-			pg::EndQuery(&query);
+			pg::EndQuery(server, &query);
 			return count;
 		});
 	}
@@ -90,10 +91,10 @@ struct QuerySource {
 };
 
 bool
-NextOfQuery(pg::EventSource *base, Datum *values, bool *isnull) {
+NextOfQuery(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
 	const Datum *row;
 	const bool *nulls;
-	if (!pg::NextRow(&reinterpret_cast<QuerySource *>(base)->query, &row, &nulls)) {
+	if (!pg::NextRow(server, &reinterpret_cast<QuerySource *>(base)->query, &row, &nulls)) {
 		return false;
 	}
 	std::memcpy(values, row, sizeof(Datum) * kResultColumns);
@@ -102,8 +103,8 @@ NextOfQuery(pg::EventSource *base, Datum *values, bool *isnull) {
 }
 
 void
-EndOfQuery(pg::EventSource *base) {
-	pg::EndQuery(&reinterpret_cast<QuerySource *>(base)->query);
+EndOfQuery(Server server, pg::EventSource *base) {
+	pg::EndQuery(server, &reinterpret_cast<QuerySource *>(base)->query);
 }
 
 // A tenant's events as the rows of a function.
@@ -114,23 +115,23 @@ struct TenantSource {
 };
 
 bool
-NextOfSearch(pg::EventSource *base, Datum *values, bool *isnull) {
+NextOfSearch(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<TenantSource *>(base);
-	return source->left > 0 && source->left-- > 0 && pg::NextOfTenant(&source->search, values, isnull);
+	return source->left > 0 && source->left-- > 0 && pg::NextOfTenant(server, &source->search, values, isnull);
 }
 
 void
-EndOfSearch(pg::EventSource *base) {
-	pg::EndTenantSearch(&reinterpret_cast<TenantSource *>(base)->search);
+EndOfSearch(Server server, pg::EventSource *base) {
+	pg::EndTenantSearch(server, &reinterpret_cast<TenantSource *>(base)->search);
 }
 
 pg::EventSource *
 OpenSearch(const pg::TenantSearchTerms &terms, int64 limit, Snapshot snapshot) {
-	return Call([&] {
+	return Call([&](Server server) {
 		auto *source = static_cast<TenantSource *>(palloc(sizeof(TenantSource)));
 		source->base = {NextOfSearch, EndOfSearch};
 		source->left = limit;
-		pg::BeginTenantSearch(&source->search, terms, snapshot);
+		pg::BeginTenantSearch(server, &source->search, terms, snapshot);
 		return &source->base;
 	});
 }
@@ -138,21 +139,21 @@ OpenSearch(const pg::TenantSearchTerms &terms, int64 limit, Snapshot snapshot) {
 // Puts the first events of a search into the result of a function.
 void
 RunSearch(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &rows) {
-	Call([&] {
+	Call([&](Server server) {
 		pg::TenantSearch search;
-		pg::BeginTenantSearch(&search, terms, GetActiveSnapshot());
+		pg::BeginTenantSearch(server, &search, terms, GetActiveSnapshot());
 		Datum values[kResultColumns];
 		bool isnull[kResultColumns];
-		for (int64 left = limit; left > 0 && pg::NextOfTenant(&search, values, isnull); left--) {
-			pg::PutRow(rows, values, isnull);
+		for (int64 left = limit; left > 0 && pg::NextOfTenant(server, &search, values, isnull); left--) {
+			pg::PutRow(server, rows, values, isnull);
 		}
-		pg::EndTenantSearch(&search);
+		pg::EndTenantSearch(server, &search);
 	});
 }
 
 Relation
 OpenEvents() {
-	return Call([] { return table_open(pg::Oids().events, AccessShareLock); });
+	return Call([](Server server) { return table_open(pg::Oids(server).events, AccessShareLock); });
 }
 
 } // namespace
@@ -189,10 +190,10 @@ OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
 	}
 	const std::string sql = query.Select(" ORDER BY created_at, global_position LIMIT " + std::to_string(limit));
 	const char *text = sql.c_str();
-	return Call([&] {
+	return Call([&](Server server) {
 		auto *source = static_cast<QuerySource *>(palloc(sizeof(QuerySource)));
 		source->base = {NextOfQuery, EndOfQuery};
-		query.Start(&source->query, text, snapshot);
+		query.Start(server, &source->query, text, snapshot);
 		return &source->base;
 	});
 }
@@ -223,7 +224,7 @@ AUREN_FUNCTION(auren_find_events) {
 		                  "Give the last row's created_at as p_to and its global_position as p_before_position.");
 	}
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	const int64 end = next_page && to < PG_INT64_MAX ? to + 1 : to;
 	if (pg::CallerIsBound()) {
 		RunSearch({tenant.text, type ? type->datum : 0, contains, from, end, true, next_page, to, next_page ? PG_GETARG_INT64(5) : 0}, left,
@@ -237,7 +238,8 @@ AUREN_FUNCTION(auren_find_events) {
 
 	int64 upper = end;
 	while (left > 0) {
-		const pg::PartitionRange month = Call([&] { return pg::FirstPartition(events, from, upper, true); });
+		const pg::PartitionRange month =
+		    Call([&](Server server) { return pg::FirstPartition(server, events, from, upper, true); });
 		if (!OidIsValid(month.relid)) {
 			break;
 		}

@@ -29,16 +29,17 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 void
 Run(const std::string &sql) {
 	const char *text = sql.c_str();
-	Call([&] { pg::RunSql(text); });
+	Call([&](Server server) { pg::RunSql(server, text); });
 }
 
 uint64
 Change(const char *sql, int count, Oid *types, Datum *values, const char *nulls = nullptr) {
-	return Call([&] { return pg::ExecuteWaived(sql, count, types, values, nulls); });
+	return Call([&](Server server) { return pg::ExecuteWaived(server, sql, count, types, values, nulls); });
 }
 
 std::string
@@ -73,21 +74,21 @@ RequireReadCommitted(const char *function) {
 
 /*
  * Whoever changes tables need have no right of ours, nor own the partition: what follows from it is done as the owner of the event
- * triggers. C++ side; an error ends the statement, and the role with it.
+ * triggers. An error ends the statement, and the role with it.
  */
 template <typename F>
 void
 AsFollower(F &&work) {
-	const pg::AsOwner before = Call([] { return pg::BecomeFollower(); });
+	const pg::AsOwner before = Call([](Server server) { return pg::BecomeFollower(server); });
 	work();
-	Call([&] { pg::BecomeAgain(before); });
+	Call([&](Server server) { pg::BecomeAgain(server, before); });
 }
 
 // ---- triggers of a source's tables ---------------------------------------------------------------------------------------
 
-// Server side. The owner of a table as a statement names it; nullptr for a superuser, who may anyway.
+// The owner of a table as a statement names it; nullptr for a superuser, who may anyway.
 const char *
-OwnerOf(Oid relid) {
+OwnerOf(Server, Oid relid) {
 	Relation relation = table_open(relid, AccessShareLock);
 	const Oid owner = relation->rd_rel->relowner;
 	table_close(relation, NoLock);
@@ -97,7 +98,7 @@ OwnerOf(Oid relid) {
 // The server asks whoever makes a partition for the right to execute the functions of its triggers.
 void
 LetOwnerRecord(Oid relid) {
-	const char *owner = Call([&] { return OwnerOf(relid); });
+	const char *owner = Call([&](Server server) { return OwnerOf(server, relid); });
 	if (owner != nullptr) {
 		AsFollower([&] { Run(std::string("GRANT EXECUTE ON FUNCTION analytics.record_change() TO ") + owner); });
 	}
@@ -154,7 +155,7 @@ RequireAttachable(Oid relid) {
 	const List *all = Call([&] { return static_cast<const List *>(find_all_inheritors(relid, ShareRowExclusiveLock, nullptr)); });
 	for (int i = 0; i < list_length(all); i++) {
 		const Oid one = list_nth_oid(all, i);
-		if (Call([&] { return pg::SourceOf(one) != nullptr; })) {
+		if (Call([&](Server server) { return pg::SourceOf(server, one) != nullptr; })) {
 			throw DomainError("42710", NameOf(one) + " is a source of readings already", "Its readings would be counted twice.",
 			                  "analytics.detach_source ends that.");
 		}
@@ -178,7 +179,7 @@ RequireField(const std::string &field) {
 	}
 }
 
-// What attach_events' p_metrics says, which is palloc'ed. C++ side.
+// What attach_events' p_metrics says, which is palloc'ed.
 struct Metrics {
 	bool fit; // an object of fields, each with a name
 	int count;
@@ -249,7 +250,7 @@ AUREN_FUNCTION(auren_attach_source) {
 	}
 	RequireAttachable(relid);
 	const std::string texts[6] = {std::string(user.name.bytes), device, std::string(metric.name.bytes), std::string(value.name.bytes), std::string(time.name.bytes), tenant_column};
-	Call([&] {
+	Call([&](Server server) {
 		pg::Source read = {};
 		read.tenant = "";
 		const char **const names[6] = {&read.user, &read.device, &read.metric, &read.value, &read.time, &read.tenant_column};
@@ -259,18 +260,18 @@ AUREN_FUNCTION(auren_attach_source) {
 		}
 		Relation relation = table_open(relid, NoLock);
 		pg::ReadingColumns found;
-		pg::FindColumns(&found, RelationGetDescr(relation), RelationGetRelationName(relation), read, CurrentMemoryContext);
+		pg::FindColumns(server, &found, RelationGetDescr(relation), RelationGetRelationName(relation), read, CurrentMemoryContext);
 		table_close(relation, NoLock);
 	});
 	const int32 source = NextSource();
 	AsFollower([&] {
-		Call([&] {
-			pg::MakeRowTrigger(relid);
-			pg::MakeStatementTriggers(relid);
+		Call([&](Server server) {
+			pg::MakeRowTrigger(server, relid);
+			pg::MakeStatementTriggers(server, relid);
 		});
 	});
 	LetOwnerRecord(relid);
-	Call([&] { pg::KnowPartitions(relid, source); });
+	Call([&](Server server) { pg::KnowPartitions(server, relid, source); });
 	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[9] = {Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
 	                   PG_GETARG_DATUM(6)};
@@ -289,7 +290,7 @@ AUREN_FUNCTION(auren_detach_source) {
 	RefuseWhenReadOnly("analytics.detach_source()");
 	Oid types[1] = {REGCLASSOID};
 	Datum values[1] = {ObjectIdGetDatum(relid)};
-	if (relid == Call([] { return pg::Oids().readings; })) {
+	if (relid == Call([](Server server) { return pg::Oids(server).readings; })) {
 		throw DomainError("0A000", "biometric.biometric_events stays a source", "The metrics are those of its readings first of all.",
 		                  "Leave it empty, if you do not use it.");
 	}
@@ -301,11 +302,11 @@ AUREN_FUNCTION(auren_detach_source) {
 		throw DomainError(sqlstate::kUndefinedObject, "this table is no source of readings", "analytics.sources has none of that table.",
 		                  "A partition is detached with the table that it belongs to.");
 	}
-	Call([&] {
+	Call([&](Server server) {
 		LockRelationOid(relid, AccessExclusiveLock);
-		pg::DropStatementTriggers(relid);
-		pg::DropRowTrigger(relid);
-		pg::ForgetPartitions(relid);
+		pg::DropStatementTriggers(server, relid);
+		pg::DropRowTrigger(server, relid);
+		pg::ForgetPartitions(server, relid);
 	});
 	PG_RETURN_VOID();
 }
@@ -324,7 +325,7 @@ AUREN_FUNCTION(auren_attach_events) {
 	pg::RequireNotNull(fcinfo, 6, "p_once");
 	RequireMetrics(metrics);
 	// whoever appends now ends first, and who appends from then on records
-	Call([] { LockRelationOid(pg::Oids().events, ShareRowExclusiveLock); });
+	Call([](Server server) { LockRelationOid(pg::Oids(server).events, ShareRowExclusiveLock); });
 	Oid types[9] = {INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 	const int32 source = NextSource();
 	Datum values[9] = {Int32GetDatum(source), type.datum, tenant.text, metrics, PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4), PG_GETARG_DATUM(5), PG_GETARG_DATUM(6)};
@@ -351,7 +352,7 @@ AUREN_FUNCTION(auren_detach_events) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	RefuseWhenReadOnly("analytics.detach_events()");
 	pg::RequireUnbound("detach events", "It stops the appends of all tenants until its transaction ends.");
-	Call([] { LockRelationOid(pg::Oids().events, ShareRowExclusiveLock); });
+	Call([](Server server) { LockRelationOid(pg::Oids(server).events, ShareRowExclusiveLock); });
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2] = {type.datum, tenant.text};
 	if (Change("UPDATE analytics.sources SET detached = true WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
@@ -370,7 +371,7 @@ AUREN_FUNCTION(auren_rebuild_source) {
 	Oid types[1] = {INT4OID};
 	Datum values[1] = {Int32GetDatum(PG_GETARG_INT32(0))};
 	// the refresh that is at work may just fill it
-	Call([] { pg::LockRollups(); });
+	Call([](Server server) { pg::LockRollups(server); });
 	(void)Change("DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
 	if (Change("SELECT FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1 AND NOT detached", 1, types, values) == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no source " + std::to_string(PG_GETARG_INT32(0)), "analytics.sources has none of that number.",
@@ -385,7 +386,7 @@ namespace {
 
 const pg::Source *
 SourceOf(Oid relid) {
-	return OidIsValid(relid) ? Call([&] { return pg::SourceOf(relid); }) : nullptr;
+	return OidIsValid(relid) ? Call([&](Server server) { return pg::SourceOf(server, relid); }) : nullptr;
 }
 
 // Tables were attached to one of a source: those below it that were not written down.
@@ -395,7 +396,7 @@ FollowAttach(Oid relid) {
 	if (source == nullptr) {
 		return;
 	}
-	const List *known = Call([&] { return pg::KnownPartitions(source->id); });
+	const List *known = Call([&](Server server) { return pg::KnownPartitions(server, source->id); });
 	const List *children = Call([&] { return static_cast<const List *>(find_inheritance_children(relid, NoLock)); });
 	for (int i = 0; i < list_length(children); i++) {
 		const Oid one = list_nth_oid(children, i);
@@ -404,11 +405,11 @@ FollowAttach(Oid relid) {
 		}
 		RefuseForeign(one);
 		AsFollower([&] {
-			Call([&] {
-				if (!pg::HasStatementTrigger(one)) {
-					pg::MakeStatementTriggers(one);
+			Call([&](Server server) {
+				if (!pg::HasStatementTrigger(server, one)) {
+					pg::MakeStatementTriggers(server, one);
 				}
-				pg::KnowPartitions(one, source->id);
+				pg::KnowPartitions(server, one, source->id);
 			});
 		});
 		pg::RecordTable(one, *source, false);
@@ -419,9 +420,9 @@ FollowAttach(Oid relid) {
 void
 EndPartition(Oid relid) {
 	AsFollower([&] {
-		Call([&] {
-			pg::DropStatementTriggers(relid);
-			pg::ForgetPartitions(relid);
+		Call([&](Server server) {
+			pg::DropStatementTriggers(server, relid);
+			pg::ForgetPartitions(server, relid);
 		});
 	});
 }
@@ -433,7 +434,7 @@ FollowDetach(Oid relid) {
 	if (source == nullptr) {
 		return;
 	}
-	const List *known = Call([&] { return pg::KnownPartitions(source->id); });
+	const List *known = Call([&](Server server) { return pg::KnownPartitions(server, source->id); });
 	for (int i = 0; i < list_length(known); i++) {
 		const Oid one = list_nth_oid(known, i);
 		const char kind = Call([&] { return get_rel_relkind(one); });
@@ -455,10 +456,10 @@ RequireColumns(Oid relid) {
 	if (source == nullptr) {
 		return;
 	}
-	Call([&] {
+	Call([&](Server server) {
 		Relation relation = table_open(relid, AccessShareLock);
 		pg::ReadingColumns found;
-		pg::FindColumns(&found, RelationGetDescr(relation), RelationGetRelationName(relation), *source, CurrentMemoryContext);
+		pg::FindColumns(server, &found, RelationGetDescr(relation), RelationGetRelationName(relation), *source, CurrentMemoryContext);
 		table_close(relation, NoLock);
 	});
 }
@@ -489,9 +490,9 @@ RefuseWhileSource(Oid relid, const char *detail) {
 	}
 }
 
-// Server side. Tables above one, partitioned or not.
+// Tables above one, partitioned or not.
 const List *
-ParentsOf(Oid relid) {
+ParentsOf(Server, Oid relid) {
 	ScanKeyData key;
 	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
@@ -508,7 +509,7 @@ ParentsOf(Oid relid) {
 // A table was made, or inherits from another one now.
 void
 FollowHeir(Oid relid) {
-	const List *parents = Call([&] { return ParentsOf(relid); });
+	const List *parents = Call([&](Server server) { return ParentsOf(server, relid); });
 	for (int i = 0; i < list_length(parents); i++) {
 		const pg::Source *source = SourceOf(list_nth_oid(parents, i));
 		if (source == nullptr) {
@@ -518,11 +519,11 @@ FollowHeir(Oid relid) {
 			RefuseHeir();
 		}
 		RefuseForeign(relid);
-		if (!Call([&] { return pg::HasStatementTrigger(relid); })) {
+		if (!Call([&](Server server) { return pg::HasStatementTrigger(server, relid); })) {
 			AsFollower([&] {
-				Call([&] {
-					pg::MakeStatementTriggers(relid);
-					pg::KnowPartitions(relid, source->id);
+				Call([&](Server server) {
+					pg::MakeStatementTriggers(server, relid);
+					pg::KnowPartitions(server, relid, source->id);
 				});
 			});
 		}
@@ -553,7 +554,7 @@ SwitchesTriggers(const AlterTableCmd *command) {
  */
 void
 FollowSwitch(Oid relid, const AlterTableCmd *command) {
-	Call([&] { pg::FireAlways(relid); });
+	Call([&](Server server) { pg::FireAlways(server, relid); });
 	const char *name = command->name;
 	if (name == nullptr || std::strcmp(name, pg::kRowTrigger) == 0 || std::strcmp(name, pg::kStatementTrigger) == 0 || std::strcmp(name, pg::kTruncateTrigger) == 0) {
 		CountAnew(relid);
@@ -582,11 +583,11 @@ FollowPart(Oid relid, const AlterTableCmd *command) {
 }
 
 /*
- * Server side. What the statement did, with the OIDs of what it did it to: the names in it may be another table's by now, a nested
+ * What the statement did, with the OIDs of what it did it to: the names in it may be another table's by now, a nested
  * statement's included. Read as the follower, since the right to ask may be taken from everybody.
  */
 const List *
-CollectedCommands() {
+CollectedCommands(Server) {
 	MemoryContext context = CurrentMemoryContext;
 	List *commands = NIL;
 	SPI_connect();
@@ -628,7 +629,7 @@ FollowCommand(const CollectedCommand *command) {
 void
 FollowCommands() {
 	const List *commands = nullptr;
-	AsFollower([&] { commands = Call([] { return CollectedCommands(); }); });
+	AsFollower([&] { commands = Call([](Server server) { return CollectedCommands(server); }); });
 	for (int i = 0; i < list_length(commands); i++) {
 		FollowCommand(static_cast<const CollectedCommand *>(list_nth(commands, i)));
 	}
@@ -643,9 +644,9 @@ EndSource(Oid relid) {
 	});
 }
 
-// Server side. Its owner, and that of its schema.
+// Its owner, and that of its schema.
 bool
-MayDrop(Oid relid) {
+MayDrop(Server, Oid relid) {
 	return pg::compat::OwnsRelation(GetUserId(), relid) || pg::compat::OwnsSchema(GetUserId(), get_rel_namespace(relid));
 }
 
@@ -659,14 +660,14 @@ AnyOf(const List *some, const List *all) {
 	return false;
 }
 
-// Server side. The tables that a statement is about to drop, those of it that the role may; a partition of one goes with it.
+// The tables that a statement is about to drop, those of it that the role may; a partition of one goes with it.
 List *
-TablesOf(const DropStmt *statement) {
+TablesOf(Server server, const DropStmt *statement) {
 	List *all = NIL;
 	for (int i = 0; i < list_length(statement->objects); i++) {
 		const List *object = static_cast<const List *>(list_nth(statement->objects, i));
 		const Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(const_cast<List *>(object)), NoLock, true);
-		if (OidIsValid(relid) && MayDrop(relid)) {
+		if (OidIsValid(relid) && MayDrop(server, relid)) {
 			all = list_append_unique_oid(all, relid);
 		}
 	}
@@ -690,7 +691,7 @@ FollowDrop(const DropStmt *statement) {
 	if (statement->removeType != OBJECT_TABLE) {
 		return;
 	}
-	const List *tables = Call([&] { return static_cast<const List *>(TablesOf(statement)); });
+	const List *tables = Call([&](Server server) { return static_cast<const List *>(TablesOf(server, statement)); });
 	taken_tables.clear();
 	for (int i = 0; i < list_length(tables); i++) {
 		const Oid relid = list_nth_oid(tables, i);
@@ -708,7 +709,7 @@ FollowDrop(const DropStmt *statement) {
 			LockRelationOid(relid, AccessExclusiveLock);
 			(void)find_all_inheritors(relid, AccessExclusiveLock, nullptr);
 		});
-		AsFollower([&] { Call([&] { pg::ForgetPartitions(relid); }); });
+		AsFollower([&] { Call([&](Server server) { pg::ForgetPartitions(server, relid); }); });
 		pg::RecordTable(relid, *source, true);
 		taken_tables.push_back(relid);
 	}
@@ -743,10 +744,10 @@ EndSourcesWithoutTable() {
 		bool lost;
 		bool partitioned;
 	};
-	const Found found = Call([] {
+	const Found found = Call([](Server server) {
 		Found f = {false, false};
 		Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-		const pg::Sources sources = pg::ReadSources(snapshot);
+		const pg::Sources sources = pg::ReadSources(server, snapshot);
 		UnregisterSnapshot(snapshot);
 		for (int i = 0; i < sources.count; i++) {
 			const pg::Source &source = sources.items[i];
@@ -776,7 +777,7 @@ EndSourcesWithoutTable() {
 
 // Whether the tables that are made and altered are this extension's own, on their way into the database.
 bool
-IsInstalling() {
+IsInstalling(Server) {
 	return creating_extension && CurrentExtensionObject == get_extension_oid("auren_events", true);
 }
 
@@ -789,7 +790,7 @@ AUREN_FUNCTION(auren_follow_tables) {
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
 	const Node *statement = data->parsetree;
-	if (Call([] { return IsInstalling(); })) {
+	if (Call([](Server server) { return IsInstalling(server); })) {
 		PG_RETURN_NULL();
 	}
 	if (std::strcmp(data->event, "sql_drop") == 0) {
@@ -809,9 +810,9 @@ AUREN_FUNCTION(auren_follow_tables) {
 
 namespace {
 
-// Server side. Whether AT TIME ZONE takes a name as an abbreviation, which it looks for first.
+// Whether AT TIME ZONE takes a name as an abbreviation, which it looks for first.
 bool
-IsAbbreviation(const char *name) {
+IsAbbreviation(Server, const char *name) {
 	SPI_connect();
 	Oid types[1] = {TEXTOID};
 	Datum values[1] = {CStringGetTextDatum(name)};
@@ -833,12 +834,12 @@ AUREN_FUNCTION(auren_set_time_zone) {
 		bool known;
 		bool ambiguous;
 	};
-	const Zone found = Call([&] {
+	const Zone found = Call([&](Server server) {
 		pg_tz *zone = pg_tzset(name.c_str());
 		Zone z = {zone != nullptr && pg_tz_acceptable(zone), false};
 		long offset;
 		if (z.known && !pg_get_timezone_offset(zone, &offset)) {
-			z.ambiguous = IsAbbreviation(name.c_str());
+			z.ambiguous = IsAbbreviation(server, name.c_str());
 		}
 		return z;
 	});
@@ -850,7 +851,7 @@ AUREN_FUNCTION(auren_set_time_zone) {
 		throw DomainError(sqlstate::kInvalidParameter, "\"" + name + "\" is a time zone and an abbreviation",
 		                  "SQL takes it as the abbreviation, which has no summer time.", "Name a place of that zone, such as Europe/Berlin.");
 	}
-	Call([] { pg::LockRollups(); });
+	Call([](Server server) { pg::LockRollups(server); });
 	if (Change("SELECT FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) '5min' AND dropped_before OPERATOR(pg_catalog.>) '-infinity'", 0, nullptr, nullptr) > 0) {
 		throw DomainError(sqlstate::kNotInState, "days cannot be made anew in another zone", "They are made of buckets of five minutes, and retention has dropped some.",
 		                  "Set the zone before retention drops buckets of five minutes.");
@@ -884,11 +885,11 @@ struct Kept {
 	TimestampTz before;
 };
 
-// Server side. The levels that drop something, and before when by now.
+// The levels that drop something, and before when by now.
 int
-ReadKept(Kept *kept) {
+ReadKept(Server server, Kept *kept) {
 	SPI_connect();
-	SPIPlanPtr plan = pg::PrepareWaived("SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM analytics.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval", 0, nullptr, 0);
+	SPIPlanPtr plan = pg::PrepareWaived(server, "SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM analytics.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval", 0, nullptr, 0);
 	SPI_execute_plan(plan, nullptr, nullptr, false, 0);
 	int count = 0;
 	for (uint64 i = 0; i < SPI_processed && count < 3; i++) {
@@ -931,14 +932,14 @@ AUREN_FUNCTION(auren_apply_retention) {
 	RefuseWhenReadOnly("analytics.apply_retention()");
 	pg::RequireUnbound("apply the retention", "It drops metrics of all tenants.");
 	RequireReadCommitted("analytics.apply_retention");
-	Call([] { pg::LockRollups(); });
+	Call([](Server server) { pg::LockRollups(server); });
 	Kept kept[3];
-	const int count = Call([&] { return ReadKept(kept); });
+	const int count = Call([&](Server server) { return ReadKept(server, kept); });
 	uint64 dropped = 0;
 	for (int i = 0; i < count; i++) {
 		const std::string level = kept[i].level;
-		const TimestampTz before = Call([&] {
-			pg_tz *zone = pg::MetricZone(GetActiveSnapshot());
+		const TimestampTz before = Call([&](Server server) {
+			pg_tz *zone = pg::MetricZone(server, GetActiveSnapshot());
 			return level == "5min" ? FiveMinutesOf(kept[i].before)
 			       : level == "hourly" ? pg::HourOf(kept[i].before, zone)
 			                           : pg::StartOfDay(pg::DayOf(kept[i].before, zone), zone);
@@ -950,7 +951,7 @@ AUREN_FUNCTION(auren_apply_retention) {
 		             values);
 		if (level == "daily") {
 			Oid day_types[1] = {DATEOID};
-			Datum day_values[1] = {Call([&] { return DateADTGetDatum(pg::DayOf(before, pg::MetricZone(GetActiveSnapshot()))); })};
+			Datum day_values[1] = {Call([&](Server server) { return DateADTGetDatum(pg::DayOf(before, pg::MetricZone(server, GetActiveSnapshot()))); })};
 			dropped += Change("DELETE FROM analytics.rollup_daily WHERE day OPERATOR(pg_catalog.<) $1", 1, day_types, day_values);
 		} else {
 			const std::string sql = "DELETE FROM analytics.rollup_" + level + " WHERE bucket OPERATOR(pg_catalog.<) $1";
@@ -974,7 +975,7 @@ AUREN_FUNCTION(auren_schedule) {
 	static const char *const jobs[3][2] = {{"auren_refresh", "SELECT analytics.refresh_user_metrics()"},
 	                                       {"auren_months", "SELECT events.create_monthly_partitions()"},
 	                                       {"auren_retention", "SELECT analytics.apply_retention()"}};
-	const pg::Rows rows = Call([&] { return pg::BeginRows(fcinfo); });
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	for (int i = 0; i < 3; i++) {
 		const std::string name = std::string(jobs[i][0]);
 		if (PG_ARGISNULL(i)) {
@@ -984,10 +985,10 @@ AUREN_FUNCTION(auren_schedule) {
 		}
 		const char *schedule = Call([&] { return static_cast<const char *>(text_to_cstring(PG_GETARG_TEXT_PP(i))); });
 		Run("SELECT cron.schedule(" + Literal(jobs[i][0]) + "::text, " + Literal(schedule) + "::text, " + Literal(jobs[i][1]) + "::text)");
-		Call([&] {
+		Call([&](Server server) {
 			const Datum values[3] = {CStringGetTextDatum(jobs[i][0]), CStringGetTextDatum(schedule), CStringGetTextDatum(jobs[i][1])};
 			const bool isnull[3] = {};
-			pg::PutRow(rows, values, isnull);
+			pg::PutRow(server, rows, values, isnull);
 		});
 	}
 	return 0;

@@ -22,6 +22,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 /*
  * Puts the states of streams into a function's result, with what each needed in memory given back.
@@ -29,7 +30,8 @@ using pg::Call;
 class StateRows {
   public:
 	explicit StateRows(FunctionCallInfo fcinfo)
-	    : rows_(Call([&] { return pg::BeginRows(fcinfo); })), reader_(pg::CurrentTenant(), GetActiveSnapshot()),
+	    : rows_(Call([&](Server server) { return pg::BeginRows(server, fcinfo); })),
+	      reader_(pg::CurrentTenant(), GetActiveSnapshot()),
 	      context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events state", ALLOCSET_DEFAULT_SIZES); })) {
 	}
 	// `always`: a row for a stream without events too. Returns whether there is a row.
@@ -41,9 +43,9 @@ class StateRows {
 		const Datum values[3] = {stream.datum, Int64GetDatum(state.version), state.state};
 		const bool isnull[3] = {};
 		MemoryContextSwitchTo(old);
-		Call([&] {
+		Call([&](Server server) {
 			if (put) {
-				pg::PutRow(rows_, values, isnull);
+				pg::PutRow(server, rows_, values, isnull);
 			}
 			MemoryContextReset(context_);
 		});
@@ -67,9 +69,9 @@ class StateRows {
 // Changes events.declared_reducers; returns how many rows. The right to call our function is enough.
 uint64
 ChangeReducers(const char *sql, int count, Oid *types, Datum *values) {
-	return Call([&] {
+	return Call([&](Server server) {
 		PreventCommandIfReadOnly("a change of the reducers");
-		return pg::ExecuteWaived(sql, count, types, values, nullptr);
+		return pg::ExecuteWaived(server, sql, count, types, values, nullptr);
 	});
 }
 
@@ -112,8 +114,8 @@ AUREN_FUNCTION(auren_get_category_states) {
 	Datum last = after ? after->datum : 0;
 	while (left > 0) {
 		const int asked = static_cast<int>(Min(left, static_cast<int64>(kPage)));
-		const int found = Call([&] {
-			return pg::ListStreams(rows.reader().stream_rows(), rows.reader().tenant().text, category.datum, last, asked, page,
+		const int found = Call([&](Server server) {
+			return pg::ListStreams(server, rows.reader().stream_rows(), rows.reader().tenant().text, category.datum, last, asked, page,
 			                       GetActiveSnapshot());
 		});
 		for (int i = 0; i < found; i++) {
@@ -155,8 +157,8 @@ AUREN_FUNCTION(auren_take_snapshot) {
 	bool written = true;
 	if (state.version > 0) {
 		const pg_uuid_t version = reader.reducers_version();
-		written = Call([&] {
-			return pg::WriteSnapshot(reader.tenant().text, stream.datum, state.version, state.event_time, &version, state.state);
+		written = Call([&](Server server) {
+			return pg::WriteSnapshot(server, reader.tenant().text, stream.datum, state.version, state.event_time, &version, state.state);
 		});
 	}
 	reader.End();
@@ -176,9 +178,9 @@ AUREN_FUNCTION(auren_drop_snapshots) {
 		CheckStreamId(stream->name);
 	}
 	const pg::Tenant tenant = pg::CurrentTenant();
-	return Int64GetDatum(Call([&] {
+	return Int64GetDatum(Call([&](Server server) {
 		PreventCommandIfReadOnly("events.drop_snapshots()");
-		return pg::DropSnapshots(tenant.text, stream ? stream->datum : 0);
+		return pg::DropSnapshots(server, tenant.text, stream ? stream->datum : 0);
 	}));
 }
 
@@ -210,9 +212,9 @@ AUREN_FUNCTION(auren_set_reducer) {
 	if (declared.reducer.kind == ReducerKind::kFunction) {
 		// with its schema: what the name means must not depend on who reads
 		const char *name = declared.reducer.function.c_str();
-		kept.object()["function"].SetString(Call([&] {
+		kept.object()["function"].SetString(Call([&](Server server) {
 			char *qualified;
-			(void)pg::FindReducerFunction(name, &qualified);
+			(void)pg::FindReducerFunction(server, name, &qualified);
 			return qualified;
 		}));
 	}

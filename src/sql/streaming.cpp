@@ -14,13 +14,13 @@ Datum auren_read_all(PG_FUNCTION_ARGS);
 }
 
 AUREN_FUNCTION(auren_stream_support) {
-	return auren::pg::Call([&] { return auren::pg::SupportStreaming(fcinfo); });
+	return auren::pg::Call([&](auren::pg::Server server) { return auren::pg::SupportStreaming(server, fcinfo); });
 }
 
 namespace auren {
 
 void
-RegisterStreamingFunctions() {
+RegisterStreamingFunctions(pg::Server server) {
 	// result columns: 2 is stream_version; 6 and 9 are created_at and global_position of events_by_time, 2 of read_all
 	static const pg::StreamingFunction functions[] = {
 	    {auren_replay_stream, "replay_stream", OpenReplay, {2, 0}, false, true},
@@ -29,7 +29,7 @@ RegisterStreamingFunctions() {
 	    {auren_read_all, "read_all", OpenReadAll, {2, 0}, false, false},
 	};
 	pg::streaming_support = auren_stream_support;
-	pg::RegisterStreamingScans(functions, lengthof(functions));
+	pg::RegisterStreamingScans(server, functions, lengthof(functions));
 }
 
 } // namespace auren

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "pg/guard.hpp"
+
 namespace auren {
 
 // Called once when the module is loaded.
-void RegisterStreamingFunctions();
+void RegisterStreamingFunctions(pg::Server server);
 
 } // namespace auren

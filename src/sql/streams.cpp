@@ -15,6 +15,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 void
 SetStreamClosed(const pg::Text &stream, bool closed, Datum reason) {
@@ -24,22 +25,22 @@ SetStreamClosed(const pg::Text &stream, bool closed, Datum reason) {
 		pg::StreamRows rows;
 		pg::StreamRow row;
 	};
-	const Locked locked = Call([&] {
+	const Locked locked = Call([&](Server server) {
 		Locked found;
-		found.rows = pg::OpenStreamRows(RowExclusiveLock);
-		found.row = pg::LockStreamRow(&found.rows, tenant.text, stream.datum);
+		found.rows = pg::OpenStreamRows(server, RowExclusiveLock);
+		found.row = pg::LockStreamRow(server, &found.rows, tenant.text, stream.datum);
 		return found;
 	});
 	if (!locked.row.found) {
 		throw DomainError(sqlstate::kUndefinedObject, "stream \"" + std::string(stream.name.bytes) + "\" does not exist",
 		                  "It has no event in this tenant.", "A stream begins with its first event.");
 	}
-	Call([&] {
+	Call([&](Server server) {
 		if (locked.row.closed != closed) {
 			const Datum by = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
-			pg::SetClosed(locked.rows, locked.row, closed, by, reason);
+			pg::SetClosed(server, locked.rows, locked.row, closed, by, reason);
 		}
-		pg::Close(locked.rows);
+		pg::Close(server, locked.rows);
 	});
 }
 

@@ -21,6 +21,7 @@ namespace auren {
 namespace {
 
 using pg::Call;
+using pg::Server;
 
 constexpr int kMaxShares = 1024;
 constexpr long kPollMilliseconds = 5;
@@ -29,7 +30,8 @@ pg::Subscription
 SubscriptionArgument(FunctionCallInfo fcinfo, int argument) {
 	const pg::Text name = pg::TextArgument(fcinfo, argument, "p_name");
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Subscription subscription = Call([&] { return pg::FindSubscription(tenant.text, name.datum); });
+	const pg::Subscription subscription =
+	    Call([&](Server server) { return pg::FindSubscription(server, tenant.text, name.datum); });
 	if (subscription.id == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no subscription \"" + std::string(name.name.bytes) + "\"",
 		                  "This session's tenant has none of that name.", "Make it by events.create_subscription.");
@@ -42,7 +44,7 @@ pg::Subscription
 LockedSubscription(FunctionCallInfo fcinfo, int argument, LOCKMODE mode) {
 	for (;;) {
 		const pg::Subscription found = SubscriptionArgument(fcinfo, argument);
-		if (!Call([&] { return pg::LockSubscription(found, mode); })) {
+		if (!Call([&](Server server) { return pg::LockSubscription(server, found, mode); })) {
 			return {};
 		}
 		// it may have been changed, or dropped and made again, before the lock was there
@@ -122,7 +124,7 @@ CountArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, int 
 
 uint64
 Change(const char *sql, int count, Oid *types, Datum *values, const char *nulls = nullptr) {
-	return Call([&] { return pg::ExecuteWaived(sql, count, types, values, nulls); });
+	return Call([&](Server server) { return pg::ExecuteWaived(server, sql, count, types, values, nulls); });
 }
 
 // The position before the first event of a time, or the end of the feed.
@@ -130,21 +132,21 @@ int64
 PositionBefore(Datum tenant, Datum time) {
 	Oid types[2] = {TEXTOID, TIMESTAMPTZOID};
 	const Datum values[2] = {tenant, time};
-	return Call([&] {
+	return Call([&](Server server) {
 		// times and positions do not go quite together: the lowest position among the first events of that time on
 		pg::RunningQuery query;
-		pg::StartQuery(&query,
+		pg::StartQuery(server, &query,
 		               "SELECT global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND created_at "
 		               "OPERATOR(pg_catalog.>=) $2 ORDER BY created_at LIMIT 10000",
 		               2, types, values, GetActiveSnapshot());
 		int64 position = PG_INT64_MAX;
 		const Datum *row;
 		const bool *isnull;
-		while (pg::NextRow(&query, &row, &isnull)) {
+		while (pg::NextRow(server, &query, &row, &isnull)) {
 			position = Min(position, DatumGetInt64(row[0]) - 1);
 		}
-		pg::EndQuery(&query);
-		return position == PG_INT64_MAX ? pg::FeedHorizon() : position;
+		pg::EndQuery(server, &query);
+		return position == PG_INT64_MAX ? pg::FeedHorizon(server) : position;
 	});
 }
 
@@ -157,13 +159,13 @@ RefuseWhenReadOnly(const char *function) {
 template <typename Condition>
 bool
 WaitUntil(int64 timeout, Condition &&condition) {
-	return Call([&] {
+	return Call([&](Server server) {
 		const int64 end = GetCurrentTimestamp() + timeout;
 		// what a look needs is given back: there may be hours of them
 		MemoryContext look = AllocSetContextCreate(CurrentMemoryContext, "auren_events wait", ALLOCSET_DEFAULT_SIZES);
 		for (;;) {
 			MemoryContext old = MemoryContextSwitchTo(look);
-			const bool holds = condition();
+			const bool holds = condition(server);
 			MemoryContextSwitchTo(old);
 			MemoryContextReset(look);
 			if (holds || GetCurrentTimestamp() >= end) {
@@ -194,7 +196,7 @@ AUREN_FUNCTION(auren_create_subscription) {
 	if (!PG_ARGISNULL(2)) {
 		start = PositionBefore(tenant.text, PG_GETARG_DATUM(2));
 	} else if (PG_ARGISNULL(1)) {
-		start = Call([] { return pg::FeedHorizon(); });
+		start = Call([](Server server) { return pg::FeedHorizon(server); });
 	} else {
 		start = PG_GETARG_INT64(1);
 	}
@@ -224,7 +226,7 @@ AUREN_FUNCTION(auren_create_subscription) {
 AUREN_FUNCTION(auren_drop_subscription) {
 	RefuseWhenReadOnly("events.drop_subscription()");
 	const pg::Subscription subscription = SubscriptionAtRest(fcinfo);
-	Call([&] { pg::Forget(subscription); });
+	Call([&](Server server) { pg::Forget(server, subscription); });
 	Oid types[1] = {INT8OID};
 	Datum values[1] = {Int64GetDatum(subscription.id)};
 	(void)Change("DELETE FROM events.subscription_settings WHERE subscription_id OPERATOR(pg_catalog.=) $1", 1, types, values);
@@ -235,7 +237,7 @@ AUREN_FUNCTION(auren_reset_subscription) {
 	const int64 position = PositionArgument(fcinfo, 1, "p_position");
 	RefuseWhenReadOnly("events.reset_subscription()");
 	const pg::Subscription subscription = SubscriptionAtRest(fcinfo);
-	Call([&] { pg::Reset(subscription, position); });
+	Call([&](Server server) { pg::Reset(server, subscription, position); });
 	PG_RETURN_VOID();
 }
 
@@ -244,10 +246,10 @@ AUREN_FUNCTION(auren_fetch) {
 	const int64 limit = LimitArgument(fcinfo, 2);
 	RefuseWhenReadOnly("events.fetch()");
 	const pg::Subscription subscription = LockedSubscription(fcinfo, 0, ShareLock);
-	Call([&] {
-		const pg::Rows rows = pg::BeginRows(fcinfo);
+	Call([&](Server server) {
+		const pg::Rows rows = pg::BeginRows(server, fcinfo);
 		if (subscription.id != 0) {
-			pg::Fetch(subscription, consumer, limit, rows);
+			pg::Fetch(server, subscription, consumer, limit, rows);
 		}
 	});
 	return 0;
@@ -258,7 +260,7 @@ AUREN_FUNCTION(auren_acknowledge) {
 	const int64 position = PositionArgument(fcinfo, 2, "p_position");
 	RefuseWhenReadOnly("events.acknowledge()");
 	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
-	Call([&] { pg::Acknowledge(subscription, consumer, position); });
+	Call([&](Server server) { pg::Acknowledge(server, subscription, consumer, position); });
 	PG_RETURN_VOID();
 }
 
@@ -269,7 +271,9 @@ AUREN_FUNCTION(auren_retry) {
 	const auto reason = pg::OptionalTextArgument(fcinfo, 4);
 	RefuseWhenReadOnly("events.retry()");
 	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
-	Call([&] { pg::Fail(subscription, consumer, {position, false, delay, reason ? reason->datum : 0}); });
+	Call([&](Server server) {
+		pg::Fail(server, subscription, consumer, {position, false, delay, reason ? reason->datum : 0});
+	});
 	PG_RETURN_VOID();
 }
 
@@ -279,7 +283,9 @@ AUREN_FUNCTION(auren_park) {
 	const auto reason = pg::OptionalTextArgument(fcinfo, 3);
 	RefuseWhenReadOnly("events.park()");
 	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
-	Call([&] { pg::Fail(subscription, consumer, {position, true, 0, reason ? reason->datum : 0}); });
+	Call([&](Server server) {
+		pg::Fail(server, subscription, consumer, {position, true, 0, reason ? reason->datum : 0});
+	});
 	PG_RETURN_VOID();
 }
 
@@ -307,9 +313,9 @@ AUREN_FUNCTION(auren_wait_for_subscription) {
 	// it may get other shares meanwhile
 	const pg::Tenant tenant = pg::CurrentTenant();
 	const Datum name = PG_GETARG_DATUM(0);
-	return BoolGetDatum(WaitUntil(timeout, [&] {
-		const pg::Subscription now = pg::FindSubscription(tenant.text, name);
-		return now.id == subscription.id && pg::HasPassed(now, position);
+	return BoolGetDatum(WaitUntil(timeout, [&](Server server) {
+		const pg::Subscription now = pg::FindSubscription(server, tenant.text, name);
+		return now.id == subscription.id && pg::HasPassed(server, now, position);
 	}));
 }
 
@@ -318,18 +324,19 @@ AUREN_FUNCTION(auren_wait_for_events) {
 	const int64 timeout = IntervalArgument(fcinfo, 1, "p_timeout", 0);
 	const pg::FeedFilter filter = {pg::CurrentTenant().text, nullptr, 0, 0, 0};
 	int64 looked_at = after;
-	return BoolGetDatum(WaitUntil(timeout, [&] {
+	return BoolGetDatum(WaitUntil(timeout, [&](Server server) {
 		// what was looked at holds no event of the tenant
-		const int64 horizon = pg::LastPosition() > looked_at || RecoveryInProgress() ? pg::FeedHorizon() : looked_at;
+		const int64 horizon =
+		    pg::LastPosition(server) > looked_at || RecoveryInProgress() ? pg::FeedHorizon(server) : looked_at;
 		if (horizon <= looked_at) {
 			return false;
 		}
 		pg::FeedScan scan;
 		pg::EventRow row;
 		int64 budget = PG_INT64_MAX;
-		pg::BeginFeedScan(&scan, filter, looked_at, horizon, false);
-		const bool found = pg::NextFeedEvent(&scan, &row, &budget);
-		pg::EndFeedScan(&scan);
+		pg::BeginFeedScan(server, &scan, filter, looked_at, horizon, false);
+		const bool found = pg::NextFeedEvent(server, &scan, &row, &budget);
+		pg::EndFeedScan(server, &scan);
 		looked_at = horizon;
 		return found;
 	}));
@@ -347,7 +354,7 @@ AUREN_FUNCTION(auren_alter_subscription) {
 	RefuseWhenReadOnly("events.alter_subscription()");
 	const pg::Subscription subscription = SubscriptionAtRest(fcinfo);
 	if (shares != 0 && shares != subscription.shares) {
-		Call([&] { pg::Reshare(subscription, shares); });
+		Call([&](Server server) { pg::Reshare(server, subscription, shares); });
 	}
 	Oid types[5] = {INT8OID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
 	Datum values[5] = {Int64GetDatum(subscription.id)};
@@ -359,10 +366,10 @@ AUREN_FUNCTION(auren_alter_subscription) {
 	(void)Change("UPDATE events.subscription_settings SET shares = COALESCE($2, shares), max_attempts = COALESCE($3, max_attempts), "
 	             "lease = COALESCE($4, lease), stream_waits = COALESCE($5, stream_waits) WHERE subscription_id OPERATOR(pg_catalog.=) $1",
 	             5, types, values, nulls);
-	Call([&] {
+	Call([&](Server server) {
 		CommandCounterIncrement();
 		if (subscription.stream_waits && !PG_ARGISNULL(4) && !PG_GETARG_BOOL(4)) {
-			pg::ReleaseAll(pg::FindSubscription(subscription.filter.tenant, name.datum));
+			pg::ReleaseAll(server, pg::FindSubscription(server, subscription.filter.tenant, name.datum));
 		}
 	});
 	PG_RETURN_VOID();
@@ -372,7 +379,7 @@ namespace {
 
 // Who has a lease on a share.
 Datum
-ConsumersOf(const pg::Share *shares, int count, int64 now) {
+ConsumersOf(Server, const pg::Share *shares, int count, int64 now) {
 	auto *names = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(count)));
 	int consumers = 0;
 	for (int i = 0; i < count; i++) {
@@ -394,15 +401,15 @@ AUREN_FUNCTION(auren_subscription_status) {
 	const pg::Subscription subscription = SubscriptionArgument(fcinfo, 0);
 	Datum values[9] = {};
 	bool isnull[9] = {};
-	return Call([&] {
+	return Call([&](Server server) {
 		const int64 now = GetCurrentTimestamp();
-		const pg::Share *shares = pg::ReadShares(subscription);
-		const pg::Lag lag = pg::LagOf(subscription, shares, now);
+		const pg::Share *shares = pg::ReadShares(server, subscription);
+		const pg::Lag lag = pg::LagOf(server, subscription, shares, now);
 		values[0] = Int64GetDatum(lag.checkpoint);
 		values[1] = Int64GetDatum(lag.head);
 		values[2] = Int64GetDatum(lag.due + lag.delayed + lag.waiting);
 		values[3] = Float8GetDatum(static_cast<double>(Max(now - lag.oldest, INT64CONST(0))) / 1e6);
-		values[4] = ConsumersOf(shares, subscription.shares, now);
+		values[4] = ConsumersOf(server, shares, subscription.shares, now);
 		values[5] = BoolGetDatum(lag.is_exact);
 		values[6] = Int64GetDatum(lag.due);
 		values[7] = Int64GetDatum(lag.delayed);
