@@ -1,5 +1,5 @@
 # What the TAP tests share: a server with the store in it, statements with their SQLSTATE, sessions that run side by
-# side, and the checks that every store must pass after it was written to.
+# side, load, and the checks that every store must pass after it was written to.
 
 package EventStore;
 
@@ -11,12 +11,13 @@ use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(
-  new_store create_store
-  fails_with start_psql finish_psql finish_all wait_until
+  new_store new_bounded_store start_bounded restart_after_kill create_store
+  fails_with start_psql finish_psql finish_all wait_until wait_for bench
   store_is_sound indexes_are_sound
-  month_count rss_anon
+  month_count sessions_waiting rss_anon
 );
 
 # A started server with the extension in database postgres. What the caller adds to postgresql.conf stands in `conf`.
@@ -29,6 +30,50 @@ sub new_store
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION auren_events');
 	return $node;
+}
+
+# The same, but with settings that bound what a test takes of the machine, and with the locale C.
+sub new_bounded_store
+{
+	my ($name, %params) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], %{ $params{init} // {} });
+	start_bounded($node, $params{conf});
+	$node->safe_psql('postgres', 'CREATE EXTENSION auren_events');
+	return $node;
+}
+
+# Starts a server that has been initialized. fsync stays off as the test cluster has it: a killed process loses nothing that
+# it gave to the kernel.
+sub start_bounded
+{
+	my ($node, $conf) = @_;
+	$node->append_conf('postgresql.conf', q{
+		shared_buffers = 64MB
+		max_connections = 60
+		max_wal_size = 1GB
+		log_statement = none
+		autovacuum = off
+		timezone = 'UTC'
+	});
+	$node->append_conf('postgresql.conf', $conf) if defined $conf;
+	$node->start;
+	return;
+}
+
+# The server was killed with SIGKILL. Its children notice and go; until they have gone it does not start.
+sub restart_after_kill
+{
+	my ($node) = @_;
+	for (1 .. 300)
+	{
+		return if $node->start(fail_ok => 1);
+		usleep(100_000);
+		# what is left of the attempt
+		$node->stop('fast', fail_ok => 1);
+	}
+	BAIL_OUT('the server does not start after it was killed');
+	return;
 }
 
 # One more database with an empty store.
@@ -89,6 +134,43 @@ sub wait_until
 	return;
 }
 
+# Waits until the code gives a true value, at most for the time that tests are given.
+sub wait_for
+{
+	my ($what, $code) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if $code->();
+		usleep(100_000);
+	}
+	BAIL_OUT("timed out waiting: $what");
+	return;
+}
+
+# Runs pgbench with the scripts given (text each) and asserts that no client failed. Parameters: clients, count (per
+# client).
+sub bench
+{
+	my ($node, $title, $scripts, %params) = @_;
+	my $directory = PostgreSQL::Test::Utils::tempdir();
+	my @command = (
+		$node->installed_command('pgbench'), '-n', '-M', 'prepared', '-c', $params{clients} // 8, '-j', 2,
+		'-t', $params{count} // 100, '-h', $node->host, '-p', $node->port);
+	my $number = 0;
+	for my $script (@$scripts)
+	{
+		my $file = "$directory/" . ++$number . '.sql';
+		append_to_file($file, $script);
+		push @command, '-f', $file;
+	}
+	my ($out, $err) = ('', '');
+	my $done = IPC::Run::run([ @command, 'postgres' ], '>', \$out, '2>', \$err,
+		IPC::Run::timeout(2 * $PostgreSQL::Test::Utils::timeout_default));
+	ok($done, "$title: every client ends well") or diag($out, $err);
+	like($out, qr/number of failed transactions: 0 /, "$title: no transaction failed") or diag($err);
+	return;
+}
+
 # What holds in every store, whatever happened to it. Each query lists what breaks a promise.
 my @SOUND = (
 	'versions are 1..n without a hole' => q{
@@ -120,11 +202,18 @@ my @SOUND = (
 	'supplied ids lead to their events' => q{
 		SELECT i.* FROM events.supplied_ids i LEFT JOIN events.event_store e USING (tenant_id, event_id)
 		WHERE e.event_id IS NULL OR e.global_position <> i.global_position
-		   OR date_trunc('month', e.created_at AT TIME ZONE 'UTC')::date <> i.month});
+		   OR date_trunc('month', e.created_at AT TIME ZONE 'UTC')::date <> i.month},
+	'every month has its indexes, valid, and its triggers' => q{
+		SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
+		WHERE h.inhparent = 'events.event_store'::regclass
+		  AND ((SELECT count(*) FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indisready) < 7
+		       OR 2 <> (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
+		                AND t.tgname IN ('refuse_change', 'refuse_truncate')))});
 
 sub store_is_sound
 {
 	my ($node, $database, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my @promises = @SOUND;
 	while (my ($promise, $query) = splice @promises, 0, 2)
 	{
@@ -134,17 +223,18 @@ sub store_is_sound
 	return;
 }
 
-# Every event is in every index: amcheck for the B-trees. It does not read GIN, so there the count by index is compared
-# with the count by table.
+# Every row of the database is in every index: amcheck for the B-trees. It does not read GIN, so there the count of events by
+# index is compared with the count by table.
 sub indexes_are_sound
 {
 	my ($node, $database, $name) = @_;
-	my ($stdout, $stderr);
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($stdout, $stderr) = ('', '');
+	$node->safe_psql($database, 'SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS amcheck');
 	my $ok = IPC::Run::run(
-		[ 'pg_amcheck', '-h', $node->host, '-p', $node->port, '--heapallindexed', '--parent-check', '--install-missing',
-			'--schema=events', '--schema=encrypted', $database ],
+		[ $node->installed_command('pg_amcheck'), '-h', $node->host, '-p', $node->port, '--heapallindexed', '--parent-check', $database ],
 		'>', \$stdout, '2>', \$stderr);
-	ok($ok, "$name: pg_amcheck finds nothing") or diag($stdout . $stderr);
+	ok($ok && $stdout eq '' && $stderr eq '', "$name: pg_amcheck finds nothing") or diag($stdout . $stderr);
 	# a search for '{}' reads a GIN index from end to end
 	foreach my $column (qw(event_data metadata))
 	{
@@ -161,6 +251,14 @@ sub month_count
 {
 	my ($node, $database) = @_;
 	return $node->safe_psql($database, q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass});
+}
+
+# How many client sessions wait for a lock.
+sub sessions_waiting
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND wait_event_type = 'Lock'");
 }
 
 # Private memory of a backend in kB.

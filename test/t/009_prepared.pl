@@ -8,10 +8,10 @@ use lib "$FindBin::RealBin/../perl";
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use StoreTest;
+use EventStore;
 use Test::More;
 
-my $node = new_store('prepared', conf => 'max_prepared_transactions = 20');
+my $node = new_bounded_store('prepared', conf => 'max_prepared_transactions = 20');
 my $id = '00000000-0000-4000-8000-000000000001';
 
 $node->safe_psql('postgres', "SELECT events.append_event('s:1', 'e', '{}')");
@@ -54,10 +54,9 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM events.streams WHERE categ
 is($node->safe_psql('postgres', "SELECT events.stream_exists('t:1')"), 'f', 'what went back is not');
 $node->safe_psql('postgres', "SELECT events.append_event('s:1', 'e', '{}', p_expected_version => 3), events.append_event('t:1', 'e', '{}', p_expected_version => 0)");
 is($node->safe_psql('postgres', qq{SELECT events.append_event('s:1', 'e', '{"by": "first"}', p_event_id => '$id')}), $id, 'its id is known');
-check_store($node, 'after prepared transactions and a crash');
+store_is_sound($node, 'postgres', 'after prepared transactions and a crash');
 
 # A month that a prepared transaction made and nobody sees yet
-$node->safe_psql('postgres', 'CREATE DATABASE empty');
 create_store($node, 'empty');
 $node->safe_psql('empty', q{BEGIN; SELECT events.append_event('s:1', 'e', '{}'); PREPARE TRANSACTION 'month';});
 $node->kill9;
@@ -66,6 +65,6 @@ restart_after_kill($node);
 like($err, qr/canceling statement due to lock timeout/, 'an append waits for the month');
 $node->safe_psql('empty', q{ROLLBACK PREPARED 'month'});
 $node->safe_psql('empty', "SELECT events.append_event('s:2', 'e', '{}')");
-check_store($node, 'after a month that went back', 'empty');
+store_is_sound($node, 'empty', 'after a month that went back');
 
 done_testing();

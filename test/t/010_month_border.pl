@@ -13,7 +13,7 @@ use lib "$FindBin::RealBin/../perl";
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use StoreTest;
+use EventStore;
 use Test::More;
 
 my ($library) = grep { -e $_ } glob('/usr/lib/*/faketime/libfaketime.so.1 /usr/lib/faketime/libfaketime.so.1 /usr/lib64/faketime/libfaketime.so.1');
@@ -36,9 +36,9 @@ $timed->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 set_clock('2021-01-31 23:59:50');
 {
 	local %ENV = (%ENV, LD_PRELOAD => $library, FAKETIME_TIMESTAMP_FILE => $clock, FAKETIME_NO_CACHE => 1, TZ => 'UTC', FAKETIME_DONT_FAKE_MONOTONIC => 1);
-	start_store($timed, "autovacuum = off\nmax_prepared_transactions = 20");
+	start_bounded($timed, "autovacuum = off\nmax_prepared_transactions = 20");
 }
-create_store($timed);
+$timed->safe_psql('postgres', 'CREATE EXTENSION auren_events');
 my $ask = sub { return $timed->safe_psql('postgres', $_[0]) };
 like($ask->('SELECT now()'), qr/^2021-01-31 23:59:/, 'the server runs on our clock');
 my $months = q{SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relispartition AND relnamespace = 'events'::regnamespace AND relkind = 'r'};
@@ -82,7 +82,7 @@ is(where_is('back:1'), "1|events.event_store_2021_01\n2|events.event_store_2021_
 is($ask->(q{SELECT events.stream_version('s:1'), count(*), string_agg(stream_version::text, ' ') FROM events.replay_stream('s:1')}), '6|6|1 2 3 4 5 6', 'a replay goes over the border');
 is($ask->(q{SELECT string_agg(stream_version::text, ' ') FROM events.replay_stream_backward('s:1')}), '6 5 4 3 2 1', 'backward too');
 is($ask->(q{SELECT string_agg(stream_version::text, ' ') FROM events.replay_stream('s:1', 2, 3)}), '2 3', 'and in part');
-check_store($timed, 'the clock went back');
+store_is_sound($timed, 'postgres', 'the clock went back');
 
 # ids over a border: one that was supplied in January, and one that the store made
 set_clock('2021-01-31 23:59:59');
@@ -128,7 +128,7 @@ sub append_behind
 			"SELECT string_agg(stream_id || ' ' || stream_version, ' ') FROM events.append_events(ARRAY[$array], array_fill('e'::text, ARRAY[" . @streams . "]), array_fill('{}'::jsonb, ARRAY[" . @streams . "]), '$who')" ],
 		'>', \$told->{out}, '2>', \$told->{err});
 	push @waiting, $told;
-	wait_until("$who waits", sub { sessions_waiting($timed) == @waiting });
+	wait_for("$who waits", sub { sessions_waiting($timed) == @waiting });
 	return;
 }
 sub what_they_got
@@ -159,7 +159,7 @@ set_clock('2022-05-01 00:00:05');
 $ask->(q{SELECT events.append_event('hot:3', 'e', '{}')});
 $late->query_safe('COMMIT');
 is(what_they_got(), "hot:2 3 hot:3 3\n", 'one who waits since before the border appends to a stream that went on behind it');
-check_store($timed, 'the border below waiting appends');
+store_is_sound($timed, 'postgres', 'the border below waiting appends');
 
 # A transaction that holds a stream since before the border appends again, while who makes the new month waits for it.
 set_clock('2023-01-31 23:59:55');
@@ -174,7 +174,7 @@ $late->query_safe('COMMIT');
 is(what_they_got(), "hot:4 4\n", 'neither waits for the other for ever');
 is(where_is('hot:4'), "1|events.event_store_2023_01\n2|events.event_store_2023_01\n3|events.event_store_2023_01\n4|events.event_store_2023_02",
 	'the transaction stays in the month in which it holds the stream');
-check_store($timed, 'a stream held over the border');
+store_is_sound($timed, 'postgres', 'a stream held over the border');
 
 # Many sessions on a few streams while the clock goes over borders, on to a month that is not there, and back
 set_clock('2022-06-30 23:59:58');
@@ -188,7 +188,7 @@ for my $time ('2022-07-01 00:00:00', '2022-06-30 23:59:00', '2022-07-31 23:59:59
 	my ($bench_out, $bench_err) = ('', '');
 	my $enough = $ask->('SELECT last_value + 100 FROM events.global_position_seq');
 	my $load = IPC::Run::start(\@load, '>', \$bench_out, '2>', \$bench_err, IPC::Run::timeout(1200));
-	wait_until('appends', sub { $ask->('SELECT last_value FROM events.global_position_seq') >= $enough });
+	wait_for('appends', sub { $ask->('SELECT last_value FROM events.global_position_seq') >= $enough });
 	set_clock($time) if defined $time;
 	my $next = $time // 'the last time';
 	ok($load->finish, "the load before $next ends well") or diag($bench_out, $bench_err);
@@ -198,6 +198,6 @@ cmp_ok($ask->(q{SELECT count(DISTINCT tableoid) FROM events.event_store WHERE st
 $session->quit;
 $late->quit;
 $repeatable->quit;
-check_store($timed, 'the clock went over borders and back');
+store_is_sound($timed, 'postgres', 'the clock went over borders and back');
 
 done_testing();

@@ -8,10 +8,10 @@ use lib "$FindBin::RealBin/../perl";
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use StoreTest;
+use EventStore;
 use Test::More;
 
-my $node = new_store('maintenance');
+my $node = new_bounded_store('maintenance');
 $node->safe_psql('postgres', 'SELECT events.create_monthly_partitions()');
 my $month = $node->safe_psql('postgres', q{SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')});
 
@@ -46,6 +46,6 @@ bench($node, 'appends below index maintenance', [
 $session->query_until(qr/all done/, '');
 is($session->{stderr}, '', 'the maintenance ends without an error');
 $session->quit;
-check_store($node, 'after index maintenance');
+store_is_sound($node, 'postgres', 'after index maintenance');
 
 done_testing();

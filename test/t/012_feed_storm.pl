@@ -14,7 +14,6 @@ use EventStore;
 use POSIX qw(WNOHANG);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use StoreTest qw(restart_after_kill);
 use Test::More;
 use Time::HiRes qw(usleep);
 

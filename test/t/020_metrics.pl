@@ -7,12 +7,12 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
-use StoreTest;
+use EventStore;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_store('metrics', conf => 'max_prepared_transactions = 5');
+my $node = new_bounded_store('metrics', conf => 'max_prepared_transactions = 5');
 
 # Buckets in which a view and a recount of the raw readings differ, of the own table, an attached one and events together.
 my $differences = q{
@@ -141,7 +141,7 @@ for my $script ($write, $change, $many, $merge)
 my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM readings');
 my $storm = IPC::Run::start([ $node->installed_command('pgbench'), '-n', '-c', 6, '-t', 10000000, @files, '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'>', \my $out, '2>', \my $err);
-wait_until('changes of the storm', sub { $node->safe_psql('postgres', 'SELECT count(*) FROM readings') > $before + 300 });
+wait_for('changes of the storm', sub { $node->safe_psql('postgres', 'SELECT count(*) FROM readings') > $before + 300 });
 $node->kill9;
 IPC::Run::finish($storm);
 restart_after_kill($node);
@@ -149,7 +149,7 @@ $node->safe_psql('postgres', "SELECT count(*) FROM biometric.biometric_events");
 check_metrics($node, 'behind the crash');
 $node->safe_psql('postgres', 'SELECT analytics.refresh_user_metrics()');
 check_metrics($node, 'behind the crash, merged');
-check_indexes($node, 'behind the crash');
+indexes_are_sound($node, 'postgres', 'behind the crash');
 
 # ---- a large source made anew, among the dead rows of the last times --------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
-use StoreTest;
+use EventStore;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -20,8 +20,8 @@ if (!-e "$library/pg_cron.so")
 
 my $node = PostgreSQL::Test::Cluster->new('schedule');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
-start_store($node, "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'postgres'\ncron.host = '" . $node->host . "'\n");
-create_store($node);
+start_bounded($node, "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'postgres'\ncron.host = '" . $node->host . "'\n");
+$node->safe_psql('postgres', 'CREATE EXTENSION auren_events');
 
 my ($code, $out, $err) = $node->psql('postgres', 'SELECT * FROM analytics.schedule()');
 isnt($code, 0, 'without the extension there is an error');
@@ -39,8 +39,8 @@ $node->safe_psql('postgres', q{
 	INSERT INTO biometric.biometric_events (user_id, metric_type, value) VALUES ('u', 'm', 1);
 	SELECT count(*) FROM events.create_monthly_partitions(0)});
 is($node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_status'), 1, 'a change is pending');
-wait_until('the job merged it', sub { $node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_status') eq '0' });
-wait_until('the other made the months', sub { $node->safe_psql('postgres', q{SELECT count(*) >= 4 FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass}) eq 't' });
+wait_for('the job merged it', sub { $node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_status') eq '0' });
+wait_for('the other made the months', sub { $node->safe_psql('postgres', q{SELECT count(*) >= 4 FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass}) eq 't' });
 is( $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status NOT IN ('succeeded', 'running', 'starting')) FROM cron.job_run_details}),
 	0, 'no run failed');
 is($node->safe_psql('postgres', 'SELECT sum(reading_count) FROM analytics.user_metrics_daily'), 1, 'and the reading is counted once');

@@ -7,19 +7,19 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
-use StoreTest;
+use EventStore;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 # wal_consistency_checking: the standby compares every page that the refresh and the triggers wrote past the executor
-my $primary = new_store('metrics_primary', streaming => 'logical', conf => "wal_consistency_checking = 'all'\nwal_keep_size = 2GB");
+my $primary = new_bounded_store('metrics_primary', init => { allows_streaming => 'logical' }, conf => "wal_consistency_checking = 'all'\nwal_keep_size = 2GB");
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('metrics_standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->append_conf('postgresql.conf', "max_standby_streaming_delay = -1\n");
 $standby->start;
-my $subscriber = new_store('metrics_subscriber');
+my $subscriber = new_bounded_store('metrics_subscriber');
 
 # Buckets in which a view and a recount of the same server's readings differ.
 sub differences
