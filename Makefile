@@ -45,12 +45,43 @@ include $(PGXS)
 $(EXTENSION)--$(EXTVERSION).sql: $(INSTALL_PIECES) $(srcdir)/$(EXTENSION).control
 	cat $(INSTALL_PIECES) > $@
 
-# TAP: PostgreSQL::Test makes and ends its own servers, from what is installed. Run it as a user that may start servers.
+# ---- for who builds it ---------------------------------------------------------------------------------------------------
+# The check targets need what was built here, install nothing and ask for no right: the tests run on a copy of the server below run/.
+
+.PHONY: objects check-unit check-regress check-isolation check-tap prove_check
+
+objects: $(OBJS)
+
+compile_commands.json: $(srcdir)/Makefile $(SOURCES)
+	@$(srcdir)/scripts/compile_commands PG_CONFIG='$(PG_CONFIG)'
+
+# make check-unit [UNIT='EventId*']: the core alone, without a server.
+check-unit:
+	@cmake -S $(srcdir) -B build/core >/dev/null
+	@cmake --build build/core -j "$$(nproc)"
+	@$(if $(UNIT),build/core/auren_core_test --gtest_filter='$(UNIT)',ctest --test-dir build/core --output-on-failure -j "$$(nproc)")
+
+# make check-regress [REGRESS="setup append"], make check-isolation [ISOLATION="append_expected"]
+WITH_SERVER = +@PG_CONFIG='$(PG_CONFIG)' $(srcdir)/scripts/with_server
+check-regress: all
+	@rm -f regression.diffs
+	$(WITH_SERVER) $(MAKE) -s installcheck ISOLATION= || { [ ! -f regression.diffs ] || head -n 200 regression.diffs; exit 1; }
+check-isolation: all
+	@rm -f output_iso/regression.diffs
+	$(WITH_SERVER) $(MAKE) -s installcheck REGRESS= || { [ ! -f output_iso/regression.diffs ] || head -n 200 output_iso/regression.diffs; exit 1; }
+
+# make check-tap [PROVE_TESTS=test/t/002_crash.pl]
+check-tap: all
+	@[ "$$(id -u)" != 0 ] || { echo "PostgreSQL does not start as root: run this as another user, or scripts/check tap" >&2; exit 2; }
+	+@bin=$$(PG_CONFIG='$(PG_CONFIG)' $(srcdir)/scripts/private_postgres run/tap-postgres) && $(MAKE) -s prove_check TAP_BIN="$$bin"
+
+# TAP: PostgreSQL::Test makes and ends its own servers, from the programs in TAP_BIN (what is installed, if not given). Run it as a user
+# that may start servers.
 TAP_DIR = $(CURDIR)/build/tap
+TAP_BIN = $(bindir)
 prove_check:
 	@rm -rf '$(TAP_DIR)/tmp_check' && mkdir -p '$(TAP_DIR)'
-	@cd $(srcdir) && PG_CONFIG='$(PG_CONFIG)' PATH="$(bindir):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
+	@cd $(srcdir) && PG_CONFIG='$(PG_CONFIG)' PATH="$(TAP_BIN):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 		PERL5LIB="$(CURDIR)/test/perl:$(pgxsdir)/src/test/perl:$$PERL5LIB" TESTDIR='$(TAP_DIR)' \
-		TESTDATADIR='$(TAP_DIR)' TESTLOGDIR='$(TAP_DIR)/log' \
+		TESTDATADIR='$(TAP_DIR)' TESTLOGDIR='$(TAP_DIR)/log' LC_ALL=C.UTF-8 \
 		prove -v $(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),test/t/*.pl)
-.PHONY: prove_check
