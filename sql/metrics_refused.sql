@@ -45,6 +45,15 @@ SELECT * FROM t.refused WHERE source IN ('samples', 'bare');
 SELECT * FROM t.try($$SELECT analytics.attach_events('other', '{"/a~2": "b"}')$$);
 SELECT * FROM t.try($$SELECT analytics.attach_events('other', '{"a": "b"}', p_samples_field => '/~')$$);
 SELECT * FROM t.try(format($$SELECT analytics.attach_events('other', '{"a": "%s"}')$$, t.long(256)));
+-- whose it is, by a field of the event or the sample: where that names nobody it is no reading
+SELECT analytics.attach_events('owned', '{"v": "v"}', '/who/id', p_samples_field => '/list') > 1 AS attached;
+SELECT t.measure('owned', '{"who": {"id": "refused"}, "timestamp": "2026-02-03", "list": [{"v": 1}, {"v": 2, "who": {"id": "another"}}, {"v": 3, "who": {"id": 7.5}}, {"v": 4, "who": {"id": true}}]}',
+	'{"who": "refused", "timestamp": "2026-02-03", "list": [{"v": 5}, {"v": 6, "who": {"id": 7.0}}, {"w": 7}]}');
+SELECT user_id, avg_value FROM analytics.user_metrics_daily WHERE day = '2026-02-03' ORDER BY 1;
+SELECT * FROM t.refused WHERE source = 'owned';
+SELECT analytics.rebuild_source(max(source_id)), analytics.refresh_user_metrics() >= 0 AS refreshed FROM analytics.sources;
+SELECT user_id, avg_value FROM analytics.user_metrics_daily WHERE day = '2026-02-03' ORDER BY 1;
+SELECT * FROM t.refused WHERE source = 'owned';
 
 -- names that are too long for an index: in events, one by one and in a batch
 SELECT t.measure('timed', jsonb_build_object('v', 9, 'device_type', t.long(3000), 'timestamp', '2026-03-01'));
@@ -106,7 +115,7 @@ SELECT * FROM t.refused WHERE source IN ('t.unnamed', 'before');
 SET app.tenant_id = 'another';
 SELECT count(*) FROM t.refused;
 RESET app.tenant_id;
-SELECT count(analytics.detach_events(event_type)) FROM analytics.sources WHERE event_type IN ('timed', 'nested', 'samples', 'bare', 'before') AND NOT detached;
+SELECT count(analytics.detach_events(event_type)) FROM analytics.sources WHERE event_type IN ('timed', 'nested', 'samples', 'bare', 'before', 'owned') AND NOT detached;
 SELECT analytics.detach_source('t.unnamed'), analytics.detach_source('t.named');
 SELECT count(*) FROM t.refused;
 SELECT analytics.refresh_user_metrics() >= 0;

@@ -96,7 +96,7 @@ CREATE TABLE analytics.refusals (
 COMMENT ON TABLE analytics.refusals IS 'how much of a source is no reading, and why: the rows of a source, tenant and reason are to be summed up';
 COMMENT ON COLUMN analytics.refusals.source_id IS 'number of the source';
 COMMENT ON COLUMN analytics.refusals.tenant_id IS 'tenant';
-COMMENT ON COLUMN analytics.refusals.reason IS 'what could not be used: time, value, names (too long) or samples';
+COMMENT ON COLUMN analytics.refusals.reason IS 'what could not be used: time, value, user (none is named), names (too long) or samples';
 COMMENT ON COLUMN analytics.refusals.refused IS 'how many; negative where rows of a table are gone';
 COMMENT ON COLUMN analytics.refusals.last_position IS 'global position of the last such event; NULL: rows of a table';
 

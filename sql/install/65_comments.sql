@@ -73,7 +73,7 @@ COMMENT ON COLUMN analytics.refresh_status.refused_readings IS 'what the sources
 COMMENT ON COLUMN analytics.refused_readings.source_id IS 'number of the source';
 COMMENT ON COLUMN analytics.refused_readings.relation IS 'its table; NULL: events';
 COMMENT ON COLUMN analytics.refused_readings.event_type IS 'type of its events; NULL: a table';
-COMMENT ON COLUMN analytics.refused_readings.reason IS 'time: it cannot be read; value: there is one that is no number; names: tenant, user, device and metric are longer than 2,500 bytes together; samples: no array';
+COMMENT ON COLUMN analytics.refused_readings.reason IS 'time: it cannot be read; value: there is one that is no number; user: the field names nobody; names: tenant, user, device and metric are longer than 2,500 bytes together; samples: no array';
 COMMENT ON COLUMN analytics.refused_readings.refused IS 'how many readings that would have been';
 COMMENT ON COLUMN analytics.refused_readings.last_position IS 'global position of the last such event; NULL: rows of a table';
 COMMENT ON COLUMN encrypted.audit.at IS 'when';

@@ -277,6 +277,8 @@ class EventReadings {
 			Refuse(Refusal::kValue);
 		} else if (!time) {
 			Refuse(Refusal::kTime);
+		} else if (!names.user) {
+			Refuse(Refusal::kUser);
 		} else if (!CanBeNamed(names)) {
 			Refuse(Refusal::kNames);
 		} else {

@@ -53,6 +53,8 @@ NameOf(Refusal reason) {
 		return "value";
 	case Refusal::kNames:
 		return "names";
+	case Refusal::kUser:
+		return "user";
 	default:
 		return "samples";
 	}

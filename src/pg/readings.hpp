@@ -22,7 +22,7 @@ struct Reading {
 };
 
 // Why something that a source holds is no reading.
-enum class Refusal : int { kNone, kTime, kValue, kNames, kSamples };
+enum class Refusal : int { kNone, kTime, kValue, kNames, kSamples, kUser };
 
 // Such a thing; the tenant's bytes live as long as the call.
 struct Refused {
