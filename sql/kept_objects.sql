@@ -48,6 +48,10 @@ SELECT t.state('ALTER TABLE biometric.biometric_events ADD COLUMN more text'), t
        t.state('ALTER TABLE biometric.biometric_events RENAME COLUMN metadata TO more'), t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata TYPE text'),
        t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata SET NOT NULL'), t.state('ALTER TABLE events.stream_rows ADD COLUMN more text'),
        t.state('ALTER TABLE encrypted.audit_log ADD COLUMN more text'), t.state('ALTER TABLE events.stream_rows RENAME TO other_rows'), t.state('ALTER TABLE analytics.sources SET SCHEMA t');
+SELECT * FROM t.try('ALTER SCHEMA events RENAME TO evts');
+SELECT t.state('ALTER SCHEMA analytics RENAME TO figures'), t.state('ALTER SCHEMA biometric RENAME TO readings'), t.state('ALTER SCHEMA encrypted RENAME TO secret'),
+       t.state('ALTER TABLE events.event_store RENAME TO other'), t.state('ALTER VIEW events.streams RENAME TO other'), t.state('ALTER VIEW events.streams SET SCHEMA t'),
+       t.state('ALTER SEQUENCE events.global_position_seq RENAME TO other');
 SELECT * FROM t.try('CREATE INDEX kept_parent ON events.event_store (created_by)');
 SELECT t.state('ALTER TABLE events.event_store ADD PRIMARY KEY (created_at, global_position)');
 CREATE TRIGGER month AFTER INSERT ON events.event_store FOR EACH ROW EXECUTE FUNCTION events.refuse_change();

@@ -73,6 +73,46 @@ IsConcerned(Server server, const Node *statement) {
 	return !IsOfMonths(statement) && (ChangesNames(statement) || pg::TableObjectsMayDiffer(server));
 }
 
+// The schema, table, view or sequence that a statement gave another name or schema, looked up under the new one.
+ObjectAddress
+RenamedObject(Server, const Node *statement) {
+	ObjectAddress object = InvalidObjectAddress;
+	RangeVar now = {};
+	if (IsA(statement, RenameStmt)) {
+		const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
+		if (rename->renameType == OBJECT_SCHEMA) {
+			ObjectAddressSet(object, NamespaceRelationId, get_namespace_oid(rename->newname, true));
+		}
+		if (rename->relation == nullptr || (rename->renameType != OBJECT_TABLE && rename->renameType != OBJECT_VIEW && rename->renameType != OBJECT_SEQUENCE)) {
+			return object;
+		}
+		now = *rename->relation;
+		now.relname = rename->newname;
+	} else if (IsA(statement, AlterObjectSchemaStmt) && reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation != nullptr) {
+		const auto *move = reinterpret_cast<const AlterObjectSchemaStmt *>(statement);
+		now = *move->relation;
+		now.schemaname = move->newschema;
+	} else {
+		return object;
+	}
+	ObjectAddressSet(object, RelationRelationId, RangeVarGetRelid(&now, NoLock, true));
+	return object;
+}
+
+// CREATE EXTENSION, and so a restore, makes what is the extension's own under the names of its script.
+void
+RefuseNewName(const Node *statement) {
+	const char *renamed = Call([&](Server server) -> const char * {
+		const ObjectAddress object = RenamedObject(server, statement);
+		const bool ours = OidIsValid(object.objectId) && getExtensionOfObject(object.classId, object.objectId) == get_extension_oid("auren_events", true);
+		return ours ? getObjectDescription(&object, true) : nullptr;
+	});
+	if (renamed != nullptr) {
+		throw DomainError("0A000", "what belongs to extension auren_events keeps its name and its schema", std::string("It would be ") + renamed + ", which a dump could not restore.",
+		                  "Make a view or a function of that name over it.");
+	}
+}
+
 void
 RequireOwner(const char *function) {
 	if (!Call([](Server server) { return pg::compat::OwnsRelation(GetUserId(), pg::Oids(server).events); })) {
@@ -153,8 +193,11 @@ AUREN_FUNCTION(auren_keep_objects) {
 		                  "Use it in CREATE EVENT TRIGGER.");
 	}
 	const Node *statement = reinterpret_cast<const EventTriggerData *>(fcinfo->context)->parsetree;
-	if (pg::KeepingObjects::Any() ||
-	    !Call([](Server server) { return !IsInstalling(server) && pg::KeepsObjects(server); })) {
+	if (pg::KeepingObjects::Any() || Call([](Server server) { return IsInstalling(server); })) {
+		PG_RETURN_NULL();
+	}
+	RefuseNewName(statement);
+	if (!Call([](Server server) { return pg::KeepsObjects(server); })) {
 		PG_RETURN_NULL();
 	}
 	const Oid table = Call([&](Server server) { return TableOfNamedTrigger(server, statement); });
