@@ -50,7 +50,8 @@ DROP TABLE t.readings;
 -- a table that is read while events are made of its rows, each out of line
 CREATE TABLE t.documents AS
 	SELECT 1 AS k, (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 3000) i) AS d
-	UNION ALL SELECT 2, jsonb_build_object('a', repeat('y', 200000));
+	UNION ALL SELECT 2, jsonb_build_object('a', repeat('y', 200000))
+	ORDER BY k;
 SELECT count(events.append_event('call:documents', 'stored', d, p_metadata := jsonb_build_object('again', d))) FROM t.documents;
 SELECT bool_and(event_data = d AND metadata = jsonb_build_object('again', d)) AS same
 FROM events.replay_stream('call:documents') JOIN t.documents ON k = stream_version;

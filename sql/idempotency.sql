@@ -61,7 +61,8 @@ SELECT t.show('idem:one'), events.stream_exists('idem:two');
 -- content that is stored out of line, compressed and not
 CREATE TABLE t.documents AS
 	SELECT 921 AS k, (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 3000) i) AS d
-	UNION ALL SELECT 922, jsonb_build_object('a', repeat('y', 200000), 'n', 0.10);
+	UNION ALL SELECT 922, jsonb_build_object('a', repeat('y', 200000), 'n', 0.10)
+	ORDER BY k;
 SELECT count(events.append_event('idem:big', 'doc', d, p_metadata := d, p_event_id := t.id(k))) FROM t.documents;
 SELECT count(events.append_event('idem:big', 'doc', d, p_metadata := d, p_event_id := t.id(k))) FROM t.documents;
 SELECT stream_version FROM events.append_events('{idem:big,idem:big}', '{doc,doc}', (SELECT array_agg(d ORDER BY k) FROM t.documents),

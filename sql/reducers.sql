@@ -112,6 +112,10 @@ SELECT events.set_reducer('f', 'function', '{"function": "longest"}'), events.se
 RESET search_path;
 SELECT options FROM events.reducers WHERE event_type = 'f';
 SELECT pg_temp.fold('r:function', '{f,f,f,ff,fs,fs}', '{"{\"t\": \"aa\"}","{\"t\": \"aaaa\"}","{\"t\": \"a\"}",1,0,2}');
+-- a parallel query refuses a function whose errors are skipped; what follows calls some
+DO $$ BEGIN PERFORM set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query'); END $$;
+SELECT code, message LIKE '%a reducer function whose errors are skipped cannot be called in a parallel query' AS refused, hint FROM t.error_of($$SELECT events.get_stream_state('r:function', 5)$$);
+SET max_parallel_workers_per_gather = 0;
 SELECT count(*) FROM events.append_events('{r:function}', '{ff}', '{0}');
 SELECT code, regexp_replace(message, '[0-9a-f]{8}-[0-9a-f-]{27}', 'ID') AS message, detail, hint FROM t.error_of($$SELECT events.get_stream_state('r:function')$$);
 SELECT count(*) FROM events.append_events('{r:null}', '{fn}', '{0}');

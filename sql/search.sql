@@ -37,7 +37,8 @@ WITH RECURSIVE page AS (
 	WHERE array_length(p.positions, 1) = 700)
 SELECT count(*), count(DISTINCT g), bool_and(g < before) AS in_order FROM (
 	SELECT g, lag(g, 1, 9223372036854775807) OVER (ORDER BY n, o) AS before FROM page, unnest(positions) WITH ORDINALITY u (g, o)) x;
--- the indexes are used: scans of each within this transaction
+-- the indexes are used: scans of each within this transaction, and by this session
+SET max_parallel_workers_per_gather = 0;
 SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
 ANALYZE events.event_store;
 CREATE FUNCTION t.scans(p_index text) RETURNS bigint LANGUAGE sql AS $$ SELECT coalesce(pg_stat_get_xact_numscans(('events.' || p_index)::regclass), 0) $$;

@@ -35,13 +35,15 @@ SELECT * FROM events.get_stream_states(ARRAY['many:2', 'none', 'many:1', 'many:2
 SELECT count(*) FROM events.get_stream_states('{}');
 SELECT count(*), bool_and(state = events.get_stream_state(stream_id)) AS same FROM events.get_stream_states((SELECT array_agg('page:' || i) FROM generate_series(0, 1202) i));
 SELECT v.id, s.* FROM (VALUES ('many:1'), ('many:2')) v (id), LATERAL events.get_stream_states(ARRAY[v.id, 'none']) s ORDER BY 1, 2;
+-- (the workers of a parallel query leave none)
+SET max_parallel_workers_per_gather = 0;
 -- a long stream among them leaves its snapshot, once
 SET auren_events.snapshot_after = 50;
 SELECT count(*) FROM events.append_events(array_fill('long:1'::text, ARRAY[60]), array_fill('n'::text, ARRAY[60]), (SELECT array_agg(to_jsonb(i) ORDER BY i) FROM generate_series(1, 60) i));
 SELECT count(*), count(DISTINCT state) AS states, min(stream_version) AS version FROM events.get_stream_states(array_fill('long:1'::text, ARRAY[20]));
 SELECT stream_version, state FROM events.stream_snapshots WHERE stream_id = 'long:1';
 SELECT * FROM events.get_category_states('long');
-RESET auren_events.snapshot_after;
+RESET auren_events.snapshot_after; RESET max_parallel_workers_per_gather;
 -- a closed stream is there; one whose events cannot be applied is an error that names it
 SELECT events.set_reducer('states_bad', 'patch');
 SELECT count(*) FROM events.append_events('{broken:1,broken:2,broken:3}', '{a,states_bad,a}', '{1,2,3}');

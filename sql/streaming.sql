@@ -63,6 +63,8 @@ SELECT count(DISTINCT r) FROM events.replay_stream('flow:2') r WHERE r IS NOT NU
 SELECT count(x), min((x).stream_version) FROM (SELECT r AS x FROM events.replay_stream('flow:2') r UNION ALL SELECT r FROM events.replay_stream('flow:3', 4) r) u;
 SELECT count(x), max((x).stream_version) FROM (SELECT r AS x FROM events.replay_stream_backward('flow:2', 7) r) u;
 SELECT (x).stream_id, (x).stream_version FROM (SELECT r AS x FROM events.events_by_time('-infinity', 'infinity', 'flow_kind', 2) r) u;
+-- (what the workers of a parallel query read is not counted here)
+SET max_parallel_workers_per_gather = 0;
 -- it stops where the reader stops: 20,000 events are there, a few are read
 CREATE FUNCTION pg_temp.fetched() RETURNS bigint LANGUAGE sql AS $$ SELECT sum(idx_tup_fetch)::bigint FROM pg_stat_xact_user_tables WHERE schemaname = 'events' AND relname LIKE 'event\_store%' $$;
 BEGIN;
@@ -85,6 +87,7 @@ INSERT INTO fetched SELECT 7, pg_temp.fetched();
 SELECT count(*) FROM events.replay_stream('flow:1') WHERE event_data IS NOT NULL;
 INSERT INTO fetched SELECT 8, pg_temp.fetched();
 SELECT b.n, b.rows - a.rows BETWEEN 1 AND 20 AS few, b.rows - a.rows >= 20000 AS all FROM fetched a JOIN fetched b ON b.n = a.n + 1 ORDER BY 1;
+RESET max_parallel_workers_per_gather;
 -- a cursor sees what was there when it was opened
 SELECT events.append_event('flow:1', 'e', '20001') IS NOT NULL AS appended;
 MOVE 19997 FROM c;

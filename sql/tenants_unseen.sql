@@ -1,5 +1,7 @@
--- What a bound role asks for tells it nothing of other tenants: neither the rows nor the work that was done for them.
+-- What a bound role asks for tells it nothing of other tenants: neither the rows nor the work that was done for them, which is
+-- counted in this session and not in the workers of parallel queries.
 SET client_min_messages = warning;
+SET max_parallel_workers_per_gather = 0;
 CREATE ROLE regress_unseen;
 SELECT events.grant_access('regress_unseen', 'reader'), events.bind_tenant('regress_unseen', 'unseen');
 GRANT USAGE ON SCHEMA t TO regress_unseen;
