@@ -90,6 +90,47 @@ SET LOCAL enable_bitmapscan = off;
 SELECT what, t.reads(theirs) IS NOT DISTINCT FROM t.reads(nobodys) AS same_work FROM t.questions ORDER BY id;
 ROLLBACK;
 RESET ROLE;
+-- what the planner makes of a name that only the other tenant has: as much as of one that nobody has, from the first statement of a session on
+SET app.tenant_id = 'other';
+SELECT count(events.append_event('other:often', 'other_type', '{}', 'other_doctor')) AS appended FROM generate_series(1, 700);
+SELECT count(events.append_event('other_stream:' || i, 'other_type', '{}', 'other_doctor')) AS appended FROM generate_series(1, 200) i;
+INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) SELECT 'other_' || i % 40, 'pulse', i, '2026-02-03 04:00Z'::timestamptz + i % 3 * interval '5 minutes' FROM generate_series(1, 400) i;
+SET app.tenant_id = 'unseen';
+INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('own', 'pulse', 60, '2026-01-02 03:00Z');
+SELECT analytics.refresh_user_metrics() > 0 AS merged;
+ANALYZE events.event_store, events.stream_rows, analytics.series, analytics.rollup_5min, analytics.rollup_daily;
+CREATE FUNCTION t.plan(p_sql text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	v_plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || p_sql INTO v_plan;
+	RETURN v_plan;
+END $$;
+CREATE TABLE t.guesses AS SELECT * FROM (VALUES
+	(1, 'SELECT * FROM events.tenant_events WHERE stream_id = %L', 'other:often', 'nobodys'),
+	(2, 'SELECT * FROM events.tenant_events WHERE stream_id < %L', 'other:often', 'nobodys'),
+	(3, 'SELECT * FROM events.tenant_events WHERE event_type = %L', 'other_type', 'nobodys'),
+	(4, 'SELECT * FROM events.tenant_events WHERE created_by = %L', 'other_doctor', 'nobodys'),
+	(5, 'SELECT * FROM events.tenant_events WHERE tenant_id = %L', 'other', 'nobodys'),
+	(6, 'SELECT * FROM events.streams WHERE stream_id < %L', 'other:often', 'aa:aa'),
+	(7, 'SELECT * FROM analytics.user_metrics_daily WHERE user_id = %L', 'other_1', 'nobodys'),
+	(8, 'SELECT * FROM analytics.user_metrics_daily WHERE user_id < %L', 'other_1', 'aa_aa')) g (id, question, theirs, nobodys);
+GRANT SELECT ON t.guesses TO regress_unseen;
+\c -
+SET client_min_messages = warning;
+SET app.tenant_id = 'unseen';
+SET ROLE regress_unseen;
+SELECT question FROM t.guesses WHERE replace(t.plan(format(question, theirs)), theirs, '') <> replace(t.plan(format(question, nobodys)), nobodys, '') ORDER BY id;
+-- nor is a function of the role's own asked about times of the other tenant
+CREATE FUNCTION pg_temp.see(p_bucket anyelement) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 0.0001 AS $$
+BEGIN
+	RAISE WARNING 'saw %', p_bucket;
+	RETURN true;
+END $$;
+SELECT count(*) FROM analytics.user_metrics_5min WHERE pg_temp.see(bucket);
+SELECT count(*) FROM analytics.user_metrics_hourly WHERE pg_temp.see(bucket);
+SELECT count(*) FROM analytics.user_metrics_daily WHERE pg_temp.see(day);
+RESET ROLE;
 -- where policies apply the executor finds the rows, and no index is asked for content or type
 ALTER TABLE events.event_store ENABLE ROW LEVEL SECURITY;
 CREATE POLICY regress_unseen ON events.event_store FOR SELECT TO regress_unseen USING (event_data ->> 'kind' IS DISTINCT FROM 'rare');
@@ -111,7 +152,9 @@ SELECT count(*) AS differ FROM t.unbound_answers u JOIN t.answers() b USING (id)
 SELECT what, t.reads(theirs) IS NOT DISTINCT FROM t.reads(nobodys) AS same_work FROM t.questions WHERE id <= 3 ORDER BY id;
 ROLLBACK;
 RESET app.tenant_id;
-DROP TABLE t.calls, t.unbound_answers, t.questions;
-DROP FUNCTION t.fill, t.answers, t.read_so_far, t.reads;
+DROP TABLE t.calls, t.unbound_answers, t.questions, t.guesses;
+DELETE FROM biometric.biometric_events WHERE tenant_id IN ('other', 'unseen');
+SELECT analytics.refresh_user_metrics() > 0 AS merged;
+DROP FUNCTION t.fill, t.answers, t.read_so_far, t.reads, t.plan;
 DROP OWNED BY regress_unseen;
 DROP ROLE regress_unseen;

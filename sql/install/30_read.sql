@@ -1,17 +1,18 @@
 -- Reading.
 
+-- Loads the module while a statement is planned, so that its functions in FROM give their rows one by one, and the views' plans
+-- tell nobody who is bound what is in statistics.
+CREATE FUNCTION events.stream_support(internal) RETURNS internal
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'auren_stream_support';
+COMMENT ON FUNCTION events.stream_support(internal) IS 'planner support: rows expected and streaming in FROM of the functions that give events, and that the module is loaded while a view is planned';
+
 CREATE FUNCTION events.current_tenant() RETURNS text
-	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_current_tenant';
+	LANGUAGE C STABLE PARALLEL SAFE SUPPORT events.stream_support AS 'MODULE_PATHNAME', 'auren_current_tenant';
 COMMENT ON FUNCTION events.current_tenant() IS 'tenant that this session writes and reads: app.tenant_id, or ''default''; 42501 when a binding forbids it';
 
 CREATE FUNCTION events.view_tenant() RETURNS text
-	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_view_tenant';
+	LANGUAGE C STABLE PARALLEL SAFE SUPPORT events.stream_support AS 'MODULE_PATHNAME', 'auren_view_tenant';
 COMMENT ON FUNCTION events.view_tenant() IS 'tenant whose rows the views show; 42501 while a policy on events.event_store applies to the caller, since a view would pass it by';
-
--- Loads the module while a statement is planned, so that its functions in FROM give their rows one by one.
-CREATE FUNCTION events.stream_support(internal) RETURNS internal
-	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'auren_stream_support';
-COMMENT ON FUNCTION events.stream_support(internal) IS 'planner support of the functions that give events: rows expected, and streaming in FROM';
 
 CREATE FUNCTION events.replay_stream(
 	p_stream_id    text,

@@ -62,9 +62,9 @@ CREATE VIEW analytics.tenant_deltas AS
 	  AND p.last_series OPERATOR(pg_catalog.>=) s.series_id AND analytics.has_deltas(p.deltas, s.series_id) AND d.series_id OPERATOR(pg_catalog.=) s.series_id;
 COMMENT ON VIEW analytics.tenant_deltas IS 'what is not merged yet of this session''s tenant, by five minutes';
 
--- Only the names are behind a barrier: a condition on the day or the bucket may be asked of rows of others, where it sees a time
--- and nothing of whom. Behind a barrier "day > CURRENT_DATE - 7" would read all days.
-CREATE VIEW analytics.user_metrics_daily AS
+-- Barriers: a function of the caller's own would else be asked of the times of other tenants' readings. Comparisons of a date with a date and of a
+-- timestamptz with a timestamptz leak nothing and choose the rows that are read; one of a timestamptz with a date does not.
+CREATE VIEW analytics.user_metrics_daily WITH (security_barrier) AS
 	SELECT day, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
 	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (
@@ -88,7 +88,7 @@ CREATE VIEW analytics.user_metrics_daily AS
 	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW analytics.user_metrics_daily IS 'metrics of this session''s tenant by day, exact at every moment';
 
-CREATE VIEW analytics.user_metrics_hourly AS
+CREATE VIEW analytics.user_metrics_hourly WITH (security_barrier) AS
 	SELECT bucket, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
 	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (
@@ -111,7 +111,7 @@ CREATE VIEW analytics.user_metrics_hourly AS
 	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW analytics.user_metrics_hourly IS 'metrics of this session''s tenant by hour, exact at every moment';
 
-CREATE VIEW analytics.user_metrics_5min AS
+CREATE VIEW analytics.user_metrics_5min WITH (security_barrier) AS
 	SELECT bucket, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
 	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (

@@ -1,5 +1,6 @@
 #include "pg/tenant.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -35,6 +36,13 @@ struct Kept {
 	std::string tenant;
 };
 Kept kept;
+// What CallerIsKnownBound last found, and of which roles.
+struct KnownBound {
+	Freshness freshness;
+	Oid roles[3] = {InvalidOid, InvalidOid, InvalidOid};
+	bool bound = false;
+};
+KnownBound known_bound;
 Oid bindings_relid = InvalidOid;
 
 enum class Verdict : int { kUnbound, kAllowed, kRefused };
@@ -89,12 +97,14 @@ void
 ForgetOnRelation(Oid relid) {
 	if (relid == InvalidOid || relid == bindings_relid) {
 		kept.freshness.Forget();
+		known_bound.freshness.Forget();
 	}
 }
 
 void
 ForgetOnRole(Datum, int, uint32) {
 	kept.freshness.Forget();
+	known_bound.freshness.Forget();
 }
 
 const char *
@@ -183,6 +193,20 @@ IsBound(Oid role) {
 bool
 CallerIsBound() {
 	return IsBound(GetSessionUserId()) || IsBound(GetOuterUserId()) || IsBound(GetUserId());
+}
+
+bool
+CallerIsKnownBound() {
+	const Oid roles[3] = {GetSessionUserId(), GetOuterUserId(), GetUserId()};
+	if (!known_bound.freshness.IsFresh() || !std::equal(roles, roles + 3, known_bound.roles)) {
+		// it may be fresh, and of other roles
+		known_bound.freshness.Forget();
+		known_bound.freshness.Refresh([&] {
+			known_bound.bound = CallerIsBound();
+			std::copy(roles, roles + 3, known_bound.roles);
+		});
+	}
+	return known_bound.bound;
 }
 
 void

@@ -4,6 +4,7 @@
 #include "pg/compat.hpp"
 #include "pg/decrypt_audit.hpp"
 #include "pg/event_readings.hpp"
+#include "pg/hidden_statistics.hpp"
 #include "pg/kept_objects.hpp"
 #include "pg/key_ring.hpp"
 #include "pg/personal_rules.hpp"
@@ -43,6 +44,7 @@ _PG_init(void) {
 	auren::pg::DefineSettings(server);
 	auren::pg::RegisterStoreCallbacks(server);
 	auren::pg::RegisterTenantCallbacks(server);
+	auren::pg::RegisterHiddenStatistics(server);
 	auren::pg::RegisterKeptObjects(server);
 	auren::pg::RegisterReducerCallbacks(server);
 	auren::pg::RegisterAnnouncements(server);
