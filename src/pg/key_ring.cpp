@@ -26,7 +26,7 @@ namespace auren::pg {
 
 namespace {
 
-// A transaction may make keys for any number of people: they share some locks.
+// A transaction may make keys for any number of people: those of a tenant share some locks, and other tenants wait for none of them.
 constexpr uint32 kPersonLocks = 256;
 
 constexpr std::size_t kMostPeople = 10000; // that a session keeps keys of
@@ -312,10 +312,9 @@ NewestRow(const Found &found) {
 
 LOCKTAG
 TagOf(std::string_view tenant, std::string_view user) {
-	const std::string name = std::string(tenant) + '\0' + std::string(user);
-	const uint32 bucket = hash_bytes(reinterpret_cast<const unsigned char *>(name.data()), static_cast<int>(name.size())) % kPersonLocks;
+	const auto hash_of = [](std::string_view name) { return hash_bytes(reinterpret_cast<const unsigned char *>(name.data()), static_cast<int>(name.size())); };
 	LOCKTAG tag;
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, bucket, kPersonLockClass);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash_of(tenant), hash_of(user) % kPersonLocks, kPersonLockClass);
 	return tag;
 }
 
