@@ -113,12 +113,21 @@ RefuseForeign(Oid relid) {
 }
 
 void
+RequireOwn(Oid relid) {
+	if (!Call([&] { return pg::compat::OwnsRelation(GetUserId(), relid); })) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of " + NameOf(relid) + " may attach it", "Its readings would be seen through the metrics.",
+		                  "Ask the table's owner.");
+	}
+}
+
+void
 RequireAttachable(Oid relid) {
 	const std::string name = NameOf(relid);
+	// before the lock: who waits for one has everybody wait who comes after
+	RequireOwn(relid);
 	struct Facts {
 		char kind;
 		char persistence;
-		bool owner;
 		bool part;
 		bool inherits;
 		bool forced;
@@ -128,17 +137,13 @@ RequireAttachable(Oid relid) {
 		Facts f;
 		f.kind = relation->rd_rel->relkind;
 		f.persistence = relation->rd_rel->relpersistence;
-		f.owner = pg::compat::OwnsRelation(GetUserId(), relid);
 		f.part = relation->rd_rel->relispartition || has_superclass(relid);
 		f.inherits = f.kind == RELKIND_RELATION && find_inheritance_children(relid, NoLock) != NIL;
 		f.forced = relation->rd_rel->relforcerowsecurity;
 		table_close(relation, NoLock);
 		return f;
 	});
-	if (!facts.owner) {
-		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of " + name + " may attach it", "Its readings would be seen through the metrics.",
-		                  "Ask the table's owner.");
-	}
+	RequireOwn(relid);
 	if ((facts.kind != RELKIND_RELATION && facts.kind != RELKIND_PARTITIONED_TABLE) || facts.persistence != RELPERSISTENCE_PERMANENT) {
 		throw DomainError("42809", name + " cannot be a source of readings", "It is no ordinary or partitioned table, or a temporary or unlogged one.",
 		                  "Attach the table that the readings are written to.");
