@@ -64,6 +64,16 @@ SELECT events.revoke_access('regress_writer', 'reader'), events.revoke_access('r
 SET ROLE regress_reader;
 SELECT count(*) FILTER (WHERE result = 'ok') AS may FROM t.may();
 RESET ROLE;
+-- what a role was given itself is all taken back, whatever another role lends it
+CREATE ROLE regress_group;
+SELECT events.grant_access('regress_group', 'reader'), events.grant_access('regress_group', 'encrypt'), events.grant_access('regress_none', 'writer'), events.grant_access('regress_none', 'decrypt');
+GRANT regress_group TO regress_none;
+SELECT events.revoke_access('regress_none', 'writer'), events.revoke_access('regress_none', 'decrypt');
+SELECT count(*) AS left FROM (SELECT nspacl FROM pg_namespace UNION ALL SELECT proacl FROM pg_proc UNION ALL SELECT relacl FROM pg_class) o(acl), aclexplode(acl) WHERE grantee = 'regress_none'::regrole;
+SELECT has_function_privilege('regress_none', 'events.stream_version(text)', 'EXECUTE') AS reads, has_schema_privilege('regress_none', 'encrypted', 'USAGE') AS encrypts;
+SELECT events.revoke_access('regress_group', 'encrypt'), events.revoke_access('regress_group', 'reader');
+SELECT has_schema_privilege('regress_none', 'events', 'USAGE') AS reads, has_schema_privilege('regress_none', 'encrypted', 'USAGE') AS encrypts;
+DROP ROLE regress_group;
 SELECT * FROM t.try($$SELECT events.grant_access('regress_none', 'owner')$$);
 SELECT * FROM t.try($$SELECT events.grant_access('regress_nobody', 'reader')$$);
 -- the months that an admin made belong to the store's owner

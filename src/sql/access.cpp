@@ -184,7 +184,7 @@ Grant(const Role &role, const char *functions, const char *relations) {
 	Run(sql);
 }
 
-// A function that only those have who were given an access, themselves or through another role.
+// A function that only those have who were given an access.
 const char *
 SignOf(Access access) {
 	switch (access) {
@@ -209,6 +209,25 @@ IsOfKeys(Access access) {
 	return access == Access::kEncrypt || access == Access::kDecrypt || access == Access::kKeyAdmin;
 }
 
+// Server side. Whether the right to execute a function was given to the role itself.
+bool
+WasGranted(HeapTuple function, Oid role) {
+	bool isnull;
+	const Datum rights = SysCacheGetAttr(PROCOID, function, Anum_pg_proc_proacl, &isnull);
+	if (isnull) {
+		return false;
+	}
+	Acl *acl = DatumGetAclPCopy(rights);
+	for (int i = 0; i < ACL_NUM(acl); i++) {
+		const AclItem &item = ACL_DAT(acl)[i];
+		if (item.ai_grantee == role && (ACLITEM_GET_PRIVS(item) & ACL_EXECUTE) != 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+// Whether a role was given an access itself: what another role lends it goes with the membership, and is that role's to lose.
 bool
 HasAccess(Oid role, Access access) {
 	const char *name = SignOf(access);
@@ -218,8 +237,8 @@ HasAccess(Oid role, Access access) {
 		bool has = false;
 		CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
 		for (int i = 0; i < functions->n_members; i++) {
-			const auto *function = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(&functions->members[i]->tuple));
-			has |= function->pronamespace == schema && pg::compat::MayExecute(role, function->oid);
+			HeapTuple function = &functions->members[i]->tuple;
+			has |= reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(function))->pronamespace == schema && WasGranted(function, role);
 		}
 		ReleaseSysCacheList(functions);
 		return has;
