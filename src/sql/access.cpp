@@ -209,9 +209,9 @@ IsOfKeys(Access access) {
 	return access == Access::kEncrypt || access == Access::kDecrypt || access == Access::kKeyAdmin;
 }
 
-// Server side. Whether the right to execute a function was given to the role itself.
+// Whether the right to execute a function was given to the role itself.
 bool
-WasGranted(HeapTuple function, Oid role) {
+WasGranted(Server, HeapTuple function, Oid role) {
 	bool isnull;
 	const Datum rights = SysCacheGetAttr(PROCOID, function, Anum_pg_proc_proacl, &isnull);
 	if (isnull) {
@@ -232,13 +232,13 @@ bool
 HasAccess(Oid role, Access access) {
 	const char *name = SignOf(access);
 	const char *schema_name = IsOfKeys(access) ? "encrypted" : "events";
-	return Call([&] {
+	return Call([&](Server server) {
 		const Oid schema = get_namespace_oid(schema_name, false);
 		bool has = false;
 		CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
 		for (int i = 0; i < functions->n_members; i++) {
 			HeapTuple function = &functions->members[i]->tuple;
-			has |= reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(function))->pronamespace == schema && WasGranted(function, role);
+			has |= reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(function))->pronamespace == schema && WasGranted(server, function, role);
 		}
 		ReleaseSysCacheList(functions);
 		return has;
