@@ -92,7 +92,7 @@ CREATE TABLE t.kind (who text, what text, measured float8, at timestamptz, org t
 SELECT analytics.attach_source('t.kind', 'who', NULL, 'what', 'measured', 'at', 'org') > 1 AS attached;
 SELECT * FROM t.recounts('t.kind', '''ddl org''', '2026-01-01 10:00');
 DROP TABLE t.kind;
--- days that no timestamp reaches
+-- days that no timestamp reaches are no readings
 CREATE TABLE t.kind (who text, what text, measured float8, at date);
 SELECT analytics.attach_source('t.kind', 'who', NULL, 'what', 'measured', 'at') > 1 AS attached;
 INSERT INTO t.kind VALUES ('ddl date', 'm', 1, '5000000-01-01'), ('ddl date', 'm', 1, '2026-01-01');

@@ -73,6 +73,33 @@ SELECT analytics.attach_source('t.named', 'who', 'device', 'what', 'v', 'at') > 
 INSERT INTO t.named VALUES ('refused', t.long(3000), 'm', 1, '2026-04-01'), ('refused', 'd', 'm', 2, '2026-04-01'), (t.long(100000), 'd', 'm', 3, '2026-04-01'), ('refused', 'd', 'm', 4, NULL);
 SELECT * FROM t.at WHERE bucket >= '2026-04-01' AND bucket < '2026-04-02';
 SELECT * FROM t.refused WHERE source = 't.named' OR reason = 'names';
+-- readings so near to the ends of the calendar that no day of some zone holds them: no view fails for them, in whatever zone
+SET timezone = 'UTC';
+CREATE TABLE t.edges (who text, what text, v int, at timestamptz);
+CREATE TABLE t.edge_days (who text, what text, v int, at date);
+SELECT analytics.attach_source('t.edges', 'who', NULL, 'what', 'v', 'at') > 1 AS attached, analytics.attach_source('t.edge_days', 'who', NULL, 'what', 'v', 'at') > 1 AS days;
+INSERT INTO t.edges SELECT 'edge', 'm', 1, at FROM unnest('{4714-11-24 00:00 BC,4714-12-31 23:59:59.999999 BC,4713-01-01 00:00 BC,294275-12-31 23:59:59.999999,294276-01-01 00:00,294276-12-31 23:59:59.999999,-infinity,infinity}'::timestamptz[]) at;
+INSERT INTO t.edge_days SELECT 'edge', 'd', 1, at FROM unnest('{4714-12-31 BC,4713-01-01 BC,294275-12-31,294276-01-01,5874897-12-31,-infinity,infinity}'::date[]) at;
+SELECT code, message FROM t.error_of($$INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('edge', 'm', 1, '4714-11-24 00:00 BC')$$);
+SELECT t.state($$INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('edge', 'm', 1, '294276-12-31 23:00')$$);
+INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('edge', 'own', 1, '4713-01-01 00:00 BC'), ('edge', 'own', 1, '294275-12-31 23:59:59.999999'), ('edge', 'own', 1, 'infinity');
+SELECT t.state($$UPDATE biometric.biometric_events SET timestamp = '4714-12-31 BC' WHERE user_id = 'edge'$$);
+CREATE FUNCTION t.edges() RETURNS TABLE (zone text, days text, hours bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	FOREACH zone IN ARRAY '{Pacific/Apia,America/New_York,Asia/Tokyo,Pacific/Kiritimati,UTC}'::text[] LOOP
+		PERFORM analytics.set_time_zone(zone);
+		SELECT string_agg(day::text, ', ' ORDER BY day) INTO days FROM analytics.user_metrics_daily WHERE user_id = 'edge' AND metric_type = 'm';
+		SELECT sum(reading_count) INTO hours FROM analytics.user_metrics_hourly WHERE user_id = 'edge' AND bucket::text IS NOT NULL;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+SELECT * FROM t.edges();
+SELECT analytics.refresh_user_metrics() > 0 AS merged;
+SELECT * FROM t.edges();
+SELECT * FROM t.refused WHERE source LIKE 't.edge%';
+DROP TABLE t.edges, t.edge_days;
+DROP FUNCTION t.edges;
+DELETE FROM biometric.biometric_events WHERE user_id = 'edge';
 -- counted with what the transaction does, and not what it takes back
 BEGIN;
 UPDATE t.named SET device = 'short' WHERE length(device) = 3000;

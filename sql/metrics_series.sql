@@ -51,13 +51,13 @@ FROM analytics.metric_series('UTC', 'm', '2024-02-27 00:00Z', '2024-02-27 10:00Z
 
 -- steps to the ends of the calendar
 SET timezone = 'UTC';
-INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('e', 'm', 1, '4714-11-24 00:00:00+00 BC'), ('e', 'm', 2, '2000-01-01'), ('e', 'm', 3, '294276-12-31 23:59:59.999999+00'), ('e', 'm', 4, 'infinity'), ('e', 'm', 5, '-infinity');
+INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('e', 'm', 1, '4713-01-01 00:00:00+00 BC'), ('e', 'm', 2, '2000-01-01'), ('e', 'm', 3, '294275-12-31 23:59:59.999999+00'), ('e', 'm', 4, 'infinity'), ('e', 'm', 5, '-infinity');
 SELECT * FROM t.try($$SELECT analytics.metric_series('e', 'm', '4714-11-24 00:00:00+00 BC', '294276-12-31 23:59:59.999999+00', '5 minutes')$$);
 SELECT * FROM t.try($$SELECT analytics.metric_series('e', 'm', '4714-11-24 00:00:00+00 BC', '294276-12-31 23:59:59.999999+00', '1092 days')$$);
 SELECT bucket, reading_count, sum_value FROM analytics.metric_series('e', 'm', '4714-11-24 00:00:00+00 BC', '294276-12-31 23:59:59.999999+00', '50000000 days');
 SELECT bucket, reading_count, sum_value FROM analytics.metric_series('e', 'm', '4714-11-24 00:00:00+00 BC', '294276-12-31 23:59:59.999999+00', '2147483647 days 200000000 hours');
 SELECT bucket, reading_count, sum_value FROM analytics.metric_series('e', 'm', '4714-11-24 00:00:00+00 BC', '294276-12-31 23:59:59.999999+00', '107000000 days');
-SELECT bucket, reading_count, sum_value FROM analytics.metric_series('e', 'm', '294276-12-31 00:00:00+00', '294276-12-31 23:59:59.999999+00', '12 hours');
+SELECT bucket, reading_count, sum_value FROM analytics.metric_series('e', 'm', '294275-12-31 00:00:00+00', '294276-01-01 23:59:59.999999+00', '12 hours');
 SELECT * FROM t.try($$SELECT analytics.metric_series('e', 'm', '2000-01-01', '2000-01-02', '-2147483648 days')$$);
 SELECT * FROM t.try($$SELECT analytics.metric_series('e', 'm', '2000-01-01', '2000-01-02', '1 day -24 hours')$$);
 SELECT count(*) FROM analytics.metric_series('e', 'm', '2000-01-02', '2000-01-01');

@@ -64,11 +64,11 @@ SELECT analytics.refresh_user_metrics() > 0 AS merged, t.pending('regress_owned.
 SELECT * FROM t.metrics_of('closed');
 DROP SCHEMA regress_owned CASCADE;
 
--- the last day that there is
+-- the first and the last day that readings have, and those beyond them
 CREATE TABLE t.days (who text, what text, measured float8, at date);
 SELECT analytics.attach_source('t.days', 'who', NULL, 'what', 'measured', 'at') > 1 AS attached;
 SELECT analytics.refresh_user_metrics() >= 0 AS merged;
-INSERT INTO t.days SELECT 'u', 'days', n, at FROM generate_series(1, 20) n, unnest('{2026-01-01,5874897-12-31,infinity,-infinity,4714-11-24 BC}'::date[]) at;
+INSERT INTO t.days SELECT 'u', 'days', n, at FROM generate_series(1, 20) n, unnest('{2026-01-01,294275-12-31,5874897-12-31,infinity,-infinity,4713-01-01 BC,4714-11-24 BC}'::date[]) at;
 SELECT analytics.refresh_user_metrics() > 0 AS merged;
 DELETE FROM t.days WHERE measured = 20;
 SELECT day, reading_count, max_value FROM analytics.user_metrics_daily WHERE metric_type = 'days' ORDER BY day;

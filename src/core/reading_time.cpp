@@ -169,11 +169,21 @@ ReadOffset(Scanner *scanner, std::int64_t *micros) {
 	return hour <= 23 && minute <= 59;
 }
 
+bool
+IsInfinite(std::int64_t micros) {
+	return micros == std::numeric_limits<std::int64_t>::max() || micros == std::numeric_limits<std::int64_t>::min();
+}
+
 } // namespace
+
+bool
+IsReadingTime(std::int64_t micros) {
+	return (micros >= kFirstReading && micros < kEndOfReadings) || IsInfinite(micros);
+}
 
 std::int64_t
 FiveMinutesOf(std::int64_t micros) {
-	if (micros == std::numeric_limits<std::int64_t>::max() || micros == std::numeric_limits<std::int64_t>::min()) {
+	if (IsInfinite(micros)) {
 		return micros;
 	}
 	const std::int64_t rest = micros % kFiveMinutes;

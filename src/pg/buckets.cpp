@@ -146,7 +146,7 @@ Holds(const Bucket &bucket, TimestampTz five_minutes) {
 		if (TIMESTAMP_NOT_FINITE(bucket.start) || TIMESTAMP_NOT_FINITE(five_minutes)) {
 			return five_minutes == bucket.start;
 		}
-		return five_minutes >= bucket.start && five_minutes - bucket.start < bucket.length;
+		return five_minutes >= bucket.start && five_minutes < bucket.start + bucket.length;
 	}
 }
 

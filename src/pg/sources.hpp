@@ -5,6 +5,9 @@
 
 namespace auren::pg {
 
+// The number of biometric.biometric_events.
+constexpr int32 kOwnSource = 1;
+
 // A row of analytics.sources, palloc'ed; names are nullptr where there is none.
 struct Source {
 	int32 id;

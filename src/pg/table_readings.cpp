@@ -62,20 +62,21 @@ NumberFrom(Server, Datum value, Oid type) {
 	}
 }
 
-// A time without a zone is UTC.
-TimestampTz
-TimeFrom(Server, Datum value, Oid type) {
-	if (type == DATEOID) {
-		const DateADT day = DatumGetDateADT(value);
-		if (DATE_NOT_FINITE(day)) {
-			return DATE_IS_NOBEGIN(day) ? DT_NOBEGIN : DT_NOEND;
-		}
-		// what no timestamp reaches counts as for ever
-		int overflow;
-		const Timestamp time = date2timestamp_opt_overflow(day, &overflow);
-		return overflow > 0 ? DT_NOEND : time;
+// A time without a zone is UTC; false for a day that no timestamp reaches.
+bool
+TimeFrom(Server, Datum value, Oid type, TimestampTz *time) {
+	if (type != DATEOID) {
+		*time = DatumGetTimestampTz(value);
+		return true;
 	}
-	return DatumGetTimestampTz(value);
+	const DateADT day = DatumGetDateADT(value);
+	if (DATE_NOT_FINITE(day)) {
+		*time = DATE_IS_NOBEGIN(day) ? DT_NOBEGIN : DT_NOEND;
+		return true;
+	}
+	int overflow;
+	*time = date2timestamp_opt_overflow(day, &overflow);
+	return overflow == 0;
 }
 
 NameBytes
@@ -154,15 +155,15 @@ Refusal
 ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, SeriesNames *names) {
 	struct Read {
 		NameBytes names[4];
-		bool timeless;
+		bool timed;
 		TimestampTz time;
 	};
 	const Read read = Call([&](Server server) {
 		Read r;
 		bool isnull;
 		const Datum time = slot_getattr(row, columns.time, &isnull);
-		r.timeless = isnull;
-		r.time = isnull ? 0 : TimeFrom(server, time, columns.types[kTimeField]);
+		r.time = 0;
+		r.timed = !isnull && TimeFrom(server, time, columns.types[kTimeField], &r.time) && IsReadingTime(r.time);
 		const Datum value = slot_getattr(row, columns.value, &reading->null);
 		reading->value = reading->null ? 0 : NumberFrom(server, value, columns.types[kValueField]);
 		r.names[0] = NameFrom(server, columns, kUserField, columns.user, row);
@@ -178,7 +179,7 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, 
 	names->metric = ViewOf(read.names[2]);
 	reading->source = columns.source;
 	reading->bucket = FiveMinutesOf(read.time);
-	return read.timeless ? Refusal::kTime : CanBeNamed(*names) ? Refusal::kNone : Refusal::kNames;
+	return !read.timed ? Refusal::kTime : CanBeNamed(*names) ? Refusal::kNone : Refusal::kNames;
 }
 
 Refused

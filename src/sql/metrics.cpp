@@ -123,6 +123,17 @@ RequireTenant(std::string_view written) {
 	last_written = written;
 }
 
+// The extension's own table takes no row that is no reading.
+void
+RequireReadingTime(const pg::ReadingColumns &columns, pg::Refusal refusal, bool taken) {
+	if (columns.source == pg::kOwnSource && refusal == pg::Refusal::kTime && !taken) {
+		throw DomainError("22008", "the time of a reading is out of range",
+		                  "Readings are of the years from 4713 BC to 294275, or their time is infinite: nearer to the ends of the server's calendar the day of some "
+		                  "time zone is outside it.",
+		                  "Correct column \"timestamp\".");
+	}
+}
+
 // Reads what a row of the trigger's table says, where that is a reading that its writer may write; counts it where it is none.
 bool
 Read(const pg::ReadingColumns &columns, TupleTableSlot *row, pg::Reading *reading) {
@@ -132,6 +143,7 @@ Read(const pg::ReadingColumns &columns, TupleTableSlot *row, pg::Reading *readin
 		RequireTenant(names.tenant);
 	}
 	if (refusal != pg::Refusal::kNone) {
+		RequireReadingTime(columns, refusal, reading->taken);
 		pg::RecordRefusal(pg::RefusedRow(columns, names, refusal, reading->taken));
 		return false;
 	}

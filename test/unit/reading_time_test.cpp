@@ -57,6 +57,18 @@ TEST(ReadingTime, WhatIsNoTimeIsNone) {
 	}
 }
 
+TEST(ReadingTime, ReadingsAreWhereEveryZoneHasADay) {
+	constexpr std::int64_t kDay = 86400 * kMicrosPerSecond;
+	EXPECT_EQ(kFirstReading, *ParseReadingTime("0001-01-01") - (INT64_C(4713) * 365 + 1178 - 48 + 12) * kDay); // leap years: every fourth, but not every hundredth
+	EXPECT_EQ(kEndOfReadings, *ParseReadingTime("9876-01-01") + INT64_C(711) * 146097 * kDay); // in 400 years there are 146,097 days
+	EXPECT_TRUE(IsReadingTime(kFirstReading));
+	EXPECT_FALSE(IsReadingTime(kFirstReading - 1));
+	EXPECT_TRUE(IsReadingTime(kEndOfReadings - 1));
+	EXPECT_FALSE(IsReadingTime(kEndOfReadings));
+	EXPECT_TRUE(IsReadingTime(std::numeric_limits<std::int64_t>::max()));
+	EXPECT_TRUE(IsReadingTime(std::numeric_limits<std::int64_t>::min()));
+}
+
 TEST(ReadingTime, FiveMinutesBeginBelowTheTime) {
 	EXPECT_EQ(FiveMinutesOf(0), 0);
 	EXPECT_EQ(FiveMinutesOf(kFiveMinutes - 1), 0);
