@@ -5,7 +5,7 @@
 
 #include "core/reading_time.hpp"
 #include "core/reading_value.hpp"
-#include "pg/compat.hpp"
+#include "pg/compat_columns.hpp"
 #include "pg/guard.hpp"
 #include "pg/series.hpp"
 #include "pg/source_rows.hpp"
@@ -128,6 +128,11 @@ FindColumns(Server server, ReadingColumns *columns, TupleDesc descriptor, const 
 			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("table \"%s\" has no column \"%s\"", relation, name),
 			                errdetail("It is a source of metrics that reads that column."),
 			                errhint("Give the column its name back, or detach the source and attach it again.")));
+		}
+		if (compat::IsVirtual(TupleDescAttr(descriptor, attribute - 1))) {
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("column \"%s\" of table \"%s\" cannot be read as a source's", name, relation),
+			                errdetail("It is a virtual generated column: the table's rows, which readings are counted from, do not hold it."),
+			                errhint("Make it a STORED one, or name a column that is stored.")));
 		}
 		*attributes[field] = static_cast<AttrNumber>(attribute);
 		const Oid type = getBaseType(TupleDescAttr(descriptor, attribute - 1)->atttypid);
