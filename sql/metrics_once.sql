@@ -94,3 +94,29 @@ SELECT analytics.detach_events('synced');
 SELECT analytics.refresh_user_metrics() >= 0;
 DROP VIEW t.once_model, t.once;
 DROP TABLE t.once_before;
+-- where retention has dropped the moments: what comes later counts in no level, and a source that is counted as a whole counts them, once
+BEGIN;
+SELECT analytics.attach_events('synced', '{"v": "v"}', p_once => true) > 1 AS attached;
+CREATE VIEW t.old AS SELECT (SELECT string_agg(format('%s %s', reading_count, sum_value), ', ') FROM analytics.user_metrics_daily WHERE user_id = 'old') AS day,
+	(SELECT string_agg(format('%s %s', reading_count, sum_value), ', ') FROM analytics.user_metrics_hourly WHERE user_id = 'old') AS hour,
+	(SELECT string_agg(format('%s %s', reading_count, sum_value), ', ') FROM analytics.user_metrics_5min WHERE user_id = 'old') AS five;
+CREATE FUNCTION t.put_old(VARIADIC int[]) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(events.append_event('user:old', 'synced', jsonb_build_object('v', v, 'timestamp', '2020-01-01T10:00:00Z'))) FROM unnest($1) v $$;
+SELECT t.put_old(1, 2, 1);
+SELECT analytics.refresh_user_metrics() >= 0 AS merged;
+TABLE t.old;
+SELECT analytics.set_retention('5min', '100 days'), analytics.apply_retention() > 0 AS dropped;
+TABLE t.old;
+SELECT t.put_old(1, 3);
+TABLE t.old;
+SELECT analytics.refresh_user_metrics() >= 0 AS merged;
+TABLE t.old;
+SELECT analytics.rebuild_source(source_id) FROM analytics.sources WHERE event_type = 'synced' AND NOT detached;
+TABLE t.old;
+SELECT analytics.refresh_user_metrics() >= 0 AS merged;
+TABLE t.old;
+SELECT count(*) FROM analytics.rollup_5min WHERE bucket < '2021-01-01';
+SELECT t.put_old(1, 4);
+SELECT analytics.refresh_user_metrics() >= 0 AS merged;
+TABLE t.old;
+ROLLBACK;

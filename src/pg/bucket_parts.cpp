@@ -34,9 +34,12 @@ BucketParts::LeaveNew() {
 	const TimestampTz dropped_before =
 	    Call([](Server server) { return FiveMinutesDroppedBefore(server, GetActiveSnapshot()); });
 	for (auto &[place, set] : sets_) {
+		if (!set.in_rollups) {
+			continue; // all that its source holds
+		}
 		if (place.bucket < dropped_before) {
 			set.readings = DistinctReadings(place);
-		} else if (set.in_rollups) {
+		} else {
 			const std::string_view merged = Call([&, &at = place](Server server) { return MergedFiveMinutes(server, at.series, at.bucket, GetActiveSnapshot()); });
 			if (DistinctReadings::Is(merged)) {
 				set.readings.TakeOut(DistinctReadings::FromBytes(merged));

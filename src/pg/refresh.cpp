@@ -317,9 +317,15 @@ Fill(const Source &source, Snapshot snapshot) {
 		PushActiveSnapshot(snapshot);
 	});
 	FillSink sink(&rollups);
+	if (source.once) {
+		rollups.KeepOldSets();
+	}
 	ScanSource(source, &sink);
 	sink.Apply();
 	WriteReadings();
+	if (source.once) {
+		rollups.DropOldFiveMinutes();
+	}
 	const int64 buckets = rollups.buckets();
 	rollups.Close();
 	Call([&](Server server) {

@@ -8,6 +8,7 @@
 #include "core/reading_time.hpp"
 #include "pg/compat.hpp"
 #include "pg/guard.hpp"
+#include "pg/query.hpp"
 #include "pg/series.hpp"
 #include "pg/sources.hpp"
 #include "pg/store.hpp"
@@ -105,7 +106,7 @@ Rollups::ApplySets(const std::vector<Change> &changes, std::vector<Change> *plai
 			end++;
 		}
 		// where five minutes were dropped nobody knows which readings are new
-		const std::optional<std::string> added = change.bucket < dropped_before_[kFive] ? std::nullopt : ApplySet(&changes[i], &changes[0] + end);
+		const std::optional<std::string> added = change.bucket < sets_from_ ? std::nullopt : ApplySet(&changes[i], &changes[0] + end);
 		if (added) {
 			kept->push_back(*added);
 			longer->push_back({change.series, change.bucket, kept->back().data(), static_cast<uint32>(kept->back().size())});
@@ -275,6 +276,17 @@ FiveMinutesDroppedBefore(Server server, Snapshot snapshot) {
 void
 Rollups::ReadRetention(Server server) {
 	ReadDroppedBefore(server, snapshot_, dropped_before_);
+	sets_from_ = dropped_before_[kFive];
+}
+
+void
+Rollups::DropOldFiveMinutes() {
+	const TimestampTz before = dropped_before_[kFive];
+	Call([&](Server server) {
+		Oid types[2] = {TIMESTAMPTZOID, INT4OID};
+		Datum values[2] = {TimestampTzGetDatum(before), Int32GetDatum(PeriodOf(kFive, before))};
+		(void)ExecuteWaived(server, "DELETE FROM analytics.rollup_5min WHERE period OPERATOR(pg_catalog.<=) $2 AND bucket OPERATOR(pg_catalog.<) $1", 2, types, values, nullptr);
+	});
 }
 
 bool

@@ -55,6 +55,16 @@ class Rollups {
 	void Apply(const std::vector<Change> &changes, int first_level = kFive);
 	void Close();
 
+	/*
+	 * For a source that is counted as a whole: sets of readings count too where retention has dropped five minutes. To know which readings
+	 * came twice, those five minutes are kept until DropOldFiveMinutes().
+	 */
+	void
+	KeepOldSets() {
+		sets_from_ = DT_NOBEGIN;
+	}
+	void DropOldFiveMinutes();
+
   private:
 	// A level, open for writing.
 	struct Rollup {
@@ -108,6 +118,7 @@ class Rollups {
 	int32 *counting_;
 	pg_tz *zone_ = nullptr;
 	TimestampTz dropped_before_[kLevels];
+	TimestampTz sets_from_ = DT_NOBEGIN; // sets of before count no more
 	Rollup rollups_[kLevels];
 	MemoryContext home_ = nullptr;    // of the scans, not that of a query which reads a source
 	MemoryContext context_ = nullptr; // of what one bucket needs
