@@ -211,7 +211,9 @@ OpenSourceRows(Server, SourceRows *rows, Oid table, const Source &source, const 
 	rows->snapshot = snapshot;
 	AUREN_WAIT_POINT("refresh-before-read");
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
-	rows->tables = find_all_inheritors(table, AccessShareLock, nullptr);
+	// the parent before its partitions, as everybody does; one that was dropped meanwhile has taken its rows along
+	LockRelationOid(table, AccessShareLock);
+	rows->tables = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)) ? find_all_inheritors(table, AccessShareLock, nullptr) : NIL;
 	MemoryContextSwitchTo(before);
 }
 

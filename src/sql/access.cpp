@@ -164,13 +164,18 @@ RequireOwner() {
 }
 
 /*
- * For the store's owner, one after the other: two that change the rights on the same table or function at once would end in the server's
- * "tuple concurrently updated". To the end of the transaction; who reads the bindings waits for nobody.
+ * For the store's owner, one after the other, and not beside a statement that changes a table whose rights may be changed: the server would
+ * end one of them with "tuple concurrently updated". To the end of the transaction; who reads the bindings, appends or writes readings waits
+ * for nobody.
  */
 void
 BeginChange() {
 	RequireOwner();
-	Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
+	Call([](Server server) {
+		LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock);
+		LockRelationOid(pg::Oids(server).events, ShareUpdateExclusiveLock);
+		LockRelationOid(pg::Oids(server).readings, ShareUpdateExclusiveLock);
+	});
 }
 
 // Tables that show all tenants are for roles that may name all tenants.
