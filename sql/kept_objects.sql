@@ -54,6 +54,16 @@ SELECT t.state('ALTER SCHEMA analytics RENAME TO figures'), t.state('ALTER SCHEM
        t.state('ALTER SEQUENCE events.global_position_seq RENAME TO other');
 SELECT * FROM t.try('CREATE INDEX kept_parent ON events.event_store (created_by)');
 SELECT t.state('ALTER TABLE events.event_store ADD PRIMARY KEY (created_at, global_position)');
+-- and so it is to drop or rename what the extension itself has there, but for the indexes of readings
+SELECT * FROM t.try('ALTER TABLE events.stream_rows DROP CONSTRAINT stream_rows_pkey');
+SELECT t.state('DROP TRIGGER refuse_change ON events.event_store'), t.state('DROP TRIGGER auren_record_row ON biometric.biometric_events'),
+       t.state('ALTER TRIGGER tell_sessions ON analytics.sources RENAME TO told'), t.state('DROP INDEX analytics.series_names'), t.state('DROP INDEX analytics.deltas_series'),
+       t.state('ALTER INDEX analytics.series_ids RENAME TO ids'), t.state('ALTER TABLE encrypted.data_keys DROP CONSTRAINT data_keys_pkey'),
+       t.state('ALTER TABLE events.kept_objects DROP CONSTRAINT kept_objects_pkey'), t.state('ALTER TABLE biometric.biometric_events DROP CONSTRAINT biometric_events_names_fit'),
+       t.state('ALTER TABLE analytics.rollup_daily RENAME CONSTRAINT rollup_daily_pkey TO days');
+BEGIN;
+DROP INDEX biometric.idx_biometric_events_metric_time;
+ROLLBACK;
 CREATE TRIGGER month AFTER INSERT ON events.event_store FOR EACH ROW EXECUTE FUNCTION events.refuse_change();
 SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
 SELECT replace(line, :'month', 'YYYY_MM') FROM t.try(format('ALTER TABLE events.event_store_%s DISABLE TRIGGER month', :'month')) line;

@@ -34,7 +34,11 @@ constexpr const char *kRefused =
     "AND NOT EXISTS (SELECT FROM events.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = o.definition) "
     "UNION ALL "
     "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM events.shipped_objects s WHERE s.kind = 'column' AND NOT EXISTS (SELECT FROM "
-    "events.table_objects o WHERE o.kind = 'column' AND o.relation = s.relation AND o.name = s.name) LIMIT 1";
+    "events.table_objects o WHERE o.kind = 'column' AND o.relation = s.relation AND o.name = s.name) "
+    // what the store cannot do without; the indexes of readings only make queries quick
+    "UNION ALL "
+    "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM events.shipped_objects s WHERE (s.kind IN ('constraint', 'trigger') OR s.kind = 'index' AND "
+    "s.relation <> 'biometric.biometric_events') AND NOT EXISTS (SELECT FROM events.table_objects o WHERE o.kind = s.kind AND o.relation = s.relation AND o.name = s.name) LIMIT 1";
 
 // The statements that close the tables that roles read themselves, and whatever table has a policy that is missing.
 constexpr const char *kClose =
@@ -168,6 +172,10 @@ RefuseWhatCannotBeKept() {
 		throw DomainError("0A000", "columns of the store's tables are not changed: " + refused, "A dump could not be restored: it does not hold the definition of an extension's table.",
 		                  "Make a view, an index on an expression of a month, or a table of your own beside it; a CHECK constraint in place of NOT NULL.");
 	}
+	if (refused.compare(0, 13, "parent index ") != 0) {
+		throw DomainError("0A000", "what the extension puts on its tables is neither dropped nor renamed: " + refused, "The store does not work without it.",
+		                  "Leave it as it is; objects of your own can be added beside it.");
+	}
 	throw DomainError("0A000", "events.event_store has no indexes of its own: " + refused, "A dump could not be restored: it would attach the months' indexes to one that is not there.",
 	                  "Make the index on each month that needs it.");
 }
@@ -236,7 +244,7 @@ RequireRestored() {
 	if (known.closed) {
 		throw DomainError(sqlstate::kNotInState, "the store is closed: what was added to its tables is not restored yet",
 		                  "It came out of a dump, and policies, triggers, constraints or indexes of its tables are missing (view events.added_objects).",
-		                  "Have the store's owner call events.restore_objects().");
+		                  "Have the store's owner call events.restore_objects(), and then REFRESH the materialized views over the store that the restore left empty.");
 	}
 }
 

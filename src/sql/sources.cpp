@@ -101,7 +101,7 @@ LetOwnerRecord(Oid relid) {
 	const char *owner = Call([&](Server server) { return OwnerOf(server, relid); });
 	if (owner != nullptr) {
 		// one after the other: the server would end the second GRANT with "tuple concurrently updated"
-		Call([](pg::Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
+		Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
 		AsFollower([&] { Run(std::string("GRANT EXECUTE ON FUNCTION analytics.record_change() TO ") + owner); });
 	}
 }
