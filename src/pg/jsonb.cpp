@@ -114,9 +114,6 @@ EventData::Open() const {
 }
 
 ServerJson::ServerJson() : home_(CurrentMemoryContext) {
-	const Datum one = Call([] { return DirectFunctionCall1(int4_numeric, Int32GetDatum(1)); });
-	one_.assign(reinterpret_cast<const char *>(DatumGetPointer(one)), VARSIZE_ANY(DatumGetPointer(one)));
-	context_ = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fold", ALLOCSET_DEFAULT_SIZES); });
 }
 
 // The context is a child of the caller's and goes with it.
@@ -167,7 +164,11 @@ ServerJson::CheckStack() const {
 
 std::string_view
 ServerJson::One() const {
-	return one_;
+	static const std::string one = [] {
+		const Datum number = Call([] { return DirectFunctionCall1(int4_numeric, Int32GetDatum(1)); });
+		return std::string(reinterpret_cast<const char *>(DatumGetPointer(number)), VARSIZE_ANY(DatumGetPointer(number)));
+	}();
+	return one;
 }
 
 FmgrInfo *
@@ -189,6 +190,9 @@ ServerJson::FunctionOf(const Reducer &reducer) {
 bool
 ServerJson::CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data, Json *result) {
 	FmgrInfo *function = FunctionOf(reducer);
+	if (context_ == nullptr) {
+		context_ = Call([&] { return AllocSetContextCreate(home_, "auren_events fold", ALLOCSET_DEFAULT_SIZES); });
+	}
 	MemoryContext old = MemoryContextSwitchTo(context_);
 	const FunctionCall call{function, context_, WriteJsonb(state), event_type, WriteJsonb(data)};
 	MemoryContextSwitchTo(old);

@@ -185,9 +185,8 @@ class ServerJson : public FoldHost {
   private:
 	FmgrInfo *FunctionOf(const Reducer &reducer);
 
-	std::string one_;
-	MemoryContext home_;    // of what lives as long as this does
-	MemoryContext context_; // of what a call needs, reset after it
+	MemoryContext home_;              // of what lives as long as this does
+	MemoryContext context_ = nullptr; // of what a function's call needs, reset after it; made for the first one
 	std::unordered_map<Oid, FmgrInfo> functions_;
 	bool holds_decrypted_ = false;
 };
