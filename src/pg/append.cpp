@@ -132,13 +132,26 @@ class Appending {
 		// the maker refuses while anybody in this session has the table open, us included
 		Call([this] { table_close(events_, NoLock); });
 		const Month month = Month::FromMicros(now_);
-		if (!HoldsStreams()) {
+		const bool done = HoldsStreams() && (MakeMonthsUnlessBusy(month, 1 + kMonthsAhead) || KeepTimeOfLast());
+		if (!done) {
 			MakeMonths(month, 1 + kMonthsAhead);
-		} else if (!MakeMonthsUnlessBusy(month, 1 + kMonthsAhead)) {
-			// who makes the month may wait for a stream of ours: this append keeps the time of the last one
-			now_ = last_append.time;
 		}
 		OpenEvents();
+	}
+
+	// Who makes the month may wait for a stream of ours: this append keeps the time of the last one, unless its month went with a savepoint.
+	bool
+	KeepTimeOfLast() {
+		OpenEvents();
+		const bool exists = Call([this](Server server) {
+			const bool there = OidIsValid(FindPartition(server, events_, last_append.time).relid);
+			table_close(events_, NoLock);
+			return there;
+		});
+		if (exists) {
+			now_ = last_append.time;
+		}
+		return exists;
 	}
 
 	void
