@@ -69,7 +69,7 @@ def grow(bench, held, days, plain):
 
 
 def add(bench, table, rows, first, span):
-    bench.cluster.psql(f"INSERT INTO {table} ({COLUMNS}) {readings(rows, first, span)}; VACUUM analytics.deltas, analytics.delta_packs; CHECKPOINT;", "metrics")
+    bench.cluster.psql(f"INSERT INTO {table} ({COLUMNS}) {readings(rows, first, span)}; VACUUM auren.deltas, auren.delta_packs; CHECKPOINT;", "metrics")
 
 
 def behind(days, turn):
@@ -127,7 +127,7 @@ def writes(bench, section):
         section.table(caption, ["", "per second", "x plain", "CPU us", "x plain in CPU"],
                       [[name, median([r.rate for r in runs[name]]), ratio(runs[name], runs["plain"]), median([r.cpu_us for r in runs[name]]),
                         ratio(runs["plain"], runs[name], key=lambda r: r.cpu_us)] for name in runs])
-        bench.cluster.psql("SELECT analytics.refresh_user_metrics(); VACUUM ANALYZE analytics.deltas, analytics.delta_packs;", "metrics")
+        bench.cluster.psql("SELECT analytics.refresh_user_metrics(); VACUUM ANALYZE auren.deltas, auren.delta_packs;", "metrics")
 
 
 def queries(bench, section):
@@ -150,11 +150,11 @@ def queries(bench, section):
     runs["1 % not merged, of one statement"] = measured(view)
     bench.cluster.psql("SELECT analytics.refresh_user_metrics();" + "".join(
         f"INSERT INTO biometric.biometric_events ({COLUMNS}) {readings(1000, day(0), '30 days')};" for _ in range(CHANGES // 1000)) +
-        "VACUUM ANALYZE analytics.deltas, analytics.delta_packs;", "metrics")
+        "VACUUM ANALYZE auren.deltas, auren.delta_packs;", "metrics")
     runs["1 % not merged, of 50 statements"] = measured(view)
     bench.cluster.psql("SELECT analytics.refresh_user_metrics();" + "".join(
         f"INSERT INTO biometric.biometric_events ({COLUMNS}) {readings(200, day(0), '30 days')};" for _ in range(CHANGES // 200)) +
-        "VACUUM ANALYZE analytics.deltas, analytics.delta_packs;", "metrics")
+        "VACUUM ANALYZE auren.deltas, auren.delta_packs;", "metrics")
     runs["1 % not merged, of 250 statements, a row each"] = measured(view)
     runs["the answers in a table, by its key"] = measured(seven_days("bench.answers"))
     runs["raw table, its indexes"] = measured(seven_days(raw))

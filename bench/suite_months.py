@@ -59,9 +59,9 @@ INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type,
                                 global_position)
 	SELECT ('0000000000004000a000' || 200000000000 + {age} * 1000 + s)::uuid, 'user:' || s, {age} + 1,
 	       {contenders.TYPE}, '{{"value": 60}}', '{first}'::timestamptz + interval '1 day', 'bench',
-	       nextval('events.global_position_seq')
+	       nextval('auren.global_position_seq')
 	FROM generate_series(1, 1000) s;""")
     statements.append(f"""
-INSERT INTO events.stream_rows (tenant_id, stream_id, first_month, last_month)
+INSERT INTO auren.stream_rows (tenant_id, stream_id, first_month, last_month)
 	SELECT 'default', 'user:' || s, '{past[0][0]}', '{past[-2][0]}' FROM generate_series(1, 1000) s;""")
     return "\n".join(statements)

@@ -134,9 +134,9 @@ SET session_replication_role = replica;
 INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, created_at, created_by, global_position)
 	SELECT gen_random_uuid(), 'few:2', e.stream_version, e.event_type, e.event_data,
 	       date_trunc('month', now()) + CASE WHEN e.stream_version <= 5 THEN interval '-1 day' ELSE interval '1 second' END,
-	       'bench', nextval('events.global_position_seq')
+	       'bench', nextval('auren.global_position_seq')
 	FROM events.event_store e WHERE e.stream_id = 'few:1';
-INSERT INTO events.stream_rows (tenant_id, stream_id, first_month, last_month)
+INSERT INTO auren.stream_rows (tenant_id, stream_id, first_month, last_month)
 	SELECT 'default', 'few:2', date_trunc('month', now() - interval '1 month'), date_trunc('month', now());
 """
 

@@ -29,12 +29,12 @@ BEGIN
 		$q$SELECT events.revoke_access('regress_none', 'reader')$q$,
 		$q$SELECT events.bind_tenant('regress_none', 'a')$q$,
 		$q$SELECT events.unbind_tenant('regress_none', 'a')$q$,
-		$q$SELECT * FROM events.stream_rows$q$,
-		$q$SELECT * FROM events.supplied_ids$q$,
+		$q$SELECT * FROM auren.stream_rows$q$,
+		$q$SELECT * FROM auren.supplied_ids$q$,
 		$q$SELECT * FROM events.tenant_bindings$q$,
 		$q$INSERT INTO events.event_store SELECT * FROM events.event_store LIMIT 0$q$,
-		$q$DELETE FROM events.stream_rows$q$,
-		$q$SELECT nextval('events.global_position_seq')$q$,
+		$q$DELETE FROM auren.stream_rows$q$,
+		$q$SELECT nextval('auren.global_position_seq')$q$,
 		$q$CREATE TABLE events.mine ()$q$] LOOP
 		result := t.state(what);
 		RETURN NEXT;

@@ -22,9 +22,9 @@ SELECT t.state($$SELECT events.append_event('user:append', 'y', '2', p_expected_
 SELECT t.state($$SELECT events.append_event('user:append:new', 'y', '2', p_expected_version := 0)$$) AS new;
 SELECT events.stream_version('user:append'), events.stream_version('user:append:new'), events.stream_version('user:nobody');
 -- losers drew no position
-SELECT last_value AS before FROM events.global_position_seq \gset
+SELECT last_value AS before FROM auren.global_position_seq \gset
 SELECT t.state($$SELECT events.append_event('user:append', 'x', '1', p_expected_version := 1)$$);
-SELECT last_value - :before AS drawn FROM events.global_position_seq;
+SELECT last_value - :before AS drawn FROM auren.global_position_seq;
 -- any jsonb is event data, any text of created_by
 SELECT t.state(format('SELECT events.append_event(''user:append:any'', ''t'', %L, p_metadata := %L, p_created_by := '''')', d, m))
 FROM (VALUES ('null', '[]'), ('1e400', '{"a": null}'), ('"ü\u2603"', '1'), ('[]', '{}'), ('{"a": {"b": [1, 2.50]}}', '{}')) v (d, m);

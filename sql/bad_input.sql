@@ -75,7 +75,7 @@ SELECT t.state($$SELECT * FROM events.find_events('{}', p_limit := -1)$$), t.sta
 SELECT * FROM t.try($$SELECT events.create_monthly_partitions(121)$$);
 SELECT t.state($$SELECT events.create_monthly_partitions(-1)$$);
 -- trigger functions are no functions
-SELECT t.state($$SELECT events.notify_mode_switch()$$), t.state($$SELECT events.refuse_change()$$);
+SELECT t.state($$SELECT events.notify_mode_switch()$$), t.state($$SELECT auren.refuse_change()$$);
 SELECT count(*) - :before AS written, events.stream_exists('s') FROM events.event_store;
 -- the longest names that are allowed
 SELECT t.state(format('SELECT events.append_event(%L, %L, ''1'', %L)', repeat('ü', 255), repeat('x', 100), repeat('x', 255)));

@@ -26,7 +26,7 @@ SELECT events.take_snapshot('caches:1');
 SELECT events.get_stream_state('caches:1');
 SELECT global_position, stream_id, stream_version FROM events.fetch('caches', 'c') ORDER BY global_position DESC LIMIT 1 \gset
 SELECT :'stream_id' AS stream_id, :stream_version AS stream_version, events.acknowledge('caches', 'c', :global_position);
-SELECT lag_events FROM events.subscription_status('caches');
+SELECT lag_events FROM auren.subscription_status('caches');
 SELECT events.close_stream('caches:2', 'enough');
 SELECT t.state($$SELECT events.append_event('caches:2', 'counted', '{}')$$) AS closed;
 \c -
@@ -52,7 +52,7 @@ SELECT encrypted.forget_user('3', 'asked') IS NOT NULL AS forgotten;
 SELECT event_data ->> 'note' LIKE 'phi%' AS still FROM events.replay_stream_decrypted('caches:3');
 SELECT encrypted.drop_rule('secret', 'caches:*');
 -- an object that a DBA adds, and a role with a tenant of its own
-CREATE INDEX caches_dba ON events.stream_snapshots (stream_version);
+CREATE INDEX caches_dba ON auren.stream_snapshots (stream_version);
 CREATE ROLE regress_caches;
 SELECT events.grant_access('regress_caches', 'reader'), events.bind_tenant('regress_caches', 'caches');
 SET ROLE regress_caches;

@@ -31,7 +31,7 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
   AND coalesce(obj_description(objid, classid::regclass::name), '') = ''
   AND classid IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass, 'pg_event_trigger'::regclass);
 SELECT attrelid::regclass, attname FROM pg_attribute
-WHERE attrelid IN ('events.event_store'::regclass, 'events.stream_rows'::regclass, 'events.supplied_ids'::regclass,
+WHERE attrelid IN ('events.event_store'::regclass, 'auren.stream_rows'::regclass, 'auren.supplied_ids'::regclass,
                    'events.tenant_bindings'::regclass)
   AND attnum > 0 AND col_description(attrelid, attnum) IS NULL;
 -- what a dump holds

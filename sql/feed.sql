@@ -73,9 +73,9 @@ SELECT count(*) FROM start, events.read_all(p, p_epoch => events.store_epoch());
 SELECT code, message FROM t.error_of($$SELECT * FROM events.read_all(p_epoch => '00000000-0000-0000-0000-000000000000')$$);
 -- for standbys, by a job and by appends that pass a multiple of 1,024 positions
 SELECT events.write_feed_horizon() = events.feed_horizon() AS written;
-SELECT events.write_feed_horizon() = max(global_position) AS same FROM events.feed_horizons;
+SELECT events.write_feed_horizon() = max(global_position) AS same FROM auren.feed_horizons;
 SELECT count(*) FROM events.append_events(array_fill('feed:many'::text, ARRAY[2100]), array_fill('m'::text, ARRAY[2100]), array_fill('0'::jsonb, ARRAY[2100]));
-SELECT events.feed_horizon() - max(global_position) BETWEEN 0 AND 2100 AS near, count(*) < 5 AS pruned FROM events.feed_horizons;
+SELECT events.feed_horizon() - max(global_position) BETWEEN 0 AND 2100 AS near, count(*) < 5 AS pruned FROM auren.feed_horizons;
 BEGIN READ ONLY;
 SELECT code, message FROM t.error_of('SELECT events.write_feed_horizon()');
 COMMIT;

@@ -19,9 +19,9 @@ CREATE VIEW t.forget_recount AS
 	GROUP BY 1, 2, 3, 4, 5;
 CREATE VIEW t.forget_differences AS (TABLE t.forget_metrics EXCEPT ALL TABLE t.forget_recount) UNION ALL (TABLE t.forget_recount EXCEPT ALL TABLE t.forget_metrics);
 CREATE VIEW t.forget_left AS
-	SELECT (SELECT count(*) FROM biometric.biometric_events WHERE user_id = 'ada') AS readings, (SELECT count(*) FROM analytics.series WHERE user_id = 'ada' AND source_id = 1) AS series,
-	       (SELECT count(*) FROM (SELECT series_id FROM analytics.rollup_5min UNION ALL SELECT series_id FROM analytics.rollup_hourly UNION ALL SELECT series_id FROM analytics.rollup_daily UNION ALL SELECT series_id FROM analytics.deltas
-		UNION ALL SELECT d.series_id FROM analytics.delta_packs p, analytics.unpack_deltas(p.deltas) d) s WHERE NOT EXISTS (SELECT FROM analytics.series n WHERE n.series_id = s.series_id)) AS nameless;
+	SELECT (SELECT count(*) FROM biometric.biometric_events WHERE user_id = 'ada') AS readings, (SELECT count(*) FROM auren.series WHERE user_id = 'ada' AND source_id = 1) AS series,
+	       (SELECT count(*) FROM (SELECT series_id FROM auren.rollup_5min UNION ALL SELECT series_id FROM auren.rollup_hourly UNION ALL SELECT series_id FROM auren.rollup_daily UNION ALL SELECT series_id FROM auren.deltas
+		UNION ALL SELECT d.series_id FROM auren.delta_packs p, auren.unpack_deltas(p.deltas) d) s WHERE NOT EXISTS (SELECT FROM auren.series n WHERE n.series_id = s.series_id)) AS nameless;
 CREATE FUNCTION t.forget_put(p_tenant text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM set_config('app.tenant_id', p_tenant, true);
@@ -43,7 +43,7 @@ SELECT encrypted.forget_user('ada', 'asked', true);
 SET client_min_messages = warning;
 -- the other tenant's stay
 TABLE t.forget_left;
-SELECT tenant_id, count(*) FROM analytics.series WHERE user_id = 'ada' GROUP BY 1;
+SELECT tenant_id, count(*) FROM auren.series WHERE user_id = 'ada' GROUP BY 1;
 SELECT user_id, sum(reading_count) FROM analytics.user_metrics_daily GROUP BY 1 ORDER BY 1;
 TABLE t.forget_differences;
 SET app.tenant_id = 'other';
@@ -86,7 +86,7 @@ SELECT analytics.detach_source('t.forget_attached');
 SELECT analytics.detach_events('forget_sample');
 SELECT analytics.attach_source('t.forget_attached', 'who', NULL, 'what', 'measured', 'at') > 1 AS attached;
 SELECT analytics.refresh_user_metrics() >= 0;
-SELECT count(*) FROM analytics.series WHERE user_id = 'ada' AND tenant_id = 'default';
+SELECT count(*) FROM auren.series WHERE user_id = 'ada' AND tenant_id = 'default';
 TABLE t.forget_differences;
 
 -- a role bound to tenants: of its own only, and never in a transaction that could stay open

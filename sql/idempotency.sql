@@ -11,7 +11,7 @@ DECLARE
 	v_positions bigint[];
 BEGIN
 	FOR v_label, v_expected IN VALUES ('any', NULL), ('0', 0), ('n: 2', 2), ('-1', -1) LOOP
-		v_base := (SELECT 1000 + count(*) * 100 FROM events.supplied_ids);
+		v_base := (SELECT 1000 + count(*) * 100 FROM auren.supplied_ids);
 		v_stream := 'idem:' || v_base;
 		SELECT array_agg(global_position ORDER BY stream_version) INTO v_positions FROM events.append_events(ARRAY[v_stream, v_stream], ARRAY['a', 'b'], ARRAY['1', '2']::jsonb[],
 			p_event_ids := ARRAY[t.id(v_base + 1), t.id(v_base + 2)]);
@@ -98,14 +98,14 @@ CREATE UNIQUE INDEX idx_event_store_position_:past ON events.event_store_:past (
 SET timezone = 'UTC';
 ALTER TABLE events.event_store ATTACH PARTITION events.event_store_:past FOR VALUES FROM (:'past_day') TO (:'this_day');
 INSERT INTO events.event_store VALUES
-	(t.id(911), 'idem:old', 1, 'a', '1', '{}', :'past_day'::timestamptz + interval '3 days', 'system', 'default', nextval('events.global_position_seq')),
-	('01900000-0000-7000-8000-000000000002', 'idem:old', 2, 'b', '2', '{}', :'past_day'::timestamptz + interval '4 days', 'system', 'default', nextval('events.global_position_seq'));
-INSERT INTO events.stream_rows (tenant_id, stream_id, first_month, last_month) VALUES ('default', 'idem:old', :'past_day', :'past_day');
-INSERT INTO events.supplied_ids SELECT 'default', event_id, :'past_day', global_position FROM events.event_store WHERE stream_id = 'idem:old';
+	(t.id(911), 'idem:old', 1, 'a', '1', '{}', :'past_day'::timestamptz + interval '3 days', 'system', 'default', nextval('auren.global_position_seq')),
+	('01900000-0000-7000-8000-000000000002', 'idem:old', 2, 'b', '2', '{}', :'past_day'::timestamptz + interval '4 days', 'system', 'default', nextval('auren.global_position_seq'));
+INSERT INTO auren.stream_rows (tenant_id, stream_id, first_month, last_month) VALUES ('default', 'idem:old', :'past_day', :'past_day');
+INSERT INTO auren.supplied_ids SELECT 'default', event_id, :'past_day', global_position FROM events.event_store WHERE stream_id = 'idem:old';
 SELECT events.append_event('idem:old', 'a', '1', p_event_id := t.id(911)) = t.id(911) AS same;
 SELECT t.state($$SELECT events.append_event('idem:old', 'a', '2', p_event_id := t.id(911))$$);
 SELECT stream_version FROM events.append_events('{idem:old,idem:old}', '{a,c}', '{1,3}', p_event_ids := ARRAY[t.id(911), t.id(912)], p_expected_versions := '{2,2}');
-SELECT t.show('idem:old'), first_month = :'past_day' AS began, last_month = :'this_day' AS moved FROM events.stream_rows WHERE stream_id = 'idem:old';
+SELECT t.show('idem:old'), first_month = :'past_day' AS began, last_month = :'this_day' AS moved FROM auren.stream_rows WHERE stream_id = 'idem:old';
 SELECT stream_version, event_type FROM events.replay_stream_backward('idem:old');
 SELECT events.get_stream_state('idem:old'), events.get_stream_state('idem:old', 1), events.stream_version('idem:old');
 -- the month dropped: its id is known, its content is not

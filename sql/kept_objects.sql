@@ -46,25 +46,25 @@ SELECT count(*) FROM events.added_objects WHERE name = 'auren_record_truncate';
 SELECT * FROM t.try('ALTER TABLE events.event_store ADD COLUMN hr text GENERATED ALWAYS AS (event_data ->> ''hr'') STORED');
 SELECT t.state('ALTER TABLE biometric.biometric_events ADD COLUMN more text'), t.state('ALTER TABLE biometric.biometric_events DROP COLUMN metadata'),
        t.state('ALTER TABLE biometric.biometric_events RENAME COLUMN metadata TO more'), t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata TYPE text'),
-       t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata SET NOT NULL'), t.state('ALTER TABLE events.stream_rows ADD COLUMN more text'),
-       t.state('ALTER TABLE encrypted.audit_log ADD COLUMN more text'), t.state('ALTER TABLE events.stream_rows RENAME TO other_rows'), t.state('ALTER TABLE analytics.sources SET SCHEMA t');
+       t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata SET NOT NULL'), t.state('ALTER TABLE auren.stream_rows ADD COLUMN more text'),
+       t.state('ALTER TABLE encrypted.audit_log ADD COLUMN more text'), t.state('ALTER TABLE auren.stream_rows RENAME TO other_rows'), t.state('ALTER TABLE analytics.sources SET SCHEMA t');
 SELECT * FROM t.try('ALTER SCHEMA events RENAME TO evts');
 SELECT t.state('ALTER SCHEMA analytics RENAME TO figures'), t.state('ALTER SCHEMA biometric RENAME TO readings'), t.state('ALTER SCHEMA encrypted RENAME TO secret'),
        t.state('ALTER TABLE events.event_store RENAME TO other'), t.state('ALTER VIEW events.streams RENAME TO other'), t.state('ALTER VIEW events.streams SET SCHEMA t'),
-       t.state('ALTER SEQUENCE events.global_position_seq RENAME TO other');
+       t.state('ALTER SEQUENCE auren.global_position_seq RENAME TO other');
 SELECT * FROM t.try('CREATE INDEX kept_parent ON events.event_store (created_by)');
 SELECT t.state('ALTER TABLE events.event_store ADD PRIMARY KEY (created_at, global_position)');
 -- and so it is to drop or rename what the extension itself has there, but for the indexes of readings
-SELECT * FROM t.try('ALTER TABLE events.stream_rows DROP CONSTRAINT stream_rows_pkey');
+SELECT * FROM t.try('ALTER TABLE auren.stream_rows DROP CONSTRAINT stream_rows_pkey');
 SELECT t.state('DROP TRIGGER refuse_change ON events.event_store'), t.state('DROP TRIGGER auren_record_row ON biometric.biometric_events'),
-       t.state('ALTER TRIGGER tell_sessions ON analytics.sources RENAME TO told'), t.state('DROP INDEX analytics.series_names'), t.state('DROP INDEX analytics.deltas_series'),
-       t.state('ALTER INDEX analytics.series_ids RENAME TO ids'), t.state('ALTER TABLE encrypted.data_keys DROP CONSTRAINT data_keys_pkey'),
-       t.state('ALTER TABLE events.kept_objects DROP CONSTRAINT kept_objects_pkey'), t.state('ALTER TABLE biometric.biometric_events DROP CONSTRAINT biometric_events_names_fit'),
-       t.state('ALTER TABLE analytics.rollup_daily RENAME CONSTRAINT rollup_daily_pkey TO days');
+       t.state('ALTER TRIGGER tell_sessions ON analytics.sources RENAME TO told'), t.state('DROP INDEX auren.series_names'), t.state('DROP INDEX auren.deltas_series'),
+       t.state('ALTER INDEX auren.series_ids RENAME TO ids'), t.state('ALTER TABLE auren.data_keys DROP CONSTRAINT data_keys_pkey'),
+       t.state('ALTER TABLE auren.kept_objects DROP CONSTRAINT kept_objects_pkey'), t.state('ALTER TABLE biometric.biometric_events DROP CONSTRAINT biometric_events_names_fit'),
+       t.state('ALTER TABLE auren.rollup_daily RENAME CONSTRAINT rollup_daily_pkey TO days');
 BEGIN;
 DROP INDEX biometric.idx_biometric_events_metric_time;
 ROLLBACK;
-CREATE TRIGGER month AFTER INSERT ON events.event_store FOR EACH ROW EXECUTE FUNCTION events.refuse_change();
+CREATE TRIGGER month AFTER INSERT ON events.event_store FOR EACH ROW EXECUTE FUNCTION auren.refuse_change();
 SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
 SELECT replace(line, :'month', 'YYYY_MM') FROM t.try(format('ALTER TABLE events.event_store_%s DISABLE TRIGGER month', :'month')) line;
 DROP TRIGGER month ON events.event_store;
@@ -74,7 +74,7 @@ DROP INDEX events.kept_month;
 -- who has no right to any of this may make tables and indexes as before
 SET ROLE regress_kept;
 SELECT t.state('CREATE TEMPORARY TABLE kept_temp (n integer); CREATE INDEX ON kept_temp (n); DROP TABLE kept_temp');
-SELECT t.state('SELECT * FROM events.kept_objects'), t.state('SELECT * FROM events.restore_objects()'), t.state('SELECT events.give_up_objects()');
+SELECT t.state('SELECT * FROM auren.kept_objects'), t.state('SELECT * FROM events.restore_objects()'), t.state('SELECT events.give_up_objects()');
 RESET ROLE;
 CREATE FUNCTION t.restore() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM events.restore_objects()';
 GRANT CREATE ON SCHEMA t TO regress_kept;
@@ -85,7 +85,7 @@ REVOKE EXECUTE ON FUNCTION events.restore_objects(), events.give_up_objects() FR
 DROP FUNCTION t.restore();
 INSERT INTO biometric.biometric_events (user_id, metric_type, value) VALUES ('kept', 'm', 1);
 -- A restore brings objects that are not there: until they are, the store is closed.
-INSERT INTO events.kept_objects VALUES
+INSERT INTO auren.kept_objects VALUES
 	('events.event_store', 'policy', 'lost', 'CREATE POLICY lost ON events.event_store FOR SELECT TO regress_nobody USING (true)'),
 	('events.event_store', 'index', 'kept_broken', 'CREATE INDEX kept_broken ON events.no_such_table (a)'),
 	('biometric.biometric_events', 'index', 'kept_found', 'CREATE INDEX kept_found ON biometric.biometric_events (event_id)');
@@ -100,7 +100,7 @@ RESET ROLE;
 SELECT * FROM events.restore_objects();
 SELECT relation, kind, name, present FROM events.added_objects WHERE name LIKE '%lost%' OR name LIKE 'kept\_%' ORDER BY 1, 2, 3;
 SELECT t.state($$SELECT events.append_event('kept:a', 'open', '3')$$);
-SELECT has_function_privilege('public', 'events.require_restored()', 'EXECUTE');
+SELECT has_function_privilege('public', 'auren.require_restored()', 'EXECUTE');
 -- with the role there is one less
 CREATE ROLE regress_nobody;
 SELECT relation, kind, name FROM events.restore_objects();
@@ -110,12 +110,12 @@ SELECT t.state($$SELECT events.append_event('kept:a', 'open', '3')$$);
 SET ROLE regress_kept;
 SELECT event_type FROM events.event_store WHERE stream_id = 'kept:a' ORDER BY stream_version;
 RESET ROLE;
-SELECT has_function_privilege('public', 'events.require_restored()', 'EXECUTE');
+SELECT has_function_privilege('public', 'auren.require_restored()', 'EXECUTE');
 SELECT count(*) FROM events.restore_objects();
 SELECT count(*) FROM events.added_objects WHERE NOT present;
 -- not for calling
-SELECT * FROM t.try('SELECT events.objects_came()');
-SELECT t.state('SELECT events.require_restored()');
+SELECT * FROM t.try('SELECT auren.objects_came()');
+SELECT t.state('SELECT auren.require_restored()');
 -- all away again
 DELETE FROM biometric.biometric_events WHERE user_id = 'kept';
 DROP POLICY kept ON events.event_store;
@@ -138,7 +138,7 @@ SELECT analytics.refresh_user_metrics() >= 0 AS merged;
 -- What is written down says the same, whatever the settings of the session whose statement has it written down: a role without any right among them.
 CREATE POLICY early ON events.event_store USING (created_at < '2026-02-05' AND created_at > now() - '1 day 2 hours'::interval);
 CREATE POLICY low ON biometric.biometric_events USING (value < float8 '100.123456789');
-CREATE TABLE t.kept_before AS SELECT relation, name, definition FROM events.kept_objects WHERE kind = 'policy';
+CREATE TABLE t.kept_before AS SELECT relation, name, definition FROM auren.kept_objects WHERE kind = 'policy';
 CREATE ROLE regress_none;
 SET SESSION AUTHORIZATION regress_none;
 SET DateStyle = 'SQL, DMY';
@@ -156,10 +156,10 @@ RESET TimeZone;
 RESET IntervalStyle;
 RESET DateStyle;
 RESET SESSION AUTHORIZATION;
-SELECT name, definition FROM events.kept_objects WHERE kind = 'policy' ORDER BY name;
-SELECT count(*) AS others FROM (SELECT relation, name, definition FROM events.kept_objects WHERE kind = 'policy' EXCEPT SELECT * FROM t.kept_before) k;
+SELECT name, definition FROM auren.kept_objects WHERE kind = 'policy' ORDER BY name;
+SELECT count(*) AS others FROM (SELECT relation, name, definition FROM auren.kept_objects WHERE kind = 'policy' EXCEPT SELECT * FROM t.kept_before) k;
 DROP TABLE pg_temp.own, t.kept_before;
 DROP POLICY early ON events.event_store;
 DROP POLICY low ON biometric.biometric_events;
 DROP ROLE regress_none;
-SELECT count(*) AS kept FROM events.kept_objects;
+SELECT count(*) AS kept FROM auren.kept_objects;

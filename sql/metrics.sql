@@ -74,7 +74,7 @@ SELECT analytics.detach_source('t.p');
 INSERT INTO t.p VALUES (1, 'w', 'hr', 64, '2026-01-03 00:02');
 SELECT * FROM t.days;
 SELECT analytics.refresh_user_metrics();
-SELECT (SELECT count(*) FROM analytics.sources) AS sources, (SELECT count(*) FROM analytics.rollup_daily) AS days, (SELECT count(*) FROM analytics.deltas) AS deltas;
+SELECT (SELECT count(*) FROM analytics.sources) AS sources, (SELECT count(*) FROM auren.rollup_daily) AS days, (SELECT count(*) FROM auren.deltas) AS deltas;
 SELECT analytics.attach_source('t.p', 'uid', NULL, 'what', 'v', 'at') > 1 AS attached;
 SELECT * FROM t.days;
 DROP TABLE t.p;
@@ -188,7 +188,7 @@ INSERT INTO t.of_tenants VALUES ('one more', 'm', 1, '2026-01-01', 'one');
 SELECT t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', 'two')$$) AS other, t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', NULL)$$) AS none;
 SELECT user_id, tenant_id FROM analytics.user_metrics_daily ORDER BY user_id;
 SELECT t.state($$DELETE FROM biometric.biometric_events$$) AS all_tenants, t.state($$SELECT * FROM biometric.biometric_events$$) AS read_table, t.state($$SELECT analytics.refresh_user_metrics()$$) AS refresh,
-       t.state($$SELECT * FROM analytics.deltas$$) AS deltas, t.state($$SELECT * FROM analytics.series$$) AS series;
+       t.state($$SELECT * FROM auren.deltas$$) AS deltas, t.state($$SELECT * FROM auren.series$$) AS series;
 SET app.tenant_id = 'two';
 SELECT t.state($$SELECT * FROM analytics.user_metrics_hourly$$) AS metrics, t.state($$SELECT analytics.metric_series('of one', 'm', '2026-01-01', '2026-01-03')$$) AS series;
 RESET app.tenant_id;
@@ -201,7 +201,7 @@ SELECT events.unbind_tenant('regress_metrics_one', 'one'), events.revoke_access(
 DROP ROLE regress_metrics_one, regress_metrics_none;
 TRUNCATE biometric.biometric_events;
 SELECT analytics.detach_events('biometric_received');
-DELETE FROM analytics.retention;
+DELETE FROM auren.retention;
 SELECT analytics.refresh_user_metrics() >= 0;
-SELECT (SELECT count(*) FROM analytics.user_metrics_daily) AS metrics, (SELECT count(*) FROM analytics.deltas) AS deltas, (SELECT count(*) FROM analytics.rollup_daily) AS days;
+SELECT (SELECT count(*) FROM analytics.user_metrics_daily) AS metrics, (SELECT count(*) FROM auren.deltas) AS deltas, (SELECT count(*) FROM auren.rollup_daily) AS days;
 DROP VIEW t.days;

@@ -80,12 +80,12 @@ SELECT * FROM t.try($$SELECT analytics.set_retention('daily', '400000 years')$$)
 SELECT t.state($$SELECT analytics.set_retention('daily', '170000000 days')$$) AS days, t.state($$SELECT analytics.set_retention('daily', '1000 years 1 day')$$) AS a_day_more,
        t.state($$SELECT analytics.set_retention('daily', '1000 years')$$) AS longest, t.state($$SELECT analytics.set_retention('hourly', '2000000000 hours')$$) AS hours;
 SELECT analytics.apply_retention();
-INSERT INTO analytics.retention VALUES ('5min', '400000 years', '-infinity');
+INSERT INTO auren.retention VALUES ('5min', '400000 years', '-infinity');
 SELECT analytics.set_retention('hourly', '1 day');
 INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('old', 'm', 1, '2020-01-01');
 SELECT analytics.refresh_user_metrics() > 0 AS merged;
 SELECT analytics.apply_retention() AS dropped;
-DELETE FROM analytics.retention;
+DELETE FROM auren.retention;
 DELETE FROM biometric.biometric_events;
 SELECT analytics.refresh_user_metrics() > 0 AS merged;
 SELECT events.revoke_access('regress_reads', 'reader'), events.revoke_access('regress_bypass', 'reader'), events.unbind_tenant('regress_bound', 'one');

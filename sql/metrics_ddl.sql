@@ -149,7 +149,7 @@ CREATE UNLOGGED TABLE t.unlogged (LIKE t.ddl_source);
 SELECT * FROM t.try($$SELECT analytics.attach_source('t.unlogged', 'who', NULL, 'what', 'measured', 'at')$$);
 DROP TABLE t.heir, t.plain, t.unlogged;
 -- a trigger beside those of the source would count twice
-CREATE TRIGGER another AFTER INSERT ON t.ddl_source FOR EACH ROW EXECUTE FUNCTION analytics.record_change();
+CREATE TRIGGER another AFTER INSERT ON t.ddl_source FOR EACH ROW EXECUTE FUNCTION auren.record_change();
 SELECT * FROM t.try($$INSERT INTO t.ddl_source VALUES ('ddl', 'm', 1, '2026-01-01')$$);
 DROP TABLE t.ddl_source;
 SELECT analytics.refresh_user_metrics() >= 0;
@@ -178,7 +178,7 @@ SELECT analytics.attach_source('t.other', 'who', NULL, 'what', 'measured', 'at')
 SELECT analytics.detach_source('t.other');
 CREATE SCHEMA regress_other;
 DROP SCHEMA regress_other;
-SELECT count(*) AS filled FROM analytics.filled_sources f JOIN analytics.sources s USING (source_id) WHERE s.relation = 't.parted'::regclass;
+SELECT count(*) AS filled FROM auren.filled_sources f JOIN analytics.sources s USING (source_id) WHERE s.relation = 't.parted'::regclass;
 INSERT INTO t.parted SELECT 'ddl two', 'm', 1, '2026-01-01' FROM generate_series(1, 2);
 DROP SCHEMA regress_parts CASCADE;
 SELECT readings, days FROM t.counted('t.parted');

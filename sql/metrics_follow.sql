@@ -11,7 +11,7 @@ SELECT analytics.attach_source('t.second', 'who', NULL, 'what', 'measured', 'at'
 INSERT INTO t.followed SELECT 'a', 'followed', n, '2026-01-01' FROM generate_series(1, 5) n;
 SELECT analytics.refresh_user_metrics() >= 0 AS merged;
 CREATE FUNCTION t.filled() RETURNS text LANGUAGE sql AS $$
-	SELECT string_agg(relation::text, ' ' ORDER BY relation::text) FROM analytics.filled_sources JOIN analytics.sources USING (source_id)
+	SELECT string_agg(relation::text, ' ' ORDER BY relation::text) FROM auren.filled_sources JOIN analytics.sources USING (source_id)
 $$;
 CREATE FUNCTION t.days() RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(format('%s %s: %s', metric_type, user_id, reading_count), ', ' ORDER BY metric_type, user_id), 'none') FROM analytics.user_metrics_daily
@@ -60,7 +60,7 @@ INSERT INTO t.e VALUES ('d', 'followed', 1, '2026-01-01');
 SELECT t.days(), t.filled();
 DROP TABLE t.e, t.d;
 SELECT t.days(), t.filled();
-SELECT count(*) AS written_down FROM analytics.source_partitions WHERE relation <> 't.followed_a'::regclass;
+SELECT count(*) AS written_down FROM auren.source_partitions WHERE relation <> 't.followed_a'::regclass;
 -- a name that stands for another table in the path
 CREATE SCHEMA regress_path;
 CREATE TABLE regress_path.followed (who text, what text);
@@ -151,7 +151,7 @@ SELECT * FROM t.try($$SELECT analytics.detach_source('t.followed')$$);
 RESET ROLE;
 SELECT events.revoke_access('regress_nobody', 'admin');
 SELECT analytics.detach_source('t.followed');
-SELECT count(*) AS triggers, (SELECT count(*) FROM analytics.source_partitions) AS written_down FROM pg_trigger WHERE tgrelid IN ('t.followed'::regclass, 't.followed_a'::regclass);
+SELECT count(*) AS triggers, (SELECT count(*) FROM auren.source_partitions) AS written_down FROM pg_trigger WHERE tgrelid IN ('t.followed'::regclass, 't.followed_a'::regclass);
 DROP TRIGGER of_a_dba ON biometric.biometric_events;
 DROP FUNCTION t.of_a_dba, t.filled, t.days;
 DROP TABLE t.followed, t.second;

@@ -100,6 +100,6 @@ END $$;
 SELECT model.run(250);
 TRUNCATE biometric.biometric_events;
 SELECT analytics.refresh_user_metrics() >= 0;
-SELECT (SELECT count(*) FROM analytics.rollup_5min) AS five, (SELECT count(*) FROM analytics.rollup_hourly) AS hours, (SELECT count(*) FROM analytics.rollup_daily) AS days,
-       (SELECT count(*) FROM analytics.deltas) AS deltas;
+SELECT (SELECT count(*) FROM auren.rollup_5min) AS five, (SELECT count(*) FROM auren.rollup_hourly) AS hours, (SELECT count(*) FROM auren.rollup_daily) AS days,
+       (SELECT count(*) FROM auren.deltas) AS deltas;
 DROP SCHEMA model CASCADE;

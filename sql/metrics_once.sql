@@ -115,7 +115,7 @@ SELECT analytics.rebuild_source(source_id) FROM analytics.sources WHERE event_ty
 TABLE t.old;
 SELECT analytics.refresh_user_metrics() >= 0 AS merged;
 TABLE t.old;
-SELECT count(*) FROM analytics.rollup_5min WHERE bucket < '2021-01-01';
+SELECT count(*) FROM auren.rollup_5min WHERE bucket < '2021-01-01';
 SELECT t.put_old(1, 4);
 SELECT analytics.refresh_user_metrics() >= 0 AS merged;
 TABLE t.old;

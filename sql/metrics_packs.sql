@@ -20,8 +20,8 @@ CREATE VIEW t.packs AS
 	                              SELECT bucket, user_id, device_type, n, sum / n FROM fives WHERE tenant_id = events.current_tenant()) e) +
 	       (SELECT count(*) FROM (SELECT day, user_id, device_type, n FROM days WHERE tenant_id = events.current_tenant() EXCEPT ALL
 	                              SELECT day, user_id, device_type, reading_count FROM analytics.user_metrics_daily) e) AS differences,
-	       (SELECT count(*) FROM analytics.deltas) AS rows, (SELECT COALESCE(sum(changes), 0) FROM analytics.delta_packs) AS packed,
-	       (SELECT CASE WHEN count(DISTINCT lot) > 100 THEN 'many' WHEN count(DISTINCT lot) > 8 THEN 'some' WHEN count(*) > 0 THEN 'few' ELSE 'none' END FROM analytics.delta_packs) AS lots, (SELECT pending_changes FROM analytics.refresh_status) AS pending;
+	       (SELECT count(*) FROM auren.deltas) AS rows, (SELECT COALESCE(sum(changes), 0) FROM auren.delta_packs) AS packed,
+	       (SELECT CASE WHEN count(DISTINCT lot) > 100 THEN 'many' WHEN count(DISTINCT lot) > 8 THEN 'some' WHEN count(*) > 0 THEN 'few' ELSE 'none' END FROM auren.delta_packs) AS lots, (SELECT pending_changes FROM analytics.refresh_status) AS pending;
 SELECT analytics.refresh_user_metrics() >= 0 AS merged;
 
 -- from 256 deltas on, whatever the statement; many readings of five minutes are one
@@ -35,7 +35,7 @@ SELECT analytics.refresh_user_metrics() AS merged;
 SELECT * FROM t.packs;
 -- all of one series: more than a pack holds
 SELECT t.write_readings(3000, 1, 3);
-SELECT differences, rows, packed, lots, (SELECT count(*) > 1 AND max(length(deltas)) < 2000 FROM analytics.delta_packs) AS packs, (SELECT bool_and(first_series <= last_series) FROM analytics.delta_packs) AS ordered FROM t.packs;
+SELECT differences, rows, packed, lots, (SELECT count(*) > 1 AND max(length(deltas)) < 2000 FROM auren.delta_packs) AS packs, (SELECT bool_and(first_series <= last_series) FROM auren.delta_packs) AS ordered FROM t.packs;
 -- small and large lots beside each other, corrections and what is taken away
 SELECT t.write_readings(700, 300, 4), t.write_readings(9000, 900, 5);
 SELECT differences, rows, packed, lots FROM t.packs;
@@ -68,7 +68,7 @@ BEGIN;
 INSERT INTO t.pulses SELECT 'w' || n % 9, n, '2026-01-01'::timestamptz + n * interval '1 hour' FROM generate_series(1, 400) n;
 SELECT t.write_readings(400, 20, 8);
 COMMIT;
-SELECT source_id = :source AS attached, sum(changes) FROM analytics.delta_packs GROUP BY 1 ORDER BY 1;
+SELECT source_id = :source AS attached, sum(changes) FROM auren.delta_packs GROUP BY 1 ORDER BY 1;
 SELECT sum(reading_count) FROM analytics.user_metrics_daily WHERE metric_type = 'pulse';
 -- a source that is detached, or counted anew, takes its packs with it
 SELECT analytics.detach_source('t.pulses'), analytics.rebuild_source(1);
@@ -86,11 +86,11 @@ SET app.tenant_id = 'one';
 INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) SELECT 'of one', 'm', 1, '2026-01-01'::timestamptz + n * interval '5 minutes' FROM generate_series(1, 300) n;
 SELECT user_id, sum(reading_count) FROM analytics.user_metrics_daily GROUP BY 1;
 SELECT user_id, sum(reading_count) FROM analytics.user_metrics_5min WHERE user_id IN ('p0', 'of one') GROUP BY 1;
-SELECT t.state('TABLE analytics.delta_packs') AS packs, t.state('TABLE analytics.tenant_deltas') AS deltas;
+SELECT t.state('TABLE auren.delta_packs') AS packs, t.state('TABLE auren.tenant_deltas') AS deltas;
 RESET ROLE;
 RESET app.tenant_id;
 SELECT differences FROM t.packs;
-SELECT t.state('SELECT analytics.unpack_deltas(''\x05000000'')'), t.state('SELECT analytics.has_deltas(''\x'', 1)'), cardinality(analytics.delta_lots(-1)) AS lots;
+SELECT t.state('SELECT auren.unpack_deltas(''\x05000000'')'), t.state('SELECT auren.has_deltas(''\x'', 1)'), cardinality(auren.delta_lots(-1)) AS lots;
 SELECT events.unbind_tenant('regress_packs_one', 'one'), events.revoke_access('regress_packs_one', 'reader'), events.revoke_access('regress_packs_one', 'writer');
 DROP ROLE regress_packs_one;
 TRUNCATE biometric.biometric_events;

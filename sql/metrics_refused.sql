@@ -117,7 +117,7 @@ CREATE TABLE t.metrics_before AS SELECT * FROM analytics.user_metrics_daily;
 SELECT analytics.refresh_user_metrics() > 0 AS merged;
 SELECT count(*) FROM ((TABLE t.refused EXCEPT TABLE t.refused_before) UNION ALL (TABLE t.refused_before EXCEPT TABLE t.refused)) d;
 SELECT count(*) FROM ((SELECT day, user_id, device_type, metric_type, reading_count FROM t.metrics_before EXCEPT SELECT day, user_id, device_type, metric_type, reading_count FROM analytics.user_metrics_daily)) d;
-SELECT count(*) = (SELECT count(DISTINCT (source_id, tenant_id, reason)) FROM analytics.refusals) AS summed FROM analytics.refusals;
+SELECT count(*) = (SELECT count(DISTINCT (source_id, tenant_id, reason)) FROM auren.refusals) AS summed FROM auren.refusals;
 SELECT count(analytics.rebuild_source(source_id)) > 4 AS rebuilt FROM analytics.sources WHERE NOT detached;
 SELECT analytics.refresh_user_metrics() >= 0;
 SELECT count(*) FROM ((TABLE t.refused EXCEPT TABLE t.refused_before) UNION ALL (TABLE t.refused_before EXCEPT TABLE t.refused)) d;
@@ -146,7 +146,7 @@ SELECT count(analytics.detach_events(event_type)) FROM analytics.sources WHERE e
 SELECT analytics.detach_source('t.unnamed'), analytics.detach_source('t.named');
 SELECT count(*) FROM t.refused;
 SELECT analytics.refresh_user_metrics() >= 0;
-SELECT count(*) FROM analytics.refusals;
+SELECT count(*) FROM auren.refusals;
 TRUNCATE biometric.biometric_events;
 DROP TABLE t.unnamed, t.named, t.refused_before, t.metrics_before;
 DROP VIEW t.refused, t.at;

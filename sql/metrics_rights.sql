@@ -72,7 +72,7 @@ CREATE SCHEMA regress_of_one AUTHORIZATION regress_one;
 SET ROLE regress_one;
 SET app.tenant_id = 'one';
 CREATE TABLE regress_of_one.forged (u text, m text, v float8, ts timestamptz, org text);
-SELECT t.state($$CREATE TRIGGER auren_record_row AFTER INSERT ON regress_of_one.forged FOR EACH ROW EXECUTE FUNCTION analytics.record_change()$$) AS no_right;
+SELECT t.state($$CREATE TRIGGER auren_record_row AFTER INSERT ON regress_of_one.forged FOR EACH ROW EXECUTE FUNCTION auren.record_change()$$) AS no_right;
 INSERT INTO regress_of_one.forged VALUES ('target', 'm', 1, '2026-01-01 10:00', 'two');
 -- a role that is bound to tenants attaches for its own, and changes nothing of all
 SELECT * FROM t.try($$SELECT analytics.attach_source('regress_of_one.forged', 'u', NULL, 'm', 'v', 'ts', 'org')$$);
@@ -83,19 +83,19 @@ SELECT t.state($$SELECT analytics.apply_retention()$$) AS apply_retention, t.sta
        t.state($$SELECT analytics.schedule()$$) AS schedule, t.state($$SELECT events.set_reducer('x', 'ignore')$$) AS reducer, t.state($$SELECT events.drop_reducer('x')$$) AS drop_reducer;
 -- the function that the views aggregate with gives nothing of another tenant's series
 RESET ROLE;
-SELECT series_id AS of_two FROM analytics.series WHERE user_id = 'target' \gset
+SELECT series_id AS of_two FROM auren.series WHERE user_id = 'target' \gset
 SET ROLE regress_one;
-SELECT (m).reading_count, (m).min_value, (m).max_value FROM (SELECT analytics.metric_values('\x01000001000000000000f03f', :of_two, '2026-01-01 10:00Z', 0) AS m) s;
+SELECT (m).reading_count, (m).min_value, (m).max_value FROM (SELECT auren.metric_values('\x01000001000000000000f03f', :of_two, '2026-01-01 10:00Z', 0) AS m) s;
 SELECT analytics.detach_source('regress_of_one.forged');
 -- who has had a source may make such triggers, which record nothing
-CREATE TRIGGER auren_record_row AFTER INSERT ON regress_of_one.forged FOR EACH ROW EXECUTE FUNCTION analytics.record_change();
+CREATE TRIGGER auren_record_row AFTER INSERT ON regress_of_one.forged FOR EACH ROW EXECUTE FUNCTION auren.record_change();
 INSERT INTO regress_of_one.forged VALUES ('target', 'm', 1, '2026-01-01 10:00', 'two');
 RESET ROLE;
 SET app.tenant_id = 'two';
 SELECT user_id, reading_count, min_value FROM analytics.user_metrics_daily;
 RESET app.tenant_id;
 -- numbers of series are those of this database
-SELECT count(*) AS secrets, bool_and(length(secret) = 32) AS of_32_bytes FROM analytics.series_secret;
+SELECT count(*) AS secrets, bool_and(length(secret) = 32) AS of_32_bytes FROM auren.series_secret;
 
 -- a cast that somebody made does not run when readings are counted
 CREATE TYPE t.spied AS ENUM ('a', 'b');
@@ -141,4 +141,4 @@ DROP OWNED BY regress_plain, regress_one;
 DROP ROLE regress_plain, regress_one, regress_group, regress_member;
 TRUNCATE biometric.biometric_events;
 SELECT analytics.refresh_user_metrics() >= 0;
-SELECT (SELECT count(*) FROM analytics.rollup_daily) AS days, (SELECT count(*) FROM analytics.sources WHERE source_id > 1) AS sources;
+SELECT (SELECT count(*) FROM auren.rollup_daily) AS days, (SELECT count(*) FROM analytics.sources WHERE source_id > 1) AS sources;

@@ -8,7 +8,7 @@ CREATE FUNCTION t.metrics_of(p_metric text, OUT readings bigint, OUT low float8,
 	SELECT sum(reading_count), min(min_value), max(max_value) FROM analytics.user_metrics_daily WHERE metric_type = p_metric
 $$;
 CREATE FUNCTION t.pending(p_table regclass) RETURNS bigint LANGUAGE sql AS $$
-	SELECT (SELECT count(*) FROM analytics.deltas d JOIN analytics.series s USING (series_id) JOIN analytics.sources o USING (source_id) WHERE o.relation = p_table)
+	SELECT (SELECT count(*) FROM auren.deltas d JOIN auren.series s USING (series_id) JOIN analytics.sources o USING (source_id) WHERE o.relation = p_table)
 $$;
 CREATE TABLE t.good (who text, what text, measured float8, at timestamptz);
 SELECT analytics.attach_source('t.good', 'who', NULL, 'what', 'measured', 'at') > 1 AS attached;
@@ -31,7 +31,7 @@ INSERT INTO t.good SELECT 'u', 'good', n, '2026-01-01' FROM generate_series(1, 2
 SET regress.raise = on;
 SELECT * FROM t.metrics_of('bad');
 SELECT analytics.refresh_user_metrics() > 0 AS merged;
-SELECT count(*) AS filled FROM analytics.filled_sources WHERE source_id > 1;
+SELECT count(*) AS filled FROM auren.filled_sources WHERE source_id > 1;
 RESET regress.raise;
 DELETE FROM t.bad WHERE measured = 20;
 DELETE FROM t.good WHERE measured = 20;

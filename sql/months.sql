@@ -26,7 +26,7 @@ BEGIN
 			EXECUTE 'DROP TABLE ' || r;
 		END IF;
 	END LOOP;
-	DELETE FROM events.stream_rows;
+	DELETE FROM auren.stream_rows;
 END $$;
 -- a session whose own query holds the table open cannot make a month
 SELECT regexp_replace(line, '\d{4}_\d\d', 'YYYY_MM') FROM t.try($$SELECT events.append_event('m', 'x', to_jsonb(n)) FROM (SELECT count(*) AS n FROM events.event_store WHERE created_at < now()) q$$) line;
@@ -45,7 +45,7 @@ BEGIN
 	FOR r IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass LOOP
 		EXECUTE 'DROP TABLE ' || r;
 	END LOOP;
-	DELETE FROM events.stream_rows;
+	DELETE FROM auren.stream_rows;
 END $$;
 SELECT count(*) FROM events.append_events('{month:a,month:b}', '{x,y}', '{1,2}');
 SELECT count(*) FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass;
@@ -66,10 +66,10 @@ ROLLBACK;
 -- a stream whose newest month has gone: its next version is not known, so nothing is appended
 SELECT events.append_event('month:b', 'x', '1') IS NOT NULL;
 BEGIN;
-UPDATE events.stream_rows SET first_month = '2001-01-01', last_month = '2001-01-01' WHERE stream_id = 'month:b';
+UPDATE auren.stream_rows SET first_month = '2001-01-01', last_month = '2001-01-01' WHERE stream_id = 'month:b';
 SELECT * FROM t.try($$SELECT events.append_event('month:b', 'y', '2')$$);
 -- unless retention wrote down where it ended
-UPDATE events.stream_rows SET dropped_version = 7 WHERE stream_id = 'month:b';
+UPDATE auren.stream_rows SET dropped_version = 7 WHERE stream_id = 'month:b';
 SELECT events.stream_version('month:b'), events.get_stream_state('month:b');
 SELECT events.append_event('month:b', 'y', '2', p_expected_version := 7) IS NOT NULL;
 SELECT events.stream_version('month:b'), t.show('month:b');

@@ -40,9 +40,9 @@ ROLLBACK;
 SELECT min(inhrelid::regclass::text) AS month FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass \gset
 CREATE FUNCTION t.can_be_bound() RETURNS SETOF text LANGUAGE sql AS $$ SELECT t.try($q$SELECT events.bind_tenant('regress_sees', 'a')$q$) $$;
 BEGIN; GRANT SELECT ON :month TO regress_sees; SELECT regexp_replace(line, '\d{4}_\d\d', 'YYYY_MM') FROM t.can_be_bound() line; ROLLBACK;
-BEGIN; GRANT SELECT ON events.stream_snapshots TO PUBLIC; SELECT * FROM t.can_be_bound(); ROLLBACK;
+BEGIN; GRANT SELECT ON auren.stream_snapshots TO PUBLIC; SELECT * FROM t.can_be_bound(); ROLLBACK;
 BEGIN; GRANT SELECT (event_data) ON events.event_store TO regress_sees; SELECT * FROM t.can_be_bound(); ROLLBACK;
-BEGIN; GRANT SELECT (user_id) ON analytics.series TO regress_sees; SELECT * FROM t.can_be_bound(); ROLLBACK;
+BEGIN; GRANT SELECT (user_id) ON auren.series TO regress_sees; SELECT * FROM t.can_be_bound(); ROLLBACK;
 BEGIN; SELECT events.grant_access('regress_sees', a) FROM unnest('{reader,writer,admin,encrypt,decrypt,key_admin}'::text[]) a; SELECT * FROM t.can_be_bound(); ROLLBACK;
 -- DETACH, a change, ATTACH
 SELECT events.append_event('detached:a', 'x', '1') IS NOT NULL AS appended;

@@ -18,8 +18,8 @@ BEGIN
 END $$;
 CREATE FUNCTION t.past(p_stream text, p_version bigint, p_type text, p_data jsonb, p_back integer) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, created_at, global_position)
-	VALUES (gen_random_uuid(), p_stream, p_version, p_type, p_data, t.month(p_back) + interval '1 hour' * p_version, nextval('events.global_position_seq'));
-	INSERT INTO events.stream_rows (tenant_id, stream_id, first_month, last_month) VALUES ('default', p_stream, t.month(p_back), t.month(p_back))
+	VALUES (gen_random_uuid(), p_stream, p_version, p_type, p_data, t.month(p_back) + interval '1 hour' * p_version, nextval('auren.global_position_seq'));
+	INSERT INTO auren.stream_rows (tenant_id, stream_id, first_month, last_month) VALUES ('default', p_stream, t.month(p_back), t.month(p_back))
 	ON CONFLICT (tenant_id, stream_id) DO UPDATE SET last_month = excluded.last_month;
 $$;
 BEGIN;
@@ -88,6 +88,6 @@ BEGIN
 		EXECUTE 'DROP TABLE IF EXISTS events.event_store_' || to_char(t.month(n), 'YYYY_MM');
 	END LOOP;
 END $$;
-DELETE FROM events.stream_rows WHERE stream_id LIKE 'past:%';
+DELETE FROM auren.stream_rows WHERE stream_id LIKE 'past:%';
 SELECT events.append_event('past:a', 'x', '1', p_expected_version := 0) IS NOT NULL AS appended;
 SELECT t.dense();

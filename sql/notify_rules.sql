@@ -25,7 +25,7 @@ SELECT events.append_event('rules:1', 'told', '5') IS NOT NULL AS appended;
 SET ROLE rules_admin;
 SELECT events.add_notification_rule(NULL, 'rules_all');
 SELECT events.drop_notification_rule(NULL, 'rules_all');
-SELECT code, message FROM t.error_of('TABLE events.declared_notification_rules');
+SELECT code, message FROM t.error_of('TABLE auren.declared_notification_rules');
 RESET ROLE;
 -- bad input
 SELECT c.call, e.code, e.message FROM unnest(ARRAY['events.add_notification_rule(''told'')', 'events.add_notification_rule(NULL, '''')', 'events.add_notification_rule(NULL, repeat(''x'', 64))', 'events.add_notification_rule('''', ''x'')',

@@ -10,12 +10,12 @@ REINDEX SCHEMA CONCURRENTLY events;
 SELECT pg_temp.calls();
 SELECT events.retry('own', 'c', (SELECT max(global_position) FROM events.read_all(p_stream_prefix => 'own:')), '0 seconds');
 SELECT pg_temp.calls();
-VACUUM FULL events.stream_snapshots, events.subscription_progress, events.subscription_held, events.subscription_consumers, events.feed_horizons, events.declared_reducers, events.declared_notification_rules;
+VACUUM FULL auren.stream_snapshots, auren.subscription_progress, auren.subscription_held, auren.subscription_consumers, auren.feed_horizons, auren.declared_reducers, auren.declared_notification_rules;
 SELECT pg_temp.calls();
 -- (the workers of a parallel query leave no snapshots)
 SET max_parallel_workers_per_gather = 0;
 -- what keeps a snapshot from being written does not keep a state from being read
-CREATE UNIQUE INDEX own_dba ON events.stream_snapshots (stream_id);
+CREATE UNIQUE INDEX own_dba ON auren.stream_snapshots (stream_id);
 SET auren_events.snapshot_after = 1;
 SELECT count(*) FROM events.append_events('{own:1,own:1}', '{e,e}', ARRAY['4', '5']::jsonb[]);
 SELECT events.get_stream_state('own:1'), events.get_stream_state('own:1');

@@ -90,10 +90,10 @@ SELECT encrypted.decrypt_phi_fields(ARRAY[encrypted.encrypt_fields('{"x": {"b": 
 -- a cached key costs no look-up
 BEGIN;
 SELECT encrypted.decrypt_phi_field(encrypted.encrypt_phi_field('1', 'u1'), 'u1');
-SELECT pg_stat_get_xact_numscans('encrypted.data_keys_pkey'::regclass) AS scans \gset
+SELECT pg_stat_get_xact_numscans('auren.data_keys_pkey'::regclass) AS scans \gset
 SELECT count(encrypted.decrypt_phi_field(encrypted.encrypt_phi_field(n::text, 'u1'), 'u1')) FROM generate_series(1, 1000) n;
 SELECT encrypted.decrypt_phi_fields(encrypted.encrypt_phi_fields(array_agg(n::text), 'u1'), 'u1') = array_agg(n::text) AS same FROM generate_series(1, 1000) n;
-SELECT pg_stat_get_xact_numscans('encrypted.data_keys_pkey'::regclass) - :scans AS more_scans;
+SELECT pg_stat_get_xact_numscans('auren.data_keys_pkey'::regclass) - :scans AS more_scans;
 COMMIT;
 
 -- in a parallel plan, by a session that has no key yet: the leader runs what decrypts
@@ -203,7 +203,7 @@ SELECT t.state($$SELECT events.get_stream_state('user:7')$$);
 SELECT events.drop_reducer('vitals');
 SELECT regexp_replace(events.get_stream_state('user:7')::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g'), events.get_stream_state_decrypted('user:7'), events.get_stream_state_decrypted('user:7', 1);
 SELECT events.take_snapshot('user:7');
-SELECT count(*) FROM events.stream_snapshots WHERE state::text ~ '"hr": "phi1:' AND stream_id = 'user:7';
+SELECT count(*) FROM auren.stream_snapshots WHERE state::text ~ '"hr": "phi1:' AND stream_id = 'user:7';
 SELECT events.get_stream_state_decrypted('user:7');
 
 -- keys: a new one for new values, old values open
@@ -217,11 +217,11 @@ SELECT count(encrypted.encrypt_phi_field('x', 'counted')) FROM generate_series(1
 SET client_min_messages = warning;
 SET auren_events.max_key_uses = 10;
 SELECT count(encrypted.encrypt_phi_field('x', 'counted')) FROM generate_series(1, 6);
-SELECT key_version, sum(uses) FROM encrypted.data_keys JOIN encrypted.key_uses USING (tenant_id, user_id, key_id) WHERE user_id = 'counted' GROUP BY 1 ORDER BY 1;
+SELECT key_version, sum(uses) FROM auren.data_keys JOIN auren.key_uses USING (tenant_id, user_id, key_id) WHERE user_id = 'counted' GROUP BY 1 ORDER BY 1;
 -- uses of a transaction that was rolled back are counted later
 BEGIN; SELECT count(encrypted.encrypt_phi_field('x', 'counted')) FROM generate_series(1, 8); ROLLBACK;
 SELECT count(encrypted.encrypt_phi_field('x', 'counted')) FROM generate_series(1, 2);
-SELECT key_version, sum(uses) FROM encrypted.data_keys JOIN encrypted.key_uses USING (tenant_id, user_id, key_id) WHERE user_id = 'counted' GROUP BY 1 ORDER BY 1;
+SELECT key_version, sum(uses) FROM auren.data_keys JOIN auren.key_uses USING (tenant_id, user_id, key_id) WHERE user_id = 'counted' GROUP BY 1 ORDER BY 1;
 RESET auren_events.max_key_uses;
 -- the master key: another one wraps them, some at a time
 SELECT key_version, master_key_id, keys, oldest <= newest AS ages, rotation_pending, forgotten_people FROM encrypted.status;
@@ -231,7 +231,7 @@ SELECT key_version, master_key_id, keys, rotation_pending FROM encrypted.status;
 SELECT encrypted.rotate_master_key(3), t.state('SELECT encrypted.rotate_master_key(0)');
 SELECT key_version, master_key_id, keys, rotation_pending FROM encrypted.status;
 SELECT encrypted.rotate_master_key() > 0 AS rest, encrypted.rotate_master_key() AS none;
-SELECT DISTINCT master_key_id FROM encrypted.data_keys;
+SELECT DISTINCT master_key_id FROM auren.data_keys;
 -- the old one destroyed: everything still opens
 COPY (SELECT 'k2 ' || repeat('fedcba9876543210', 4)) TO PROGRAM 'cat > auren_events_regress_keys';
 \c -
@@ -240,7 +240,7 @@ SELECT encrypted.decrypt_phi_field(:'e', 'u1'), encrypted.decrypt_phi_field(:'e2
 -- many at a time take another key when it is time; a count may be too high, where some are done twice
 SET auren_events.max_key_uses = 10;
 SELECT encrypted.decrypt_phi_fields(encrypted.encrypt_phi_fields(array_agg(n::text), 'many'), 'many') = array_agg(n::text) AS same FROM generate_series(1, 25) n;
-SELECT count(*) > 2 AS some, max(sum) <= 11 AS none_too_long FROM (SELECT sum(uses) FROM encrypted.key_uses WHERE user_id = 'many' GROUP BY key_id) s;
+SELECT count(*) > 2 AS some, max(sum) <= 11 AS none_too_long FROM (SELECT sum(uses) FROM auren.key_uses WHERE user_id = 'many' GROUP BY key_id) s;
 RESET auren_events.max_key_uses;
 
 -- forgetting
@@ -257,7 +257,7 @@ SELECT t.state($$SELECT encrypted.rotate_user_key('7')$$), t.state($$SELECT encr
 SELECT encrypted.allow_user('7', 'came back');
 SELECT t.state($$SELECT events.append_event('user:7', 'vitals', '{"hr": 72.50, "device": "d", "partner": {"id": 8, "hr": 80}}', p_event_id => '00000000-0000-0000-0000-0000000000a1')$$);
 SELECT events.append_event('user:7', 'vitals', '{"hr": 99}') IS NOT NULL AS appended;
-SELECT max(key_version) FROM encrypted.data_keys WHERE user_id = '7';
+SELECT max(key_version) FROM auren.data_keys WHERE user_id = '7';
 SELECT stream_version, regexp_replace(event_data::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g') FROM events.replay_stream_decrypted('user:7');
 SELECT t.state(format('SELECT encrypted.decrypt_phi_field(%L, %L, %L)', event_data->>'hr', '7', '/hr')) FROM events.replay_stream('user:7') WHERE stream_version = 1;
 SELECT forgotten_people FROM encrypted.status LIMIT 1;
@@ -268,9 +268,9 @@ CREATE FUNCTION t.opens(state jsonb, event_type text, data jsonb) RETURNS jsonb 
 SELECT events.set_reducer('vitals', 'function', '{"function": "t.opens"}');
 SELECT events.append_event('user:7', 'vitals', '{"partner": {"id": 8, "hr": 81}}') IS NOT NULL AS appended;
 SELECT events.take_snapshot('user:7');
-SELECT count(*) FROM events.stream_snapshots WHERE state::text LIKE '%81%' AND stream_id = 'user:7';
+SELECT count(*) FROM auren.stream_snapshots WHERE state::text LIKE '%81%' AND stream_id = 'user:7';
 SELECT encrypted.forget_user('8', 'asked');
-SELECT count(*) FROM events.stream_snapshots WHERE state::text LIKE '%81%' AND stream_id = 'user:7';
+SELECT count(*) FROM auren.stream_snapshots WHERE state::text LIKE '%81%' AND stream_id = 'user:7';
 SELECT events.drop_reducer('vitals');
 SELECT t.state($$SELECT encrypted.drop_rule('vitals', 'user:*')$$), t.state($$SELECT encrypted.drop_rule('vitals', '/partner/id')$$), t.state($$SELECT encrypted.drop_rule('vitals', 'user:*')$$);
 
@@ -283,15 +283,15 @@ RESET auren_events.decrypt_reason;
 SELECT encrypted.add_rule('numbered', '{/hr}', '/user_id');
 SELECT analytics.attach_events('numbered', '{"steps": "steps"}', p_user_field => 'user_id') > 1 AS attached;
 SELECT count(events.append_event('walk:1', 'numbered', format('{"user_id": %s, "hr": %s, "steps": 1}', u, n)::jsonb)) FROM unnest('{4711,4711.0,4711.00,"4711"}'::text[]) WITH ORDINALITY v(u, n);
-SELECT count(DISTINCT user_id) AS people FROM encrypted.data_keys WHERE user_id LIKE '4711%';
+SELECT count(DISTINCT user_id) AS people FROM auren.data_keys WHERE user_id LIKE '4711%';
 SELECT event_data->>'hr' FROM events.replay_stream_decrypted('walk:1');
 SELECT user_id, reading_count FROM analytics.user_metrics_daily WHERE user_id LIKE '4711%';
 SELECT t.try(format('SELECT events.append_event(%L, %L, %L)', 'walk:1', 'numbered', format('{"user_id": %s, "hr": 1}', u))) FROM unnest('{4711.5,true,"null",[4711]}'::text[]) u;
-CREATE TABLE t.kept AS SELECT * FROM encrypted.data_keys WHERE user_id = '4711';
+CREATE TABLE t.kept AS SELECT * FROM auren.data_keys WHERE user_id = '4711';
 SELECT encrypted.forget_user('4711', 'asked');
 SELECT count(*) FILTER (WHERE event_data->>'hr' LIKE 'phi1:%') AS unreadable, count(*) FROM events.replay_stream_decrypted('walk:1');
 -- a key that was destroyed stays so when its row is put back, before and after the person is allowed again
-INSERT INTO encrypted.data_keys TABLE t.kept;
+INSERT INTO auren.data_keys TABLE t.kept;
 SELECT count(*) FILTER (WHERE event_data->>'hr' LIKE 'phi1:%') AS unreadable, count(*) FROM events.replay_stream_decrypted('walk:1');
 SELECT t.state(format('SELECT encrypted.decrypt_phi_field(%L, %L, %L)', event_data->>'hr', '4711', '/hr')), t.state($$SELECT encrypted.encrypt_phi_field('1', '4711')$$)
 FROM events.replay_stream('walk:1', 1, 1);
@@ -308,7 +308,7 @@ CREATE TABLE t.may AS SELECT r, f, ''::text AS state FROM unnest('{regress_encry
 	$$encrypted.encrypt_phi_field('1', 'u1')$$, format('encrypted.decrypt_phi_field(%L, %L)', :'e', 'u1'), $$encrypted.forget_user('x', 'y')$$,
 	$$encrypted.encrypt_phi_fields('{1}', 'u1')$$, format('encrypted.decrypt_phi_fields(%L, %L)', ARRAY[:'e'], 'u1'),
 	$$encrypted.rotate_master_key()$$, $$encrypted.rotate_user_key('u9')$$, $$count(*) FROM encrypted.status$$, $$count(*) FROM encrypted.audit$$,
-	$$count(*) FROM events.replay_stream_decrypted('user:7')$$, $$count(*) FROM events.replay_stream('user:7')$$, $$count(*) FROM encrypted.data_keys$$, $$current_setting('auren_events.master_key_file')$$]) f;
+	$$count(*) FROM events.replay_stream_decrypted('user:7')$$, $$count(*) FROM events.replay_stream('user:7')$$, $$count(*) FROM auren.data_keys$$, $$current_setting('auren_events.master_key_file')$$]) f;
 GRANT SELECT, UPDATE ON t.may TO regress_encrypts, regress_decrypts, regress_keys, regress_nothing;
 SET ROLE regress_encrypts; UPDATE t.may SET state = t.state('SELECT ' || f) WHERE r = current_user; RESET ROLE;
 SET ROLE regress_decrypts; UPDATE t.may SET state = t.state('SELECT ' || f) WHERE r = current_user; RESET ROLE;

@@ -188,7 +188,7 @@ SELECT code, message FROM t.error_of($$SELECT events.set_reducer('x', 'count')$$
 -- a state is for its readers, whether or not they may call the function that makes it
 SELECT events.get_stream_state('r:function', 3);
 SELECT code, message FROM t.error_of($$SELECT events.drop_reducer('s')$$);
-SELECT code, message FROM t.error_of($$TABLE events.declared_reducers$$);
+SELECT code, message FROM t.error_of($$TABLE auren.declared_reducers$$);
 SET ROLE fold_none;
 SELECT call, e.code FROM unnest(ARRAY['get_stream_state(''r:sum'')', 'get_stream_states(''{r:sum}'')', 'get_category_states(''r'')', 'state_diff(''r:sum'', 0)', 'reducers_version()', 'take_snapshot(''r:sum'')', 'drop_snapshots()']) call,
 	LATERAL t.error_of('SELECT events.' || call) e;
@@ -197,7 +197,7 @@ SELECT events.set_reducer('of_admin', 'count'), events.set_reducer('of_admin', '
 SELECT event_type, kind, declared_by = session_user AS by FROM events.reducers WHERE event_type = 'of_admin';
 SELECT events.drop_reducer('of_admin');
 SELECT code, message FROM t.error_of($$SELECT events.get_stream_state('r:sumnone')$$);
-SELECT code, message FROM t.error_of($$DELETE FROM events.declared_reducers$$);
+SELECT code, message FROM t.error_of($$DELETE FROM auren.declared_reducers$$);
 RESET ROLE;
 SELECT events.revoke_access('fold_admin', 'admin');
 SET ROLE fold_admin;

@@ -11,7 +11,7 @@ SELECT pg_temp.fill('snap:1', 999), pg_temp.fill('snap:2', 1000);
 SELECT events.get_stream_state('snap:1'), events.get_stream_state('snap:2');
 TABLE pg_temp.taken;
 -- from then on a read folds what came after: it gives what the snapshot holds, not what the events say
-UPDATE events.stream_snapshots SET state = '{"e": "from the snapshot"}' WHERE stream_id = 'snap:2';
+UPDATE auren.stream_snapshots SET state = '{"e": "from the snapshot"}' WHERE stream_id = 'snap:2';
 SELECT events.get_stream_state('snap:2'), events.get_stream_state('snap:2', 1000), events.get_stream_state('snap:2', 999);
 BEGIN READ ONLY; SELECT events.get_stream_state('snap:2'); COMMIT;
 BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT events.get_stream_state('snap:2'); COMMIT;
@@ -76,7 +76,7 @@ BEGIN
 	PERFORM pg_temp.fill('snap:4', 12);
 END $$;
 SELECT events.get_stream_state('snap:4'), (SELECT count(*) FROM pg_temp.taken WHERE stream_id = 'snap:4') AS before;
-SELECT events.get_stream_state('snap:4', 11), state FROM events.stream_snapshots WHERE stream_id = 'snap:4';
+SELECT events.get_stream_state('snap:4', 11), state FROM auren.stream_snapshots WHERE stream_id = 'snap:4';
 -- a cursor goes on with the state of its time, whatever was taken since
 BEGIN;
 DECLARE c CURSOR FOR SELECT events.get_stream_state('snap:4') FROM generate_series(1, 3);
@@ -95,7 +95,7 @@ SET auren_events.snapshot_after = 0;
 SELECT events.get_stream_state('snapexact:1') AS folded \gset
 SET auren_events.snapshot_after = 10;
 SELECT events.get_stream_state('snapexact:1') #> '{snap_sum,a}' AS a, events.get_stream_state('snapexact:1') #> '{snap_sum,b}' AS b;
-SELECT state::text = :'folded' AS kept, events.get_stream_state('snapexact:1')::text = :'folded' AS served FROM events.stream_snapshots WHERE stream_id = 'snapexact:1';
+SELECT state::text = :'folded' AS kept, events.get_stream_state('snapexact:1')::text = :'folded' AS served FROM auren.stream_snapshots WHERE stream_id = 'snapexact:1';
 SELECT events.drop_reducer('snap_sum');
 -- one snapshot stays, whatever was taken
 SELECT pg_temp.fill('snap:3', 15), events.take_snapshot('snap:3');
@@ -129,15 +129,15 @@ CREATE ROLE snap_reader;
 SELECT events.grant_access('snap_reader', 'reader');
 SELECT events.drop_snapshots() > 0 AS dropped;
 SET ROLE snap_reader;
-SELECT code, message FROM t.error_of('TABLE events.stream_snapshots');
-SELECT code, message FROM t.error_of('DELETE FROM events.stream_snapshots');
+SELECT code, message FROM t.error_of('TABLE auren.stream_snapshots');
+SELECT code, message FROM t.error_of('DELETE FROM auren.stream_snapshots');
 SELECT code, message FROM t.error_of('SET auren_events.snapshot_after = 1');
 SELECT code, message FROM t.error_of($$SELECT events.take_snapshot('snap:1')$$);
 SELECT code, message FROM t.error_of($$SELECT events.drop_snapshots()$$);
 SELECT events.get_stream_state('snap:2');
 SELECT stream_id, usable FROM events.snapshots;
 RESET ROLE;
-UPDATE events.stream_snapshots SET state = '{"e": "of all"}' WHERE stream_id = 'snap:2';
+UPDATE auren.stream_snapshots SET state = '{"e": "of all"}' WHERE stream_id = 'snap:2';
 ALTER TABLE events.event_store ENABLE ROW LEVEL SECURITY;
 CREATE POLICY snap_part ON events.event_store FOR SELECT TO snap_reader USING (event_data <> '1000');
 SET ROLE snap_reader;
@@ -173,17 +173,17 @@ SELECT code, message FROM t.error_of($$SELECT events.drop_snapshots()$$);
 COMMIT;
 -- rewritten by its owner, the same
 SELECT events.take_snapshot('snap:2');
-VACUUM FULL events.stream_snapshots;
-CLUSTER events.stream_snapshots USING stream_snapshots_stream;
-UPDATE events.stream_snapshots SET state = '{"e": "rewritten"}' WHERE stream_id = 'snap:2';
+VACUUM FULL auren.stream_snapshots;
+CLUSTER auren.stream_snapshots USING stream_snapshots_stream;
+UPDATE auren.stream_snapshots SET state = '{"e": "rewritten"}' WHERE stream_id = 'snap:2';
 SELECT events.get_stream_state('snap:2');
 -- emptied by its owner, nothing is lost; the index knows every row
-TRUNCATE events.stream_snapshots;
+TRUNCATE auren.stream_snapshots;
 SELECT events.get_stream_state('snap:2');
 SET enable_seqscan = off; SET enable_bitmapscan = off;
-SELECT count(*) FROM events.stream_snapshots WHERE tenant_id = 'default' AND stream_id LIKE 'snap:%';
+SELECT count(*) FROM auren.stream_snapshots WHERE tenant_id = 'default' AND stream_id LIKE 'snap:%';
 RESET enable_seqscan; RESET enable_bitmapscan;
-SELECT count(*) FROM events.stream_snapshots WHERE stream_id || '' LIKE 'snap:%';
+SELECT count(*) FROM auren.stream_snapshots WHERE stream_id || '' LIKE 'snap:%';
 -- a large state is kept as it is
 SELECT events.append_event('snap:big', 'big', jsonb_build_object('t', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 5000) i))) IS NOT NULL AS appended, pg_temp.fill('snap:big', 20);
 SELECT md5(events.get_stream_state('snap:big')::text) = md5(events.get_stream_state('snap:big')::text) AS same, length(events.get_stream_state('snap:big') -> 'big' ->> 't');

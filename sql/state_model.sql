@@ -37,7 +37,7 @@ CREATE FUNCTION model.states(stream text) RETURNS TABLE (version bigint, state j
 DECLARE e record; r record; k text; s jsonb := '{}'; f text; v jsonb; old jsonb; new jsonb;
 BEGIN
 	FOR e IN SELECT stream_version, event_type, event_data FROM events.event_store WHERE stream_id = stream ORDER BY stream_version LOOP
-		SELECT INTO r d.kind, d.options FROM events.declared_reducers d
+		SELECT INTO r d.kind, d.options FROM auren.declared_reducers d
 		WHERE d.event_type = e.event_type AND d.category IN ('', split_part(stream, ':', 1)) ORDER BY d.category DESC LIMIT 1;
 		r.kind := coalesce(r.kind, 'latest');
 		k := coalesce(r.options ->> 'into', CASE WHEN r.kind NOT IN ('merge', 'patch') THEN e.event_type END);
@@ -102,7 +102,7 @@ SET max_parallel_workers_per_gather = 0;
 -- now, and with snapshots of it
 SET auren_events.snapshot_after = 1;
 SELECT count(*) AS different FROM model.expected WHERE version = 60 AND events.get_stream_state(stream)::text IS DISTINCT FROM state::text;
-SELECT count(*) AS snapshots, bool_and(s.state = e.state AND s.state::text = e.state::text) AS same FROM events.stream_snapshots s JOIN model.expected e ON stream = stream_id AND version = stream_version WHERE stream_id LIKE 'cat%';
+SELECT count(*) AS snapshots, bool_and(s.state = e.state AND s.state::text = e.state::text) AS same FROM auren.stream_snapshots s JOIN model.expected e ON stream = stream_id AND version = stream_version WHERE stream_id LIKE 'cat%';
 SELECT count(*) AS different FROM model.expected WHERE version = 60 AND events.get_stream_state(stream)::text IS DISTINCT FROM state::text;
 SELECT count(*) AS different FROM model.expected WHERE events.get_stream_state(stream, version)::text IS DISTINCT FROM state::text;
 -- going on from snapshots, event by event, each read leaving the next snapshot
@@ -118,7 +118,7 @@ BEGIN
 	END LOOP;
 	IF wrong > 0 THEN RAISE EXCEPTION '% states differ', wrong; END IF;
 END $$;
-SELECT count(*) AS snapshots FROM events.stream_snapshots WHERE stream_version > 60 AND stream_id LIKE 'cat%';
+SELECT count(*) AS snapshots FROM auren.stream_snapshots WHERE stream_version > 60 AND stream_id LIKE 'cat%';
 -- snapshots some events apart: reads now and at every version before
 SET auren_events.snapshot_after = 7;
 DO $$

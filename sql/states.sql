@@ -41,7 +41,7 @@ SET max_parallel_workers_per_gather = 0;
 SET auren_events.snapshot_after = 50;
 SELECT count(*) FROM events.append_events(array_fill('long:1'::text, ARRAY[60]), array_fill('n'::text, ARRAY[60]), (SELECT array_agg(to_jsonb(i) ORDER BY i) FROM generate_series(1, 60) i));
 SELECT count(*), count(DISTINCT state) AS states, min(stream_version) AS version FROM events.get_stream_states(array_fill('long:1'::text, ARRAY[20]));
-SELECT stream_version, state FROM events.stream_snapshots WHERE stream_id = 'long:1';
+SELECT stream_version, state FROM auren.stream_snapshots WHERE stream_id = 'long:1';
 SELECT * FROM events.get_category_states('long');
 RESET auren_events.snapshot_after; RESET max_parallel_workers_per_gather;
 -- a closed stream is there; one whose events cannot be applied is an error that names it

@@ -15,8 +15,8 @@ CREATE FUNCTION pg_temp.starts(name text, streams text, waits boolean DEFAULT tr
 $$;
 CREATE FUNCTION pg_temp.figures(n text) RETURNS text LANGUAGE sql AS $$
 	SELECT format('lag %s = due %s + delayed %s + waiting %s; parked %s, retrying %s', lag_events, due_events, delayed_events, waiting_events, parked, retrying) FROM events.subscriptions WHERE name = n $$;
-CREATE FUNCTION pg_temp.time_passes() RETURNS void LANGUAGE sql AS $$ UPDATE events.subscription_held SET not_before = now() WHERE state = 'retry' $$;
-CREATE FUNCTION pg_temp.leases_end() RETURNS void LANGUAGE sql AS $$ UPDATE events.subscription_progress SET lease_until = now() - interval '1 second'; UPDATE events.subscription_consumers SET seen_at = now() - interval '1 day' $$;
+CREATE FUNCTION pg_temp.time_passes() RETURNS void LANGUAGE sql AS $$ UPDATE auren.subscription_held SET not_before = now() WHERE state = 'retry' $$;
+CREATE FUNCTION pg_temp.leases_end() RETURNS void LANGUAGE sql AS $$ UPDATE auren.subscription_progress SET lease_until = now() - interval '1 second'; UPDATE auren.subscription_consumers SET seen_at = now() - interval '1 day' $$;
 
 -- done is only what the last fetch gave
 SELECT pg_temp.starts('last', 'C:1 A:1 B:1 A:1 A:1 B:1');
@@ -136,8 +136,8 @@ SELECT pg_temp.got('apart', 1, 'd');
 SELECT pg_temp.got('apart', 0, 'c');
 INSERT INTO handled SELECT global_position FROM events.fetch('apart', 'd', 1000);
 SELECT events.acknowledge('apart', 'd', max(global_position)) FROM handled;
-SELECT count(DISTINCT checkpoint) AS places, (SELECT count(*) BETWEEN 4 AND 15 FROM handled) AS some_handled FROM (SELECT DISTINCT ON (share) checkpoint FROM events.subscription_progress
-	JOIN events.subscription_settings s USING (subscription_id) WHERE s.name = 'apart' ORDER BY share, step DESC) c;
+SELECT count(DISTINCT checkpoint) AS places, (SELECT count(*) BETWEEN 4 AND 15 FROM handled) AS some_handled FROM (SELECT DISTINCT ON (share) checkpoint FROM auren.subscription_progress
+	JOIN auren.subscription_settings s USING (subscription_id) WHERE s.name = 'apart' ORDER BY share, step DESC) c;
 SELECT events.alter_subscription('apart', p_shares => 3);
 SELECT pg_temp.leases_end();
 SELECT lag_events + (SELECT count(*) FROM handled) AS events FROM events.subscriptions WHERE name = 'apart';
@@ -157,5 +157,5 @@ SELECT pg_temp.got('waits'), pg_temp.figures('waits');
 -- bad input
 SELECT c.call, e.code, e.message FROM unnest(ARRAY['''waits'', 0', '''waits'', 1025', '''waits'', p_max_attempts => 0', '''waits'', p_lease => ''1 ms''', '''nowhere''', 'NULL']) WITH ORDINALITY AS c (call, i),
 	LATERAL t.error_of(format('SELECT events.alter_subscription(%s)', call)) e ORDER BY i;
-SELECT count(events.drop_subscription(name)) FROM events.subscription_settings WHERE tenant_id = 'default';
+SELECT count(events.drop_subscription(name)) FROM auren.subscription_settings WHERE tenant_id = 'default';
 DROP TABLE order_start;

@@ -79,7 +79,7 @@ CREATE TABLE t.questions AS SELECT * FROM (VALUES
 GRANT SELECT ON t.questions TO regress_unseen;
 SELECT events.append_event('other:only', 'only_other', '{"secret": 1, "n": 5}', p_event_id => '00000000-0000-0000-0000-0000000000aa') IS NOT NULL AS appended FROM set_config('app.tenant_id', 'other', false);
 SET app.tenant_id = 'unseen';
-ANALYZE events.event_store, events.stream_rows;
+ANALYZE events.event_store, auren.stream_rows;
 SET ROLE regress_unseen;
 BEGIN;
 SELECT what, t.reads(theirs) IS NOT DISTINCT FROM t.reads(nobodys) AS same_work FROM t.questions ORDER BY id;
@@ -98,7 +98,7 @@ INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) 
 SET app.tenant_id = 'unseen';
 INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('own', 'pulse', 60, '2026-01-02 03:00Z');
 SELECT analytics.refresh_user_metrics() > 0 AS merged;
-ANALYZE events.event_store, events.stream_rows, analytics.series, analytics.rollup_5min, analytics.rollup_daily;
+ANALYZE events.event_store, auren.stream_rows, auren.series, auren.rollup_5min, auren.rollup_daily;
 CREATE FUNCTION t.plan(p_sql text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	v_plan json;

@@ -1,7 +1,7 @@
 -- The store: events by month, a row per stream, the ids that callers supplied.
 
-CREATE SEQUENCE events.global_position_seq AS bigint MINVALUE 1 START 1 CACHE 1;
-COMMENT ON SEQUENCE events.global_position_seq IS 'positions of events; gaps are normal (a rolled-back append, a crash)';
+CREATE SEQUENCE auren.global_position_seq AS bigint MINVALUE 1 START 1 CACHE 1;
+COMMENT ON SEQUENCE auren.global_position_seq IS 'positions of events; gaps are normal (a rolled-back append, a crash)';
 
 -- No index here: each month has its own, so that a dump restores (doc/architecture.md, "Months").
 CREATE TABLE events.event_store (
@@ -28,7 +28,7 @@ COMMENT ON COLUMN events.event_store.created_by IS 'who appended it, as the call
 COMMENT ON COLUMN events.event_store.tenant_id IS 'tenant that the event belongs to (setting app.tenant_id of the appending session)';
 COMMENT ON COLUMN events.event_store.global_position IS 'place of the event in the order of all events';
 
-CREATE TABLE events.stream_rows (
+CREATE TABLE auren.stream_rows (
 	tenant_id       text        COLLATE "C" NOT NULL,
 	stream_id       text        COLLATE "C" NOT NULL,
 	first_month     date        NOT NULL,
@@ -39,28 +39,28 @@ CREATE TABLE events.stream_rows (
 	closed_reason   text,
 	CONSTRAINT stream_rows_pkey PRIMARY KEY (tenant_id, stream_id)
 ) WITH (fillfactor = 90);
-COMMENT ON TABLE events.stream_rows IS 'a row per stream: appends lock it, so that versions are dense; it changes once a month at most';
-COMMENT ON COLUMN events.stream_rows.tenant_id IS 'tenant of the stream';
-COMMENT ON COLUMN events.stream_rows.stream_id IS 'stream';
-COMMENT ON COLUMN events.stream_rows.first_month IS 'first day of the month of the first event';
-COMMENT ON COLUMN events.stream_rows.last_month IS 'first day of the month of the newest event';
-COMMENT ON COLUMN events.stream_rows.dropped_version IS 'newest version whose month was dropped by retention, 0 when none was';
-COMMENT ON COLUMN events.stream_rows.closed_at IS 'when the stream was closed; NULL while it is open';
-COMMENT ON COLUMN events.stream_rows.closed_by IS 'role that closed it';
-COMMENT ON COLUMN events.stream_rows.closed_reason IS 'reason given to events.close_stream';
+COMMENT ON TABLE auren.stream_rows IS 'a row per stream: appends lock it, so that versions are dense; it changes once a month at most';
+COMMENT ON COLUMN auren.stream_rows.tenant_id IS 'tenant of the stream';
+COMMENT ON COLUMN auren.stream_rows.stream_id IS 'stream';
+COMMENT ON COLUMN auren.stream_rows.first_month IS 'first day of the month of the first event';
+COMMENT ON COLUMN auren.stream_rows.last_month IS 'first day of the month of the newest event';
+COMMENT ON COLUMN auren.stream_rows.dropped_version IS 'newest version whose month was dropped by retention, 0 when none was';
+COMMENT ON COLUMN auren.stream_rows.closed_at IS 'when the stream was closed; NULL while it is open';
+COMMENT ON COLUMN auren.stream_rows.closed_by IS 'role that closed it';
+COMMENT ON COLUMN auren.stream_rows.closed_reason IS 'reason given to events.close_stream';
 
-CREATE TABLE events.supplied_ids (
+CREATE TABLE auren.supplied_ids (
 	tenant_id       text   COLLATE "C" NOT NULL,
 	event_id        uuid   NOT NULL,
 	month           date   NOT NULL,
 	global_position bigint NOT NULL,
 	CONSTRAINT supplied_ids_pkey PRIMARY KEY (event_id, tenant_id)
 );
-COMMENT ON TABLE events.supplied_ids IS 'ids that callers supplied, and where their events are: one look-up, however many months there are';
-COMMENT ON COLUMN events.supplied_ids.tenant_id IS 'tenant of the event';
-COMMENT ON COLUMN events.supplied_ids.event_id IS 'id that the caller supplied';
-COMMENT ON COLUMN events.supplied_ids.month IS 'first day of the month that holds the event';
-COMMENT ON COLUMN events.supplied_ids.global_position IS 'position of the event';
+COMMENT ON TABLE auren.supplied_ids IS 'ids that callers supplied, and where their events are: one look-up, however many months there are';
+COMMENT ON COLUMN auren.supplied_ids.tenant_id IS 'tenant of the event';
+COMMENT ON COLUMN auren.supplied_ids.event_id IS 'id that the caller supplied';
+COMMENT ON COLUMN auren.supplied_ids.month IS 'first day of the month that holds the event';
+COMMENT ON COLUMN auren.supplied_ids.global_position IS 'position of the event';
 
 -- regrole: follows a renamed role, is dumped by name, and is allowed by pg_upgrade.
 CREATE TABLE events.tenant_bindings (
@@ -72,24 +72,26 @@ COMMENT ON TABLE events.tenant_bindings IS 'which role may name which tenants; a
 COMMENT ON COLUMN events.tenant_bindings.role IS 'role that is bound, with all its members';
 COMMENT ON COLUMN events.tenant_bindings.tenant_id IS 'tenant that it may name';
 
-CREATE FUNCTION events.refuse_change() RETURNS trigger
+CREATE FUNCTION auren.refuse_change() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_refuse_change';
-COMMENT ON FUNCTION events.refuse_change() IS 'trigger: refuses UPDATE, DELETE and TRUNCATE of events with ZE003';
+COMMENT ON FUNCTION auren.refuse_change() IS 'trigger: refuses UPDATE, DELETE and TRUNCATE of events with ZE003';
+REVOKE ALL ON FUNCTION auren.refuse_change() FROM PUBLIC;
 
-CREATE FUNCTION events.tell_sessions() RETURNS trigger
+CREATE FUNCTION auren.tell_sessions() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_tell_sessions';
-COMMENT ON FUNCTION events.tell_sessions() IS 'trigger: makes all sessions read a table of settings anew, events.tenant_bindings for one';
+COMMENT ON FUNCTION auren.tell_sessions() IS 'trigger: makes all sessions read a table of settings anew, events.tenant_bindings for one';
+REVOKE ALL ON FUNCTION auren.tell_sessions() FROM PUBLIC;
 
 -- ALWAYS: fires under session_replication_role = replica too. The row trigger is cloned to every month, but goes when the month is
 -- detached, the TRUNCATE trigger is not cloned: the maker of a month gives it its own of both.
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON events.event_store
-	FOR EACH ROW EXECUTE FUNCTION events.refuse_change();
+	FOR EACH ROW EXECUTE FUNCTION auren.refuse_change();
 ALTER TABLE events.event_store ENABLE ALWAYS TRIGGER refuse_change;
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events.event_store
-	FOR EACH STATEMENT EXECUTE FUNCTION events.refuse_change();
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.refuse_change();
 ALTER TABLE events.event_store ENABLE ALWAYS TRIGGER refuse_truncate;
 CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON events.tenant_bindings
-	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
 ALTER TABLE events.tenant_bindings ENABLE ALWAYS TRIGGER tell_sessions;
 
 CREATE FUNCTION events.create_monthly_partitions(p_months_ahead integer DEFAULT 3) RETURNS integer

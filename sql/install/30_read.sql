@@ -2,17 +2,22 @@
 
 -- Loads the module while a statement is planned, so that its functions in FROM give their rows one by one, and the views' plans
 -- tell nobody who is bound what is in statistics.
-CREATE FUNCTION events.stream_support(internal) RETURNS internal
+CREATE FUNCTION auren.stream_support(internal) RETURNS internal
 	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'auren_stream_support';
-COMMENT ON FUNCTION events.stream_support(internal) IS 'planner support: rows expected and streaming in FROM of the functions that give events, and that the module is loaded while a view is planned';
+COMMENT ON FUNCTION auren.stream_support(internal) IS 'planner support: rows expected and streaming in FROM of the functions that give events, and that the module is loaded while a view is planned';
+REVOKE ALL ON FUNCTION auren.stream_support(internal) FROM PUBLIC;
 
 CREATE FUNCTION events.current_tenant() RETURNS text
-	LANGUAGE C STABLE PARALLEL SAFE SUPPORT events.stream_support AS 'MODULE_PATHNAME', 'auren_current_tenant';
+	LANGUAGE C STABLE PARALLEL SAFE SUPPORT auren.stream_support AS 'MODULE_PATHNAME', 'auren_current_tenant';
 COMMENT ON FUNCTION events.current_tenant() IS 'tenant that this session writes and reads: app.tenant_id, or ''default''; 42501 when a binding forbids it';
 
-CREATE FUNCTION events.view_tenant() RETURNS text
-	LANGUAGE C STABLE PARALLEL SAFE SUPPORT events.stream_support AS 'MODULE_PATHNAME', 'auren_view_tenant';
-COMMENT ON FUNCTION events.view_tenant() IS 'tenant whose rows the views show; 42501 while a policy on events.event_store applies to the caller, since a view would pass it by';
+CREATE FUNCTION auren.current_tenant() RETURNS text
+	LANGUAGE C STABLE PARALLEL SAFE SUPPORT auren.stream_support AS 'MODULE_PATHNAME', 'auren_current_tenant';
+COMMENT ON FUNCTION auren.current_tenant() IS 'events.current_tenant(), for views: their readers need no right on that';
+
+CREATE FUNCTION auren.view_tenant() RETURNS text
+	LANGUAGE C STABLE PARALLEL SAFE SUPPORT auren.stream_support AS 'MODULE_PATHNAME', 'auren_view_tenant';
+COMMENT ON FUNCTION auren.view_tenant() IS 'tenant whose rows the views show; 42501 while a policy on events.event_store applies to the caller, since a view would pass it by';
 
 CREATE FUNCTION events.replay_stream(
 	p_stream_id    text,
@@ -20,7 +25,7 @@ CREATE FUNCTION events.replay_stream(
 	p_to_version   bigint DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
                  metadata jsonb, created_by text, global_position bigint)
-	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT events.stream_support
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
 	AS 'MODULE_PATHNAME', 'auren_replay_stream';
 COMMENT ON FUNCTION events.replay_stream(text, bigint, bigint) IS 'events of a stream in order of version, from and to included';
 
@@ -30,7 +35,7 @@ CREATE FUNCTION events.replay_stream_backward(
 	p_limit        integer DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
                  metadata jsonb, created_by text, global_position bigint)
-	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT events.stream_support
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
 	AS 'MODULE_PATHNAME', 'auren_replay_stream_backward';
 COMMENT ON FUNCTION events.replay_stream_backward(text, bigint, integer) IS 'events of a stream, newest first, from a version (included; NULL: the newest) and at most p_limit';
 
@@ -56,7 +61,7 @@ CREATE FUNCTION events.events_by_time(
 	p_after_position bigint  DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, event_type text, event_data jsonb,
                  created_at timestamptz, metadata jsonb, created_by text, global_position bigint)
-	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT events.stream_support
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
 	AS 'MODULE_PATHNAME', 'auren_events_by_time';
 COMMENT ON FUNCTION events.events_by_time(timestamptz, timestamptz, text, integer, bigint) IS
 'events of a time range (from included, to not) in order of time and position; for the next page give the last row''s created_at as p_from and its global_position as p_after_position';

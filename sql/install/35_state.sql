@@ -1,6 +1,6 @@
 -- State: reducers, folds, snapshots.
 
-CREATE TABLE events.declared_reducers (
+CREATE TABLE auren.declared_reducers (
 	event_type  text        COLLATE "C" NOT NULL,
 	category    text        COLLATE "C" NOT NULL DEFAULT '',
 	kind        text        NOT NULL,
@@ -9,20 +9,20 @@ CREATE TABLE events.declared_reducers (
 	declared_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT declared_reducers_pkey PRIMARY KEY (event_type, category)
 );
-COMMENT ON TABLE events.declared_reducers IS 'reducers as events.set_reducer declares them; a type that is not here keeps its latest data';
-COMMENT ON COLUMN events.declared_reducers.event_type IS 'type whose events it applies';
-COMMENT ON COLUMN events.declared_reducers.category IS 'category of the streams that it is for; empty: all';
-COMMENT ON COLUMN events.declared_reducers.kind IS 'latest, merge, patch, sum, count, append, ignore or function';
-COMMENT ON COLUMN events.declared_reducers.options IS 'what its kind takes: into, fields, limit, on_error, function';
-COMMENT ON COLUMN events.declared_reducers.declared_by IS 'role that declared it';
-COMMENT ON COLUMN events.declared_reducers.declared_at IS 'when it was declared';
+COMMENT ON TABLE auren.declared_reducers IS 'reducers as events.set_reducer declares them; a type that is not here keeps its latest data';
+COMMENT ON COLUMN auren.declared_reducers.event_type IS 'type whose events it applies';
+COMMENT ON COLUMN auren.declared_reducers.category IS 'category of the streams that it is for; empty: all';
+COMMENT ON COLUMN auren.declared_reducers.kind IS 'latest, merge, patch, sum, count, append, ignore or function';
+COMMENT ON COLUMN auren.declared_reducers.options IS 'what its kind takes: into, fields, limit, on_error, function';
+COMMENT ON COLUMN auren.declared_reducers.declared_by IS 'role that declared it';
+COMMENT ON COLUMN auren.declared_reducers.declared_at IS 'when it was declared';
 
-CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON events.declared_reducers
-	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
-ALTER TABLE events.declared_reducers ENABLE ALWAYS TRIGGER tell_sessions;
+CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON auren.declared_reducers
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
+ALTER TABLE auren.declared_reducers ENABLE ALWAYS TRIGGER tell_sessions;
 
 -- A cache: no dump holds it, and its index is not unique, so that nobody ever waits for another's snapshot.
-CREATE TABLE events.stream_snapshots (
+CREATE TABLE auren.stream_snapshots (
 	tenant_id        text        COLLATE "C" NOT NULL,
 	stream_id        text        COLLATE "C" NOT NULL,
 	stream_version   bigint      NOT NULL,
@@ -31,16 +31,16 @@ CREATE TABLE events.stream_snapshots (
 	taken_at         timestamptz NOT NULL,
 	state            jsonb       NOT NULL
 );
-CREATE INDEX stream_snapshots_stream ON events.stream_snapshots (tenant_id, stream_id, stream_version);
-COMMENT ON TABLE events.stream_snapshots IS 'states of long streams, kept so that a read folds only what came after; may be emptied at any time';
-COMMENT ON INDEX events.stream_snapshots_stream IS 'finds the newest snapshot of a stream';
-COMMENT ON COLUMN events.stream_snapshots.tenant_id IS 'tenant of the stream';
-COMMENT ON COLUMN events.stream_snapshots.stream_id IS 'stream';
-COMMENT ON COLUMN events.stream_snapshots.stream_version IS 'version of the last event in the state';
-COMMENT ON COLUMN events.stream_snapshots.event_time IS 'created_at of that event: no older month needs to be opened';
-COMMENT ON COLUMN events.stream_snapshots.reducers_version IS 'reducers that made the state; used while they are the same';
-COMMENT ON COLUMN events.stream_snapshots.taken_at IS 'when it was taken';
-COMMENT ON COLUMN events.stream_snapshots.state IS 'state at that version';
+CREATE INDEX stream_snapshots_stream ON auren.stream_snapshots (tenant_id, stream_id, stream_version);
+COMMENT ON TABLE auren.stream_snapshots IS 'states of long streams, kept so that a read folds only what came after; may be emptied at any time';
+COMMENT ON INDEX auren.stream_snapshots_stream IS 'finds the newest snapshot of a stream';
+COMMENT ON COLUMN auren.stream_snapshots.tenant_id IS 'tenant of the stream';
+COMMENT ON COLUMN auren.stream_snapshots.stream_id IS 'stream';
+COMMENT ON COLUMN auren.stream_snapshots.stream_version IS 'version of the last event in the state';
+COMMENT ON COLUMN auren.stream_snapshots.event_time IS 'created_at of that event: no older month needs to be opened';
+COMMENT ON COLUMN auren.stream_snapshots.reducers_version IS 'reducers that made the state; used while they are the same';
+COMMENT ON COLUMN auren.stream_snapshots.taken_at IS 'when it was taken';
+COMMENT ON COLUMN auren.stream_snapshots.state IS 'state at that version';
 
 CREATE FUNCTION events.set_reducer(p_event_type text, p_kind text, p_options jsonb DEFAULT '{}') RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_reducer';
@@ -55,9 +55,13 @@ CREATE FUNCTION events.reducers_version() RETURNS uuid
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_reducers_version';
 COMMENT ON FUNCTION events.reducers_version() IS 'names the reducers that are declared now, with the bodies of their functions: the same declarations have the same version';
 
+CREATE FUNCTION auren.reducers_version() RETURNS uuid
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_reducers_version';
+COMMENT ON FUNCTION auren.reducers_version() IS 'events.reducers_version(), for views: their readers need no right on that';
+
 CREATE VIEW events.reducers AS
 	SELECT event_type, NULLIF(category, '') AS category, kind, options, declared_by, declared_at
-	FROM events.declared_reducers;
+	FROM auren.declared_reducers;
 COMMENT ON VIEW events.reducers IS 'reducers that are declared; category NULL: for streams of every category';
 
 CREATE FUNCTION events.get_stream_state(p_stream_id text, p_to_version bigint DEFAULT NULL) RETURNS jsonb
@@ -90,8 +94,8 @@ COMMENT ON FUNCTION events.drop_snapshots(text) IS 'drops the snapshots of a str
 
 CREATE VIEW events.snapshots WITH (security_barrier) AS
 	SELECT tenant_id, stream_id, pg_catalog.split_part(stream_id, ':', 1) AS category, stream_version, taken_at,
-	       reducers_version, reducers_version OPERATOR(pg_catalog.=) (SELECT events.reducers_version()) AS usable,
+	       reducers_version, reducers_version OPERATOR(pg_catalog.=) (SELECT auren.reducers_version()) AS usable,
 	       pg_catalog.pg_column_size(state) AS bytes
-	FROM events.stream_snapshots
-	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.view_tenant());
+	FROM auren.stream_snapshots
+	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.snapshots IS 'snapshots of this session''s tenant; usable: made by the reducers that are declared now';

@@ -13,17 +13,22 @@ CREATE FUNCTION events.stream_summary(p_stream_id text,
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_stream_summary';
 COMMENT ON FUNCTION events.stream_summary(text) IS 'version, first and last event time of a stream of this session''s tenant, read from the ends of its index';
 
+CREATE FUNCTION auren.stream_summary(p_stream_id text,
+	OUT version bigint, OUT first_event_at timestamptz, OUT last_event_at timestamptz)
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_stream_summary';
+COMMENT ON FUNCTION auren.stream_summary(text) IS 'events.stream_summary(), for views: their readers need no right on that';
+
 CREATE VIEW events.streams WITH (security_barrier) AS
 	SELECT s.tenant_id, s.stream_id, pg_catalog.split_part(s.stream_id, ':', 1) AS category,
 	       e.version, e.first_event_at, e.last_event_at,
 	       s.closed_at IS NOT NULL AS closed, s.closed_at, s.closed_by, s.closed_reason
-	FROM events.stream_rows s CROSS JOIN LATERAL events.stream_summary(s.stream_id) e
-	WHERE s.tenant_id OPERATOR(pg_catalog.=) (SELECT events.view_tenant());
+	FROM auren.stream_rows s CROSS JOIN LATERAL auren.stream_summary(s.stream_id) e
+	WHERE s.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.streams IS 'streams of this session''s tenant';
 
 CREATE VIEW events.tenant_events WITH (security_barrier) AS
 	SELECT event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by, tenant_id,
 	       global_position
 	FROM events.event_store
-	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.view_tenant());
+	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.tenant_events IS 'events of this session''s tenant, for roles that may not read events.event_store itself';

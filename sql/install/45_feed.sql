@@ -1,15 +1,15 @@
 -- The feed: all events in order of position.
 
 -- The index is not unique, so that nobody waits for another's row.
-CREATE TABLE events.feed_horizons (
+CREATE TABLE auren.feed_horizons (
 	global_position bigint      NOT NULL,
 	written_at      timestamptz NOT NULL
 );
-CREATE INDEX feed_horizons_position ON events.feed_horizons (global_position);
-COMMENT ON INDEX events.feed_horizons_position IS 'finds the newest horizon';
-COMMENT ON TABLE events.feed_horizons IS 'horizons that the primary wrote down for its standbys, which see none of its locks';
-COMMENT ON COLUMN events.feed_horizons.global_position IS 'position up to which the feed was final';
-COMMENT ON COLUMN events.feed_horizons.written_at IS 'when it was written';
+CREATE INDEX feed_horizons_position ON auren.feed_horizons (global_position);
+COMMENT ON INDEX auren.feed_horizons_position IS 'finds the newest horizon';
+COMMENT ON TABLE auren.feed_horizons IS 'horizons that the primary wrote down for its standbys, which see none of its locks';
+COMMENT ON COLUMN auren.feed_horizons.global_position IS 'position up to which the feed was final';
+COMMENT ON COLUMN auren.feed_horizons.written_at IS 'when it was written';
 
 CREATE FUNCTION events.read_all(
 	p_after_position bigint  DEFAULT 0,
@@ -20,7 +20,7 @@ CREATE FUNCTION events.read_all(
 	p_epoch          uuid    DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, global_position bigint, stream_id text, stream_version bigint, event_type text, event_data jsonb,
                  metadata jsonb, created_at timestamptz, created_by text)
-	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 SUPPORT events.stream_support
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 SUPPORT auren.stream_support
 	AS 'MODULE_PATHNAME', 'auren_read_all';
 COMMENT ON FUNCTION events.read_all(bigint, integer, text[], text, text, uuid) IS
 'final events of this session''s tenant behind a position, in order of position: what is read once has no later event below it; ZE007 when p_epoch is not events.store_epoch()';
@@ -65,7 +65,7 @@ CREATE VIEW events.lock_holders WITH (security_barrier) AS
 	            WHEN l.locktype OPERATOR(pg_catalog.=) 'advisory' THEN l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' AND l.objsubid OPERATOR(pg_catalog.=) ANY ('{-24351,-24347,-24346,-24343}'::smallint[])
 	            WHEN l.locktype OPERATOR(pg_catalog.=) 'relation' THEN l.mode OPERATOR(pg_catalog.=) ANY ('{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}'::text[])
 	                AND l.relation OPERATOR(pg_catalog.=) ANY (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-	                                       WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::"char"[]) AND n.nspname OPERATOR(pg_catalog.=) ANY ('{events,biometric,analytics,encrypted}'::name[]))
+	                                       WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::"char"[]) AND n.nspname OPERATOR(pg_catalog.=) ANY ('{events,biometric,analytics,encrypted,auren}'::name[]))
 	            ELSE false END
 	      GROUP BY 1, 2, 4, 5) h
 	LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) h.pid

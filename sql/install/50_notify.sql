@@ -9,22 +9,22 @@ CREATE FUNCTION events.notify_memory_tier_change() RETURNS trigger
 COMMENT ON FUNCTION events.notify_memory_tier_change() IS 'trigger: tells channel memory_tier_change of a new history row (from_tier, to_tier) or a changed tier; arguments ''key=column'' rename columns';
 
 -- Rules: which events are announced, and where. Without one nothing is.
-CREATE TABLE events.declared_notification_rules (
+CREATE TABLE auren.declared_notification_rules (
 	tenant_id  text COLLATE "C" NOT NULL,
 	channel    text COLLATE "C" NOT NULL,
 	event_type text COLLATE "C" NOT NULL DEFAULT '',
 	category   text COLLATE "C" NOT NULL DEFAULT '',
 	CONSTRAINT declared_notification_rules_pkey PRIMARY KEY (tenant_id, channel, event_type, category)
 );
-COMMENT ON TABLE events.declared_notification_rules IS 'which appended events are announced on which channel';
-COMMENT ON COLUMN events.declared_notification_rules.tenant_id IS 'tenant whose events are announced';
-COMMENT ON COLUMN events.declared_notification_rules.channel IS 'channel to LISTEN to';
-COMMENT ON COLUMN events.declared_notification_rules.event_type IS 'type that is announced; empty: all';
-COMMENT ON COLUMN events.declared_notification_rules.category IS 'category that is announced; empty: all';
+COMMENT ON TABLE auren.declared_notification_rules IS 'which appended events are announced on which channel';
+COMMENT ON COLUMN auren.declared_notification_rules.tenant_id IS 'tenant whose events are announced';
+COMMENT ON COLUMN auren.declared_notification_rules.channel IS 'channel to LISTEN to';
+COMMENT ON COLUMN auren.declared_notification_rules.event_type IS 'type that is announced; empty: all';
+COMMENT ON COLUMN auren.declared_notification_rules.category IS 'category that is announced; empty: all';
 
-CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON events.declared_notification_rules
-	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
-ALTER TABLE events.declared_notification_rules ENABLE ALWAYS TRIGGER tell_sessions;
+CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON auren.declared_notification_rules
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
+ALTER TABLE auren.declared_notification_rules ENABLE ALWAYS TRIGGER tell_sessions;
 
 CREATE FUNCTION events.add_notification_rule(p_event_type text DEFAULT NULL, p_channel text DEFAULT NULL, p_category text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_add_notification_rule';
@@ -37,8 +37,8 @@ COMMENT ON FUNCTION events.drop_notification_rule(text, text, text) IS 'takes a 
 
 CREATE VIEW events.notification_rules WITH (security_barrier) AS
 	SELECT channel, NULLIF(event_type, '') AS event_type, NULLIF(category, '') AS category
-	FROM events.declared_notification_rules
-	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.view_tenant());
+	FROM auren.declared_notification_rules
+	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.notification_rules IS 'notification rules of this session''s tenant; NULL: all';
 
 CREATE VIEW events.notification_queue AS

@@ -34,8 +34,8 @@ COMMENT ON COLUMN biometric.biometric_events.event_id IS 'event that it came wit
 COMMENT ON COLUMN biometric.biometric_events.metadata IS 'what else is known of it';
 COMMENT ON COLUMN biometric.biometric_events.tenant_id IS 'tenant that it belongs to (setting app.tenant_id of the session that wrote it)';
 
-CREATE SEQUENCE analytics.source_id_seq AS integer MINVALUE 2 START 2;
-COMMENT ON SEQUENCE analytics.source_id_seq IS 'numbers of the sources; 1 is biometric.biometric_events';
+CREATE SEQUENCE auren.source_id_seq AS integer MINVALUE 2 START 2;
+COMMENT ON SEQUENCE auren.source_id_seq IS 'numbers of the sources; 1 is biometric.biometric_events';
 CREATE TABLE analytics.sources (
 	source_id     integer     NOT NULL CONSTRAINT sources_pkey PRIMARY KEY,
 	relation      regclass,
@@ -71,38 +71,38 @@ COMMENT ON COLUMN analytics.sources.attached_by IS 'role that attached it';
 COMMENT ON COLUMN analytics.sources.attached_at IS 'when';
 COMMENT ON COLUMN analytics.sources.once IS 'of events: readings of the same user, device, metric, time and value count once';
 COMMENT ON COLUMN analytics.sources.samples_field IS 'of events: array of which each element is a sample; NULL: the data itself is one';
-CREATE TABLE analytics.filled_sources (
+CREATE TABLE auren.filled_sources (
 	source_id integer NOT NULL CONSTRAINT filled_sources_pkey PRIMARY KEY
 );
-COMMENT ON TABLE analytics.filled_sources IS 'sources whose readings the rollups hold; the others are read as they are until the next refresh fills them. Not dumped, as the rollups are not';
-COMMENT ON COLUMN analytics.filled_sources.source_id IS 'number of the source';
+COMMENT ON TABLE auren.filled_sources IS 'sources whose readings the rollups hold; the others are read as they are until the next refresh fills them. Not dumped, as the rollups are not';
+COMMENT ON COLUMN auren.filled_sources.source_id IS 'number of the source';
 -- oid, not regclass: it goes on when the table is gone
-CREATE TABLE analytics.source_partitions (
+CREATE TABLE auren.source_partitions (
 	relation  oid     NOT NULL CONSTRAINT source_partitions_pkey PRIMARY KEY,
 	source_id integer NOT NULL
 );
-COMMENT ON TABLE analytics.source_partitions IS 'partitions of the sources'' tables, so that it is known whose went with something else. Not dumped: a refresh that fills a source writes them down';
-COMMENT ON COLUMN analytics.source_partitions.relation IS 'number of the partition';
-COMMENT ON COLUMN analytics.source_partitions.source_id IS 'number of the source';
+COMMENT ON TABLE auren.source_partitions IS 'partitions of the sources'' tables, so that it is known whose went with something else. Not dumped: a refresh that fills a source writes them down';
+COMMENT ON COLUMN auren.source_partitions.relation IS 'number of the partition';
+COMMENT ON COLUMN auren.source_partitions.source_id IS 'number of the source';
 
 -- Inserted by whoever writes, and summed up by the refresh, as deltas are.
-CREATE TABLE analytics.refusals (
+CREATE TABLE auren.refusals (
 	source_id     integer NOT NULL,
 	tenant_id     text    COLLATE "C" NOT NULL,
 	reason        text    COLLATE "C" NOT NULL,
 	refused       bigint  NOT NULL,
 	last_position bigint
 );
-COMMENT ON TABLE analytics.refusals IS 'how much of a source is no reading, and why: the rows of a source, tenant and reason are to be summed up';
-COMMENT ON COLUMN analytics.refusals.source_id IS 'number of the source';
-COMMENT ON COLUMN analytics.refusals.tenant_id IS 'tenant';
-COMMENT ON COLUMN analytics.refusals.reason IS 'what could not be used: time, value, user (none is named), names (too long) or samples';
-COMMENT ON COLUMN analytics.refusals.refused IS 'how many; negative where rows of a table are gone';
-COMMENT ON COLUMN analytics.refusals.last_position IS 'global position of the last such event; NULL: rows of a table';
+COMMENT ON TABLE auren.refusals IS 'how much of a source is no reading, and why: the rows of a source, tenant and reason are to be summed up';
+COMMENT ON COLUMN auren.refusals.source_id IS 'number of the source';
+COMMENT ON COLUMN auren.refusals.tenant_id IS 'tenant';
+COMMENT ON COLUMN auren.refusals.reason IS 'what could not be used: time, value, user (none is named), names (too long) or samples';
+COMMENT ON COLUMN auren.refusals.refused IS 'how many; negative where rows of a table are gone';
+COMMENT ON COLUMN auren.refusals.last_position IS 'global position of the last such event; NULL: rows of a table';
 
 -- Neither index is unique, so that two sessions with the first reading of the same series never wait for each other: both
 -- may add the row, with the same number.
-CREATE TABLE analytics.series (
+CREATE TABLE auren.series (
 	series_id   bigint  NOT NULL,
 	source_id   integer NOT NULL,
 	tenant_id   text    COLLATE "C" NOT NULL,
@@ -110,41 +110,41 @@ CREATE TABLE analytics.series (
 	device_type text    COLLATE "C",
 	metric_type text    COLLATE "C"
 );
-CREATE TABLE analytics.series_secret (
+CREATE TABLE auren.series_secret (
 	secret bytea NOT NULL
 );
-INSERT INTO analytics.series_secret SELECT pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) || pg_catalog.uuid_send(pg_catalog.gen_random_uuid()));
-COMMENT ON TABLE analytics.series_secret IS 'what makes the numbers of series unforeseeable; each database has its own, and a dump has none';
-COMMENT ON COLUMN analytics.series_secret.secret IS '32 bytes';
-CREATE INDEX series_names ON analytics.series (tenant_id, user_id, metric_type, device_type, source_id);
-CREATE INDEX series_ids ON analytics.series (series_id);
-COMMENT ON TABLE analytics.series IS 'who, what and by which device: the names of the rollups'' numbers';
-COMMENT ON INDEX analytics.series_names IS 'finds a series by its names';
-COMMENT ON INDEX analytics.series_ids IS 'finds the names of a series';
-COMMENT ON COLUMN analytics.series.series_id IS 'number, a keyed hash of the names and the source';
-COMMENT ON COLUMN analytics.series.source_id IS 'source that its readings come from';
-COMMENT ON COLUMN analytics.series.tenant_id IS 'tenant';
-COMMENT ON COLUMN analytics.series.user_id IS 'user';
-COMMENT ON COLUMN analytics.series.device_type IS 'device';
-COMMENT ON COLUMN analytics.series.metric_type IS 'metric';
+INSERT INTO auren.series_secret SELECT pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) || pg_catalog.uuid_send(pg_catalog.gen_random_uuid()));
+COMMENT ON TABLE auren.series_secret IS 'what makes the numbers of series unforeseeable; each database has its own, and a dump has none';
+COMMENT ON COLUMN auren.series_secret.secret IS '32 bytes';
+CREATE INDEX series_names ON auren.series (tenant_id, user_id, metric_type, device_type, source_id);
+CREATE INDEX series_ids ON auren.series (series_id);
+COMMENT ON TABLE auren.series IS 'who, what and by which device: the names of the rollups'' numbers';
+COMMENT ON INDEX auren.series_names IS 'finds a series by its names';
+COMMENT ON INDEX auren.series_ids IS 'finds the names of a series';
+COMMENT ON COLUMN auren.series.series_id IS 'number, a keyed hash of the names and the source';
+COMMENT ON COLUMN auren.series.source_id IS 'source that its readings come from';
+COMMENT ON COLUMN auren.series.tenant_id IS 'tenant';
+COMMENT ON COLUMN auren.series.user_id IS 'user';
+COMMENT ON COLUMN auren.series.device_type IS 'device';
+COMMENT ON COLUMN auren.series.metric_type IS 'metric';
 
 -- Inserted, never updated: writers wait for nobody, and a held snapshot costs them nothing. Not truncated: of a table without pages the
 -- planner would remember that reading all of it is cheapest, and plans outlive its emptiness.
-CREATE TABLE analytics.deltas (
+CREATE TABLE auren.deltas (
 	series_id bigint      NOT NULL,
 	bucket    timestamptz NOT NULL,
 	summary   bytea       NOT NULL
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
 -- a column, and each entry by itself: what an insert costs
-CREATE INDEX deltas_series ON analytics.deltas (series_id) WITH (deduplicate_items = off);
-COMMENT ON TABLE analytics.deltas IS 'readings added and taken that no refresh has merged yet, by five minutes';
-COMMENT ON INDEX analytics.deltas_series IS 'finds what is pending of a series';
-COMMENT ON COLUMN analytics.deltas.series_id IS 'series';
-COMMENT ON COLUMN analytics.deltas.bucket IS 'start of the five minutes';
-COMMENT ON COLUMN analytics.deltas.summary IS 'what was added and taken';
+CREATE INDEX deltas_series ON auren.deltas (series_id) WITH (deduplicate_items = off);
+COMMENT ON TABLE auren.deltas IS 'readings added and taken that no refresh has merged yet, by five minutes';
+COMMENT ON INDEX auren.deltas_series IS 'finds what is pending of a series';
+COMMENT ON COLUMN auren.deltas.series_id IS 'series';
+COMMENT ON COLUMN auren.deltas.bucket IS 'start of the five minutes';
+COMMENT ON COLUMN auren.deltas.summary IS 'what was added and taken';
 
 -- What a statement with hundreds of readings leaves: packs of a page's quarter, in place of a row and an index entry for each.
-CREATE TABLE analytics.delta_packs (
+CREATE TABLE auren.delta_packs (
 	lot          integer NOT NULL,
 	source_id    integer NOT NULL,
 	first_series bigint  NOT NULL,
@@ -152,111 +152,112 @@ CREATE TABLE analytics.delta_packs (
 	changes      integer NOT NULL,
 	deltas       bytea   NOT NULL
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000);
-CREATE INDEX delta_packs_lot ON analytics.delta_packs (lot);
-COMMENT ON TABLE analytics.delta_packs IS 'as analytics.deltas, many in a row';
-COMMENT ON INDEX analytics.delta_packs_lot IS 'finds the packs that may hold something of a series';
-COMMENT ON COLUMN analytics.delta_packs.lot IS 'share of the series that it is of, by the leading bits of their numbers';
-COMMENT ON COLUMN analytics.delta_packs.source_id IS 'source of all its series';
-COMMENT ON COLUMN analytics.delta_packs.first_series IS 'the least number of a series in it';
-COMMENT ON COLUMN analytics.delta_packs.last_series IS 'the greatest';
-COMMENT ON COLUMN analytics.delta_packs.changes IS 'how many deltas it holds';
-COMMENT ON COLUMN analytics.delta_packs.deltas IS 'series, bucket and summary of each, in their order';
+CREATE INDEX delta_packs_lot ON auren.delta_packs (lot);
+COMMENT ON TABLE auren.delta_packs IS 'as auren.deltas, many in a row';
+COMMENT ON INDEX auren.delta_packs_lot IS 'finds the packs that may hold something of a series';
+COMMENT ON COLUMN auren.delta_packs.lot IS 'share of the series that it is of, by the leading bits of their numbers';
+COMMENT ON COLUMN auren.delta_packs.source_id IS 'source of all its series';
+COMMENT ON COLUMN auren.delta_packs.first_series IS 'the least number of a series in it';
+COMMENT ON COLUMN auren.delta_packs.last_series IS 'the greatest';
+COMMENT ON COLUMN auren.delta_packs.changes IS 'how many deltas it holds';
+COMMENT ON COLUMN auren.delta_packs.deltas IS 'series, bucket and summary of each, in their order';
 
 -- The key begins with some days, a period, so that new readings touch only the part of the index that is theirs, however long the
 -- history is. Who reads a series asks for it in each period that there is.
-CREATE TABLE analytics.rollup_5min (
+CREATE TABLE auren.rollup_5min (
 	period    integer     NOT NULL,
 	series_id bigint      NOT NULL,
 	bucket    timestamptz NOT NULL,
 	summary   bytea       NOT NULL,
 	CONSTRAINT rollup_5min_pkey PRIMARY KEY (period, series_id, bucket)
 ) WITH (fillfactor = 90);
-COMMENT ON TABLE analytics.rollup_5min IS 'merged readings by five minutes';
-COMMENT ON COLUMN analytics.rollup_5min.period IS 'days that it falls into';
-COMMENT ON COLUMN analytics.rollup_5min.series_id IS 'series';
-COMMENT ON COLUMN analytics.rollup_5min.bucket IS 'start';
-COMMENT ON COLUMN analytics.rollup_5min.summary IS 'summary of the readings';
-CREATE TABLE analytics.rollup_hourly (
+COMMENT ON TABLE auren.rollup_5min IS 'merged readings by five minutes';
+COMMENT ON COLUMN auren.rollup_5min.period IS 'days that it falls into';
+COMMENT ON COLUMN auren.rollup_5min.series_id IS 'series';
+COMMENT ON COLUMN auren.rollup_5min.bucket IS 'start';
+COMMENT ON COLUMN auren.rollup_5min.summary IS 'summary of the readings';
+CREATE TABLE auren.rollup_hourly (
 	period    integer     NOT NULL,
 	series_id bigint      NOT NULL,
 	bucket    timestamptz NOT NULL,
 	summary   bytea       NOT NULL,
 	CONSTRAINT rollup_hourly_pkey PRIMARY KEY (period, series_id, bucket)
 ) WITH (fillfactor = 90);
-COMMENT ON TABLE analytics.rollup_hourly IS 'merged readings by hour';
-COMMENT ON COLUMN analytics.rollup_hourly.period IS 'days that it falls into';
-COMMENT ON COLUMN analytics.rollup_hourly.series_id IS 'series';
-COMMENT ON COLUMN analytics.rollup_hourly.bucket IS 'start';
-COMMENT ON COLUMN analytics.rollup_hourly.summary IS 'summary of the readings';
-CREATE TABLE analytics.rollup_daily (
+COMMENT ON TABLE auren.rollup_hourly IS 'merged readings by hour';
+COMMENT ON COLUMN auren.rollup_hourly.period IS 'days that it falls into';
+COMMENT ON COLUMN auren.rollup_hourly.series_id IS 'series';
+COMMENT ON COLUMN auren.rollup_hourly.bucket IS 'start';
+COMMENT ON COLUMN auren.rollup_hourly.summary IS 'summary of the readings';
+CREATE TABLE auren.rollup_daily (
 	period    integer     NOT NULL,
 	series_id bigint NOT NULL,
 	day       date   NOT NULL,
 	summary   bytea  NOT NULL,
 	CONSTRAINT rollup_daily_pkey PRIMARY KEY (period, series_id, day)
 ) WITH (fillfactor = 50); -- every refresh of a day changes its rows: in their pages, without the index
-COMMENT ON TABLE analytics.rollup_daily IS 'merged readings by day';
-COMMENT ON COLUMN analytics.rollup_daily.period IS 'days that it falls into';
-COMMENT ON COLUMN analytics.rollup_daily.series_id IS 'series';
-COMMENT ON COLUMN analytics.rollup_daily.day IS 'day';
-COMMENT ON COLUMN analytics.rollup_daily.summary IS 'summary of the readings';
+COMMENT ON TABLE auren.rollup_daily IS 'merged readings by day';
+COMMENT ON COLUMN auren.rollup_daily.period IS 'days that it falls into';
+COMMENT ON COLUMN auren.rollup_daily.series_id IS 'series';
+COMMENT ON COLUMN auren.rollup_daily.day IS 'day';
+COMMENT ON COLUMN auren.rollup_daily.summary IS 'summary of the readings';
 
-CREATE TABLE analytics.rollup_periods (
+CREATE TABLE auren.rollup_periods (
 	level  integer NOT NULL,
 	period integer NOT NULL,
 	CONSTRAINT rollup_periods_pkey PRIMARY KEY (level, period)
 );
-COMMENT ON TABLE analytics.rollup_periods IS 'periods in which the rollups have rows';
-COMMENT ON COLUMN analytics.rollup_periods.level IS '0: five minutes, 1: hours, 2: days';
-COMMENT ON COLUMN analytics.rollup_periods.period IS 'number of the period: days since 2000-01-01, divided by 1, 2 and 8';
+COMMENT ON TABLE auren.rollup_periods IS 'periods in which the rollups have rows';
+COMMENT ON COLUMN auren.rollup_periods.level IS '0: five minutes, 1: hours, 2: days';
+COMMENT ON COLUMN auren.rollup_periods.period IS 'number of the period: days since 2000-01-01, divided by 1, 2 and 8';
 
-CREATE TABLE analytics.metric_settings (
+CREATE TABLE auren.metric_settings (
 	time_zone text NOT NULL
 );
-COMMENT ON TABLE analytics.metric_settings IS 'a row when analytics.set_time_zone was called';
-COMMENT ON COLUMN analytics.metric_settings.time_zone IS 'zone of days and hours';
-CREATE TABLE analytics.retention (
+COMMENT ON TABLE auren.metric_settings IS 'a row when analytics.set_time_zone was called';
+COMMENT ON COLUMN auren.metric_settings.time_zone IS 'zone of days and hours';
+CREATE TABLE auren.retention (
 	level          text        NOT NULL CONSTRAINT retention_pkey PRIMARY KEY,
 	keep           interval,
 	dropped_before timestamptz NOT NULL
 );
-COMMENT ON TABLE analytics.retention IS 'levels whose old buckets are dropped (analytics.set_retention)';
-COMMENT ON COLUMN analytics.retention.level IS '5min, hourly or daily';
-COMMENT ON COLUMN analytics.retention.keep IS 'how long its buckets are kept; NULL: for ever';
-COMMENT ON COLUMN analytics.retention.dropped_before IS 'buckets before this are gone';
-CREATE TABLE analytics.refresh_runs (
+COMMENT ON TABLE auren.retention IS 'levels whose old buckets are dropped (analytics.set_retention)';
+COMMENT ON COLUMN auren.retention.level IS '5min, hourly or daily';
+COMMENT ON COLUMN auren.retention.keep IS 'how long its buckets are kept; NULL: for ever';
+COMMENT ON COLUMN auren.retention.dropped_before IS 'buckets before this are gone';
+CREATE TABLE auren.refresh_runs (
 	finished_at timestamptz NOT NULL,
 	duration    interval    NOT NULL,
 	changes     bigint      NOT NULL,
 	buckets     bigint      NOT NULL
 );
-CREATE INDEX refresh_runs_finished ON analytics.refresh_runs (finished_at);
-COMMENT ON TABLE analytics.refresh_runs IS 'the last refreshes';
-COMMENT ON INDEX analytics.refresh_runs_finished IS 'finds the last one';
-COMMENT ON COLUMN analytics.refresh_runs.finished_at IS 'when it was done';
-COMMENT ON COLUMN analytics.refresh_runs.duration IS 'how long it took';
-COMMENT ON COLUMN analytics.refresh_runs.changes IS 'changes that it merged';
-COMMENT ON COLUMN analytics.refresh_runs.buckets IS 'buckets that it wrote';
+CREATE INDEX refresh_runs_finished ON auren.refresh_runs (finished_at);
+COMMENT ON TABLE auren.refresh_runs IS 'the last refreshes';
+COMMENT ON INDEX auren.refresh_runs_finished IS 'finds the last one';
+COMMENT ON COLUMN auren.refresh_runs.finished_at IS 'when it was done';
+COMMENT ON COLUMN auren.refresh_runs.duration IS 'how long it took';
+COMMENT ON COLUMN auren.refresh_runs.changes IS 'changes that it merged';
+COMMENT ON COLUMN auren.refresh_runs.buckets IS 'buckets that it wrote';
 
 CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON analytics.sources
-	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
 ALTER TABLE analytics.sources ENABLE ALWAYS TRIGGER tell_sessions;
 
-CREATE FUNCTION analytics.record_change() RETURNS trigger
+CREATE FUNCTION auren.record_change() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_record_change';
-COMMENT ON FUNCTION analytics.record_change() IS 'trigger of a source''s tables: records the readings that were added and taken';
+COMMENT ON FUNCTION auren.record_change() IS 'trigger of a source''s tables: records the readings that were added and taken';
+REVOKE ALL ON FUNCTION auren.record_change() FROM PUBLIC;
 
 INSERT INTO analytics.sources VALUES
 	(1, 'biometric.biometric_events', NULL, 'default', 'user_id', 'device_type', 'metric_type', 'value', 'timestamp', 'tenant_id', NULL, false,
 	 'auren_events', pg_catalog.now(), NULL, false);
-INSERT INTO analytics.filled_sources VALUES (1);
+INSERT INTO auren.filled_sources VALUES (1);
 -- ALWAYS: a subscriber of logical replication counts the rows that it gets.
 CREATE TRIGGER auren_record_row AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH ROW
-	EXECUTE FUNCTION analytics.record_change();
+	EXECUTE FUNCTION auren.record_change();
 CREATE TRIGGER auren_record_statement AFTER INSERT OR UPDATE OR DELETE ON biometric.biometric_events FOR EACH STATEMENT
-	EXECUTE FUNCTION analytics.record_change();
+	EXECUTE FUNCTION auren.record_change();
 CREATE TRIGGER auren_record_truncate BEFORE TRUNCATE ON biometric.biometric_events FOR EACH STATEMENT
-	EXECUTE FUNCTION analytics.record_change();
+	EXECUTE FUNCTION auren.record_change();
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_row;
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_statement;
 ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_truncate;

@@ -1,6 +1,6 @@
 -- The metrics as they are at this moment: what is merged and what is not yet.
 
-CREATE TYPE analytics.metrics AS (
+CREATE TYPE auren.metrics AS (
 	reading_count bigint,
 	avg_value     double precision,
 	min_value     double precision,
@@ -11,56 +11,58 @@ CREATE TYPE analytics.metrics AS (
 	value_count   bigint,
 	sum_value     double precision
 );
-COMMENT ON TYPE analytics.metrics IS 'what a summary of readings says';
+COMMENT ON TYPE auren.metrics IS 'what a summary of readings says';
 
-CREATE FUNCTION analytics.add_summary(internal, bytea, bigint, timestamptz, integer) RETURNS internal
+CREATE FUNCTION auren.add_summary(internal, bytea, bigint, timestamptz, integer) RETURNS internal
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_add_summary';
-COMMENT ON FUNCTION analytics.add_summary(internal, bytea, bigint, timestamptz, integer) IS 'transition of analytics.metric_values';
-CREATE FUNCTION analytics.summary_metrics(internal) RETURNS analytics.metrics
+COMMENT ON FUNCTION auren.add_summary(internal, bytea, bigint, timestamptz, integer) IS 'transition of auren.metric_values';
+REVOKE ALL ON FUNCTION auren.add_summary(internal, bytea, bigint, timestamptz, integer) FROM PUBLIC;
+CREATE FUNCTION auren.summary_metrics(internal) RETURNS auren.metrics
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_summary_metrics';
-COMMENT ON FUNCTION analytics.summary_metrics(internal) IS 'final function of analytics.metric_values';
-CREATE AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) (
-	SFUNC = analytics.add_summary, STYPE = internal, FINALFUNC = analytics.summary_metrics, PARALLEL = RESTRICTED);
-COMMENT ON AGGREGATE analytics.metric_values(bytea, bigint, timestamptz, integer) IS
+COMMENT ON FUNCTION auren.summary_metrics(internal) IS 'final function of auren.metric_values';
+REVOKE ALL ON FUNCTION auren.summary_metrics(internal) FROM PUBLIC;
+CREATE AGGREGATE auren.metric_values(bytea, bigint, timestamptz, integer) (
+	SFUNC = auren.add_summary, STYPE = internal, FINALFUNC = auren.summary_metrics, PARALLEL = RESTRICTED);
+COMMENT ON AGGREGATE auren.metric_values(bytea, bigint, timestamptz, integer) IS
 'metrics of a bucket from the summaries of its parts (summary, series, start, minutes of the bucket; 0 for a day, -1 for an hour of the zone)';
 
-CREATE FUNCTION analytics.filled_sources() RETURNS integer[]
+CREATE FUNCTION auren.filled_sources() RETURNS integer[]
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_filled_sources';
-COMMENT ON FUNCTION analytics.filled_sources() IS 'sources whose readings the rollups hold';
-CREATE FUNCTION analytics.unfilled_readings()
+COMMENT ON FUNCTION auren.filled_sources() IS 'sources whose readings the rollups hold';
+CREATE FUNCTION auren.unfilled_readings()
 	RETURNS TABLE (tenant_id text, user_id text, device_type text, metric_type text, bucket timestamptz, summary bytea)
 	LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'auren_unfilled_readings';
-COMMENT ON FUNCTION analytics.unfilled_readings() IS 'readings of this session''s tenant in sources that the rollups do not hold yet, by five minutes';
+COMMENT ON FUNCTION auren.unfilled_readings() IS 'readings of this session''s tenant in sources that the rollups do not hold yet, by five minutes';
 
-CREATE VIEW analytics.tenant_series WITH (security_barrier) AS
+CREATE VIEW auren.tenant_series WITH (security_barrier) AS
 	SELECT tenant_id, user_id, device_type, metric_type, series_id
-	FROM analytics.series
-	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant())
-	  AND source_id OPERATOR(pg_catalog.=) ANY ((SELECT analytics.filled_sources())::integer[])
+	FROM auren.series
+	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant())
+	  AND source_id OPERATOR(pg_catalog.=) ANY ((SELECT auren.filled_sources())::integer[])
 	GROUP BY 1, 2, 3, 4, 5;
-COMMENT ON VIEW analytics.tenant_series IS 'series of this session''s tenant';
+COMMENT ON VIEW auren.tenant_series IS 'series of this session''s tenant';
 
 -- The costs have the planner ask the index for one user's packs, and unpack each once for all users.
-CREATE FUNCTION analytics.delta_lots(bigint) RETURNS integer[]
+CREATE FUNCTION auren.delta_lots(bigint) RETURNS integer[]
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'auren_delta_lots';
-COMMENT ON FUNCTION analytics.delta_lots(bigint) IS 'lots that the packs with deltas of a series have';
-CREATE FUNCTION analytics.has_deltas(bytea, bigint) RETURNS boolean
+COMMENT ON FUNCTION auren.delta_lots(bigint) IS 'lots that the packs with deltas of a series have';
+CREATE FUNCTION auren.has_deltas(bytea, bigint) RETURNS boolean
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'auren_has_deltas';
-COMMENT ON FUNCTION analytics.has_deltas(bytea, bigint) IS 'whether a pack has deltas of a series';
-CREATE FUNCTION analytics.unpack_deltas(bytea) RETURNS TABLE (series_id bigint, bucket timestamptz, summary bytea)
+COMMENT ON FUNCTION auren.has_deltas(bytea, bigint) IS 'whether a pack has deltas of a series';
+CREATE FUNCTION auren.unpack_deltas(bytea) RETURNS TABLE (series_id bigint, bucket timestamptz, summary bytea)
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 400 ROWS 32 AS 'MODULE_PATHNAME', 'auren_unpack_deltas';
-COMMENT ON FUNCTION analytics.unpack_deltas(bytea) IS 'deltas of a pack';
+COMMENT ON FUNCTION auren.unpack_deltas(bytea) IS 'deltas of a pack';
 
-CREATE VIEW analytics.tenant_deltas AS
+CREATE VIEW auren.tenant_deltas AS
 	SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, s.series_id, d.bucket, d.summary
-	FROM analytics.tenant_series s, analytics.deltas d
+	FROM auren.tenant_series s, auren.deltas d
 	WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id
 	UNION ALL
 	SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, s.series_id, d.bucket, d.summary
-	FROM analytics.tenant_series s, analytics.delta_packs p, LATERAL analytics.unpack_deltas(p.deltas) d
-	WHERE p.lot OPERATOR(pg_catalog.=) ANY (analytics.delta_lots(s.series_id)) AND p.first_series OPERATOR(pg_catalog.<=) s.series_id
-	  AND p.last_series OPERATOR(pg_catalog.>=) s.series_id AND analytics.has_deltas(p.deltas, s.series_id) AND d.series_id OPERATOR(pg_catalog.=) s.series_id;
-COMMENT ON VIEW analytics.tenant_deltas IS 'what is not merged yet of this session''s tenant, by five minutes';
+	FROM auren.tenant_series s, auren.delta_packs p, LATERAL auren.unpack_deltas(p.deltas) d
+	WHERE p.lot OPERATOR(pg_catalog.=) ANY (auren.delta_lots(s.series_id)) AND p.first_series OPERATOR(pg_catalog.<=) s.series_id
+	  AND p.last_series OPERATOR(pg_catalog.>=) s.series_id AND auren.has_deltas(p.deltas, s.series_id) AND d.series_id OPERATOR(pg_catalog.=) s.series_id;
+COMMENT ON VIEW auren.tenant_deltas IS 'what is not merged yet of this session''s tenant, by five minutes';
 
 -- Barriers: a function of the caller's own would else be asked of the times of other tenants' readings. Comparisons of a date with a date and of a
 -- timestamptz with a timestamptz leak nothing and choose the rows that are read; one of a timestamptz with a date does not.
@@ -69,21 +71,21 @@ CREATE VIEW analytics.user_metrics_daily WITH (security_barrier) AS
 	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (
 		SELECT tenant_id, user_id, device_type, metric_type, day,
-		       analytics.metric_values(summary, series_id, part, 0) AS m
+		       auren.metric_values(summary, series_id, part, 0) AS m
 		FROM (
 			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.day, r.summary, s.series_id, NULL::timestamptz AS part
-			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_daily r
+			FROM auren.tenant_series s, auren.rollup_periods p, auren.rollup_daily r
 			WHERE p.level OPERATOR(pg_catalog.=) 2 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type,
-			       (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, summary, series_id, bucket
-			FROM analytics.tenant_deltas
+			       (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM auren.metric_settings), 'UTC'))::date, summary, series_id, bucket
+			FROM auren.tenant_deltas
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type,
-			       (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date, summary, NULL, bucket
-			FROM analytics.unfilled_readings()) r
-		WHERE day OPERATOR(pg_catalog.>=) COALESCE((SELECT (dropped_before AT TIME ZONE COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC'))::date
-		                     FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) 'daily'), '-infinity')
+			       (bucket AT TIME ZONE COALESCE((SELECT time_zone FROM auren.metric_settings), 'UTC'))::date, summary, NULL, bucket
+			FROM auren.unfilled_readings()) r
+		WHERE day OPERATOR(pg_catalog.>=) COALESCE((SELECT (dropped_before AT TIME ZONE COALESCE((SELECT time_zone FROM auren.metric_settings), 'UTC'))::date
+		                     FROM auren.retention WHERE level OPERATOR(pg_catalog.=) 'daily'), '-infinity')
 		GROUP BY tenant_id, user_id, device_type, metric_type, day) g
 	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW analytics.user_metrics_daily IS 'metrics of this session''s tenant by day, exact at every moment';
@@ -93,20 +95,20 @@ CREATE VIEW analytics.user_metrics_hourly WITH (security_barrier) AS
 	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (
 		SELECT tenant_id, user_id, device_type, metric_type, bucket,
-		       analytics.metric_values(summary, series_id, bucket, -1) AS m
+		       auren.metric_values(summary, series_id, bucket, -1) AS m
 		FROM (
 			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.bucket, r.summary, s.series_id
-			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_hourly r
+			FROM auren.tenant_series s, auren.rollup_periods p, auren.rollup_hourly r
 			WHERE p.level OPERATOR(pg_catalog.=) 1 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type,
-			       pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), summary, series_id
-			FROM analytics.tenant_deltas
+			       pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM auren.metric_settings), 'UTC')), summary, series_id
+			FROM auren.tenant_deltas
 			UNION ALL
 			SELECT tenant_id, user_id, device_type, metric_type,
-			       pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM analytics.metric_settings), 'UTC')), summary, NULL
-			FROM analytics.unfilled_readings()) r
-		WHERE bucket OPERATOR(pg_catalog.>=) COALESCE((SELECT dropped_before FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) 'hourly'), '-infinity')
+			       pg_catalog.date_trunc('hour', bucket, COALESCE((SELECT time_zone FROM auren.metric_settings), 'UTC')), summary, NULL
+			FROM auren.unfilled_readings()) r
+		WHERE bucket OPERATOR(pg_catalog.>=) COALESCE((SELECT dropped_before FROM auren.retention WHERE level OPERATOR(pg_catalog.=) 'hourly'), '-infinity')
 		GROUP BY tenant_id, user_id, device_type, metric_type, bucket) g
 	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW analytics.user_metrics_hourly IS 'metrics of this session''s tenant by hour, exact at every moment';
@@ -116,35 +118,35 @@ CREATE VIEW analytics.user_metrics_5min WITH (security_barrier) AS
 	       tenant_id, (m).p50_value, (m).p95_value, (m).value_count, (m).sum_value
 	FROM (
 		SELECT tenant_id, user_id, device_type, metric_type, bucket,
-		       analytics.metric_values(summary, series_id, bucket, 5) AS m
+		       auren.metric_values(summary, series_id, bucket, 5) AS m
 		FROM (
 			SELECT s.tenant_id, s.user_id, s.device_type, s.metric_type, r.bucket, r.summary, s.series_id
-			FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_5min r
+			FROM auren.tenant_series s, auren.rollup_periods p, auren.rollup_5min r
 			WHERE p.level OPERATOR(pg_catalog.=) 0 AND r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) s.series_id
 			UNION ALL
-			SELECT tenant_id, user_id, device_type, metric_type, bucket, summary, series_id FROM analytics.tenant_deltas
+			SELECT tenant_id, user_id, device_type, metric_type, bucket, summary, series_id FROM auren.tenant_deltas
 			UNION ALL
-			SELECT tenant_id, user_id, device_type, metric_type, bucket, summary, NULL FROM analytics.unfilled_readings()) r
-		WHERE bucket OPERATOR(pg_catalog.>=) COALESCE((SELECT dropped_before FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) '5min'), '-infinity')
+			SELECT tenant_id, user_id, device_type, metric_type, bucket, summary, NULL FROM auren.unfilled_readings()) r
+		WHERE bucket OPERATOR(pg_catalog.>=) COALESCE((SELECT dropped_before FROM auren.retention WHERE level OPERATOR(pg_catalog.=) '5min'), '-infinity')
 		GROUP BY tenant_id, user_id, device_type, metric_type, bucket) g
 	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW analytics.user_metrics_5min IS 'metrics of this session''s tenant by five minutes, exact at every moment';
 
 CREATE VIEW analytics.refresh_status AS
-	SELECT (SELECT pg_catalog.count(*) FROM analytics.deltas) OPERATOR(pg_catalog.+)
-	       (SELECT COALESCE(pg_catalog.sum(changes), 0)::bigint FROM analytics.delta_packs) AS pending_changes,
+	SELECT (SELECT pg_catalog.count(*) FROM auren.deltas) OPERATOR(pg_catalog.+)
+	       (SELECT COALESCE(pg_catalog.sum(changes), 0)::bigint FROM auren.delta_packs) AS pending_changes,
 	       (SELECT pg_catalog.count(*) FROM analytics.sources s WHERE detached OR NOT EXISTS (
-	       	SELECT FROM analytics.filled_sources f WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id)) AS pending_sources,
+	       	SELECT FROM auren.filled_sources f WHERE f.source_id OPERATOR(pg_catalog.=) s.source_id)) AS pending_sources,
 	       r.finished_at AS last_run, r.duration AS last_duration, r.changes AS last_changes, r.buckets AS last_rows,
-	       (SELECT COALESCE(pg_catalog.sum(refused), 0)::bigint FROM analytics.refusals) AS refused_readings
+	       (SELECT COALESCE(pg_catalog.sum(refused), 0)::bigint FROM auren.refusals) AS refused_readings
 	FROM (SELECT true) one
-	LEFT JOIN LATERAL (SELECT * FROM analytics.refresh_runs ORDER BY finished_at DESC LIMIT 1) r ON true;
+	LEFT JOIN LATERAL (SELECT * FROM auren.refresh_runs ORDER BY finished_at DESC LIMIT 1) r ON true;
 COMMENT ON VIEW analytics.refresh_status IS 'changes that the next refresh will merge, and what the last one did';
 
 CREATE VIEW analytics.refused_readings WITH (security_barrier) AS
 	SELECT r.source_id, s.relation, s.event_type, r.reason, pg_catalog.sum(r.refused)::bigint AS refused, pg_catalog.max(r.last_position) AS last_position
-	FROM analytics.refusals r JOIN analytics.sources s ON s.source_id OPERATOR(pg_catalog.=) r.source_id
-	WHERE r.tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant()) AND NOT s.detached
+	FROM auren.refusals r JOIN analytics.sources s ON s.source_id OPERATOR(pg_catalog.=) r.source_id
+	WHERE r.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant()) AND NOT s.detached
 	GROUP BY r.source_id, s.relation, s.event_type, r.reason
 	HAVING pg_catalog.sum(r.refused) OPERATOR(pg_catalog.<>) 0;
 COMMENT ON VIEW analytics.refused_readings IS 'what the sources of this session''s tenant hold that is no reading, by source and reason';

@@ -38,15 +38,16 @@ CREATE FUNCTION analytics.rebuild_source(p_source integer) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_rebuild_source';
 COMMENT ON FUNCTION analytics.rebuild_source(integer) IS 'has the next refresh count a source anew; until then the views read the source itself';
 
-CREATE FUNCTION analytics.follow_tables() RETURNS event_trigger
+CREATE FUNCTION auren.follow_tables() RETURNS event_trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_follow_tables';
-COMMENT ON FUNCTION analytics.follow_tables() IS 'event trigger: follows partitions of sources that are attached, detached or dropped, and sources that are dropped';
+COMMENT ON FUNCTION auren.follow_tables() IS 'event trigger: follows partitions of sources that are attached, detached or dropped, and sources that are dropped';
+REVOKE ALL ON FUNCTION auren.follow_tables() FROM PUBLIC;
 CREATE EVENT TRIGGER auren_events_tables_change ON ddl_command_end
-	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE SCHEMA', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'DROP TABLE') EXECUTE FUNCTION analytics.follow_tables();
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'CREATE SCHEMA', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'DROP TABLE') EXECUTE FUNCTION auren.follow_tables();
 CREATE EVENT TRIGGER auren_events_tables_drop ON ddl_command_start
-	WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION analytics.follow_tables();
+	WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION auren.follow_tables();
 CREATE EVENT TRIGGER auren_events_tables_gone ON sql_drop
-	EXECUTE FUNCTION analytics.follow_tables();
+	EXECUTE FUNCTION auren.follow_tables();
 ALTER EVENT TRIGGER auren_events_tables_change ENABLE ALWAYS;
 ALTER EVENT TRIGGER auren_events_tables_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER auren_events_tables_gone ENABLE ALWAYS;

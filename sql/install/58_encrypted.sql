@@ -4,7 +4,7 @@ CREATE SCHEMA encrypted;
 COMMENT ON SCHEMA encrypted IS 'auren_events: encrypted fields, their keys, and who decrypted what';
 REVOKE ALL ON SCHEMA encrypted FROM PUBLIC;
 
-CREATE TABLE encrypted.data_keys (
+CREATE TABLE auren.data_keys (
 	tenant_id     text        COLLATE "C" NOT NULL,
 	user_id       text        COLLATE "C" NOT NULL,
 	key_id        bigint      NOT NULL,
@@ -15,31 +15,31 @@ CREATE TABLE encrypted.data_keys (
 	created_by    text        NOT NULL,
 	CONSTRAINT data_keys_pkey PRIMARY KEY (tenant_id, user_id, key_id)
 );
-COMMENT ON TABLE encrypted.data_keys IS 'data keys of people, each wrapped by a master key: without that it opens nothing';
-COMMENT ON COLUMN encrypted.data_keys.tenant_id IS 'tenant of the person';
-COMMENT ON COLUMN encrypted.data_keys.user_id IS 'person whose values it encrypts';
-COMMENT ON COLUMN encrypted.data_keys.key_id IS 'random id that envelopes name';
-COMMENT ON COLUMN encrypted.data_keys.key_version IS 'counts the person''s keys: new values use the highest';
-COMMENT ON COLUMN encrypted.data_keys.master_key_id IS 'master key that wraps it';
-COMMENT ON COLUMN encrypted.data_keys.wrapped_key IS 'nonce, the key encrypted by the master key, tag';
-COMMENT ON COLUMN encrypted.data_keys.created_at IS 'when it was made';
-COMMENT ON COLUMN encrypted.data_keys.created_by IS 'role that made it, by its first value or by rotation';
+COMMENT ON TABLE auren.data_keys IS 'data keys of people, each wrapped by a master key: without that it opens nothing';
+COMMENT ON COLUMN auren.data_keys.tenant_id IS 'tenant of the person';
+COMMENT ON COLUMN auren.data_keys.user_id IS 'person whose values it encrypts';
+COMMENT ON COLUMN auren.data_keys.key_id IS 'random id that envelopes name';
+COMMENT ON COLUMN auren.data_keys.key_version IS 'counts the person''s keys: new values use the highest';
+COMMENT ON COLUMN auren.data_keys.master_key_id IS 'master key that wraps it';
+COMMENT ON COLUMN auren.data_keys.wrapped_key IS 'nonce, the key encrypted by the master key, tag';
+COMMENT ON COLUMN auren.data_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN auren.data_keys.created_by IS 'role that made it, by its first value or by rotation';
 
-CREATE TABLE encrypted.key_uses (
+CREATE TABLE auren.key_uses (
 	tenant_id text   COLLATE "C" NOT NULL,
 	user_id   text   COLLATE "C" NOT NULL,
 	key_id    bigint NOT NULL,
 	uses      bigint NOT NULL
 );
-CREATE INDEX key_uses_key ON encrypted.key_uses (tenant_id, user_id, key_id);
-COMMENT ON TABLE encrypted.key_uses IS 'how often a key has encrypted: a row for each 65,536 values or so, drawn by lot';
-COMMENT ON INDEX encrypted.key_uses_key IS 'finds the uses of a key';
-COMMENT ON COLUMN encrypted.key_uses.tenant_id IS 'tenant of the person';
-COMMENT ON COLUMN encrypted.key_uses.user_id IS 'person';
-COMMENT ON COLUMN encrypted.key_uses.key_id IS 'key';
-COMMENT ON COLUMN encrypted.key_uses.uses IS 'values that the row stands for';
+CREATE INDEX key_uses_key ON auren.key_uses (tenant_id, user_id, key_id);
+COMMENT ON TABLE auren.key_uses IS 'how often a key has encrypted: a row for each 65,536 values or so, drawn by lot';
+COMMENT ON INDEX auren.key_uses_key IS 'finds the uses of a key';
+COMMENT ON COLUMN auren.key_uses.tenant_id IS 'tenant of the person';
+COMMENT ON COLUMN auren.key_uses.user_id IS 'person';
+COMMENT ON COLUMN auren.key_uses.key_id IS 'key';
+COMMENT ON COLUMN auren.key_uses.uses IS 'values that the row stands for';
 
-CREATE TABLE encrypted.forgotten_people (
+CREATE TABLE auren.forgotten_people (
 	tenant_id    text        COLLATE "C" NOT NULL,
 	user_id      text        COLLATE "C" NOT NULL,
 	forgotten_at timestamptz NOT NULL,
@@ -48,26 +48,26 @@ CREATE TABLE encrypted.forgotten_people (
 	allowed_at   timestamptz,
 	CONSTRAINT forgotten_people_pkey PRIMARY KEY (tenant_id, user_id)
 );
-COMMENT ON TABLE encrypted.forgotten_people IS 'people whose keys were destroyed: none is made for them again unless told';
-COMMENT ON COLUMN encrypted.forgotten_people.tenant_id IS 'tenant of the person';
-COMMENT ON COLUMN encrypted.forgotten_people.user_id IS 'person';
-COMMENT ON COLUMN encrypted.forgotten_people.forgotten_at IS 'when, the last time';
-COMMENT ON COLUMN encrypted.forgotten_people.forgotten_by IS 'role that did it';
-COMMENT ON COLUMN encrypted.forgotten_people.key_version IS 'highest version of the keys that were destroyed';
-COMMENT ON COLUMN encrypted.forgotten_people.allowed_at IS 'since when new values may be encrypted again (encrypted.allow_user); NULL: not';
+COMMENT ON TABLE auren.forgotten_people IS 'people whose keys were destroyed: none is made for them again unless told';
+COMMENT ON COLUMN auren.forgotten_people.tenant_id IS 'tenant of the person';
+COMMENT ON COLUMN auren.forgotten_people.user_id IS 'person';
+COMMENT ON COLUMN auren.forgotten_people.forgotten_at IS 'when, the last time';
+COMMENT ON COLUMN auren.forgotten_people.forgotten_by IS 'role that did it';
+COMMENT ON COLUMN auren.forgotten_people.key_version IS 'highest version of the keys that were destroyed';
+COMMENT ON COLUMN auren.forgotten_people.allowed_at IS 'since when new values may be encrypted again (encrypted.allow_user); NULL: not';
 
-CREATE TABLE encrypted.declared_rules (
+CREATE TABLE auren.declared_personal_rules (
 	tenant_id  text   COLLATE "C" NOT NULL,
 	event_type text   COLLATE "C" NOT NULL,
 	person     text   COLLATE "C" NOT NULL,
 	paths      text[] NOT NULL,
-	CONSTRAINT declared_rules_pkey PRIMARY KEY (tenant_id, event_type, person)
+	CONSTRAINT declared_personal_rules_pkey PRIMARY KEY (tenant_id, event_type, person)
 );
-COMMENT ON TABLE encrypted.declared_rules IS 'which fields of an event are personal, and whose (encrypted.add_rule)';
-COMMENT ON COLUMN encrypted.declared_rules.tenant_id IS 'tenant whose events it is for';
-COMMENT ON COLUMN encrypted.declared_rules.event_type IS 'type of the events';
-COMMENT ON COLUMN encrypted.declared_rules.person IS 'where the person stands: a JSON pointer into the data, or a pattern of stream ids with one "*"';
-COMMENT ON COLUMN encrypted.declared_rules.paths IS 'JSON pointers of the personal fields';
+COMMENT ON TABLE auren.declared_personal_rules IS 'which fields of an event are personal, and whose (encrypted.add_rule)';
+COMMENT ON COLUMN auren.declared_personal_rules.tenant_id IS 'tenant whose events it is for';
+COMMENT ON COLUMN auren.declared_personal_rules.event_type IS 'type of the events';
+COMMENT ON COLUMN auren.declared_personal_rules.person IS 'where the person stands: a JSON pointer into the data, or a pattern of stream ids with one "*"';
+COMMENT ON COLUMN auren.declared_personal_rules.paths IS 'JSON pointers of the personal fields';
 
 CREATE TABLE encrypted.audit_log (
 	at           timestamptz NOT NULL,
@@ -93,23 +93,24 @@ COMMENT ON COLUMN encrypted.audit_log.reason IS 'reason given: auren_events.decr
 COMMENT ON COLUMN encrypted.audit_log.keys IS 'of forget: how many keys were destroyed';
 COMMENT ON COLUMN encrypted.audit_log.outer_role IS 'role that the session had taken by SET ROLE or SET SESSION AUTHORIZATION, outside of functions that run as their owner';
 
-CREATE FUNCTION encrypted.refuse_audit_change() RETURNS trigger
+CREATE FUNCTION auren.refuse_audit_change() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_refuse_audit_change';
-COMMENT ON FUNCTION encrypted.refuse_audit_change() IS 'trigger: refuses UPDATE, DELETE and TRUNCATE of the audit with ZE003';
+COMMENT ON FUNCTION auren.refuse_audit_change() IS 'trigger: refuses UPDATE, DELETE and TRUNCATE of the audit with ZE003';
+REVOKE ALL ON FUNCTION auren.refuse_audit_change() FROM PUBLIC;
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON encrypted.audit_log
-	FOR EACH ROW EXECUTE FUNCTION encrypted.refuse_audit_change();
+	FOR EACH ROW EXECUTE FUNCTION auren.refuse_audit_change();
 ALTER TABLE encrypted.audit_log ENABLE ALWAYS TRIGGER refuse_change;
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON encrypted.audit_log
-	FOR EACH STATEMENT EXECUTE FUNCTION encrypted.refuse_audit_change();
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.refuse_audit_change();
 ALTER TABLE encrypted.audit_log ENABLE ALWAYS TRIGGER refuse_truncate;
 
 -- A key that anybody takes away by hand is gone for all sessions, as by encrypted.forget_user.
-CREATE TRIGGER tell_sessions AFTER UPDATE OR DELETE OR TRUNCATE ON encrypted.data_keys
-	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
-ALTER TABLE encrypted.data_keys ENABLE ALWAYS TRIGGER tell_sessions;
-CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON encrypted.declared_rules
-	FOR EACH STATEMENT EXECUTE FUNCTION events.tell_sessions();
-ALTER TABLE encrypted.declared_rules ENABLE ALWAYS TRIGGER tell_sessions;
+CREATE TRIGGER tell_sessions AFTER UPDATE OR DELETE OR TRUNCATE ON auren.data_keys
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
+ALTER TABLE auren.data_keys ENABLE ALWAYS TRIGGER tell_sessions;
+CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON auren.declared_personal_rules
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
+ALTER TABLE auren.declared_personal_rules ENABLE ALWAYS TRIGGER tell_sessions;
 
 CREATE FUNCTION encrypted.encrypt_phi_field(p_value text, p_user_id text, p_field text DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_encrypt_phi_field';
@@ -151,8 +152,8 @@ CREATE FUNCTION encrypted.drop_rule(p_event_type text, p_user text) RETURNS void
 COMMENT ON FUNCTION encrypted.drop_rule(text, text) IS 'takes a rule back for events to come; 42704 when there is none';
 
 CREATE VIEW encrypted.rules WITH (security_barrier) AS
-	SELECT event_type, person, paths FROM encrypted.declared_rules
-	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant());
+	SELECT event_type, person, paths FROM auren.declared_personal_rules
+	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant());
 COMMENT ON VIEW encrypted.rules IS 'rules of this session''s tenant';
 
 CREATE FUNCTION events.replay_stream_decrypted(p_stream_id text, p_from_version bigint DEFAULT 1, p_to_version bigint DEFAULT NULL)
@@ -189,19 +190,23 @@ CREATE FUNCTION encrypted.master_key_id() RETURNS text
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_master_key_id';
 COMMENT ON FUNCTION encrypted.master_key_id() IS 'id of the current master key';
 
+CREATE FUNCTION auren.master_key_id() RETURNS text
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_master_key_id';
+COMMENT ON FUNCTION auren.master_key_id() IS 'encrypted.master_key_id(), for views: their readers need no right on that';
+
 CREATE VIEW encrypted.status WITH (security_barrier) AS
 	SELECT k.key_version, k.master_key_id, COALESCE(k.keys, 0) AS keys, k.oldest, k.newest,
-	       k.master_key_id OPERATOR(pg_catalog.<>) (SELECT encrypted.master_key_id()) AS rotation_pending,
-	       (SELECT pg_catalog.count(*) FROM encrypted.forgotten_people f
-	        WHERE f.tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant())) AS forgotten_people
+	       k.master_key_id OPERATOR(pg_catalog.<>) (SELECT auren.master_key_id()) AS rotation_pending,
+	       (SELECT pg_catalog.count(*) FROM auren.forgotten_people f
+	        WHERE f.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant())) AS forgotten_people
 	FROM (SELECT true) one
 	LEFT JOIN (SELECT key_version, master_key_id, pg_catalog.count(*) AS keys, pg_catalog.min(created_at) AS oldest, pg_catalog.max(created_at) AS newest
-	           FROM encrypted.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant())
+	           FROM auren.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant())
 	           GROUP BY key_version, master_key_id) k ON true
 	ORDER BY k.key_version, k.master_key_id;
 COMMENT ON VIEW encrypted.status IS 'data keys of this session''s tenant by version and master key, with their age; rotation_pending: encrypted.rotate_master_key has work; people forgotten';
 
 CREATE VIEW encrypted.audit WITH (security_barrier) AS
 	SELECT at, action, user_id, field, role, session_role, reason, keys, outer_role FROM encrypted.audit_log
-	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT events.current_tenant());
+	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant());
 COMMENT ON VIEW encrypted.audit IS 'the audit of this session''s tenant';

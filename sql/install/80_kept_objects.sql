@@ -7,47 +7,47 @@ SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 SELECT pg_catalog.set_config(setting, value, true) FROM (VALUES ('DateStyle', 'ISO'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'), ('extra_float_digits', '3'),
 	('bytea_output', 'hex'), ('lc_monetary', 'C'), ('quote_all_identifiers', 'off'), ('standard_conforming_strings', 'on')) fixed(setting, value);
 
-CREATE TABLE events.kept_objects (
+CREATE TABLE auren.kept_objects (
 	relation   text COLLATE "C" NOT NULL,
 	kind       text COLLATE "C" NOT NULL,
 	name       text COLLATE "C" NOT NULL,
 	definition text NOT NULL,
 	CONSTRAINT kept_objects_pkey PRIMARY KEY (relation, kind, name)
 );
-COMMENT ON TABLE events.kept_objects IS 'what was added to the store''s tables (triggers, policies, indexes and the like), so that a dump holds it';
-COMMENT ON COLUMN events.kept_objects.relation IS 'table that it was added to';
-COMMENT ON COLUMN events.kept_objects.kind IS 'trigger, policy, index, constraint and so on';
-COMMENT ON COLUMN events.kept_objects.name IS 'its name, empty where the table has one of the kind';
-COMMENT ON COLUMN events.kept_objects.definition IS 'statements that make it';
-CREATE TABLE events.present_objects (
+COMMENT ON TABLE auren.kept_objects IS 'what was added to the store''s tables (triggers, policies, indexes and the like), so that a dump holds it';
+COMMENT ON COLUMN auren.kept_objects.relation IS 'table that it was added to';
+COMMENT ON COLUMN auren.kept_objects.kind IS 'trigger, policy, index, constraint and so on';
+COMMENT ON COLUMN auren.kept_objects.name IS 'its name, empty where the table has one of the kind';
+COMMENT ON COLUMN auren.kept_objects.definition IS 'statements that make it';
+CREATE TABLE auren.present_objects (
 	relation text COLLATE "C" NOT NULL,
 	kind     text COLLATE "C" NOT NULL,
 	name     text COLLATE "C" NOT NULL,
 	CONSTRAINT present_objects_pkey PRIMARY KEY (relation, kind, name)
 );
-COMMENT ON TABLE events.present_objects IS 'which of events.kept_objects are there in this database. Not dumped: after a restore none is, until it was made';
-COMMENT ON COLUMN events.present_objects.relation IS 'table that it was added to';
-COMMENT ON COLUMN events.present_objects.kind IS 'kind of object';
-COMMENT ON COLUMN events.present_objects.name IS 'its name';
-CREATE TABLE events.shipped_objects (
+COMMENT ON TABLE auren.present_objects IS 'which of auren.kept_objects are there in this database. Not dumped: after a restore none is, until it was made';
+COMMENT ON COLUMN auren.present_objects.relation IS 'table that it was added to';
+COMMENT ON COLUMN auren.present_objects.kind IS 'kind of object';
+COMMENT ON COLUMN auren.present_objects.name IS 'its name';
+CREATE TABLE auren.shipped_objects (
 	relation   text COLLATE "C" NOT NULL,
 	kind       text COLLATE "C" NOT NULL,
 	name       text COLLATE "C" NOT NULL,
 	definition text NOT NULL,
 	CONSTRAINT shipped_objects_pkey PRIMARY KEY (relation, kind, name)
 );
-COMMENT ON TABLE events.shipped_objects IS 'what the extension itself puts on its tables: all else was added. Not dumped, each version has its own';
-COMMENT ON COLUMN events.shipped_objects.relation IS 'table';
-COMMENT ON COLUMN events.shipped_objects.kind IS 'kind of object';
-COMMENT ON COLUMN events.shipped_objects.name IS 'its name';
-COMMENT ON COLUMN events.shipped_objects.definition IS 'statements that make it, or the type of a column';
+COMMENT ON TABLE auren.shipped_objects IS 'what the extension itself puts on its tables: all else was added. Not dumped, each version has its own';
+COMMENT ON COLUMN auren.shipped_objects.relation IS 'table';
+COMMENT ON COLUMN auren.shipped_objects.kind IS 'kind of object';
+COMMENT ON COLUMN auren.shipped_objects.name IS 'its name';
+COMMENT ON COLUMN auren.shipped_objects.definition IS 'statements that make it, or the type of a column';
 
-CREATE FUNCTION events.require_restored() RETURNS boolean
+CREATE FUNCTION auren.require_restored() RETURNS boolean
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_require_restored';
-COMMENT ON FUNCTION events.require_restored() IS 'fails with 55000: what the policies call that close the tables until events.restore_objects() was called';
+COMMENT ON FUNCTION auren.require_restored() IS 'fails with 55000: what the policies call that close the tables until events.restore_objects() was called';
 
 -- The kinds column and parent index are refused (a dump that has one cannot be restored), all others are kept.
-CREATE VIEW events.table_objects AS
+CREATE VIEW auren.table_objects AS
 	WITH member AS (
 		SELECT c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloptions, format('%I.%I', n.nspname, c.relname) AS relation,
 			EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'auren_events_closed') AS closed
@@ -153,15 +153,15 @@ CREATE VIEW events.table_objects AS
 		SELECT 'pg_statistic_ext'::regclass, s.oid, 0, format('STATISTICS %I.%I', n.nspname, s.stxname), format('STATISTICS %I.%I', n.nspname, s.stxname)
 		FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = m.oid) o
 		JOIN pg_description d ON d.classoid = o.class AND d.objoid = o.oid AND d.objsubid = o.part;
-COMMENT ON VIEW events.table_objects IS 'everything that hangs on the store''s tables, the extension''s own and what was added, as statements';
-COMMENT ON COLUMN events.table_objects.relation IS 'table, or for triggers a view';
-COMMENT ON COLUMN events.table_objects.kind IS 'kind of object';
-COMMENT ON COLUMN events.table_objects.name IS 'its name';
-COMMENT ON COLUMN events.table_objects.definition IS 'statements that make it; type of a column';
+COMMENT ON VIEW auren.table_objects IS 'everything that hangs on the store''s tables, the extension''s own and what was added, as statements';
+COMMENT ON COLUMN auren.table_objects.relation IS 'table, or for triggers a view';
+COMMENT ON COLUMN auren.table_objects.kind IS 'kind of object';
+COMMENT ON COLUMN auren.table_objects.name IS 'its name';
+COMMENT ON COLUMN auren.table_objects.definition IS 'statements that make it; type of a column';
 
 CREATE VIEW events.added_objects AS
 	SELECT k.relation, k.kind, k.name, k.definition, p.relation IS NOT NULL AS present
-	FROM events.kept_objects k LEFT JOIN events.present_objects p USING (relation, kind, name);
+	FROM auren.kept_objects k LEFT JOIN auren.present_objects p USING (relation, kind, name);
 COMMENT ON VIEW events.added_objects IS 'what was added to the store''s tables, and whether it is there: after a restore it is made by events.restore_objects()';
 COMMENT ON COLUMN events.added_objects.relation IS 'table that it was added to';
 COMMENT ON COLUMN events.added_objects.kind IS 'kind of object';
@@ -176,29 +176,31 @@ CREATE FUNCTION events.give_up_objects() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_give_up_objects';
 COMMENT ON FUNCTION events.give_up_objects() IS 'goes on without what events.restore_objects() could not make, opens the store and returns how many objects that were';
 
-CREATE FUNCTION events.objects_came() RETURNS trigger
+CREATE FUNCTION auren.objects_came() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_objects_came';
-COMMENT ON FUNCTION events.objects_came() IS 'trigger of events.kept_objects: closes the store when a restore brings objects that are not there';
-CREATE TRIGGER objects_came AFTER INSERT ON events.kept_objects
-	FOR EACH STATEMENT EXECUTE FUNCTION events.objects_came();
-ALTER TABLE events.kept_objects ENABLE ALWAYS TRIGGER objects_came;
-COMMENT ON TRIGGER objects_came ON events.kept_objects IS 'closes the store until events.restore_objects() was called';
+COMMENT ON FUNCTION auren.objects_came() IS 'trigger of auren.kept_objects: closes the store when a restore brings objects that are not there';
+REVOKE ALL ON FUNCTION auren.objects_came() FROM PUBLIC;
+CREATE TRIGGER objects_came AFTER INSERT ON auren.kept_objects
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.objects_came();
+ALTER TABLE auren.kept_objects ENABLE ALWAYS TRIGGER objects_came;
+COMMENT ON TRIGGER objects_came ON auren.kept_objects IS 'closes the store until events.restore_objects() was called';
 
-CREATE FUNCTION events.keep_objects() RETURNS event_trigger
+CREATE FUNCTION auren.keep_objects() RETURNS event_trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_keep_objects';
-COMMENT ON FUNCTION events.keep_objects() IS 'event trigger: writes down what is added to the store''s tables, and refuses what a restore could not make again';
+COMMENT ON FUNCTION auren.keep_objects() IS 'event trigger: writes down what is added to the store''s tables, and refuses what a restore could not make again';
+REVOKE ALL ON FUNCTION auren.keep_objects() FROM PUBLIC;
 CREATE EVENT TRIGGER auren_events_objects_change ON ddl_command_end
 	WHEN TAG IN ('ALTER TABLE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER', 'ALTER TRIGGER', 'CREATE POLICY', 'ALTER POLICY', 'CREATE RULE', 'ALTER RULE',
 		'CREATE STATISTICS', 'ALTER STATISTICS', 'CREATE PUBLICATION', 'ALTER PUBLICATION', 'COMMENT', 'ALTER FUNCTION', 'ALTER ROUTINE', 'ALTER PROCEDURE', 'ALTER SCHEMA',
 		'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER OPERATOR CLASS', 'ALTER VIEW', 'ALTER SEQUENCE', 'ALTER TEXT SEARCH CONFIGURATION', 'CREATE SCHEMA')
-	EXECUTE FUNCTION events.keep_objects();
+	EXECUTE FUNCTION auren.keep_objects();
 CREATE EVENT TRIGGER auren_events_objects_gone ON sql_drop
-	EXECUTE FUNCTION events.keep_objects();
+	EXECUTE FUNCTION auren.keep_objects();
 ALTER EVENT TRIGGER auren_events_objects_change ENABLE ALWAYS;
 ALTER EVENT TRIGGER auren_events_objects_gone ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER auren_events_objects_change IS 'writes down what is added to the store''s tables';
 COMMENT ON EVENT TRIGGER auren_events_objects_gone IS 'takes note of what was added to the store''s tables and dropped';
 
 -- Last, so that all of it counts as the extension's own; a script to a later version does the same.
-INSERT INTO events.shipped_objects SELECT relation, kind, name, definition FROM events.table_objects;
-SELECT pg_catalog.pg_extension_config_dump('events.kept_objects', '');
+INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects;
+SELECT pg_catalog.pg_extension_config_dump('auren.kept_objects', '');

@@ -1,32 +1,32 @@
 -- What a dump must hold, and what nobody may do unless granted. Months are no members of the extension:
 -- pg_dump holds them as tables of the database.
 
-SELECT pg_catalog.pg_extension_config_dump('events.global_position_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.global_position_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('events.event_store', '');
-SELECT pg_catalog.pg_extension_config_dump('events.stream_rows', '');
-SELECT pg_catalog.pg_extension_config_dump('events.supplied_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.stream_rows', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.supplied_ids', '');
 SELECT pg_catalog.pg_extension_config_dump('events.tenant_bindings', '');
-SELECT pg_catalog.pg_extension_config_dump('events.declared_reducers', '');
-SELECT pg_catalog.pg_extension_config_dump('events.declared_notification_rules', '');
-SELECT pg_catalog.pg_extension_config_dump('events.subscription_settings', '');
-SELECT pg_catalog.pg_extension_config_dump('events.subscription_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('events.subscription_progress', '');
-SELECT pg_catalog.pg_extension_config_dump('events.subscription_held', '');
-SELECT pg_catalog.pg_extension_config_dump('encrypted.data_keys', '');
-SELECT pg_catalog.pg_extension_config_dump('encrypted.key_uses', '');
-SELECT pg_catalog.pg_extension_config_dump('encrypted.forgotten_people', '');
-SELECT pg_catalog.pg_extension_config_dump('encrypted.declared_rules', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.declared_reducers', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.declared_notification_rules', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.subscription_settings', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.subscription_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.subscription_progress', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.subscription_held', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.data_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.key_uses', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.forgotten_people', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.declared_personal_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('encrypted.audit_log', '');
 
 -- No metrics are dumped: a restore copies readings in before the triggers are there, or behind them, and counts none of them twice.
 -- Those of biometric.biometric_events are made anew as its rows come in, those of attached sources by the first refresh.
 SELECT pg_catalog.pg_extension_config_dump('biometric.biometric_events', '');
-SELECT pg_catalog.pg_extension_config_dump('analytics.source_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.source_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.sources', 'WHERE source_id OPERATOR(pg_catalog.>) 1');
-SELECT pg_catalog.pg_extension_config_dump('analytics.metric_settings', '');
-SELECT pg_catalog.pg_extension_config_dump('analytics.retention', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.metric_settings', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.retention', '');
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events, biometric, analytics, encrypted FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics, encrypted FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA events, biometric, analytics, encrypted FROM PUBLIC;
-REVOKE ALL ON TYPE analytics.metrics FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics, encrypted, auren FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA auren FROM PUBLIC;
+REVOKE ALL ON TYPE auren.metrics FROM PUBLIC;

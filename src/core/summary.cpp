@@ -94,7 +94,7 @@ class Reader {
 	[[noreturn]] static void
 	Refuse() {
 		throw DomainError("22P03", "these bytes are no summary of readings", "They end early or say what no summary says.",
-		                  "Summaries are made by the extension and read by analytics.metric_values.");
+		                  "Summaries are made by the extension and read by auren.metric_values.");
 	}
 
   private:

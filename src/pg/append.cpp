@@ -49,7 +49,7 @@ struct LockedStream {
 	int64 created_at = 0; // of its new events
 };
 
-// Columns of events.supplied_ids
+// Columns of auren.supplied_ids
 enum SuppliedIdColumn : int { kSuppliedTenant, kSuppliedId, kSuppliedMonth, kSuppliedPosition, kSuppliedIdColumns };
 
 [[noreturn]] void
@@ -269,7 +269,7 @@ class Appending {
 		int64 position;
 	};
 
-	// Where the event of an id is: an id that a caller supplied says so in events.supplied_ids, one that the store made
+	// Where the event of an id is: an id that a caller supplied says so in auren.supplied_ids, one that the store made
 	// says it itself.
 	Stored
 	LookUp(Server server, std::uint32_t element, const EventId &id) {

@@ -13,7 +13,7 @@ namespace {
 LocalTransactionId tagged_transaction = InvalidLocalTransactionId;
 int64 tagged_position = 0;
 
-// The newest horizon in events.feed_horizons.
+// The newest horizon in auren.feed_horizons.
 int64
 WrittenHorizon(Server server) {
 	Relation heap = table_open(Oids(server).horizons, AccessShareLock);

@@ -3,6 +3,7 @@
 #include "pg/guard.hpp"
 #include "pg/query.hpp"
 #include "pg/refresh.hpp"
+#include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/text.hpp"
 
@@ -18,6 +19,13 @@ struct Person {
 
 uint64
 Execute(Server server, const char *sql, Person *person) {
+	Oid types[2] = {TEXTOID, TEXTOID};
+	return ExecuteAsStore(server, sql, 2, types, person->values, nullptr);
+}
+
+// Readings go as the caller's doing: triggers and rules of the table see the caller.
+uint64
+ExecuteOnReadings(Server server, const char *sql, Person *person) {
 	Oid types[2] = {TEXTOID, TEXTOID};
 	return ExecuteWaived(server, sql, 2, types, person->values, nullptr);
 }
@@ -50,9 +58,9 @@ LockReadings(Server server) {
 
 uint64
 DeleteReadings(Server server, Person *person) {
-	const uint64 deleted = Execute(server, "DELETE FROM biometric.biometric_events WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", person);
+	const uint64 deleted = ExecuteOnReadings(server, "DELETE FROM biometric.biometric_events WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", person);
 	CommandCounterIncrement();
-	if (Execute(server, "SELECT FROM biometric.biometric_events WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2 LIMIT 1", person) > 0) {
+	if (ExecuteOnReadings(server, "SELECT FROM biometric.biometric_events WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2 LIMIT 1", person) > 0) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("readings of user \"%s\" cannot be deleted", person->user),
 		                errdetail("A trigger or a rule on table biometric.biometric_events kept some."), errhint("Disable it while the person is forgotten.")));
 	}
@@ -62,10 +70,10 @@ DeleteReadings(Server server, Person *person) {
 // Of the table whose writers are kept out no delta is left, packed ones of others included.
 void
 RequireMerged(Server server, Person *person) {
-	const uint64 pending = Execute(server, "SELECT FROM analytics.deltas d, analytics.series s WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id AND s.source_id "
+	const uint64 pending = Execute(server, "SELECT FROM auren.deltas d, auren.series s WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id AND s.source_id "
 	                               "OPERATOR(pg_catalog.=) 1 AND s.tenant_id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2 LIMIT 1",
 	                               person);
-	if (pending > 0 || Execute(server, "SELECT FROM analytics.delta_packs WHERE source_id OPERATOR(pg_catalog.=) 1 LIMIT 1", person) > 0) {
+	if (pending > 0 || Execute(server, "SELECT FROM auren.delta_packs WHERE source_id OPERATOR(pg_catalog.=) 1 LIMIT 1", person) > 0) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the metrics of user \"%s\" cannot be merged now", person->user),
 		                errdetail("What the person's deleted readings change is still pending."),
 		                errhint("Call analytics.refresh_user_metrics(): its warning says why. Then forget the person again.")));
@@ -74,16 +82,16 @@ RequireMerged(Server server, Person *person) {
 
 #define AUREN_OF_PERSON "s.source_id OPERATOR(pg_catalog.=) 1 AND s.tenant_id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2"
 #define AUREN_ROLLUPS_OF_PERSON                                                                                                                      \
-	" r USING analytics.series s, analytics.rollup_periods p WHERE r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) "  \
+	" r USING auren.series s, auren.rollup_periods p WHERE r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) "  \
 	"s.series_id AND " AUREN_OF_PERSON " AND p.level OPERATOR(pg_catalog.=) "
 
 // Of buckets that retention dropped or that no merge empties there may be rows yet.
 void
 DeleteSeries(Server server, Person *person) {
-	(void)Execute(server, "DELETE FROM analytics.rollup_5min" AUREN_ROLLUPS_OF_PERSON "0", person);
-	(void)Execute(server, "DELETE FROM analytics.rollup_hourly" AUREN_ROLLUPS_OF_PERSON "1", person);
-	(void)Execute(server, "DELETE FROM analytics.rollup_daily" AUREN_ROLLUPS_OF_PERSON "2", person);
-	(void)Execute(server, "DELETE FROM analytics.series s WHERE " AUREN_OF_PERSON, person);
+	(void)Execute(server, "DELETE FROM auren.rollup_5min" AUREN_ROLLUPS_OF_PERSON "0", person);
+	(void)Execute(server, "DELETE FROM auren.rollup_hourly" AUREN_ROLLUPS_OF_PERSON "1", person);
+	(void)Execute(server, "DELETE FROM auren.rollup_daily" AUREN_ROLLUPS_OF_PERSON "2", person);
+	(void)Execute(server, "DELETE FROM auren.series s WHERE " AUREN_OF_PERSON, person);
 	// no session keeps the numbers
 	CacheInvalidateRelcacheByRelid(Oids(server).series);
 	CommandCounterIncrement();
@@ -98,11 +106,12 @@ OtherSources(Server server, Person *person) {
 	Oid types[2] = {TEXTOID, TEXTOID};
 	StringInfoData list;
 	initStringInfo(&list);
+	const AsOwner before = BecomeOwner(server, Oids(server).series);
 	RunningQuery query;
 	PushActiveSnapshot(GetLatestSnapshot());
 	StartQuery(server, &query,
 	           "SELECT CASE WHEN o.event_type IS NULL THEN pg_catalog.format('table %s', o.relation) ELSE pg_catalog.format('events of type \"%s\"', o.event_type) END, "
-	           "pg_catalog.count(*) FROM analytics.series s, analytics.sources o WHERE o.source_id OPERATOR(pg_catalog.=) s.source_id "
+	           "pg_catalog.count(*) FROM auren.series s, analytics.sources o WHERE o.source_id OPERATOR(pg_catalog.=) s.source_id "
 	           "AND o.source_id OPERATOR(pg_catalog.<>) 1 AND NOT o.detached AND s.tenant_id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2 "
 	           "GROUP BY o.source_id, 1 ORDER BY o.source_id",
 	           2, types, person->values, GetActiveSnapshot());
@@ -114,6 +123,7 @@ OtherSources(Server server, Person *person) {
 	}
 	EndQuery(server, &query);
 	PopActiveSnapshot();
+	BecomeAgain(server, before);
 	return list.data;
 }
 

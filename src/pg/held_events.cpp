@@ -11,7 +11,7 @@ namespace auren::pg {
 
 namespace {
 
-// Columns of events.subscription_held.
+// Columns of auren.subscription_held.
 enum HeldColumn : int {
 	kHeldId,
 	kHeldPosition,
@@ -37,7 +37,7 @@ StateOf(Server, Datum name) {
 			return static_cast<HeldState>(i);
 		}
 	}
-	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the table events.subscription_held has a row of an unknown state")));
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the table auren.subscription_held has a row of an unknown state")));
 	pg_unreachable();
 }
 

@@ -8,7 +8,7 @@ namespace auren::pg {
 
 /*
  * The events that a subscription holds: those that its checkpoints may pass, or have passed, although they are not done
- * (events.subscription_held). Whoever changes the row of an event has its share locked, except events.unpark, which makes a parked event
+ * (auren.subscription_held). Whoever changes the row of an event has its share locked, except events.unpark, which makes a parked event
  * one that is to be retried.
  *
  * Of the rows of a stream the first one that is not passed over (a parked one is, where streams do not wait) is never `waiting`: a fetch

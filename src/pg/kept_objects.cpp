@@ -13,44 +13,43 @@ namespace {
 constexpr const char *kClosingPolicy = "auren_events_closed";
 
 // What hangs on the tables and is not the extension's own, as it is now.
-constexpr const char *kAdded = "WITH added AS MATERIALIZED (SELECT o.relation, o.kind, o.name, o.definition FROM events.table_objects o WHERE NOT EXISTS (SELECT FROM "
-                               "events.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = o.definition))";
+constexpr const char *kAdded = "WITH added AS MATERIALIZED (SELECT o.relation, o.kind, o.name, o.definition FROM auren.table_objects o WHERE NOT EXISTS (SELECT FROM "
+                               "auren.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = o.definition))";
 
 // Row security of a table that is closed is not seen, so that it is not taken for dropped.
 constexpr const char *kWriteDown =
-    ", gone AS (DELETE FROM events.present_objects p WHERE NOT EXISTS (SELECT FROM added a WHERE a.relation = p.relation AND a.kind = p.kind AND a.name = p.name) "
+    ", gone AS (DELETE FROM auren.present_objects p WHERE NOT EXISTS (SELECT FROM added a WHERE a.relation = p.relation AND a.kind = p.kind AND a.name = p.name) "
     "AND (p.kind <> 'row security' OR NOT EXISTS (SELECT FROM pg_policy WHERE polname = 'auren_events_closed')) RETURNING relation, kind, name), "
-    "dropped AS (DELETE FROM events.kept_objects k USING gone g WHERE k.relation = g.relation AND k.kind = g.kind AND k.name = g.name), "
-    "written AS (INSERT INTO events.kept_objects AS k SELECT relation, kind, name, definition FROM added "
+    "dropped AS (DELETE FROM auren.kept_objects k USING gone g WHERE k.relation = g.relation AND k.kind = g.kind AND k.name = g.name), "
+    "written AS (INSERT INTO auren.kept_objects AS k SELECT relation, kind, name, definition FROM added "
     "ON CONFLICT (relation, kind, name) DO UPDATE SET definition = excluded.definition WHERE k.definition <> excluded.definition) "
-    "INSERT INTO events.present_objects SELECT relation, kind, name FROM added ON CONFLICT DO NOTHING";
+    "INSERT INTO auren.present_objects SELECT relation, kind, name FROM added ON CONFLICT DO NOTHING";
 
-constexpr const char *kMissing = "SELECT 'missing' FROM events.kept_objects k WHERE NOT EXISTS (SELECT FROM events.present_objects p WHERE p.relation = k.relation AND "
+constexpr const char *kMissing = "SELECT 'missing' FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE p.relation = k.relation AND "
                                  "p.kind = k.kind AND p.name = k.name) LIMIT 1";
 
 // Columns of the store's tables that are not as they were made, and what else is never kept.
 constexpr const char *kRefused =
-    "SELECT concat_ws(' ', o.kind, quote_ident(o.name), 'of', o.relation) FROM events.table_objects o WHERE o.kind IN ('column', 'parent index') "
-    "AND NOT EXISTS (SELECT FROM events.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = o.definition) "
+    "SELECT concat_ws(' ', o.kind, quote_ident(o.name), 'of', o.relation) FROM auren.table_objects o WHERE o.kind IN ('column', 'parent index') "
+    "AND NOT EXISTS (SELECT FROM auren.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = o.definition) "
     "UNION ALL "
-    "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM events.shipped_objects s WHERE s.kind = 'column' AND NOT EXISTS (SELECT FROM "
-    "events.table_objects o WHERE o.kind = 'column' AND o.relation = s.relation AND o.name = s.name) "
+    "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s WHERE s.kind = 'column' AND NOT EXISTS (SELECT FROM "
+    "auren.table_objects o WHERE o.kind = 'column' AND o.relation = s.relation AND o.name = s.name) "
     // what the store cannot do without; the indexes of readings only make queries quick
     "UNION ALL "
-    "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM events.shipped_objects s WHERE (s.kind IN ('constraint', 'trigger') OR s.kind = 'index' AND "
-    "s.relation <> 'biometric.biometric_events') AND NOT EXISTS (SELECT FROM events.table_objects o WHERE o.kind = s.kind AND o.relation = s.relation AND o.name = s.name) LIMIT 1";
+    "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s WHERE (s.kind IN ('constraint', 'trigger') OR s.kind = 'index' AND "
+    "s.relation <> 'biometric.biometric_events') AND NOT EXISTS (SELECT FROM auren.table_objects o WHERE o.kind = s.kind AND o.relation = s.relation AND o.name = s.name) LIMIT 1";
 
 // The statements that close the tables that roles read themselves, and whatever table has a policy that is missing.
 constexpr const char *kClose =
-    "SELECT string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY; CREATE POLICY auren_events_closed ON %s USING (events.require_restored())', t.relation, t.relation), '; ') "
-    "|| '; GRANT EXECUTE ON FUNCTION events.require_restored() TO PUBLIC' "
-    "FROM (VALUES ('events.event_store'), ('biometric.biometric_events') UNION SELECT k.relation FROM events.kept_objects k WHERE k.kind = 'policy') t(relation)";
+    "SELECT string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY; CREATE POLICY auren_events_closed ON %s USING (auren.require_restored())', t.relation, t.relation), '; ') "
+    "FROM (VALUES ('events.event_store'), ('biometric.biometric_events') UNION SELECT k.relation FROM auren.kept_objects k WHERE k.kind = 'policy') t(relation)";
 
 // And those that open them: row security stays where it was added.
 constexpr const char *kOpen =
-    "SELECT string_agg(format('DROP POLICY auren_events_closed ON %I.%I', n.nspname, c.relname) || CASE WHEN EXISTS (SELECT FROM events.kept_objects k WHERE "
+    "SELECT string_agg(format('DROP POLICY auren_events_closed ON %I.%I', n.nspname, c.relname) || CASE WHEN EXISTS (SELECT FROM auren.kept_objects k WHERE "
     "k.kind = 'row security' AND k.relation = format('%I.%I', n.nspname, c.relname) AND k.definition LIKE '%ENABLE ROW%') THEN '' ELSE "
-    "format('; ALTER TABLE %I.%I DISABLE ROW LEVEL SECURITY', n.nspname, c.relname) END, '; ') || '; REVOKE EXECUTE ON FUNCTION events.require_restored() FROM PUBLIC' "
+    "format('; ALTER TABLE %I.%I DISABLE ROW LEVEL SECURITY', n.nspname, c.relname) END, '; ') "
     "FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.polname = 'auren_events_closed'";
 
 bool keeping = false;
@@ -148,14 +147,16 @@ AreMissing() {
 
 bool
 KeepsObjects(Server) {
-	const Oid schema = get_namespace_oid("events", true);
+	const Oid schema = get_namespace_oid("auren", true);
+	const Oid events = get_namespace_oid("events", true);
 	const auto there = [schema](const char *name) { return OidIsValid(get_relname_relid(name, schema)); };
-	return OidIsValid(schema) && there("kept_objects") && there("present_objects") && there("shipped_objects") && there("table_objects") && there("event_store");
+	return OidIsValid(schema) && OidIsValid(events) && there("kept_objects") && there("present_objects") && there("shipped_objects") && there("table_objects") &&
+	       OidIsValid(get_relname_relid("event_store", events));
 }
 
 bool
 TableObjectsMayDiffer(Server server) {
-	const Oid kept_objects = get_relname_relid("kept_objects", get_namespace_oid("events", false));
+	const Oid kept_objects = get_relname_relid("kept_objects", get_namespace_oid("auren", false));
 	if (kept_objects != watched.kept_objects) {
 		LoadWatched(server, kept_objects);
 	}

@@ -9,7 +9,7 @@ namespace auren::pg {
 
 /*
  * What a DBA adds to the store's tables (policies, triggers, indexes and so on) hangs on tables of an extension, and pg_dump leaves
- * it out. events.kept_objects holds it as statements and is dumped; events.present_objects, which is not, says what of it is there. So an
+ * it out. auren.kept_objects holds it as statements and is dumped; auren.present_objects, which is not, says what of it is there. So an
  * object that was kept and is not present came with a dump and has to be made: until that is done the store is closed.
  * doc/architecture.md, "What a DBA adds".
  */
@@ -25,7 +25,7 @@ void RefuseWhatCannotBeKept();
 // Likewise when a trigger that a month has from events.event_store is enabled or disabled there alone.
 void RefuseMonthTrigger(Oid month);
 
-// Brings events.kept_objects up to date with the catalogs, closes the store when an object is missing and opens it when none is.
+// Brings auren.kept_objects up to date with the catalogs, closes the store when an object is missing and opens it when none is.
 void WriteDownObjects();
 
 // Closes the tables when objects are kept that are not present. Locks them (ACCESS EXCLUSIVE).

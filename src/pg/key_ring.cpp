@@ -19,6 +19,7 @@
 #include "pg/random.hpp"
 #include "pg/relation_changes.hpp"
 #include "pg/settings.hpp"
+#include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/table_row.hpp"
 
@@ -265,7 +266,7 @@ Unwrap(const MasterKeys &masters, std::uint64_t key_id, std::string_view master_
 	}
 	if (!opened) {
 		throw DomainError("22000", "a data key does not open with master key \"" + std::string(master_id) + "\"",
-		                  "The master key of that id is another one, or the row in encrypted.data_keys was changed.",
+		                  "The master key of that id is another one, or the row in auren.data_keys was changed.",
 		                  "Give back the master key that wrapped it.");
 	}
 	return key;
@@ -511,14 +512,16 @@ ForgetOnRelation(Oid relid) {
  */
 uint64
 ExecuteNow(Server server, const char *sql, int count, Oid *types, Datum *values) {
+	const AsOwner before = BecomeOwner(server, Oids(server).data_keys);
 	SPI_connect();
-	SPIPlanPtr plan = PrepareWaived(server, sql, count, types, 0);
+	SPIPlanPtr plan = SPI_prepare(sql, count, types);
 	const int result = SPI_execute_snapshot(plan, values, nullptr, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
 	if (result < 0) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
 	}
 	const uint64 rows = SPI_processed;
 	SPI_finish();
+	BecomeAgain(server, before);
 	return rows;
 }
 
@@ -622,11 +625,11 @@ RotateMasterKey(int64 limit) {
 		const int count = Call([&](Server server) {
 			Oid types[2] = {TEXTOID, INT4OID};
 			Datum values[2] = {TextDatum(server, current), Int32GetDatum(batch)};
+			const AsOwner before = BecomeOwner(server, Oids(server).data_keys);
 			SPI_connect();
-			SPIPlanPtr plan = PrepareWaived(server, "SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM encrypted.data_keys "
-			                                "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
-			                                2, types, 0);
-			if (SPI_execute_plan(plan, values, nullptr, false, 0) != SPI_OK_SELECT) {
+			if (SPI_execute_with_args("SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM auren.data_keys "
+			                          "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
+			                          2, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
 				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read data keys")));
 			}
 			const int found = static_cast<int>(SPI_processed);
@@ -646,6 +649,7 @@ RotateMasterKey(int64 limit) {
 			}
 			MemoryContextSwitchTo(spi);
 			SPI_finish();
+			BecomeAgain(server, before);
 			return found;
 		});
 		for (int i = 0; i < count; i++) {
@@ -656,7 +660,7 @@ RotateMasterKey(int64 limit) {
 				Oid types[5] = {TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT8OID};
 				Datum values[5] = {TextDatum(server, current), TextDatum(server, wrapped), CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.user),
 				                   Int64GetDatum(static_cast<int64>(row.id))};
-				(void)ExecuteWaived(server, "UPDATE encrypted.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
+				(void)ExecuteAsStore(server, "UPDATE auren.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
 				                    "AND user_id OPERATOR(pg_catalog.=) $4 AND key_id OPERATOR(pg_catalog.=) $5",
 				                    5, types, values, nullptr);
 				CHECK_FOR_INTERRUPTS();
@@ -683,12 +687,12 @@ ForgetPerson(std::string_view tenant, std::string_view user) {
 		Oid types[4] = {TEXTOID, TEXTOID, INT4OID, TEXTOID};
 		Datum values[4] = {TextDatum(server, tenant), TextDatum(server, user), Int32GetDatum(version),
 		                   CStringGetTextDatum(GetUserNameFromId(GetUserId(), false))};
-		const uint64 deleted = ExecuteNow(server, "DELETE FROM encrypted.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id "
+		const uint64 deleted = ExecuteNow(server, "DELETE FROM auren.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id "
 		                                  "OPERATOR(pg_catalog.=) $2",
 		                                  2, types, values);
-		(void)ExecuteNow(server, "DELETE FROM encrypted.key_uses WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", 2,
+		(void)ExecuteNow(server, "DELETE FROM auren.key_uses WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", 2,
 		                 types, values);
-		(void)ExecuteNow(server, "INSERT INTO encrypted.forgotten_people AS f (tenant_id, user_id, forgotten_at, forgotten_by, key_version) "
+		(void)ExecuteNow(server, "INSERT INTO auren.forgotten_people AS f (tenant_id, user_id, forgotten_at, forgotten_by, key_version) "
 		                 "VALUES ($1, $2, pg_catalog.clock_timestamp(), $4, $3) ON CONFLICT (tenant_id, user_id) DO UPDATE SET "
 		                 "forgotten_at = EXCLUDED.forgotten_at, forgotten_by = EXCLUDED.forgotten_by, key_version = EXCLUDED.key_version, "
 		                 "allowed_at = NULL",
@@ -707,7 +711,7 @@ AllowPerson(std::string_view tenant, std::string_view user) {
 	return Call([&](Server server) {
 		       Oid types[2] = {TEXTOID, TEXTOID};
 		       Datum values[2] = {TextDatum(server, tenant), TextDatum(server, user)};
-		       return ExecuteNow(server, "UPDATE encrypted.forgotten_people SET allowed_at = pg_catalog.clock_timestamp() WHERE tenant_id "
+		       return ExecuteNow(server, "UPDATE auren.forgotten_people SET allowed_at = pg_catalog.clock_timestamp() WHERE tenant_id "
 		                         "OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
 		                         2, types, values);
 	       }) > 0;

@@ -64,7 +64,7 @@ MonthScript(Month month, const ParentShape &parent) {
 	};
 	const auto trigger = [&](const char *name, const char *when) {
 		return std::string("CREATE TRIGGER ") + name + " BEFORE " + when + " ON " + table + " FOR EACH " +
-		       (std::string(when) == "TRUNCATE" ? "STATEMENT" : "ROW") + " EXECUTE FUNCTION events.refuse_change();" + "ALTER TABLE " +
+		       (std::string(when) == "TRUNCATE" ? "STATEMENT" : "ROW") + " EXECUTE FUNCTION auren.refuse_change();" + "ALTER TABLE " +
 		       table + " ENABLE ALWAYS TRIGGER " + name + ";";
 	};
 	const std::string tablespace = parent.tablespace;

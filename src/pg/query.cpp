@@ -1,6 +1,7 @@
 #include "pg/query.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/sources.hpp"
 #include "pg/store.hpp"
 
 namespace auren::pg {
@@ -41,11 +42,8 @@ MakeReceiver(Server) {
 // In a statement that names them at the top or in a WITH query; what a policy adds keeps its rights.
 void
 WaiveRights(Server server, Query *query) {
-	compat::WaiveTableRights(query, Oids(server).events);
 	const StoreOids &oids = Oids(server);
-	for (const Oid relid : {oids.reducers, oids.subscriptions, oids.progress, oids.consumers, oids.held, oids.notification_rules, oids.sources,
-	                        oids.series, oids.filled_sources, oids.source_partitions, oids.refusals, oids.deltas, oids.delta_packs, oids.rollups[0], oids.rollups[1], oids.rollups[2], oids.rollup_periods, oids.metric_settings, oids.retention,
-	                        oids.refresh_runs, oids.readings, oids.data_keys, oids.key_uses, oids.forgotten, oids.personal_rules, oids.audit_log}) {
+	for (const Oid relid : {oids.events, oids.readings}) {
 		compat::WaiveTableRights(query, relid);
 	}
 	ListCell *cell;
@@ -137,6 +135,20 @@ ExecuteWaived(Server server, const char *sql, int argument_count, Oid *argument_
 	}
 	const uint64 rows = SPI_processed;
 	SPI_finish();
+	return rows;
+}
+
+uint64
+ExecuteAsStore(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls) {
+	const AsOwner before = BecomeOwner(server, Oids(server).stream_rows);
+	SPI_connect();
+	const int result = SPI_execute_with_args(sql, argument_count, argument_types, values, nulls, false, 0);
+	if (result < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
+	}
+	const uint64 rows = SPI_processed;
+	SPI_finish();
+	BecomeAgain(server, before);
 	return rows;
 }
 

@@ -21,7 +21,7 @@ bool NextRow(Server server, RunningQuery *query, const Datum **values, const boo
 void EndQuery(Server server, RunningQuery *query);
 
 /*
- * Prepares a statement on a table of ours for SPI that runs as the current user with the table's rights waived: the right to
+ * Prepares a statement on events.event_store or biometric.biometric_events for SPI that runs as the current user with the table's rights waived: the right to
  * call our function is enough, while policies and triggers see the caller. For one execution; inside an SPI connection
  * and with the table locked.
  */
@@ -30,5 +30,11 @@ SPIPlanPtr PrepareWaived(Server server, const char *sql, int argument_count, Oid
 // Prepares and runs such a statement once; returns how many rows it changed.
 uint64 ExecuteWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values,
                      const char *nulls);
+
+/*
+ * Runs a statement on the store's own tables once, as their owner: nobody else may name what lies in schema auren, and the right to call
+ * our function is enough. session_user is the caller's. Returns how many rows it changed.
+ */
+uint64 ExecuteAsStore(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls);
 
 } // namespace auren::pg

@@ -40,7 +40,7 @@ void RecordRefusal(const Refused &refused);
 
 /*
  * Readings added and taken by this transaction, gathered and then written as deltas: one for each series and five minutes, a row
- * of analytics.deltas each, or packed where there are many. What a rolled-back savepoint gathered goes with it.
+ * of auren.deltas each, or packed where there are many. What a rolled-back savepoint gathered goes with it.
  */
 void RecordReading(const Reading &reading);
 

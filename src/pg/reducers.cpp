@@ -19,7 +19,7 @@ namespace {
 
 Cached<Reducers> declared(&StoreOids::reducers);
 
-// A row of events.declared_reducers, in the caller's memory context.
+// A row of auren.declared_reducers, in the caller's memory context.
 struct Row {
 	const char *event_type;
 	const char *category;

@@ -25,7 +25,7 @@ namespace auren::pg {
 
 namespace {
 
-// Of analytics.deltas, and of a rollup behind its period.
+// Of auren.deltas, and of a rollup behind its period.
 enum ChangeColumn : int { kChangeSeries, kChangeBucket, kChangeSummary };
 enum PackColumn : int { kPackLot, kPackSource, kPackFirst, kPackLast, kPackCount, kPackDeltas };
 
@@ -402,7 +402,7 @@ IsIn(int32 source, const std::vector<int32> &sources) {
 	return std::find(sources.begin(), sources.end(), source) != sources.end();
 }
 
-// The next row of analytics.deltas.
+// The next row of auren.deltas.
 void
 TakeDelta(Pending *each, const Excepted &excepted, SourceOfSeries *source, std::vector<Change> *changes) {
 	Change change;
@@ -416,7 +416,7 @@ TakeDelta(Pending *each, const Excepted &excepted, SourceOfSeries *source, std::
 	}
 }
 
-// The next row of analytics.delta_packs.
+// The next row of auren.delta_packs.
 void
 TakePack(Pending *packed, const Excepted &excepted, std::vector<Change> *changes) {
 	int32 source = 0;
@@ -482,7 +482,7 @@ MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
 	return merged;
 }
 
-// A row of analytics.refusals in the snapshot's, with all that it says but the tenant's and the reason's bytes kept.
+// A row of auren.refusals in the snapshot's, with all that it says but the tenant's and the reason's bytes kept.
 struct RefusalRow {
 	int32 source;
 	Datum tenant;
@@ -564,25 +564,25 @@ void
 DeleteOf(Server server, int32 source, const char *sql) {
 	Oid types[1] = {INT4OID};
 	Datum values[1] = {Int32GetDatum(source)};
-	(void)ExecuteWaived(server, sql, 1, types, values, nullptr);
+	(void)ExecuteAsStore(server, sql, 1, types, values, nullptr);
 }
 
 void
 Clear(const Source &source) {
 	Call([&](Server server) {
-		DeleteOf(server, source.id, "DELETE FROM analytics.rollup_5min r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(server, source.id, "DELETE FROM analytics.rollup_hourly r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(server, source.id, "DELETE FROM analytics.rollup_daily r USING analytics.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM auren.rollup_5min r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM auren.rollup_hourly r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM auren.rollup_daily r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
 	});
 }
 
 void
 ClearSeries(const Source &source) {
 	Call([&](Server server) {
-		DeleteOf(server, source.id, "DELETE FROM analytics.series WHERE source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(server, source.id, "DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM auren.series WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteOf(server, source.id, "DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteOf(server, source.id,
-		         "DELETE FROM analytics.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
+		         "DELETE FROM auren.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteOf(server, source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 	});
 }

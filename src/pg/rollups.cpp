@@ -285,7 +285,7 @@ Rollups::DropOldFiveMinutes() {
 	Call([&](Server server) {
 		Oid types[2] = {TIMESTAMPTZOID, INT4OID};
 		Datum values[2] = {TimestampTzGetDatum(before), Int32GetDatum(PeriodOf(kFive, before))};
-		(void)ExecuteWaived(server, "DELETE FROM analytics.rollup_5min WHERE period OPERATOR(pg_catalog.<=) $2 AND bucket OPERATOR(pg_catalog.<) $1", 2, types, values, nullptr);
+		(void)ExecuteWaived(server, "DELETE FROM auren.rollup_5min WHERE period OPERATOR(pg_catalog.<=) $2 AND bucket OPERATOR(pg_catalog.<) $1", 2, types, values, nullptr);
 	});
 }
 
@@ -395,7 +395,7 @@ Rollups::Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_
 		ItemPointerData tid = rollup->found->tts_tid;
 		if (compat::UpdateRow(rollup->heap, &tid, row, SnapshotSelf, &needs_entries) != TM_Ok) {
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("a row of the rollups was changed by somebody else"),
-			                errhint("Only the extension's functions may change the tables of schema analytics.")));
+			                errhint("Only the extension's functions may change the tables of schema auren.")));
 		}
 		if (needs_entries && rollup->added.index != nullptr) {
 			(void)index_insert(rollup->key, row->tts_values, row->tts_isnull, &row->tts_tid, rollup->heap, UNIQUE_CHECK_YES, false, rollup->added.info);

@@ -79,8 +79,8 @@ ReadSecret(Server server) {
 	table_endscan(scan);
 	table_close(heap, NoLock);
 	if (!secret.known) {
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("analytics.series_secret has no row of 32 bytes"),
-		                errhint("Only the extension's functions may change the tables of schema analytics.")));
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("auren.series_secret has no row of 32 bytes"),
+		                errhint("Only the extension's functions may change the tables of schema auren.")));
 	}
 }
 

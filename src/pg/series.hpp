@@ -21,7 +21,7 @@ struct SeriesNames {
 bool CanBeNamed(const SeriesNames &names);
 
 /*
- * The number of a series in analytics.series; its row is added where there is none. What was found is kept, so that most calls
+ * The number of a series in auren.series; its row is added where there is none. What was found is kept, so that most calls
  * ask nobody.
  */
 int64 SeriesOf(const SeriesNames &names);

@@ -11,7 +11,7 @@ namespace auren::pg {
 
 namespace {
 
-// Columns of events.stream_snapshots.
+// Columns of auren.stream_snapshots.
 enum SnapshotColumn : int {
 	kSnapshotTenant,
 	kSnapshotStream,

@@ -6,7 +6,7 @@
 namespace auren::pg {
 
 /*
- * events.stream_snapshots, open for reading.
+ * auren.stream_snapshots, open for reading.
  */
 struct Snapshots {
 	Relation heap;

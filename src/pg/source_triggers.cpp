@@ -22,16 +22,16 @@ constexpr TriggerShape kTruncateShape = {kTruncateTrigger, TRIGGER_TYPE_BEFORE, 
 
 List *
 RecordFunctionName(Server) {
-	return list_make2(makeString(pstrdup("analytics")), makeString(pstrdup("record_change")));
+	return list_make2(makeString(pstrdup("auren")), makeString(pstrdup("record_change")));
 }
 
 // Whoever makes a partition need have no right on its schema.
 Oid
 RecordFunction(Server server) {
-	const Oid schema = get_rel_namespace(Oids(server).sources);
+	const Oid schema = get_rel_namespace(Oids(server).filled_sources);
 	const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("record_change"), PointerGetDatum(buildoidvector(nullptr, 0)), ObjectIdGetDatum(schema));
 	if (!OidIsValid(function)) {
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function analytics.record_change() does not exist"),
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function auren.record_change() does not exist"),
 		                errhint("DROP EXTENSION auren_events CASCADE and create it again.")));
 	}
 	return function;

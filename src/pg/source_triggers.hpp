@@ -7,7 +7,7 @@ namespace auren::pg {
 
 /*
  * The triggers of a source's tables, made, found and dropped by OID: a table may have another name, and the name be another table's,
- * before a statement that names it is parsed. A trigger counts as ours when analytics.record_change is its function, whatever its name.
+ * before a statement that names it is parsed. A trigger counts as ours when auren.record_change is its function, whatever its name.
  * Rights are the caller's matter.
  */
 

@@ -137,7 +137,7 @@ ForgetPartitions(Server server, Oid relid) {
 		oids[i] = ObjectIdGetDatum(list_nth_oid(all, i));
 	}
 	Datum values[1] = {PointerGetDatum(construct_array(oids, list_length(all), OIDOID, sizeof(Oid), true, TYPALIGN_INT))};
-	(void)ExecuteWaived(server, "DELETE FROM analytics.source_partitions WHERE relation OPERATOR(pg_catalog.=) ANY ($1)", 1, types, values, nullptr);
+	(void)ExecuteAsStore(server, "DELETE FROM auren.source_partitions WHERE relation OPERATOR(pg_catalog.=) ANY ($1)", 1, types, values, nullptr);
 }
 
 void

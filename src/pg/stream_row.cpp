@@ -49,7 +49,7 @@ Update(Server, const StreamRows &rows, const StreamRow &row, const Datum *values
 	locked.t_self = row.tid;
 	// The row is locked by this transaction, so that its newest version is where the lock found it.
 	if (!heap_fetch(rows.heap, SnapshotSelf, &locked, &buffer, false)) {
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("locked row of events.stream_rows has gone")));
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("locked row of auren.stream_rows has gone")));
 	}
 	HeapTuple changed = heap_modify_tuple(&locked, RelationGetDescr(rows.heap), const_cast<Datum *>(values),
 	                                      const_cast<bool *>(isnull), const_cast<bool *>(replace));

@@ -7,7 +7,7 @@
 namespace auren::pg {
 
 /*
- * A row of events.stream_rows.
+ * A row of auren.stream_rows.
  */
 struct StreamRow {
 	bool found;
@@ -18,7 +18,7 @@ struct StreamRow {
 	bool closed;
 };
 
-// events.stream_rows, open; its key's index is opened by the first function that needs it.
+// auren.stream_rows, open; its key's index is opened by the first function that needs it.
 struct StreamRows {
 	Relation heap;
 	Relation pkey;

@@ -12,7 +12,7 @@ namespace auren::pg {
 
 namespace {
 
-// Columns of events.subscription_settings.
+// Columns of auren.subscription_settings.
 enum SettingsColumn : int {
 	kSettingsTenant = 1,
 	kSettingsName,
@@ -27,7 +27,7 @@ enum SettingsColumn : int {
 	kSettingsStreamWaits
 };
 
-// Columns of events.subscription_progress.
+// Columns of auren.subscription_progress.
 enum ProgressColumn : int {
 	kProgressId,
 	kProgressShare,

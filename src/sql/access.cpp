@@ -30,8 +30,6 @@ constexpr const char *kReaderFunctions =
     "events.fetch(text, text, integer), events.acknowledge(text, text, bigint), events.retry(text, text, bigint, interval, text), "
     "events.park(text, text, bigint, text), events.wait_for_subscription(text, bigint, interval), "
     "events.wait_for_events(bigint, interval), "
-    "analytics.metric_values(bytea, bigint, timestamptz, integer), analytics.filled_sources(), analytics.unfilled_readings(), "
-    "analytics.delta_lots(bigint), analytics.has_deltas(bytea, bigint), analytics.unpack_deltas(bytea), "
     "analytics.metric_series(text, text, timestamptz, timestamptz, interval, text, text), analytics.sparkline(double precision[])";
 // The first of each list.
 constexpr const char *kSharedFunction = "events.current_tenant()";
@@ -39,7 +37,7 @@ constexpr const char *kReaderViews = "events.streams, events.tenant_events, even
                                       "analytics.user_metrics_hourly, analytics.user_metrics_5min";
 constexpr const char *kReaderTables = "events.event_store, biometric.biometric_events";
 // What readers and admins both need.
-constexpr const char *kViewFunctions = "events.view_tenant(), events.reducers_version(), events.subscription_status(text)";
+constexpr const char *kViewFunctions = "events.reducers_version()";
 constexpr const char *kSharedViews = "events.reducers, events.snapshots, events.subscriptions, events.parked, "
                                       "events.notification_rules, events.notification_queue, events.lock_holders, analytics.refresh_status, analytics.refused_readings";
 constexpr const char *kWriterFunctions =
@@ -254,9 +252,9 @@ HasAccess(Oid role, Access access) {
 List *
 TablesOfAllTenants(Server) {
 	List *tables = NIL;
-	Oid schemas[4];
+	Oid schemas[5];
 	int count = 0;
-	for (const char *schema : {"events", "biometric", "analytics", "encrypted"}) {
+	for (const char *schema : {"events", "biometric", "analytics", "encrypted", "auren"}) {
 		schemas[count++] = get_namespace_oid(schema, false);
 	}
 	Relation classes = table_open(RelationRelationId, AccessShareLock);

@@ -31,15 +31,15 @@ constexpr uint64 kMostSteps = 100000;
 
 // What there is of a user's metric, in parts of five minutes; $6 and $7 are the first and the last period.
 constexpr const char *kPartsSql =
-    "SELECT r.bucket, r.summary, s.series_id FROM analytics.tenant_series s, analytics.rollup_periods p, analytics.rollup_5min r "
+    "SELECT r.bucket, r.summary, s.series_id FROM auren.tenant_series s, auren.rollup_periods p, auren.rollup_5min r "
     "WHERE p.level = 0 AND p.period >= $6 AND p.period <= $7 AND r.period = p.period AND r.series_id = s.series_id "
     "AND s.user_id = $1 AND s.metric_type = $2 AND ($5 IS NULL OR s.device_type = $5) AND r.bucket >= $3 AND r.bucket < $4 "
-    "UNION ALL SELECT d.bucket, d.summary, d.series_id FROM analytics.tenant_deltas d WHERE "
+    "UNION ALL SELECT d.bucket, d.summary, d.series_id FROM auren.tenant_deltas d WHERE "
     "d.user_id = $1 AND d.metric_type = $2 AND ($5 IS NULL OR d.device_type = $5) AND d.bucket >= $3 AND d.bucket < $4 "
-    "AND d.bucket >= COALESCE((SELECT dropped_before FROM analytics.retention WHERE level = '5min'), '-infinity') "
-    "UNION ALL SELECT u.bucket, u.summary, NULL FROM analytics.unfilled_readings() u WHERE u.user_id = $1 AND u.metric_type = $2 "
+    "AND d.bucket >= COALESCE((SELECT dropped_before FROM auren.retention WHERE level = '5min'), '-infinity') "
+    "UNION ALL SELECT u.bucket, u.summary, NULL FROM auren.unfilled_readings() u WHERE u.user_id = $1 AND u.metric_type = $2 "
     "AND ($5 IS NULL OR u.device_type = $5) AND u.bucket >= $3 AND u.bucket < $4 "
-    "AND u.bucket >= COALESCE((SELECT dropped_before FROM analytics.retention WHERE level = '5min'), '-infinity')";
+    "AND u.bucket >= COALESCE((SELECT dropped_before FROM auren.retention WHERE level = '5min'), '-infinity')";
 constexpr int kPartsArguments = 7;
 
 struct PartsQuery {

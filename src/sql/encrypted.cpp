@@ -285,7 +285,7 @@ AUREN_FUNCTION(auren_add_rule) {
 	Datum values[4] = {tenant.text, type.datum, person.datum, PG_GETARG_DATUM(1)};
 	Call([&](Server server) {
 		PreventCommandIfReadOnly("encrypted.add_rule()");
-		(void)pg::ExecuteWaived(server, "INSERT INTO encrypted.declared_rules (tenant_id, event_type, person, paths) VALUES ($1, $2, $3, $4) "
+		(void)pg::ExecuteAsStore(server, "INSERT INTO auren.declared_personal_rules (tenant_id, event_type, person, paths) VALUES ($1, $2, $3, $4) "
 		                        "ON CONFLICT (tenant_id, event_type, person) DO UPDATE SET paths = EXCLUDED.paths",
 		                        4, types, values, nullptr);
 	});
@@ -299,7 +299,7 @@ AUREN_FUNCTION(auren_drop_rule) {
 	Datum values[3] = {pg::CurrentTenant().text, type.datum, person.datum};
 	const uint64 rows = Call([&](Server server) {
 		PreventCommandIfReadOnly("encrypted.drop_rule()");
-		return pg::ExecuteWaived(server, "DELETE FROM encrypted.declared_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND event_type "
+		return pg::ExecuteAsStore(server, "DELETE FROM auren.declared_personal_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND event_type "
 		                         "OPERATOR(pg_catalog.=) $2 AND person OPERATOR(pg_catalog.=) $3",
 		                         3, types, values, nullptr);
 	});

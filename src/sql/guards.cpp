@@ -1,4 +1,4 @@
-// Triggers and the event trigger that keep the store as it is: events.refuse_change, events.guard_drop.
+// Triggers and the event trigger that keep the store as it is: auren.refuse_change, auren.guard_drop.
 
 #include <string>
 
@@ -76,7 +76,7 @@ HoldsSomething(Server server) {
 } // namespace
 
 AUREN_FUNCTION(auren_refuse_change) {
-	RequireTrigger(fcinfo, "events.refuse_change");
+	RequireTrigger(fcinfo, "auren.refuse_change");
 	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
 	const char *what = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)   ? "UPDATE"
 	                   : TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE"
@@ -87,13 +87,13 @@ AUREN_FUNCTION(auren_refuse_change) {
 }
 
 AUREN_FUNCTION(auren_refuse_audit_change) {
-	RequireTrigger(fcinfo, "encrypted.refuse_audit_change");
+	RequireTrigger(fcinfo, "auren.refuse_audit_change");
 	throw DomainError(sqlstate::kImmutable, "the audit is immutable", "Rows are added to it and never changed, by its owner neither.",
 	                  "Keep it for as long as the law asks.");
 }
 
 AUREN_FUNCTION(auren_tell_sessions) {
-	RequireTrigger(fcinfo, "events.tell_sessions");
+	RequireTrigger(fcinfo, "auren.tell_sessions");
 	const Relation changed = reinterpret_cast<const TriggerData *>(fcinfo->context)->tg_relation;
 	Call([&] { CacheInvalidateRelcache(changed); });
 	return PointerGetDatum(nullptr);
@@ -101,7 +101,7 @@ AUREN_FUNCTION(auren_tell_sessions) {
 
 AUREN_FUNCTION(auren_guard_drop) {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "events.guard_drop is an event trigger function",
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.guard_drop is an event trigger function",
 		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);

@@ -11,7 +11,7 @@ namespace {
 
 using pg::Call;
 
-constexpr const char *kSchemas[] = {"events", "biometric", "analytics", "encrypted"};
+constexpr const char *kSchemas[] = {"events", "biometric", "analytics", "encrypted", "auren"};
 
 // The owner of a schema, nullptr when there is no such schema.
 const char *

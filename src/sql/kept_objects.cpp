@@ -116,7 +116,7 @@ RefuseNewName(const Node *statement) {
 void
 RequireOwner(const char *function) {
 	if (!Call([](Server server) { return pg::compat::OwnsRelation(GetUserId(), pg::Oids(server).events); })) {
-		throw DomainError(sqlstate::kInsufficientPrivilege, std::string(function) + " is for the owner of the store", "It runs what is written in events.kept_objects as that owner.",
+		throw DomainError(sqlstate::kInsufficientPrivilege, std::string(function) + " is for the owner of the store", "It runs what is written in auren.kept_objects as that owner.",
 		                  "Call it as the owner of events.event_store, or as a superuser.");
 	}
 }
@@ -132,8 +132,8 @@ struct Missing {
 // Keys and indexes go before what uses them, rows are closed last.
 constexpr const char *kMissing =
     "SELECT k.relation, k.kind, k.name, k.definition, k.kind NOT IN ('table setting', 'column setting', 'trigger state', 'row security', 'replica identity', 'comment') "
-    "AND EXISTS (SELECT FROM events.table_objects o WHERE o.relation = k.relation AND o.kind = k.kind AND o.name = k.name) "
-    "FROM events.kept_objects k WHERE NOT EXISTS (SELECT FROM events.present_objects p WHERE p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) "
+    "AND EXISTS (SELECT FROM auren.table_objects o WHERE o.relation = k.relation AND o.kind = k.kind AND o.name = k.name) "
+    "FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) "
     "ORDER BY array_position(ARRAY['table setting', 'column setting', 'index', 'constraint', 'foreign key', 'statistics', 'rule', 'trigger', 'trigger state', 'policy', "
     "'row security', 'replica identity', 'publication', 'comment'], k.kind::text), k.relation, k.name";
 
@@ -149,7 +149,7 @@ ListMissing(Server server) {
 	const pg::AsOwner before = pg::BecomeFollower(server);
 	MemoryContext context = CurrentMemoryContext;
 	SPI_connect();
-	SPI_execute("LOCK TABLE events.kept_objects IN SHARE ROW EXCLUSIVE MODE", false, 0);
+	SPI_execute("LOCK TABLE auren.kept_objects IN SHARE ROW EXCLUSIVE MODE", false, 0);
 	SPI_execute(kMissing, false, 0);
 	List *all = NIL;
 	MemoryContext spi = MemoryContextSwitchTo(context);
@@ -189,7 +189,7 @@ Make(Server server, const Missing &missing) {
 
 AUREN_FUNCTION(auren_keep_objects) {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "events.keep_objects is an event trigger function", "It was called as an ordinary function.",
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.keep_objects is an event trigger function", "It was called as an ordinary function.",
 		                  "Use it in CREATE EVENT TRIGGER.");
 	}
 	const Node *statement = reinterpret_cast<const EventTriggerData *>(fcinfo->context)->parsetree;
@@ -214,7 +214,7 @@ AUREN_FUNCTION(auren_keep_objects) {
 
 AUREN_FUNCTION(auren_objects_came) {
 	if (!CALLED_AS_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "events.objects_came is a trigger function", "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.objects_came is a trigger function", "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
 	}
 	if (!pg::KeepingObjects::Any() && Call([](Server server) { return pg::KeepsObjects(server); })) {
 		pg::CloseWhenObjectsAreMissing();
@@ -241,7 +241,7 @@ AUREN_FUNCTION(auren_restore_objects) {
 		}
 	}
 	if (complete) {
-		(void)pg::RunAsKeeper("INSERT INTO events.present_objects SELECT relation, kind, name FROM events.kept_objects ON CONFLICT DO NOTHING");
+		(void)pg::RunAsKeeper("INSERT INTO auren.present_objects SELECT relation, kind, name FROM auren.kept_objects ON CONFLICT DO NOTHING");
 		pg::OpenTables();
 	}
 	pg::WriteDownObjects();
@@ -251,7 +251,7 @@ AUREN_FUNCTION(auren_restore_objects) {
 AUREN_FUNCTION(auren_give_up_objects) {
 	RequireOwner("events.give_up_objects");
 	const pg::KeepingObjects at_work;
-	const std::string count = pg::RunAsKeeper("WITH gone AS (DELETE FROM events.kept_objects k WHERE NOT EXISTS (SELECT FROM events.present_objects p WHERE "
+	const std::string count = pg::RunAsKeeper("WITH gone AS (DELETE FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE "
 	                                          "p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) RETURNING 1) SELECT count(*) FROM gone");
 	pg::OpenTables();
 	pg::WriteDownObjects();

@@ -355,14 +355,14 @@ RegisterMetricCallbacks(Server server) {
 
 AUREN_FUNCTION(auren_record_change) {
 	if (!CALLED_AS_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "analytics.record_change is a trigger function",
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.record_change is a trigger function",
 		                  "It was called as an ordinary function.", "analytics.attach_source makes the triggers.");
 	}
 	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
 	const char *name = TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ? pg::kRowTrigger : TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) ? pg::kTruncateTrigger : pg::kStatementTrigger;
 	if (std::strcmp(trigger->tg_trigger->tgname, name) != 0) {
 		throw DomainError(sqlstate::kTriggerProtocol, "trigger \"" + std::string(trigger->tg_trigger->tgname) + "\" is none of a source of readings",
-		                  "analytics.record_change would count its rows twice.", "analytics.attach_source makes the triggers.");
+		                  "auren.record_change would count its rows twice.", "analytics.attach_source makes the triggers.");
 	}
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event)) {
 		RecordRow(trigger);
@@ -389,8 +389,8 @@ AUREN_FUNCTION(auren_refresh_user_metrics) {
 AUREN_FUNCTION(auren_add_summary) {
 	MemoryContext context;
 	if (!AggCheckCallContext(fcinfo, &context)) {
-		throw DomainError("0A000", "analytics.add_summary is of an aggregate", "It was called as an ordinary function.",
-		                  "Call analytics.metric_values.");
+		throw DomainError("0A000", "auren.add_summary is of an aggregate", "It was called as an ordinary function.",
+		                  "Call auren.metric_values.");
 	}
 	auto *state = PG_ARGISNULL(0) ? nullptr : reinterpret_cast<State *>(PG_GETARG_POINTER(0));
 	const bool in_rollups = !PG_ARGISNULL(2);

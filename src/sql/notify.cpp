@@ -382,7 +382,7 @@ ChangeRules(const char *sql, Datum *values) {
 	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	return Call([&](Server server) {
 		PreventCommandIfReadOnly("a change of the notification rules");
-		return pg::ExecuteWaived(server, sql, 4, types, values, nullptr);
+		return pg::ExecuteAsStore(server, sql, 4, types, values, nullptr);
 	});
 }
 
@@ -425,7 +425,7 @@ AUREN_FUNCTION(auren_add_notification_rule) {
 	Datum values[4];
 	RuleArguments(fcinfo, values);
 	RequireRoom(values);
-	(void)ChangeRules("INSERT INTO events.declared_notification_rules (tenant_id, channel, event_type, category) VALUES ($1, $2, $3, $4) "
+	(void)ChangeRules("INSERT INTO auren.declared_notification_rules (tenant_id, channel, event_type, category) VALUES ($1, $2, $3, $4) "
 	                  "ON CONFLICT DO NOTHING",
 	                  values);
 	PG_RETURN_VOID();
@@ -434,7 +434,7 @@ AUREN_FUNCTION(auren_add_notification_rule) {
 AUREN_FUNCTION(auren_drop_notification_rule) {
 	Datum values[4];
 	RuleArguments(fcinfo, values);
-	const uint64 rows = ChangeRules("DELETE FROM events.declared_notification_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND channel "
+	const uint64 rows = ChangeRules("DELETE FROM auren.declared_notification_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND channel "
 	                                "OPERATOR(pg_catalog.=) $2 AND event_type OPERATOR(pg_catalog.=) $3 AND category OPERATOR(pg_catalog.=) $4",
 	                                values);
 	if (rows == 0) {

@@ -39,7 +39,7 @@ Run(const std::string &sql) {
 
 uint64
 Change(const char *sql, int count, Oid *types, Datum *values, const char *nulls = nullptr) {
-	return Call([&](Server server) { return pg::ExecuteWaived(server, sql, count, types, values, nulls); });
+	return Call([&](Server server) { return pg::ExecuteAsStore(server, sql, count, types, values, nulls); });
 }
 
 std::string
@@ -102,7 +102,7 @@ LetOwnerRecord(Oid relid) {
 	if (owner != nullptr) {
 		// one after the other: the server would end the second GRANT with "tuple concurrently updated"
 		Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
-		AsFollower([&] { Run(std::string("GRANT EXECUTE ON FUNCTION analytics.record_change() TO ") + owner); });
+		AsFollower([&] { Run(std::string("GRANT EXECUTE ON FUNCTION auren.record_change() TO ") + owner); });
 	}
 }
 
@@ -173,7 +173,7 @@ RequireAttachable(Oid relid) {
 int32
 NextSource() {
 	return static_cast<int32>(Call([] {
-		const Oid sequence = get_relname_relid("source_id_seq", get_namespace_oid("analytics", false));
+		const Oid sequence = get_relname_relid("source_id_seq", get_namespace_oid("auren", false));
 		return nextval_internal(sequence, false);
 	}));
 }
@@ -379,7 +379,7 @@ AUREN_FUNCTION(auren_rebuild_source) {
 	Datum values[1] = {Int32GetDatum(PG_GETARG_INT32(0))};
 	// the refresh that is at work may just fill it
 	Call([](Server server) { pg::LockRollups(server); });
-	(void)Change("DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
+	(void)Change("DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
 	if (Change("SELECT FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1 AND NOT detached", 1, types, values) == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no source " + std::to_string(PG_GETARG_INT32(0)), "analytics.sources has none of that number.",
 		                  "analytics.attach_source returned it.");
@@ -485,7 +485,7 @@ CountAnew(Oid relid) {
 		AsFollower([&] {
 			Oid types[1] = {INT4OID};
 			Datum values[1] = {Int32GetDatum(source->id)};
-			(void)Change("DELETE FROM analytics.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
+			(void)Change("DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
 		});
 	}
 }
@@ -741,8 +741,9 @@ FollowDropped() {
 void
 EndSourcesWithoutTable() {
 	const bool there = Call([] {
-		const Oid schema = get_namespace_oid("analytics", true);
-		return OidIsValid(schema) && OidIsValid(get_relname_relid("sources", schema)) && OidIsValid(get_relname_relid("retention", schema));
+		const Oid analytics = get_namespace_oid("analytics", true);
+		const Oid schema = get_namespace_oid("auren", true);
+		return OidIsValid(analytics) && OidIsValid(schema) && OidIsValid(get_relname_relid("sources", analytics)) && OidIsValid(get_relname_relid("retention", schema));
 	});
 	if (!there) {
 		return;
@@ -772,10 +773,10 @@ EndSourcesWithoutTable() {
 	}
 	if (found.partitioned) {
 		AsFollower([] {
-			(void)Change("DELETE FROM analytics.filled_sources f USING analytics.source_partitions p, pg_catalog.pg_event_trigger_dropped_objects() d "
+			(void)Change("DELETE FROM auren.filled_sources f USING auren.source_partitions p, pg_catalog.pg_event_trigger_dropped_objects() d "
 			             "WHERE f.source_id OPERATOR(pg_catalog.=) p.source_id AND p.relation OPERATOR(pg_catalog.=) d.objid AND d.classid OPERATOR(pg_catalog.=) 1259",
 			             0, nullptr, nullptr);
-			(void)Change("DELETE FROM analytics.source_partitions p USING pg_catalog.pg_event_trigger_dropped_objects() d WHERE p.relation OPERATOR(pg_catalog.=) d.objid "
+			(void)Change("DELETE FROM auren.source_partitions p USING pg_catalog.pg_event_trigger_dropped_objects() d WHERE p.relation OPERATOR(pg_catalog.=) d.objid "
 			             "AND d.classid OPERATOR(pg_catalog.=) 1259",
 			             0, nullptr, nullptr);
 		});
@@ -792,7 +793,7 @@ IsInstalling(Server) {
 
 AUREN_FUNCTION(auren_follow_tables) {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "analytics.follow_tables is an event trigger function", "It was called as an ordinary function.",
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.follow_tables is an event trigger function", "It was called as an ordinary function.",
 		                  "Use it in CREATE EVENT TRIGGER.");
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
@@ -859,16 +860,16 @@ AUREN_FUNCTION(auren_set_time_zone) {
 		                  "SQL takes it as the abbreviation, which has no summer time.", "Name a place of that zone, such as Europe/Berlin.");
 	}
 	Call([](Server server) { pg::LockRollups(server); });
-	if (Change("SELECT FROM analytics.retention WHERE level OPERATOR(pg_catalog.=) '5min' AND dropped_before OPERATOR(pg_catalog.>) '-infinity'", 0, nullptr, nullptr) > 0) {
+	if (Change("SELECT FROM auren.retention WHERE level OPERATOR(pg_catalog.=) '5min' AND dropped_before OPERATOR(pg_catalog.>) '-infinity'", 0, nullptr, nullptr) > 0) {
 		throw DomainError(sqlstate::kNotInState, "days cannot be made anew in another zone", "They are made of buckets of five minutes, and retention has dropped some.",
 		                  "Set the zone before retention drops buckets of five minutes.");
 	}
 	Oid types[1] = {TEXTOID};
 	Datum values[1] = {zone.datum};
-	(void)Change("DELETE FROM analytics.metric_settings", 0, nullptr, nullptr);
-	(void)Change("INSERT INTO analytics.metric_settings (time_zone) VALUES ($1)", 1, types, values);
-	(void)Change("DELETE FROM analytics.rollup_hourly", 0, nullptr, nullptr);
-	(void)Change("DELETE FROM analytics.rollup_daily", 0, nullptr, nullptr);
+	(void)Change("DELETE FROM auren.metric_settings", 0, nullptr, nullptr);
+	(void)Change("INSERT INTO auren.metric_settings (time_zone) VALUES ($1)", 1, types, values);
+	(void)Change("DELETE FROM auren.rollup_hourly", 0, nullptr, nullptr);
+	(void)Change("DELETE FROM auren.rollup_daily", 0, nullptr, nullptr);
 	Call([] { CommandCounterIncrement(); });
 	pg::RebuildDaysAndHours();
 	PG_RETURN_VOID();
@@ -895,9 +896,9 @@ struct Kept {
 // The levels that drop something, and before when by now.
 int
 ReadKept(Server server, Kept *kept) {
+	const pg::AsOwner before = pg::BecomeOwner(server, pg::Oids(server).retention);
 	SPI_connect();
-	SPIPlanPtr plan = pg::PrepareWaived(server, "SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM analytics.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval", 0, nullptr, 0);
-	SPI_execute_plan(plan, nullptr, nullptr, false, 0);
+	SPI_execute("SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM auren.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval", false, 0);
 	int count = 0;
 	for (uint64 i = 0; i < SPI_processed && count < 3; i++) {
 		bool isnull;
@@ -906,6 +907,7 @@ ReadKept(Server server, Kept *kept) {
 		kept[count++].before = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
 	}
 	SPI_finish();
+	pg::BecomeAgain(server, before);
 	return count;
 }
 
@@ -930,7 +932,7 @@ AUREN_FUNCTION(auren_set_retention) {
 	Oid types[2] = {TEXTOID, INTERVALOID};
 	Datum values[2] = {level.datum, PG_GETARG_DATUM(1)};
 	const char nulls[3] = {' ', PG_ARGISNULL(1) ? 'n' : ' ', '\0'};
-	(void)Change("INSERT INTO analytics.retention (level, keep, dropped_before) VALUES ($1, $2, '-infinity') ON CONFLICT (level) DO UPDATE SET keep = EXCLUDED.keep", 2,
+	(void)Change("INSERT INTO auren.retention (level, keep, dropped_before) VALUES ($1, $2, '-infinity') ON CONFLICT (level) DO UPDATE SET keep = EXCLUDED.keep", 2,
 	             types, values, nulls);
 	PG_RETURN_VOID();
 }
@@ -954,14 +956,14 @@ AUREN_FUNCTION(auren_apply_retention) {
 		const Datum level_text = Call([&] { return PointerGetDatum(cstring_to_text(kept[i].level)); });
 		Oid types[2] = {TIMESTAMPTZOID, TEXTOID};
 		Datum values[2] = {TimestampTzGetDatum(before), level_text};
-		(void)Change("UPDATE analytics.retention SET dropped_before = $1 WHERE level OPERATOR(pg_catalog.=) $2 AND dropped_before OPERATOR(pg_catalog.<) $1", 2, types,
+		(void)Change("UPDATE auren.retention SET dropped_before = $1 WHERE level OPERATOR(pg_catalog.=) $2 AND dropped_before OPERATOR(pg_catalog.<) $1", 2, types,
 		             values);
 		if (level == "daily") {
 			Oid day_types[1] = {DATEOID};
 			Datum day_values[1] = {Call([&](Server server) { return DateADTGetDatum(pg::DayOf(before, pg::MetricZone(server, GetActiveSnapshot()))); })};
-			dropped += Change("DELETE FROM analytics.rollup_daily WHERE day OPERATOR(pg_catalog.<) $1", 1, day_types, day_values);
+			dropped += Change("DELETE FROM auren.rollup_daily WHERE day OPERATOR(pg_catalog.<) $1", 1, day_types, day_values);
 		} else {
-			const std::string sql = "DELETE FROM analytics.rollup_" + level + " WHERE bucket OPERATOR(pg_catalog.<) $1";
+			const std::string sql = "DELETE FROM auren.rollup_" + level + " WHERE bucket OPERATOR(pg_catalog.<) $1";
 			dropped += Change(sql.c_str(), 1, types, values);
 		}
 	}

@@ -66,12 +66,12 @@ class StateRows {
 	MemoryContext context_;
 };
 
-// Changes events.declared_reducers; returns how many rows. The right to call our function is enough.
+// Changes auren.declared_reducers; returns how many rows. The right to call our function is enough.
 uint64
 ChangeReducers(const char *sql, int count, Oid *types, Datum *values) {
 	return Call([&](Server server) {
 		PreventCommandIfReadOnly("a change of the reducers");
-		return pg::ExecuteWaived(server, sql, count, types, values, nullptr);
+		return pg::ExecuteAsStore(server, sql, count, types, values, nullptr);
 	});
 }
 
@@ -163,7 +163,7 @@ AUREN_FUNCTION(auren_take_snapshot) {
 	}
 	reader.End();
 	if (!written) {
-		throw DomainError("55P03", "events.stream_snapshots is locked", "Another session holds a lock that stands against a write.",
+		throw DomainError("55P03", "auren.stream_snapshots is locked", "Another session holds a lock that stands against a write.",
 		                  "Try again when it has ended.");
 	}
 	if (state.version == 0) {
@@ -223,7 +223,7 @@ AUREN_FUNCTION(auren_set_reducer) {
 	});
 	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, JSONBOID};
 	Datum values[4] = {type.datum, category, kind.datum, pg::WriteJsonb(kept)};
-	(void)ChangeReducers("INSERT INTO events.declared_reducers (event_type, category, kind, options) VALUES ($1, $2, $3, $4) "
+	(void)ChangeReducers("INSERT INTO auren.declared_reducers (event_type, category, kind, options) VALUES ($1, $2, $3, $4) "
 	        "ON CONFLICT (event_type, category) DO UPDATE SET kind = EXCLUDED.kind, options = EXCLUDED.options, "
 	        "declared_by = EXCLUDED.declared_by, declared_at = EXCLUDED.declared_at",
 	        4, types, values);
@@ -236,7 +236,7 @@ AUREN_FUNCTION(auren_drop_reducer) {
 	const auto category = pg::OptionalTextArgument(fcinfo, 1);
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2] = {type.datum, category ? category->datum : Call([] { return PointerGetDatum(cstring_to_text("")); })};
-	const uint64 rows = ChangeReducers("DELETE FROM events.declared_reducers WHERE event_type OPERATOR(pg_catalog.=) $1 AND category OPERATOR(pg_catalog.=) $2", 2,
+	const uint64 rows = ChangeReducers("DELETE FROM auren.declared_reducers WHERE event_type OPERATOR(pg_catalog.=) $1 AND category OPERATOR(pg_catalog.=) $2", 2,
 	                                   types, values);
 	if (rows == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no reducer for event type \"" + std::string(type.name.bytes) + "\"" +

@@ -124,7 +124,7 @@ CountArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, int 
 
 uint64
 Change(const char *sql, int count, Oid *types, Datum *values, const char *nulls = nullptr) {
-	return Call([&](Server server) { return pg::ExecuteWaived(server, sql, count, types, values, nulls); });
+	return Call([&](Server server) { return pg::ExecuteAsStore(server, sql, count, types, values, nulls); });
 }
 
 // The position before the first event of a time, or the end of the feed.
@@ -212,7 +212,7 @@ AUREN_FUNCTION(auren_create_subscription) {
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
 	const uint64 rows = Change(
-	    "INSERT INTO events.subscription_settings (tenant_id, name, start_position, event_types, category, stream_prefix, shares, max_attempts, "
+	    "INSERT INTO auren.subscription_settings (tenant_id, name, start_position, event_types, category, stream_prefix, shares, max_attempts, "
 	    "lease, stream_waits, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user, pg_catalog.now()) "
 	    "ON CONFLICT (tenant_id, name) DO NOTHING",
 	    10, types, values, nulls);
@@ -229,7 +229,7 @@ AUREN_FUNCTION(auren_drop_subscription) {
 	Call([&](Server server) { pg::Forget(server, subscription); });
 	Oid types[1] = {INT8OID};
 	Datum values[1] = {Int64GetDatum(subscription.id)};
-	(void)Change("DELETE FROM events.subscription_settings WHERE subscription_id OPERATOR(pg_catalog.=) $1", 1, types, values);
+	(void)Change("DELETE FROM auren.subscription_settings WHERE subscription_id OPERATOR(pg_catalog.=) $1", 1, types, values);
 	PG_RETURN_VOID();
 }
 
@@ -295,7 +295,7 @@ AUREN_FUNCTION(auren_unpark) {
 	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
 	Oid types[2] = {INT8OID, INT8OID};
 	Datum values[2] = {Int64GetDatum(subscription.id), Int64GetDatum(position)};
-	const uint64 rows = Change("UPDATE events.subscription_held SET state = 'retry', attempts = 0, not_before = pg_catalog.now() "
+	const uint64 rows = Change("UPDATE auren.subscription_held SET state = 'retry', attempts = 0, not_before = pg_catalog.now() "
 	                           "WHERE subscription_id OPERATOR(pg_catalog.=) $1 AND global_position OPERATOR(pg_catalog.=) $2 AND state "
 	                           "OPERATOR(pg_catalog.=) 'parked'",
 	                           2, types, values);
@@ -363,7 +363,7 @@ AUREN_FUNCTION(auren_alter_subscription) {
 		values[i] = PG_GETARG_DATUM(i);
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
-	(void)Change("UPDATE events.subscription_settings SET shares = COALESCE($2, shares), max_attempts = COALESCE($3, max_attempts), "
+	(void)Change("UPDATE auren.subscription_settings SET shares = COALESCE($2, shares), max_attempts = COALESCE($3, max_attempts), "
 	             "lease = COALESCE($4, lease), stream_waits = COALESCE($5, stream_waits) WHERE subscription_id OPERATOR(pg_catalog.=) $1",
 	             5, types, values, nulls);
 	Call([&](Server server) {

@@ -158,7 +158,7 @@ class Run:
     async def begin(self):
         shares, waits, attempts = self.settings
         start = await self.admin.fetchval("SELECT events.create_subscription($1, NULL, NULL, NULL, NULL, NULL, $2, $3, '1 hour', $4)", self.name, shares, attempts, waits)
-        self.id = await self.admin.fetchval("SELECT subscription_id FROM events.subscription_settings WHERE name = $1", self.name)
+        self.id = await self.admin.fetchval("SELECT subscription_id FROM auren.subscription_settings WHERE name = $1", self.name)
         self.trace.append(f"create_subscription: shares {shares}, max_attempts {attempts}, stream_waits {waits}; begins after {start}")
         self.model = Model(start, shares, waits, attempts)
 
@@ -197,7 +197,7 @@ class Run:
         self.trace.append("append " + (" ".join(name[6:] for name in names) if len(set(names)) > 1 else f"{len(names)} to {names[0][6:]}"))
 
     async def shares_seen(self, consumer):
-        rows = await self.of[consumer].fetch("SELECT DISTINCT ON (share) share, consumer FROM events.subscription_progress WHERE subscription_id = $1 ORDER BY share, step DESC", self.id)
+        rows = await self.of[consumer].fetch("SELECT DISTINCT ON (share) share, consumer FROM auren.subscription_progress WHERE subscription_id = $1 ORDER BY share, step DESC", self.id)
         return {row["share"] for row in rows if row["consumer"] == f"c{consumer}"}
 
     async def fetch(self, consumer, limit):
@@ -324,15 +324,15 @@ class Run:
 
     async def time(self):
         if not self.model.work:
-            await self.admin.execute("UPDATE events.subscription_held SET not_before = now() WHERE state = 'retry' AND subscription_id = $1", self.id)
+            await self.admin.execute("UPDATE auren.subscription_held SET not_before = now() WHERE state = 'retry' AND subscription_id = $1", self.id)
             self.trace.append("the time of the retries comes")
             for event in self.model.events.values():
                 event.later = False
 
     async def lease(self, consumer):
         if not self.model.work:
-            await self.admin.execute("UPDATE events.subscription_progress SET lease_until = now() - interval '1 second' WHERE consumer = $1 AND subscription_id = $2", f"c{consumer}", self.id)
-            await self.admin.execute("UPDATE events.subscription_consumers SET seen_at = now() - interval '2 hours' WHERE consumer = $1 AND subscription_id = $2", f"c{consumer}", self.id)
+            await self.admin.execute("UPDATE auren.subscription_progress SET lease_until = now() - interval '1 second' WHERE consumer = $1 AND subscription_id = $2", f"c{consumer}", self.id)
+            await self.admin.execute("UPDATE auren.subscription_consumers SET seen_at = now() - interval '2 hours' WHERE consumer = $1 AND subscription_id = $2", f"c{consumer}", self.id)
             self.trace.append(f"the lease of c{consumer} ends")
             for number in self.model.own(consumer):
                 self.model.shares[number].ended = True

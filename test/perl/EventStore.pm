@@ -191,16 +191,16 @@ my @SOUND = (
 		WHERE position_back OR time_back},
 	'the sequence is not behind the events' => q{
 		SELECT 1 FROM events.event_store
-		HAVING max(global_position) > (SELECT last_value FROM events.global_position_seq)},
+		HAVING max(global_position) > (SELECT last_value FROM auren.global_position_seq)},
 	'stream rows agree with the events' => q{
 		SELECT * FROM (
 			SELECT tenant_id, stream_id, date_trunc('month', min(created_at) AT TIME ZONE 'UTC')::date AS first_month,
 			       date_trunc('month', max(created_at) AT TIME ZONE 'UTC')::date AS last_month
 			FROM events.event_store GROUP BY 1, 2) e
-		FULL JOIN events.stream_rows r USING (tenant_id, stream_id)
+		FULL JOIN auren.stream_rows r USING (tenant_id, stream_id)
 		WHERE e.first_month IS DISTINCT FROM r.first_month OR e.last_month IS DISTINCT FROM r.last_month},
 	'supplied ids lead to their events' => q{
-		SELECT i.* FROM events.supplied_ids i LEFT JOIN events.event_store e USING (tenant_id, event_id)
+		SELECT i.* FROM auren.supplied_ids i LEFT JOIN events.event_store e USING (tenant_id, event_id)
 		WHERE e.event_id IS NULL OR e.global_position <> i.global_position
 		   OR date_trunc('month', e.created_at AT TIME ZONE 'UTC')::date <> i.month},
 	'every month has its indexes, valid, and its triggers' => q{

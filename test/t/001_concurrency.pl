@@ -56,7 +56,7 @@ COMMIT;
 	is($node->safe_psql($database, 'SELECT event_type, count(*) FROM events.event_store GROUP BY 1'),
 		'kept|' . 4 * $clients * $transactions, "$streams stream(s): what was committed is there, and nothing else");
 	is($node->safe_psql($database, q{SELECT count(DISTINCT stream_id) FROM events.event_store}), $streams, "$streams stream(s)");
-	is($node->safe_psql($database, 'SELECT count(*) FROM events.supplied_ids'), $clients * $transactions,
+	is($node->safe_psql($database, 'SELECT count(*) FROM auren.supplied_ids'), $clients * $transactions,
 		"$streams stream(s): ids supplied");
 	store_is_sound($node, $database, "$streams stream(s)");
 }

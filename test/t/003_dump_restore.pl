@@ -61,19 +61,19 @@ my $grants = q{
 # What a copy must have in common with its original.
 my @same = (
 	'events' => q{SELECT e::text FROM events.event_store e ORDER BY global_position},
-	'states' => q{SELECT stream_id, events.get_stream_state(stream_id), events.get_stream_state(stream_id, 3) FROM events.stream_rows WHERE tenant_id = 'default' ORDER BY 1},
+	'states' => q{SELECT stream_id, events.get_stream_state(stream_id), events.get_stream_state(stream_id, 3) FROM auren.stream_rows WHERE tenant_id = 'default' ORDER BY 1},
 	'replay' => q{SELECT r::text FROM events.replay_stream('user:1') r},
 	'streams' => q{SELECT s::text FROM events.streams s ORDER BY stream_id},
-	'stream rows' => q{SELECT r::text FROM events.stream_rows r ORDER BY 1},
-	'supplied ids' => q{SELECT i::text FROM events.supplied_ids i ORDER BY 1},
+	'stream rows' => q{SELECT r::text FROM auren.stream_rows r ORDER BY 1},
+	'supplied ids' => q{SELECT i::text FROM auren.supplied_ids i ORDER BY 1},
 	'reducers' => q{SELECT r::text FROM events.reducers r ORDER BY 1},
 	'version of the reducers' => q{SELECT events.reducers_version()},
-	'subscriptions' => q{SELECT s::text FROM events.subscription_settings s ORDER BY 1},
-	'checkpoints' => q{SELECT DISTINCT ON (subscription_id, share) subscription_id, share, checkpoint, delivered FROM events.subscription_progress ORDER BY 1, 2, step DESC},
-	'retries and parked events' => q{SELECT t::text FROM events.subscription_held t ORDER BY 1},
-	'notification rules' => q{SELECT r::text FROM events.declared_notification_rules r ORDER BY 1},
+	'subscriptions' => q{SELECT s::text FROM auren.subscription_settings s ORDER BY 1},
+	'checkpoints' => q{SELECT DISTINCT ON (subscription_id, share) subscription_id, share, checkpoint, delivered FROM auren.subscription_progress ORDER BY 1, 2, step DESC},
+	'retries and parked events' => q{SELECT t::text FROM auren.subscription_held t ORDER BY 1},
+	'notification rules' => q{SELECT r::text FROM auren.declared_notification_rules r ORDER BY 1},
 	'tenant bindings' => q{SELECT b::text FROM events.tenant_bindings b ORDER BY 1},
-	'the next position' => q{SELECT last_value, is_called FROM events.global_position_seq},
+	'the next position' => q{SELECT last_value, is_called FROM auren.global_position_seq},
 	'grants' => $grants,
 	'months' => q{
 		SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -101,7 +101,7 @@ sub goes_on
 {
 	my ($copy, $name) = @_;
 
-	my $last = $node->safe_psql($copy, 'SELECT last_value FROM events.global_position_seq');
+	my $last = $node->safe_psql($copy, 'SELECT last_value FROM auren.global_position_seq');
 	is( $node->safe_psql($copy, q{SELECT stream_version, global_position FROM events.append_events('{user:1,user:exact}', '{went_on,went_on}', ARRAY['{}', '{}']::jsonb[])}),
 		(73 + 1) . '|' . ($last + 1) . "\n2|" . ($last + 2), "$name: versions and positions go on");
 	$node->safe_psql($copy, q{SELECT events.append_event('user:fresh', 'first', '{}', p_expected_version := 0)});
@@ -110,7 +110,7 @@ sub goes_on
 
 	is($node->safe_psql($copy, q{SELECT min(global_position) FROM events.fetch('dumped', 'c', 100) f WHERE f.global_position > 15}), 16, "$name: a subscription goes on behind its checkpoint");
 	is($node->safe_psql($copy, q{SELECT global_position, attempts FROM events.parked WHERE name = 'dumped'}), '7|1', "$name: what was parked is parked");
-	is($node->safe_psql($copy, q{SELECT events.create_subscription('new one'); SELECT count(DISTINCT subscription_id) = count(*) FROM events.subscription_settings}), "0\nt", "$name: a new subscription has a number of its own");
+	is($node->safe_psql($copy, q{SELECT events.create_subscription('new one'); SELECT count(DISTINCT subscription_id) = count(*) FROM auren.subscription_settings}), "0\nt", "$name: a new subscription has a number of its own");
 
 	my $count = $node->safe_psql($copy, 'SELECT count(*) FROM events.event_store');
 	is( $node->safe_psql($copy, q{SELECT events.append_event('user:1', 'supplied', '{"once": true}', p_event_id := '11111111-1111-4111-8111-111111111111')}),

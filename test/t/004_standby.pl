@@ -52,7 +52,7 @@ $primary->safe_psql(
 	'postgres', q{
 	SELECT events.close_stream('user:30', 'over') FROM events.append_event('user:30', 'last', '{}');
 	SELECT events.create_monthly_partitions(6);
-	VACUUM events.event_store, events.stream_rows, events.supplied_ids;
+	VACUUM events.event_store, auren.stream_rows, auren.supplied_ids;
 	SET app.tenant_id = 'other'; SELECT events.append_event('user:1', 'of_other', '{}');});
 $primary->wait_for_catchup($standby);
 
@@ -85,7 +85,7 @@ is($primary->safe_psql('postgres', q{SET default_transaction_read_only = on; SEL
 	'nor does one in a read-only transaction of the primary');
 $primary->safe_psql('postgres', q{
 	SELECT events.get_stream_state('long:1');
-	UPDATE events.stream_snapshots SET state = '{"from": "the snapshot"}'});
+	UPDATE auren.stream_snapshots SET state = '{"from": "the snapshot"}'});
 $primary->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', q{SELECT events.get_stream_state('long:1')}), '{"from": "the snapshot"}', 'the standby uses the primary\'s snapshot');
 $primary->safe_psql('postgres', q{SELECT events.set_reducer('read', 'count')});

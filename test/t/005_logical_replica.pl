@@ -30,7 +30,7 @@ $subscriber->safe_psql('postgres', 'SELECT events.create_monthly_partitions()');
 $publisher->safe_psql(
 	'postgres', q{
 	CREATE PUBLICATION events_out FOR TABLE events.event_store WITH (publish = 'insert', publish_via_partition_root = true);
-	CREATE PUBLICATION streams_out FOR TABLE events.stream_rows, events.supplied_ids});
+	CREATE PUBLICATION streams_out FOR TABLE auren.stream_rows, auren.supplied_ids});
 my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION events_in CONNECTION '$connection' PUBLICATION events_out, streams_out");
 $subscriber->wait_for_subscription_sync($publisher, 'events_in');
@@ -40,8 +40,8 @@ sub compare
 	my ($name) = @_;
 	foreach my $query (
 		q{SELECT count(*), md5(string_agg(e::text, ' ' ORDER BY global_position)) FROM events.event_store e},
-		q{SELECT md5(string_agg(r::text, ' ' ORDER BY r)) FROM events.stream_rows r},
-		q{SELECT count(*), md5(string_agg(i::text, ' ' ORDER BY i)) FROM events.supplied_ids i},
+		q{SELECT md5(string_agg(r::text, ' ' ORDER BY r)) FROM auren.stream_rows r},
+		q{SELECT count(*), md5(string_agg(i::text, ' ' ORDER BY i)) FROM auren.supplied_ids i},
 		q{SELECT stream_id, events.get_stream_state(stream_id) FROM events.streams ORDER BY 1},
 		q{SELECT r::text FROM events.replay_stream('user:7') r})
 	{
@@ -73,7 +73,7 @@ $publisher->stop;
 $subscriber->safe_psql(
 	'postgres', q{
 	ALTER SUBSCRIPTION events_in DISABLE; ALTER SUBSCRIPTION events_in SET (slot_name = NONE); DROP SUBSCRIPTION events_in;
-	SELECT setval('events.global_position_seq', (SELECT max(global_position) FROM events.event_store))});
+	SELECT setval('auren.global_position_seq', (SELECT max(global_position) FROM events.event_store))});
 my $version = $subscriber->safe_psql('postgres', q{SELECT events.stream_version('user:7')});
 is($subscriber->safe_psql('postgres', q{SELECT stream_version FROM events.append_events('{user:7}', '{took_over}', ARRAY['{}']::jsonb[])}),
 	$version + 1, 'the subscriber goes on');

@@ -174,7 +174,7 @@ $session->query_safe(q{SELECT events.retry('held', 'c', global_position, '1 hour
 foreach my $case (
 	[ q{SELECT count(*) FROM events.fetch('held', 'c', 1000000)}, '0', 'passing by' ],
 	[ q{SELECT waiting_events FROM events.subscriptions WHERE name = 'held'}, '199999', 'counting' ],
-	[ q{UPDATE events.subscription_held SET not_before = now() WHERE state = 'retry'; SELECT count(*) FROM events.fetch('held', 'c', 1000000)}, '200000', 'giving' ])
+	[ q{UPDATE auren.subscription_held SET not_before = now() WHERE state = 'retry'; SELECT count(*) FROM events.fetch('held', 'c', 1000000)}, '200000', 'giving' ])
 {
 	my ($grew, $result) = growth($session, $case->[0]);
 	is($result, $case->[1], "$case->[2] 200,000 events that wait: all of them");

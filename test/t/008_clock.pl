@@ -23,9 +23,9 @@ sub write_at
 		$database, qq{
 		BEGIN;
 		INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, created_at, global_position)
-		SELECT gen_random_uuid(), '$stream', coalesce(max(stream_version), 0) + 1, 'moved', '{"at": "another time"}', $time, nextval('events.global_position_seq')
+		SELECT gen_random_uuid(), '$stream', coalesce(max(stream_version), 0) + 1, 'moved', '{"at": "another time"}', $time, nextval('auren.global_position_seq')
 		FROM events.event_store WHERE stream_id = '$stream';
-		INSERT INTO events.stream_rows (tenant_id, stream_id, first_month, last_month)
+		INSERT INTO auren.stream_rows (tenant_id, stream_id, first_month, last_month)
 		SELECT tenant_id, stream_id, date_trunc('month', min(created_at) AT TIME ZONE 'UTC'), date_trunc('month', max(created_at) AT TIME ZONE 'UTC')
 		FROM events.event_store WHERE stream_id = '$stream' GROUP BY 1, 2
 		ON CONFLICT (tenant_id, stream_id) DO UPDATE SET first_month = excluded.first_month, last_month = excluded.last_month;
@@ -103,7 +103,7 @@ foreach my $ago (1, 13, 30)
 			FOR definition IN SELECT indexdef FROM pg_indexes WHERE schemaname = 'events' AND 'events.' || tablename = model::text LOOP
 				EXECUTE replace(definition, suffix, right(name, 7));
 			END LOOP;
-			EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events.%I FOR EACH STATEMENT EXECUTE FUNCTION events.refuse_change()', name);
+			EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events.%I FOR EACH STATEMENT EXECUTE FUNCTION auren.refuse_change()', name);
 			EXECUTE format('ALTER TABLE events.%I ENABLE ALWAYS TRIGGER refuse_truncate', name);
 			EXECUTE format('ALTER TABLE events.event_store ATTACH PARTITION events.%I FOR VALUES FROM (%L) TO (%L)', name,
 				first AT TIME ZONE 'UTC', (first + interval '1 month') AT TIME ZONE 'UTC');

@@ -186,9 +186,9 @@ for my $time ('2022-07-01 00:00:00', '2022-06-30 23:59:00', '2022-07-31 23:59:59
 {
 	# so many appends at each time, however long they take, and the clock is set among them
 	my ($bench_out, $bench_err) = ('', '');
-	my $enough = $ask->('SELECT last_value + 100 FROM events.global_position_seq');
+	my $enough = $ask->('SELECT last_value + 100 FROM auren.global_position_seq');
 	my $load = IPC::Run::start(\@load, '>', \$bench_out, '2>', \$bench_err, IPC::Run::timeout(1200));
-	wait_for('appends', sub { $ask->('SELECT last_value FROM events.global_position_seq') >= $enough });
+	wait_for('appends', sub { $ask->('SELECT last_value FROM auren.global_position_seq') >= $enough });
 	set_clock($time) if defined $time;
 	my $next = $time // 'the last time';
 	ok($load->finish, "the load before $next ends well") or diag($bench_out, $bench_err);

@@ -26,13 +26,13 @@ my @statements = (
 	"REINDEX INDEX events.idx_event_store_position_$month",
 	"REINDEX INDEX events.idx_event_store_metadata_gin_$month",
 	"ALTER INDEX events.idx_event_store_event_data_gin_$month SET (fastupdate = off)",
-	'REINDEX TABLE CONCURRENTLY events.stream_rows',
-	'REINDEX INDEX events.stream_rows_pkey',
-	'REINDEX TABLE CONCURRENTLY events.supplied_ids',
+	'REINDEX TABLE CONCURRENTLY auren.stream_rows',
+	'REINDEX INDEX auren.stream_rows_pkey',
+	'REINDEX TABLE CONCURRENTLY auren.supplied_ids',
 	"ALTER INDEX events.idx_event_store_event_data_gin_$month RESET (fastupdate)",
 	'DROP INDEX events.added',
 	"VACUUM events.event_store_$month",
-	'VACUUM FULL events.stream_rows',
+	'VACUUM FULL auren.stream_rows',
 	"CLUSTER events.event_store_$month USING idx_event_store_stream_$month");
 
 my $session = $node->background_psql('postgres', on_error_stop => 0);

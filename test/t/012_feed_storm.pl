@@ -205,7 +205,7 @@ sub storm
 sub kill_server
 {
 	my ($server) = @_;
-	my $last = q{SELECT last_value FROM events.global_position_seq};
+	my $last = q{SELECT last_value FROM auren.global_position_seq};
 	my $before = $server->safe_psql('postgres', $last);
 	my $writers = start_writers($server, 100000);
 	usleep(10_000) while $server->safe_psql('postgres', $last) < $before + 100 && write_on($writers);

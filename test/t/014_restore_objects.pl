@@ -50,14 +50,14 @@ $node->safe_psql(
 	COMMENT ON TABLE biometric.biometric_events IS 'ours';
 	GRANT SELECT (user_id) ON biometric.biometric_events TO "Kept Admin";
 	CREATE PUBLICATION readings FOR TABLE biometric.biometric_events WHERE (value > 1), events.event_store;
-	CREATE INDEX stream_reason ON events.stream_rows (closed_reason);
-	CREATE TRIGGER not_so AFTER INSERT ON events.stream_rows FOR EACH ROW EXECUTE FUNCTION app.see();
-	ALTER TABLE events.stream_rows DISABLE TRIGGER not_so;
+	CREATE INDEX stream_reason ON auren.stream_rows (closed_reason);
+	CREATE TRIGGER not_so AFTER INSERT ON auren.stream_rows FOR EACH ROW EXECUTE FUNCTION app.see();
+	ALTER TABLE auren.stream_rows DISABLE TRIGGER not_so;
 	SELECT count(*) FROM app.seen});
 my $month = $node->safe_psql('postgres', 'SELECT tableoid::regclass FROM events.event_store LIMIT 1');
 $node->safe_psql('postgres', "CREATE INDEX on_a_month ON $month ((event_data ->> 'n'))");
 
-my $objects = q{SELECT o::text FROM events.table_objects o ORDER BY relation, kind, name};
+my $objects = q{SELECT o::text FROM auren.table_objects o ORDER BY relation, kind, name};
 my $months = q{SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass) ORDER BY 1};
 my $grants = q{SELECT a.attname, x.grantee::regrole, x.privilege_type FROM pg_attribute a, aclexplode(a.attacl) x WHERE a.attrelid = 'biometric.biometric_events'::regclass ORDER BY 1, 2, 3};
 my $added = $node->safe_psql('postgres', 'SELECT count(*) FROM events.added_objects');
@@ -160,7 +160,7 @@ is_the_same('lacking', 'made in two goes');
 $node->safe_psql('lacking', q{DROP POLICY seen ON events.event_store; DROP INDEX biometric.part; ALTER TABLE events.event_store DROP CONSTRAINT no_bad});
 command_ok([ 'pg_dump', '-Fc', '-f', "$dumps/less", '-d', $node->connstr('lacking') ], 'pg_dump with less');
 command_ok([ 'pg_restore', '--exit-on-error', '-d', fresh('less'), "$dumps/less" ], 'pg_restore with less');
-is($node->safe_psql('less', q{SET client_min_messages = error; SELECT * FROM events.restore_objects(); SELECT count(*) FROM events.table_objects WHERE name IN ('seen', 'part', 'no_bad')}), 0,
+is($node->safe_psql('less', q{SET client_min_messages = error; SELECT * FROM events.restore_objects(); SELECT count(*) FROM auren.table_objects WHERE name IN ('seen', 'part', 'no_bad')}), 0,
 	'what was dropped stays away');
 
 # A store without anything added is open at once.

@@ -54,7 +54,7 @@ $old->safe_psql(
 
 my @same = (
 	'events' => q{SELECT e::text FROM events.event_store e ORDER BY global_position},
-	'states' => q{SELECT stream_id, events.get_stream_state(stream_id) FROM events.stream_rows WHERE tenant_id = 'default' ORDER BY 1},
+	'states' => q{SELECT stream_id, events.get_stream_state(stream_id) FROM auren.stream_rows WHERE tenant_id = 'default' ORDER BY 1},
 	'streams' => q{SELECT s::text FROM events.streams s ORDER BY stream_id},
 	'snapshots' => q{SELECT stream_id, stream_version, usable FROM events.snapshots ORDER BY 1, 2},
 	'metrics' => q{SELECT m::text FROM analytics.user_metrics_daily m ORDER BY 1},
@@ -63,7 +63,7 @@ my @same = (
 	'notification rules' => q{SELECT r::text FROM events.notification_rules r ORDER BY 1},
 	'bindings' => q{SELECT b::text FROM events.tenant_bindings b ORDER BY 1},
 	'what was added' => q{SELECT o::text FROM events.added_objects o ORDER BY relation, kind, name},
-	'what hangs on the tables' => q{SELECT o::text FROM events.table_objects o ORDER BY relation, kind, name},
+	'what hangs on the tables' => q{SELECT o::text FROM auren.table_objects o ORDER BY relation, kind, name},
 	'members of the extension' => q{
 		SELECT pg_describe_object(classid, objid, 0) FROM pg_depend WHERE deptype = 'e'
 		AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'auren_events') ORDER BY 1},
@@ -84,7 +84,7 @@ while (my ($what, $query) = splice @queries, 0, 2)
 	$before{$what} = $old->safe_psql('postgres', $query);
 }
 my $epoch = $old->safe_psql('postgres', 'SELECT events.store_epoch()');
-my $last = $old->safe_psql('postgres', 'SELECT last_value FROM events.global_position_seq');
+my $last = $old->safe_psql('postgres', 'SELECT last_value FROM auren.global_position_seq');
 $old->stop;
 
 my $bin = $old->config_data('--bindir');

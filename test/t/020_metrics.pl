@@ -121,7 +121,7 @@ SELECT 's' || n % 40, 'ring', 'm' || n % 7, n, '2026-01-02'::timestamptz + n * i
 DELETE FROM biometric.biometric_events WHERE user_id LIKE 's%' AND metric_type = 'm' || :n % 7 AND value > :n - 300;
 };
 my $merge = "SELECT analytics.refresh_user_metrics();\n";
-my $vacuum = "VACUUM analytics.rollup_daily, analytics.rollup_hourly, analytics.rollup_5min, analytics.deltas, analytics.delta_packs;\n";
+my $vacuum = "VACUUM auren.rollup_daily, auren.rollup_hourly, auren.rollup_5min, auren.deltas, auren.delta_packs;\n";
 bench($node, 'storm', [ $write, $write, $change, $merge ], clients => 8, count => 300);
 check_metrics($node, 'behind the storm of single rows');
 bench($node, 'storm of many rows', [ $many, $change, $merge, $vacuum ], clients => 6, count => 60);

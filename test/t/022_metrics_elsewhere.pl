@@ -89,7 +89,7 @@ check_metrics($standby, 'on the standby, nothing merged');
 for my $round (1 .. 3)
 {
 	$primary->safe_psql('postgres', "SELECT analytics.refresh_user_metrics(); $writes");
-	$primary->safe_psql('postgres', 'VACUUM analytics.rollup_daily, analytics.deltas, analytics.delta_packs');
+	$primary->safe_psql('postgres', 'VACUUM auren.rollup_daily, auren.deltas, auren.delta_packs');
 	$primary->wait_for_catchup($standby);
 	check_metrics($standby, "on the standby, round $round");
 }
@@ -106,7 +106,7 @@ my $held = $holder->query_safe(q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT c
 for my $round (1 .. 4)
 {
 	$primary->safe_psql('postgres', "$writes SELECT analytics.refresh_user_metrics()");
-	$primary->safe_psql('postgres', 'VACUUM analytics.rollup_daily, analytics.rollup_hourly, analytics.rollup_5min, analytics.deltas, analytics.delta_packs');
+	$primary->safe_psql('postgres', 'VACUUM auren.rollup_daily, auren.rollup_hourly, auren.rollup_5min, auren.deltas, auren.delta_packs');
 	is($holder->query_safe($days), '', "the held snapshot has its own days, round $round");
 	is($holder->query_safe($fives), '', "and its own five minutes, round $round");
 	check_metrics($primary, "beside the held snapshot, round $round");

@@ -16,7 +16,7 @@ my $RULES = 20000;
 my $BOUND = 5000;
 my $node = new_store('rules_of_others', conf => "auren_events.waker = off\n");
 $node->safe_psql('postgres', qq{
-	INSERT INTO events.declared_notification_rules SELECT 'other', 'other_channel_' || to_char(i, 'FM00000'), '', '' FROM generate_series(1, $RULES) i;
+	INSERT INTO auren.declared_notification_rules SELECT 'other', 'other_channel_' || to_char(i, 'FM00000'), '', '' FROM generate_series(1, $RULES) i;
 	SELECT events.create_monthly_partitions(1);
 	SET app.tenant_id = 'mine'; SELECT events.add_notification_rule('told', 'mine_channel')});
 

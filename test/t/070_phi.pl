@@ -52,7 +52,7 @@ sub data_key
 {
 	my ($user, $master_id, $master) = @_;
 	my ($id, $wrapped) = split /\|/,
-	  $node->safe_psql('postgres', "SELECT key_id, encode(wrapped_key, 'hex') FROM encrypted.data_keys WHERE user_id = '$user' ORDER BY key_version DESC LIMIT 1");
+	  $node->safe_psql('postgres', "SELECT key_id, encode(wrapped_key, 'hex') FROM auren.data_keys WHERE user_id = '$user' ORDER BY key_version DESC LIMIT 1");
 	my $script = q{
 import ctypes, ctypes.util, struct, sys
 user, master_id, master, key_id, wrapped = sys.argv[1:]
@@ -251,7 +251,7 @@ is($node->safe_psql('postgres', q{SET auren_events.audit_decrypt = off; SELECT c
 
 # A key made by a prepared transaction: used by nobody until it is committed.
 $node->safe_psql('postgres', q{BEGIN; CREATE TABLE prepared AS SELECT encrypted.encrypt_phi_field('x', 'r') AS e; PREPARE TRANSACTION 'made'});
-is($node->safe_psql('postgres', q{SELECT count(*) FROM encrypted.data_keys WHERE user_id = 'r'}), 0, 'the key of a prepared transaction is not there yet');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM auren.data_keys WHERE user_id = 'r'}), 0, 'the key of a prepared transaction is not there yet');
 $node->safe_psql('postgres', q{COMMIT PREPARED 'made'});
 is($node->safe_psql('postgres', q{SET auren_events.audit_decrypt = off; SELECT encrypted.decrypt_phi_field(e, 'r') FROM prepared}), 'x', 'committed, it opens');
 
@@ -310,7 +310,7 @@ $standby->stop;
 create_store($node, 'many');
 is($node->safe_psql('many', q{SELECT count(*) FROM (SELECT encrypted.encrypt_phi_field('x', n::text) AS e, n FROM generate_series(1, 12000) n) s WHERE encrypted.decrypt_phi_field(e, n::text) = 'x'}),
 	12000, 'twelve thousand people');
-is($node->safe_psql('many', q{SELECT count(*), count(DISTINCT user_id) FROM encrypted.data_keys}), '12000|12000', 'with a key each');
+is($node->safe_psql('many', q{SELECT count(*), count(DISTINCT user_id) FROM auren.data_keys}), '12000|12000', 'with a key each');
 fails_with($node, 'many', 'DROP EXTENSION auren_events', '55006', 'keys are not dropped by the way', like => qr/holds data keys/);
 
 # The command: its output is the file; it fails, is too slow, is cancelled, and nothing of it goes on.
