@@ -2,9 +2,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION amcheck;
 SELECT count(*) > 0 AS some, count(*) FILTER (WHERE bt_index_parent_check(c.oid, true, true) IS NULL) AS damaged
-FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relnamespace = 'events'::regnamespace AND relkind = 'i' AND amname = 'btree';
+FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relnamespace IN ('events'::regnamespace, 'auren'::regnamespace) AND relkind = 'i' AND amname = 'btree';
 SELECT c.oid::regclass, h.* FROM pg_class c, LATERAL verify_heapam(c.oid, skip := 'none') h
-WHERE relnamespace = 'events'::regnamespace AND relkind = 'r';
+WHERE relnamespace IN ('events'::regnamespace, 'auren'::regnamespace) AND relkind = 'r';
 -- and the GIN indexes, which amcheck does not read: they find what a scan of the table finds
 SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
 CREATE FUNCTION t.found(p_seqscan boolean, p_query text) RETURNS bigint LANGUAGE plpgsql AS $$

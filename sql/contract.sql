@@ -6,6 +6,29 @@ FROM pg_proc p WHERE pronamespace = 'events'::regnamespace ORDER BY proname COLL
 SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid) AS function,
        provolatile AS volatile, proparallel AS parallel, proisstrict AS strict
 FROM pg_proc p WHERE pronamespace = 'analytics'::regnamespace ORDER BY proname COLLATE "C";
+SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid) AS function,
+       provolatile AS volatile, proparallel AS parallel, proisstrict AS strict
+FROM pg_proc p WHERE pronamespace = 'encrypted'::regnamespace ORDER BY proname COLLATE "C";
+-- what else is there to be seen: what callers and administrators use, nothing of the machinery
+SELECT relnamespace::regnamespace AS schema, relname, relkind FROM pg_class
+WHERE relnamespace IN ('events'::regnamespace, 'biometric'::regnamespace, 'analytics'::regnamespace, 'encrypted'::regnamespace)
+  AND relkind NOT IN ('i', 'I', 't') AND relname !~ '^event_store_\d{4}_\d\d$' ORDER BY 1, relname COLLATE "C";
+SELECT typnamespace::regnamespace AS schema, typname FROM pg_type t
+WHERE typnamespace IN ('events'::regnamespace, 'biometric'::regnamespace, 'analytics'::regnamespace, 'encrypted'::regnamespace)
+  AND typelem = 0 AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = typrelid AND c.relkind <> 'c');
+SELECT pronamespace::regnamespace AS schema, proname FROM pg_proc WHERE pronamespace = 'biometric'::regnamespace;
+-- each of them has a line in auren.rights, and each line is about one of them
+SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend d
+WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'auren_events')
+  AND classid IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass)
+  AND NOT EXISTS (SELECT FROM pg_proc p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid AND p.pronamespace = 'auren'::regnamespace)
+  AND NOT EXISTS (SELECT FROM pg_class c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relnamespace = 'auren'::regnamespace)
+  AND NOT (d.classid = 'pg_namespace'::regclass AND d.objid = 'auren'::regnamespace)
+  AND NOT EXISTS (SELECT FROM auren.granted_objects o WHERE o.oid = d.objid AND (o.kind = 'FUNCTION') = (d.classid = 'pg_proc'::regclass)
+                  AND (o.kind = 'SCHEMA') = (d.classid = 'pg_namespace'::regclass));
+SELECT object, privilege FROM auren.rights WHERE (SELECT count(*) FROM auren.granted_objects) <> (SELECT count(*) FROM auren.rights)
+UNION ALL
+SELECT object, privilege FROM auren.rights, unnest(access) a WHERE a NOT IN ('reader', 'writer', 'admin', 'encrypt', 'decrypt', 'key_admin');
 -- no function has two forms
 SELECT proname FROM pg_proc WHERE pronamespace = 'events'::regnamespace GROUP BY 1 HAVING count(*) > 1;
 -- all are C++

@@ -21,7 +21,7 @@ SELECT count(*) FROM events.append_events('{own:1,own:1}', '{e,e}', ARRAY['4', '
 SELECT events.get_stream_state('own:1'), events.get_stream_state('own:1');
 SELECT stream_version FROM events.snapshots WHERE stream_id = 'own:1';
 DO $$ BEGIN PERFORM events.take_snapshot('own:1'); EXCEPTION WHEN unique_violation THEN RAISE WARNING 'taking one by hand says why not'; END $$;
-DROP INDEX events.own_dba;
+DROP INDEX auren.own_dba;
 SELECT events.get_stream_state('own:1');
 SELECT stream_version FROM events.snapshots WHERE stream_id = 'own:1';
 RESET auren_events.snapshot_after; RESET max_parallel_workers_per_gather;

@@ -13,6 +13,19 @@ CREATE SCHEMA auren;
 COMMENT ON SCHEMA auren IS 'auren_events: what the store is made of; its owner alone may use it';
 REVOKE ALL ON SCHEMA auren FROM PUBLIC;
 
+-- A row beside each CREATE outside of schema auren says who may have the object: events.grant_access gives what it finds here.
+CREATE TABLE auren.rights (
+	object    text   COLLATE "C" NOT NULL,
+	privilege text   COLLATE "C" NOT NULL,
+	access    text[] NOT NULL,
+	CONSTRAINT rights_pkey PRIMARY KEY (object, privilege)
+);
+COMMENT ON TABLE auren.rights IS 'what each of the six rights gives (events.grant_access). Not dumped, each version has its own';
+COMMENT ON COLUMN auren.rights.object IS 'schema, or schema and name of a function, view or table';
+COMMENT ON COLUMN auren.rights.privilege IS 'USAGE, EXECUTE, SELECT or INSERT';
+COMMENT ON COLUMN auren.rights.access IS 'rights that give it: reader, writer, admin, encrypt, decrypt, key_admin; empty: the owner alone has it';
+
 CREATE SCHEMA events;
 COMMENT ON SCHEMA events IS 'auren_events: the event store, its streams and what is read from them';
 REVOKE ALL ON SCHEMA events FROM PUBLIC;
+INSERT INTO auren.rights VALUES ('events', 'USAGE', '{reader,writer,admin,encrypt,decrypt,key_admin}');

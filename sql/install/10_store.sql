@@ -17,6 +17,7 @@ CREATE TABLE events.event_store (
 	global_position bigint      NOT NULL
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE events.event_store IS 'all events of all tenants, by month of created_at (UTC); written by events.append_event and events.append_events only';
+INSERT INTO auren.rights VALUES ('events.event_store', 'SELECT', '{reader}');
 COMMENT ON COLUMN events.event_store.event_id IS 'UUIDv7 of the store, or the id that the caller supplied; unique within a tenant';
 COMMENT ON COLUMN events.event_store.stream_id IS 'stream, 1 to 255 characters; the part before the first ":" is its category';
 COMMENT ON COLUMN events.event_store.stream_version IS 'version of the event in its stream: 1..n without a hole';
@@ -69,6 +70,7 @@ CREATE TABLE events.tenant_bindings (
 	CONSTRAINT tenant_bindings_pkey PRIMARY KEY (role, tenant_id)
 );
 COMMENT ON TABLE events.tenant_bindings IS 'which role may name which tenants; a role without a row may name any (events.bind_tenant)';
+INSERT INTO auren.rights VALUES ('events.tenant_bindings', 'SELECT', '{}');
 COMMENT ON COLUMN events.tenant_bindings.role IS 'role that is bound, with all its members';
 COMMENT ON COLUMN events.tenant_bindings.tenant_id IS 'tenant that it may name';
 
@@ -97,3 +99,4 @@ ALTER TABLE events.tenant_bindings ENABLE ALWAYS TRIGGER tell_sessions;
 CREATE FUNCTION events.create_monthly_partitions(p_months_ahead integer DEFAULT 3) RETURNS integer
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_create_monthly_partitions';
 COMMENT ON FUNCTION events.create_monthly_partitions(integer) IS 'makes the partitions of this month and of the months ahead (0 to 120) that are missing; returns how many it made';
+INSERT INTO auren.rights VALUES ('events.create_monthly_partitions', 'EXECUTE', '{admin}');

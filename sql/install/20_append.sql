@@ -12,6 +12,7 @@ CREATE FUNCTION events.append_event(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_append_event';
 COMMENT ON FUNCTION events.append_event(text, text, jsonb, text, jsonb, bigint, uuid) IS
 'appends an event to a stream and returns its id; expected version: NULL any, 0 the stream must not exist, n it must be at n, -1 it must exist (else ZE001); an id given again returns the first result (other content: ZE002)';
+INSERT INTO auren.rights VALUES ('events.append_event', 'EXECUTE', '{writer}');
 
 CREATE FUNCTION events.append_events(
 	p_stream_ids        text[],
@@ -25,3 +26,4 @@ CREATE FUNCTION events.append_events(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_append_events';
 COMMENT ON FUNCTION events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]) IS
 'appends a batch of events, all or none, and returns a row per event in the order given; an expected version speaks of the stream before the batch';
+INSERT INTO auren.rights VALUES ('events.append_events', 'EXECUTE', '{writer}');

@@ -10,6 +10,7 @@ REVOKE ALL ON FUNCTION auren.stream_support(internal) FROM PUBLIC;
 CREATE FUNCTION events.current_tenant() RETURNS text
 	LANGUAGE C STABLE PARALLEL SAFE SUPPORT auren.stream_support AS 'MODULE_PATHNAME', 'auren_current_tenant';
 COMMENT ON FUNCTION events.current_tenant() IS 'tenant that this session writes and reads: app.tenant_id, or ''default''; 42501 when a binding forbids it';
+INSERT INTO auren.rights VALUES ('events.current_tenant', 'EXECUTE', '{reader,writer,admin,encrypt,decrypt,key_admin}');
 
 CREATE FUNCTION auren.current_tenant() RETURNS text
 	LANGUAGE C STABLE PARALLEL SAFE SUPPORT auren.stream_support AS 'MODULE_PATHNAME', 'auren_current_tenant';
@@ -28,6 +29,7 @@ CREATE FUNCTION events.replay_stream(
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
 	AS 'MODULE_PATHNAME', 'auren_replay_stream';
 COMMENT ON FUNCTION events.replay_stream(text, bigint, bigint) IS 'events of a stream in order of version, from and to included';
+INSERT INTO auren.rights VALUES ('events.replay_stream', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.replay_stream_backward(
 	p_stream_id    text,
@@ -38,20 +40,24 @@ CREATE FUNCTION events.replay_stream_backward(
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
 	AS 'MODULE_PATHNAME', 'auren_replay_stream_backward';
 COMMENT ON FUNCTION events.replay_stream_backward(text, bigint, integer) IS 'events of a stream, newest first, from a version (included; NULL: the newest) and at most p_limit';
+INSERT INTO auren.rights VALUES ('events.replay_stream_backward', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.last_event(p_stream_id text, p_event_type text DEFAULT NULL)
 	RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
 	               metadata jsonb, created_by text, global_position bigint)
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_last_event';
 COMMENT ON FUNCTION events.last_event(text, text) IS 'newest event of a stream, or its newest event of a type; no row when there is none';
+INSERT INTO auren.rights VALUES ('events.last_event', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.stream_version(p_stream_id text) RETURNS bigint
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_stream_version';
 COMMENT ON FUNCTION events.stream_version(text) IS 'version of a stream; NULL when it does not exist';
+INSERT INTO auren.rights VALUES ('events.stream_version', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.stream_exists(p_stream_id text) RETURNS boolean
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_stream_exists';
 COMMENT ON FUNCTION events.stream_exists(text) IS 'whether a stream has an event';
+INSERT INTO auren.rights VALUES ('events.stream_exists', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.events_by_time(
 	p_from           timestamptz,
@@ -65,6 +71,7 @@ CREATE FUNCTION events.events_by_time(
 	AS 'MODULE_PATHNAME', 'auren_events_by_time';
 COMMENT ON FUNCTION events.events_by_time(timestamptz, timestamptz, text, integer, bigint) IS
 'events of a time range (from included, to not) in order of time and position; for the next page give the last row''s created_at as p_from and its global_position as p_after_position';
+INSERT INTO auren.rights VALUES ('events.events_by_time', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.find_events(
 	p_contains        jsonb,
@@ -78,3 +85,4 @@ CREATE FUNCTION events.find_events(
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_find_events';
 COMMENT ON FUNCTION events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint) IS
 'events whose data contains p_contains (as @> does, by the GIN index), newest first; for the next page give the last row''s global_position as p_before_position';
+INSERT INTO auren.rights VALUES ('events.find_events', 'EXECUTE', '{reader}');

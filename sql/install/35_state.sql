@@ -46,14 +46,17 @@ CREATE FUNCTION events.set_reducer(p_event_type text, p_kind text, p_options jso
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_reducer';
 COMMENT ON FUNCTION events.set_reducer(text, text, jsonb) IS
 'declares how events of a type change the state of their stream: latest, merge, patch, sum, count, append, ignore or function; for streams of one category where the options name it';
+INSERT INTO auren.rights VALUES ('events.set_reducer', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.drop_reducer(p_event_type text, p_category text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_reducer';
 COMMENT ON FUNCTION events.drop_reducer(text, text) IS 'takes a reducer back: the one for all streams, or that of a category; 42704 when there is none';
+INSERT INTO auren.rights VALUES ('events.drop_reducer', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.reducers_version() RETURNS uuid
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_reducers_version';
 COMMENT ON FUNCTION events.reducers_version() IS 'names the reducers that are declared now, with the bodies of their functions: the same declarations have the same version';
+INSERT INTO auren.rights VALUES ('events.reducers_version', 'EXECUTE', '{reader,admin}');
 
 CREATE FUNCTION auren.reducers_version() RETURNS uuid
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_reducers_version';
@@ -63,34 +66,41 @@ CREATE VIEW events.reducers AS
 	SELECT event_type, NULLIF(category, '') AS category, kind, options, declared_by, declared_at
 	FROM auren.declared_reducers;
 COMMENT ON VIEW events.reducers IS 'reducers that are declared; category NULL: for streams of every category';
+INSERT INTO auren.rights VALUES ('events.reducers', 'SELECT', '{reader,admin}');
 
 CREATE FUNCTION events.get_stream_state(p_stream_id text, p_to_version bigint DEFAULT NULL) RETURNS jsonb
 	LANGUAGE C STABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'auren_get_stream_state';
 COMMENT ON FUNCTION events.get_stream_state(text, bigint) IS
 'state of a stream, now or at a version: its events folded by their reducers, {} for a stream without events; with no reducer declared, each event type with the data of its latest event';
+INSERT INTO auren.rights VALUES ('events.get_stream_state', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.get_stream_states(p_stream_ids text[])
 	RETURNS TABLE (stream_id text, stream_version bigint, state jsonb)
 	LANGUAGE C STABLE PARALLEL SAFE COST 1000 ROWS 100 AS 'MODULE_PATHNAME', 'auren_get_stream_states';
 COMMENT ON FUNCTION events.get_stream_states(text[]) IS 'states of many streams, in the order given; version 0 and {} for one without events';
+INSERT INTO auren.rights VALUES ('events.get_stream_states', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.get_category_states(p_category text, p_after text DEFAULT NULL, p_limit integer DEFAULT 1000)
 	RETURNS TABLE (stream_id text, stream_version bigint, state jsonb)
 	LANGUAGE C STABLE PARALLEL SAFE COST 1000 ROWS 1000 AS 'MODULE_PATHNAME', 'auren_get_category_states';
 COMMENT ON FUNCTION events.get_category_states(text, text, integer) IS
 'states of the streams of a category in order of their ids; for the next page give the last row''s stream_id as p_after';
+INSERT INTO auren.rights VALUES ('events.get_category_states', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.state_diff(p_stream_id text, p_from_version bigint, p_to_version bigint DEFAULT NULL) RETURNS jsonb
 	LANGUAGE C STABLE PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'auren_state_diff';
 COMMENT ON FUNCTION events.state_diff(text, bigint, bigint) IS 'what changed in a stream''s state from one version to another (NULL: now), as a patch of RFC 6902';
+INSERT INTO auren.rights VALUES ('events.state_diff', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.take_snapshot(p_stream_id text) RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_take_snapshot';
 COMMENT ON FUNCTION events.take_snapshot(text) IS 'takes a snapshot of a stream''s state now and returns its version; NULL for a stream without events';
+INSERT INTO auren.rights VALUES ('events.take_snapshot', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.drop_snapshots(p_stream_id text DEFAULT NULL) RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_snapshots';
 COMMENT ON FUNCTION events.drop_snapshots(text) IS 'drops the snapshots of a stream, or all of this session''s tenant, and returns how many it dropped';
+INSERT INTO auren.rights VALUES ('events.drop_snapshots', 'EXECUTE', '{admin}');
 
 CREATE VIEW events.snapshots WITH (security_barrier) AS
 	SELECT tenant_id, stream_id, pg_catalog.split_part(stream_id, ':', 1) AS category, stream_version, taken_at,
@@ -99,3 +109,4 @@ CREATE VIEW events.snapshots WITH (security_barrier) AS
 	FROM auren.stream_snapshots
 	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.snapshots IS 'snapshots of this session''s tenant; usable: made by the reducers that are declared now';
+INSERT INTO auren.rights VALUES ('events.snapshots', 'SELECT', '{reader,admin}');

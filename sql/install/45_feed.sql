@@ -24,18 +24,22 @@ CREATE FUNCTION events.read_all(
 	AS 'MODULE_PATHNAME', 'auren_read_all';
 COMMENT ON FUNCTION events.read_all(bigint, integer, text[], text, text, uuid) IS
 'final events of this session''s tenant behind a position, in order of position: what is read once has no later event below it; ZE007 when p_epoch is not events.store_epoch()';
+INSERT INTO auren.rights VALUES ('events.read_all', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.feed_horizon() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_feed_horizon';
 COMMENT ON FUNCTION events.feed_horizon() IS 'last final position: every event up to it is committed or will never be; on a standby the last one that the primary wrote down';
+INSERT INTO auren.rights VALUES ('events.feed_horizon', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.write_feed_horizon() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_write_feed_horizon';
 COMMENT ON FUNCTION events.write_feed_horizon() IS 'writes the horizon down for standbys and returns it';
+INSERT INTO auren.rights VALUES ('events.write_feed_horizon', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.store_epoch() RETURNS uuid
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_store_epoch';
 COMMENT ON FUNCTION events.store_epoch() IS 'names the history that positions belong to: another one after a restore from a dump and after a promotion';
+INSERT INTO auren.rights VALUES ('events.store_epoch', 'EXECUTE', '{reader}');
 
 -- Who appends now. A prepared transaction has no process: the lock on its number says which it is.
 CREATE VIEW events.feed_blockers WITH (security_barrier) AS
@@ -49,6 +53,7 @@ CREATE VIEW events.feed_blockers WITH (security_barrier) AS
 	WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) (-24350)::smallint AND l.granted
 	  AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database());
 COMMENT ON VIEW events.feed_blockers IS 'transactions that append now: the feed ends at the smallest after_position until they end; a prepared one until it is decided';
+INSERT INTO auren.rights VALUES ('events.feed_blockers', 'SELECT', '{reader}');
 
 -- Who holds a lock that may keep others waiting to the end of its transaction.
 CREATE VIEW events.lock_holders WITH (security_barrier) AS
@@ -73,3 +78,4 @@ CREATE VIEW events.lock_holders WITH (security_barrier) AS
 	                               AND x.virtualtransaction OPERATOR(pg_catalog.=) h.virtualtransaction
 	LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid;
 COMMENT ON VIEW events.lock_holders IS 'transactions that keep others from a table, from making months, refreshing metrics, making keys or adding notification rules until they end';
+INSERT INTO auren.rights VALUES ('events.lock_holders', 'SELECT', '{reader,admin}');

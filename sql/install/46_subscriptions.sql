@@ -116,6 +116,7 @@ CREATE FUNCTION events.create_subscription(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_create_subscription';
 COMMENT ON FUNCTION events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean) IS
 'makes a subscription that begins behind a position (0: with the first event, NULL: with what comes from now on) or with a time, and returns the position behind which it begins';
+INSERT INTO auren.rights VALUES ('events.create_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.alter_subscription(
 	p_name         text,
@@ -127,14 +128,17 @@ CREATE FUNCTION events.alter_subscription(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_alter_subscription';
 COMMENT ON FUNCTION events.alter_subscription(text, integer, integer, interval, boolean) IS
 'changes settings of a subscription (NULL: as it was) and loses nothing that is parked, to be retried or in hand; 55006 while a consumer is at work';
+INSERT INTO auren.rights VALUES ('events.alter_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.drop_subscription(p_name text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_subscription';
 COMMENT ON FUNCTION events.drop_subscription(text) IS 'drops a subscription with its checkpoints and parked events; 55006 while a consumer is at work';
+INSERT INTO auren.rights VALUES ('events.drop_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.reset_subscription(p_name text, p_position bigint) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_reset_subscription';
 COMMENT ON FUNCTION events.reset_subscription(text, bigint) IS 'sets a subscription to go on behind a position, and forgets its leases, retries and parked events; 55006 while a consumer is at work';
+INSERT INTO auren.rights VALUES ('events.reset_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.fetch(p_name text, p_consumer text, p_limit integer DEFAULT 100)
 	RETURNS TABLE (event_id uuid, global_position bigint, stream_id text, stream_version bigint, event_type text, event_data jsonb,
@@ -142,31 +146,38 @@ CREATE FUNCTION events.fetch(p_name text, p_consumer text, p_limit integer DEFAU
 	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_fetch';
 COMMENT ON FUNCTION events.fetch(text, text, integer) IS
 'next events of a subscription for a consumer, whose lease it takes or renews; the same ones again until they are acknowledged, retried or parked. What it gives is in the consumer''s hands until its next fetch';
+INSERT INTO auren.rights VALUES ('events.fetch', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.acknowledge(p_name text, p_consumer text, p_position bigint) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_acknowledge';
 COMMENT ON FUNCTION events.acknowledge(text, text, bigint) IS 'what a consumer''s last fetch gave up to a position is done; ZE005 when its lease is lost';
+INSERT INTO auren.rights VALUES ('events.acknowledge', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.retry(p_name text, p_consumer text, p_position bigint, p_delay interval DEFAULT '1 second', p_reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_retry';
 COMMENT ON FUNCTION events.retry(text, text, bigint, interval, text) IS
 'an event failed: it is given again after a delay, with the later ones of its stream behind it, or parked after the subscription''s attempts; ZE005 when the lease is lost';
+INSERT INTO auren.rights VALUES ('events.retry', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.park(p_name text, p_consumer text, p_position bigint, p_reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_park';
 COMMENT ON FUNCTION events.park(text, text, bigint, text) IS 'puts an event aside until events.unpark; ZE005 when the lease is lost';
+INSERT INTO auren.rights VALUES ('events.park', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.unpark(p_name text, p_position bigint) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_unpark';
 COMMENT ON FUNCTION events.unpark(text, bigint) IS 'gives a parked event again, with all its attempts; 42704 when none of that position is parked';
+INSERT INTO auren.rights VALUES ('events.unpark', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.wait_for_subscription(p_name text, p_position bigint, p_timeout interval DEFAULT '10 seconds') RETURNS boolean
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_wait_for_subscription';
 COMMENT ON FUNCTION events.wait_for_subscription(text, bigint, interval) IS 'waits until a subscription is done with every event up to a position, parked ones aside; false when the time is over';
+INSERT INTO auren.rights VALUES ('events.wait_for_subscription', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.wait_for_events(p_after_position bigint, p_timeout interval DEFAULT '10 seconds') RETURNS boolean
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_wait_for_events';
 COMMENT ON FUNCTION events.wait_for_events(bigint, interval) IS 'waits until the feed has an event of this session''s tenant behind a position; false when the time is over';
+INSERT INTO auren.rights VALUES ('events.wait_for_events', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION auren.subscription_status(p_name text, OUT checkpoint bigint, OUT head bigint, OUT lag_events bigint,
 	OUT lag_seconds double precision, OUT consumers text[], OUT lag_is_exact boolean, OUT due_events bigint, OUT delayed_events bigint, OUT waiting_events bigint)
@@ -182,6 +193,7 @@ CREATE VIEW events.subscriptions WITH (security_barrier) AS
 	FROM auren.subscription_settings s CROSS JOIN LATERAL auren.subscription_status(s.name) t
 	WHERE s.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.subscriptions IS 'subscriptions of this session''s tenant: where each stands, who works on it, what went wrong last';
+INSERT INTO auren.rights VALUES ('events.subscriptions', 'SELECT', '{reader,admin}');
 
 CREATE VIEW events.parked WITH (security_barrier) AS
 	SELECT s.name, p.global_position, p.stream_id, p.attempts, p.reason, p.since,
@@ -190,3 +202,4 @@ CREATE VIEW events.parked WITH (security_barrier) AS
 	FROM auren.subscription_held p JOIN auren.subscription_settings s USING (subscription_id)
 	WHERE p.state OPERATOR(pg_catalog.=) 'parked' AND s.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.parked IS 'events that subscriptions put aside';
+INSERT INTO auren.rights VALUES ('events.parked', 'SELECT', '{reader,admin}');

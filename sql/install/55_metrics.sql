@@ -3,9 +3,11 @@
 CREATE SCHEMA biometric;
 COMMENT ON SCHEMA biometric IS 'auren_events: readings of wearers';
 REVOKE ALL ON SCHEMA biometric FROM PUBLIC;
+INSERT INTO auren.rights VALUES ('biometric', 'USAGE', '{reader,writer,admin,encrypt,decrypt,key_admin}');
 CREATE SCHEMA analytics;
 COMMENT ON SCHEMA analytics IS 'auren_events: metrics of readings by day, hour and five minutes';
 REVOKE ALL ON SCHEMA analytics FROM PUBLIC;
+INSERT INTO auren.rights VALUES ('analytics', 'USAGE', '{reader,writer,admin,encrypt,decrypt,key_admin}');
 
 CREATE TABLE biometric.biometric_events (
 	user_id     text             COLLATE "C" NOT NULL,
@@ -22,6 +24,8 @@ CREATE TABLE biometric.biometric_events (
 CREATE INDEX idx_biometric_events_user_device_time ON biometric.biometric_events (user_id, device_type, "timestamp" DESC);
 CREATE INDEX idx_biometric_events_metric_time ON biometric.biometric_events (metric_type, "timestamp" DESC);
 COMMENT ON TABLE biometric.biometric_events IS 'readings of all tenants; insert, correct and delete them as in any table, the metrics follow';
+INSERT INTO auren.rights VALUES ('biometric.biometric_events', 'INSERT', '{writer}');
+INSERT INTO auren.rights VALUES ('biometric.biometric_events', 'SELECT', '{reader}');
 COMMENT ON CONSTRAINT biometric_events_names_fit ON biometric.biometric_events IS 'user, device, metric and tenant are of 2,500 bytes together: longer ones fit into no index';
 COMMENT ON INDEX biometric.idx_biometric_events_user_device_time IS 'finds a user''s readings by device and time';
 COMMENT ON INDEX biometric.idx_biometric_events_metric_time IS 'finds a metric''s readings by time';
@@ -55,6 +59,7 @@ CREATE TABLE analytics.sources (
 	once          boolean     NOT NULL DEFAULT false
 );
 COMMENT ON TABLE analytics.sources IS 'where readings come from: tables (analytics.attach_source) and events of a type (analytics.attach_events)';
+INSERT INTO auren.rights VALUES ('analytics.sources', 'SELECT', '{}');
 COMMENT ON COLUMN analytics.sources.source_id IS 'number of the source';
 COMMENT ON COLUMN analytics.sources.relation IS 'its table; NULL: events';
 COMMENT ON COLUMN analytics.sources.event_type IS 'type of its events; NULL: a table';
@@ -266,3 +271,4 @@ CREATE FUNCTION analytics.refresh_user_metrics() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_refresh_user_metrics';
 COMMENT ON FUNCTION analytics.refresh_user_metrics() IS
 'merges what changed since the last refresh into the rollups and returns how many changes that were; does nothing while another one is at work';
+INSERT INTO auren.rights VALUES ('analytics.refresh_user_metrics', 'EXECUTE', '{admin}');

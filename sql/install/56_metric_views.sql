@@ -89,6 +89,7 @@ CREATE VIEW analytics.user_metrics_daily WITH (security_barrier) AS
 		GROUP BY tenant_id, user_id, device_type, metric_type, day) g
 	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW analytics.user_metrics_daily IS 'metrics of this session''s tenant by day, exact at every moment';
+INSERT INTO auren.rights VALUES ('analytics.user_metrics_daily', 'SELECT', '{reader}');
 
 CREATE VIEW analytics.user_metrics_hourly WITH (security_barrier) AS
 	SELECT bucket, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
@@ -112,6 +113,7 @@ CREATE VIEW analytics.user_metrics_hourly WITH (security_barrier) AS
 		GROUP BY tenant_id, user_id, device_type, metric_type, bucket) g
 	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW analytics.user_metrics_hourly IS 'metrics of this session''s tenant by hour, exact at every moment';
+INSERT INTO auren.rights VALUES ('analytics.user_metrics_hourly', 'SELECT', '{reader}');
 
 CREATE VIEW analytics.user_metrics_5min WITH (security_barrier) AS
 	SELECT bucket, user_id, device_type, metric_type, (m).reading_count, (m).avg_value, (m).min_value, (m).max_value, (m).stddev_value,
@@ -131,6 +133,7 @@ CREATE VIEW analytics.user_metrics_5min WITH (security_barrier) AS
 		GROUP BY tenant_id, user_id, device_type, metric_type, bucket) g
 	WHERE (m).reading_count OPERATOR(pg_catalog.>) 0;
 COMMENT ON VIEW analytics.user_metrics_5min IS 'metrics of this session''s tenant by five minutes, exact at every moment';
+INSERT INTO auren.rights VALUES ('analytics.user_metrics_5min', 'SELECT', '{reader}');
 
 CREATE VIEW analytics.refresh_status AS
 	SELECT (SELECT pg_catalog.count(*) FROM auren.deltas) OPERATOR(pg_catalog.+)
@@ -142,6 +145,7 @@ CREATE VIEW analytics.refresh_status AS
 	FROM (SELECT true) one
 	LEFT JOIN LATERAL (SELECT * FROM auren.refresh_runs ORDER BY finished_at DESC LIMIT 1) r ON true;
 COMMENT ON VIEW analytics.refresh_status IS 'changes that the next refresh will merge, and what the last one did';
+INSERT INTO auren.rights VALUES ('analytics.refresh_status', 'SELECT', '{reader,admin}');
 
 CREATE VIEW analytics.refused_readings WITH (security_barrier) AS
 	SELECT r.source_id, s.relation, s.event_type, r.reason, pg_catalog.sum(r.refused)::bigint AS refused, pg_catalog.max(r.last_position) AS last_position
@@ -150,3 +154,4 @@ CREATE VIEW analytics.refused_readings WITH (security_barrier) AS
 	GROUP BY r.source_id, s.relation, s.event_type, r.reason
 	HAVING pg_catalog.sum(r.refused) OPERATOR(pg_catalog.<>) 0;
 COMMENT ON VIEW analytics.refused_readings IS 'what the sources of this session''s tenant hold that is no reading, by source and reason';
+INSERT INTO auren.rights VALUES ('analytics.refused_readings', 'SELECT', '{reader,admin}');

@@ -12,10 +12,12 @@ CREATE FUNCTION analytics.attach_source(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_attach_source';
 COMMENT ON FUNCTION analytics.attach_source(regclass, text, text, text, text, text, text) IS
 'makes a table, partitioned or not, a source of readings by naming its columns (device: NULL for none; tenant: NULL for this session''s); what it holds is merged by the next refresh, and the metrics have it at once; returns its number';
+INSERT INTO auren.rights VALUES ('analytics.attach_source', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.detach_source(p_table regclass) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_detach_source';
 COMMENT ON FUNCTION analytics.detach_source(regclass) IS 'ends what analytics.attach_source began: the metrics have its readings no more, the table stays as it is';
+INSERT INTO auren.rights VALUES ('analytics.detach_source', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.attach_events(
 	p_event_type    text,
@@ -29,14 +31,17 @@ CREATE FUNCTION analytics.attach_events(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_attach_events';
 COMMENT ON FUNCTION analytics.attach_events(text, jsonb, text, text, text, text, boolean) IS
 'makes events of a type, of this session''s tenant, a source of readings: p_metrics says which field of the data is which metric; the user is a field or the stream''s id behind its category, the time a field or when the event was appended; p_samples_field is an array whose elements are samples; a field that begins with / is a JSON pointer; p_once: readings of the same user, device, metric, time and value count once';
+INSERT INTO auren.rights VALUES ('analytics.attach_events', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.detach_events(p_event_type text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_detach_events';
 COMMENT ON FUNCTION analytics.detach_events(text) IS 'ends what analytics.attach_events began for this session''s tenant';
+INSERT INTO auren.rights VALUES ('analytics.detach_events', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.rebuild_source(p_source integer) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_rebuild_source';
 COMMENT ON FUNCTION analytics.rebuild_source(integer) IS 'has the next refresh count a source anew; until then the views read the source itself';
+INSERT INTO auren.rights VALUES ('analytics.rebuild_source', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION auren.follow_tables() RETURNS event_trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_follow_tables';
@@ -58,14 +63,17 @@ COMMENT ON EVENT TRIGGER auren_events_tables_gone IS 'ends sources whose table i
 CREATE FUNCTION analytics.set_time_zone(p_time_zone text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_time_zone';
 COMMENT ON FUNCTION analytics.set_time_zone(text) IS 'sets the zone of days and hours (UTC at first) and makes their rollups anew';
+INSERT INTO auren.rights VALUES ('analytics.set_time_zone', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.set_retention(p_level text, p_keep interval) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_retention';
 COMMENT ON FUNCTION analytics.set_retention(text, interval) IS 'how long buckets of a level (5min, hourly, daily) are kept; NULL: for ever. analytics.apply_retention drops them';
+INSERT INTO auren.rights VALUES ('analytics.set_retention', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.apply_retention() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_apply_retention';
 COMMENT ON FUNCTION analytics.apply_retention() IS 'drops the buckets that analytics.set_retention no longer keeps, and returns how many; readings stay where they are';
+INSERT INTO auren.rights VALUES ('analytics.apply_retention', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.schedule(
 	p_refresh   text DEFAULT '0 * * * *',
@@ -75,6 +83,7 @@ CREATE FUNCTION analytics.schedule(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_schedule';
 COMMENT ON FUNCTION analytics.schedule(text, text, text) IS
 'has pg_cron refresh the metrics, make the events'' months and apply retention at these times (NULL: not); calling it again changes the times';
+INSERT INTO auren.rights VALUES ('analytics.schedule', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.metric_series(
 	p_user_id     text,
@@ -89,7 +98,9 @@ CREATE FUNCTION analytics.metric_series(
 	LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'auren_metric_series';
 COMMENT ON FUNCTION analytics.metric_series(text, text, timestamptz, timestamptz, interval, text, text) IS
 'a user''s metric by steps from a time up to another, of one device or all; steps of whole days are days of a zone, the session''s unless one is named; a step without readings is a row of NULLs';
+INSERT INTO auren.rights VALUES ('analytics.metric_series', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION analytics.sparkline(p_values double precision[]) RETURNS text
 	LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_sparkline';
 COMMENT ON FUNCTION analytics.sparkline(double precision[]) IS 'values as a line of bars from the least to the greatest; NULL is a gap';
+INSERT INTO auren.rights VALUES ('analytics.sparkline', 'EXECUTE', '{reader}');

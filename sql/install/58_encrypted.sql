@@ -3,6 +3,7 @@
 CREATE SCHEMA encrypted;
 COMMENT ON SCHEMA encrypted IS 'auren_events: encrypted fields, their keys, and who decrypted what';
 REVOKE ALL ON SCHEMA encrypted FROM PUBLIC;
+INSERT INTO auren.rights VALUES ('encrypted', 'USAGE', '{encrypt,decrypt,key_admin}');
 
 CREATE TABLE auren.data_keys (
 	tenant_id     text        COLLATE "C" NOT NULL,
@@ -82,6 +83,7 @@ CREATE TABLE encrypted.audit_log (
 	outer_role   text        NOT NULL
 );
 COMMENT ON TABLE encrypted.audit_log IS 'who decrypted, forgot or allowed whom; rows are added and never changed';
+INSERT INTO auren.rights VALUES ('encrypted.audit_log', 'SELECT', '{}');
 COMMENT ON COLUMN encrypted.audit_log.at IS 'when';
 COMMENT ON COLUMN encrypted.audit_log.action IS 'decrypt, forget, allow or rotate';
 COMMENT ON COLUMN encrypted.audit_log.tenant_id IS 'tenant of the person';
@@ -116,45 +118,54 @@ CREATE FUNCTION encrypted.encrypt_phi_field(p_value text, p_user_id text, p_fiel
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_encrypt_phi_field';
 COMMENT ON FUNCTION encrypted.encrypt_phi_field(text, text, text) IS
 'encrypts a value with the person''s key and gives a printable envelope; it opens for this tenant, person and field (NULL: any) only; makes the person''s first key';
+INSERT INTO auren.rights VALUES ('encrypted.encrypt_phi_field', 'EXECUTE', '{encrypt}');
 
 CREATE FUNCTION encrypted.decrypt_phi_field(p_value text, p_user_id text, p_field text DEFAULT NULL) RETURNS text
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_decrypt_phi_field';
 COMMENT ON FUNCTION encrypted.decrypt_phi_field(text, text, text) IS
 'the value of an envelope; ZE006 when the person was forgotten, 22000 when the envelope is another person''s, another field''s or changed, 22P02 when it is none';
+INSERT INTO auren.rights VALUES ('encrypted.decrypt_phi_field', 'EXECUTE', '{decrypt}');
 
 CREATE FUNCTION encrypted.encrypt_phi_fields(p_values text[], p_user_id text, p_field text DEFAULT NULL) RETURNS text[]
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_encrypt_phi_fields';
 COMMENT ON FUNCTION encrypted.encrypt_phi_fields(text[], text, text) IS
 'many values of a person and field at a time: an array of the same form with encrypted.encrypt_phi_field''s envelope in the place of each value; NULLs stay';
+INSERT INTO auren.rights VALUES ('encrypted.encrypt_phi_fields', 'EXECUTE', '{encrypt}');
 
 CREATE FUNCTION encrypted.decrypt_phi_fields(p_values text[], p_user_id text, p_field text DEFAULT NULL) RETURNS text[]
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_decrypt_phi_fields';
 COMMENT ON FUNCTION encrypted.decrypt_phi_fields(text[], text, text) IS
 'many envelopes of a person and field at a time: an array of the same form with encrypted.decrypt_phi_field''s value in the place of each; NULLs stay; fails where that would for one of them';
+INSERT INTO auren.rights VALUES ('encrypted.decrypt_phi_fields', 'EXECUTE', '{decrypt}');
 
 CREATE FUNCTION encrypted.encrypt_fields(p_event_data jsonb, p_user_id text, p_paths text[]) RETURNS jsonb
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_encrypt_fields';
 COMMENT ON FUNCTION encrypted.encrypt_fields(jsonb, text, text[]) IS
 'a document with the fields at some JSON pointers encrypted, whatever JSON they hold; null, absent ones and envelopes of the person stay';
+INSERT INTO auren.rights VALUES ('encrypted.encrypt_fields', 'EXECUTE', '{encrypt}');
 
 CREATE FUNCTION encrypted.decrypt_fields(p_event_data jsonb, p_user_id text, p_paths text[]) RETURNS jsonb
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_decrypt_fields';
 COMMENT ON FUNCTION encrypted.decrypt_fields(jsonb, text, text[]) IS
 'a document with the envelopes at some JSON pointers decrypted: the same JSON as was encrypted; what is no envelope stays';
+INSERT INTO auren.rights VALUES ('encrypted.decrypt_fields', 'EXECUTE', '{decrypt}');
 
 CREATE FUNCTION encrypted.add_rule(p_event_type text, p_paths text[], p_user text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_add_rule';
 COMMENT ON FUNCTION encrypted.add_rule(text, text[], text) IS
 'appended events of a type have these fields encrypted for the person at a JSON pointer in the data (''/user_id'') or in the stream''s id (''user:*''); one rule a person of the event';
+INSERT INTO auren.rights VALUES ('encrypted.add_rule', 'EXECUTE', '{key_admin}');
 
 CREATE FUNCTION encrypted.drop_rule(p_event_type text, p_user text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_rule';
 COMMENT ON FUNCTION encrypted.drop_rule(text, text) IS 'takes a rule back for events to come; 42704 when there is none';
+INSERT INTO auren.rights VALUES ('encrypted.drop_rule', 'EXECUTE', '{key_admin}');
 
 CREATE VIEW encrypted.rules WITH (security_barrier) AS
 	SELECT event_type, person, paths FROM auren.declared_personal_rules
 	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant());
 COMMENT ON VIEW encrypted.rules IS 'rules of this session''s tenant';
+INSERT INTO auren.rights VALUES ('encrypted.rules', 'SELECT', '{key_admin}');
 
 CREATE FUNCTION events.replay_stream_decrypted(p_stream_id text, p_from_version bigint DEFAULT 1, p_to_version bigint DEFAULT NULL)
 	RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz, metadata jsonb,
@@ -162,33 +173,40 @@ CREATE FUNCTION events.replay_stream_decrypted(p_stream_id text, p_from_version 
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000 AS 'MODULE_PATHNAME', 'auren_replay_stream_decrypted';
 COMMENT ON FUNCTION events.replay_stream_decrypted(text, bigint, bigint) IS
 'events.replay_stream with the fields of the rules decrypted; those of forgotten people stay envelopes';
+INSERT INTO auren.rights VALUES ('events.replay_stream_decrypted', 'EXECUTE', '{decrypt}');
 
 CREATE FUNCTION events.get_stream_state_decrypted(p_stream_id text, p_to_version bigint DEFAULT NULL) RETURNS jsonb
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 1000 AS 'MODULE_PATHNAME', 'auren_get_stream_state_decrypted';
 COMMENT ON FUNCTION events.get_stream_state_decrypted(text, bigint) IS
 'events.get_stream_state of events whose fields are decrypted before they are folded; from the first event on, since snapshots hold envelopes';
+INSERT INTO auren.rights VALUES ('events.get_stream_state_decrypted', 'EXECUTE', '{decrypt}');
 
 CREATE FUNCTION encrypted.rotate_user_key(p_user_id text) RETURNS integer
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_rotate_user_key';
 COMMENT ON FUNCTION encrypted.rotate_user_key(text) IS 'makes a new data key for a person''s new values and returns its version; old values still open';
+INSERT INTO auren.rights VALUES ('encrypted.rotate_user_key', 'EXECUTE', '{key_admin}');
 
 CREATE FUNCTION encrypted.rotate_master_key(p_limit integer DEFAULT NULL) RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_rotate_master_key';
 COMMENT ON FUNCTION encrypted.rotate_master_key(integer) IS
 'wraps data keys of all tenants with the current master key, p_limit of them at most (NULL: all), and returns how many; 0 when none is left that nobody else has in hand';
+INSERT INTO auren.rights VALUES ('encrypted.rotate_master_key', 'EXECUTE', '{key_admin}');
 
 CREATE FUNCTION encrypted.forget_user(p_user_id text, p_reason text, p_readings boolean DEFAULT false) RETURNS integer
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_forget_user';
 COMMENT ON FUNCTION encrypted.forget_user(text, text, boolean) IS
 'destroys a person''s data keys and returns how many: from its commit on nobody opens the person''s values (ZE006); leaves a receipt in encrypted.audit_log; p_readings: the person''s readings in biometric.biometric_events and their metrics go too';
+INSERT INTO auren.rights VALUES ('encrypted.forget_user', 'EXECUTE', '{key_admin}');
 
 CREATE FUNCTION encrypted.allow_user(p_user_id text, p_reason text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_allow_user';
 COMMENT ON FUNCTION encrypted.allow_user(text, text) IS 'lets new values of a forgotten person be encrypted again, with a new key; the old ones stay unreadable';
+INSERT INTO auren.rights VALUES ('encrypted.allow_user', 'EXECUTE', '{key_admin}');
 
 CREATE FUNCTION encrypted.master_key_id() RETURNS text
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_master_key_id';
 COMMENT ON FUNCTION encrypted.master_key_id() IS 'id of the current master key';
+INSERT INTO auren.rights VALUES ('encrypted.master_key_id', 'EXECUTE', '{key_admin}');
 
 CREATE FUNCTION auren.master_key_id() RETURNS text
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_master_key_id';
@@ -205,8 +223,10 @@ CREATE VIEW encrypted.status WITH (security_barrier) AS
 	           GROUP BY key_version, master_key_id) k ON true
 	ORDER BY k.key_version, k.master_key_id;
 COMMENT ON VIEW encrypted.status IS 'data keys of this session''s tenant by version and master key, with their age; rotation_pending: encrypted.rotate_master_key has work; people forgotten';
+INSERT INTO auren.rights VALUES ('encrypted.status', 'SELECT', '{key_admin}');
 
 CREATE VIEW encrypted.audit WITH (security_barrier) AS
 	SELECT at, action, user_id, field, role, session_role, reason, keys, outer_role FROM encrypted.audit_log
 	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant());
 COMMENT ON VIEW encrypted.audit IS 'the audit of this session''s tenant';
+INSERT INTO auren.rights VALUES ('encrypted.audit', 'SELECT', '{key_admin}');

@@ -1,17 +1,49 @@
 -- Who may do what. Six rights, each granted by itself: reader, writer, admin, encrypt, decrypt, key_admin.
 
+-- The views from here on name functions and operators of the server.
+SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+
+-- By the members of the extension: an object that somebody else gave a name of ours is none.
+CREATE VIEW auren.granted_objects AS
+	WITH object AS (
+		SELECT 'FUNCTION' AS kind, p.oid, concat(n.nspname, '.', p.proname) AS object, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name,
+			'pg_proc'::regclass AS class, false AS holds_rows
+		FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+		UNION ALL
+		SELECT 'TABLE', c.oid, concat(n.nspname, '.', c.relname), format('%I.%I', n.nspname, c.relname), 'pg_class'::regclass, c.relkind IN ('r', 'p')
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		UNION ALL
+		SELECT 'SCHEMA', n.oid, n.nspname, quote_ident(n.nspname), 'pg_namespace'::regclass, false
+		FROM pg_namespace n)
+	SELECT o.kind, o.oid, o.name, r.privilege, r.access, o.holds_rows AND r.privilege = 'SELECT' AS all_tenants
+	FROM auren.rights r
+		JOIN object o ON o.object = r.object AND o.kind = CASE r.privilege WHEN 'EXECUTE' THEN 'FUNCTION' WHEN 'USAGE' THEN 'SCHEMA' ELSE 'TABLE' END
+		JOIN pg_depend d ON d.classid = o.class AND d.objid = o.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+		JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'auren_events';
+COMMENT ON VIEW auren.granted_objects IS 'auren.rights with the objects that it names';
+COMMENT ON COLUMN auren.granted_objects.kind IS 'FUNCTION, TABLE (or view) or SCHEMA';
+COMMENT ON COLUMN auren.granted_objects.oid IS 'object';
+COMMENT ON COLUMN auren.granted_objects.name IS 'its name in a GRANT';
+COMMENT ON COLUMN auren.granted_objects.privilege IS 'what is given';
+COMMENT ON COLUMN auren.granted_objects.access IS 'rights that give it';
+COMMENT ON COLUMN auren.granted_objects.all_tenants IS 'whether it shows rows of all tenants, and is not for whoever is bound to some';
+
 CREATE FUNCTION events.grant_access(p_role text, p_access text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_grant_access';
 COMMENT ON FUNCTION events.grant_access(text, text) IS 'lets a role read (''reader''), append (''writer'') administer streams and months (''admin''), encrypt (''encrypt'') or decrypt (''decrypt'') fields, or administer keys, rules and forgetting (''key_admin''); for the store''s owner';
+INSERT INTO auren.rights VALUES ('events.grant_access', 'EXECUTE', '{}');
 
 CREATE FUNCTION events.revoke_access(p_role text, p_access text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_revoke_access';
 COMMENT ON FUNCTION events.revoke_access(text, text) IS 'takes back what events.grant_access gave; for the store''s owner';
+INSERT INTO auren.rights VALUES ('events.revoke_access', 'EXECUTE', '{}');
 
 CREATE FUNCTION events.bind_tenant(p_role text, p_tenant text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_bind_tenant';
 COMMENT ON FUNCTION events.bind_tenant(text, text) IS 'binds a role and its members to a tenant, or to one more; takes SELECT on events.event_store from it; for the store''s owner';
+INSERT INTO auren.rights VALUES ('events.bind_tenant', 'EXECUTE', '{}');
 
 CREATE FUNCTION events.unbind_tenant(p_role text, p_tenant text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_unbind_tenant';
 COMMENT ON FUNCTION events.unbind_tenant(text, text) IS 'takes one binding back; a role without any may name every tenant; for the store''s owner';
+INSERT INTO auren.rights VALUES ('events.unbind_tenant', 'EXECUTE', '{}');

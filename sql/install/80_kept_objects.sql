@@ -1,8 +1,6 @@
 -- What a DBA adds to the store's tables. A dump holds nothing of what hangs on a table of an extension: it is written down in a
 -- table that a dump holds, and made again from there.
 
--- The views below name functions and operators of the server.
-SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 -- What is shipped is written down at the end, as every session compares it (pg::FixTexts).
 SELECT pg_catalog.set_config(setting, value, true) FROM (VALUES ('DateStyle', 'ISO'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'), ('extra_float_digits', '3'),
 	('bytea_output', 'hex'), ('lc_monetary', 'C'), ('quote_all_identifiers', 'off'), ('standard_conforming_strings', 'on')) fixed(setting, value);
@@ -163,6 +161,7 @@ CREATE VIEW events.added_objects AS
 	SELECT k.relation, k.kind, k.name, k.definition, p.relation IS NOT NULL AS present
 	FROM auren.kept_objects k LEFT JOIN auren.present_objects p USING (relation, kind, name);
 COMMENT ON VIEW events.added_objects IS 'what was added to the store''s tables, and whether it is there: after a restore it is made by events.restore_objects()';
+INSERT INTO auren.rights VALUES ('events.added_objects', 'SELECT', '{}');
 COMMENT ON COLUMN events.added_objects.relation IS 'table that it was added to';
 COMMENT ON COLUMN events.added_objects.kind IS 'kind of object';
 COMMENT ON COLUMN events.added_objects.name IS 'its name';
@@ -172,9 +171,11 @@ COMMENT ON COLUMN events.added_objects.present IS 'whether it is there; while on
 CREATE FUNCTION events.restore_objects() RETURNS TABLE (relation text, kind text, name text, problem text)
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_restore_objects';
 COMMENT ON FUNCTION events.restore_objects() IS 'makes what was added to the store''s tables before a dump and opens the store; returns what could not be made, and why';
+INSERT INTO auren.rights VALUES ('events.restore_objects', 'EXECUTE', '{}');
 CREATE FUNCTION events.give_up_objects() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_give_up_objects';
 COMMENT ON FUNCTION events.give_up_objects() IS 'goes on without what events.restore_objects() could not make, opens the store and returns how many objects that were';
+INSERT INTO auren.rights VALUES ('events.give_up_objects', 'EXECUTE', '{}');
 
 CREATE FUNCTION auren.objects_came() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_objects_came';

@@ -1,7 +1,8 @@
-// Who may do what: events.grant_access, revoke_access, bind_tenant, unbind_tenant, current_tenant, view_tenant.
+// Who may do what: grant_access, revoke_access, bind_tenant, unbind_tenant, current_tenant and view_tenant.
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "core/error.hpp"
 #include "core/names.hpp"
@@ -9,6 +10,7 @@
 #include "pg/compat.hpp"
 #include "pg/entry.hpp"
 #include "pg/run_sql.hpp"
+#include "pg/sources.hpp"
 #include "pg/store.hpp"
 #include "pg/tenant.hpp"
 
@@ -19,86 +21,31 @@ namespace {
 using pg::Call;
 using pg::Server;
 
-constexpr const char *kReaderFunctions =
-    "events.current_tenant(), events.replay_stream(text, bigint, bigint), "
-    "events.replay_stream_backward(text, bigint, integer), events.last_event(text, text), "
-    "events.get_stream_state(text, bigint), events.get_stream_states(text[]), "
-    "events.get_category_states(text, text, integer), events.state_diff(text, bigint, bigint), events.stream_version(text), events.stream_exists(text), "
-    "events.events_by_time(timestamptz, timestamptz, text, integer, bigint), "
-    "events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint), events.stream_summary(text), "
-    "events.read_all(bigint, integer, text[], text, text, uuid), events.feed_horizon(), events.store_epoch(), "
-    "events.fetch(text, text, integer), events.acknowledge(text, text, bigint), events.retry(text, text, bigint, interval, text), "
-    "events.park(text, text, bigint, text), events.wait_for_subscription(text, bigint, interval), "
-    "events.wait_for_events(bigint, interval), "
-    "analytics.metric_series(text, text, timestamptz, timestamptz, interval, text, text), analytics.sparkline(double precision[])";
-// The first of each list.
-constexpr const char *kSharedFunction = "events.current_tenant()";
-constexpr const char *kReaderViews = "events.streams, events.tenant_events, events.feed_blockers, analytics.user_metrics_daily, "
-                                      "analytics.user_metrics_hourly, analytics.user_metrics_5min";
-constexpr const char *kReaderTables = "events.event_store, biometric.biometric_events";
-// What readers and admins both need.
-constexpr const char *kViewFunctions = "events.reducers_version()";
-constexpr const char *kSharedViews = "events.reducers, events.snapshots, events.subscriptions, events.parked, "
-                                      "events.notification_rules, events.notification_queue, events.lock_holders, analytics.refresh_status, analytics.refused_readings";
-constexpr const char *kWriterFunctions =
-    "events.current_tenant(), events.append_event(text, text, jsonb, text, jsonb, bigint, uuid), "
-    "events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]), events.notify_mode_switch(), "
-    "events.notify_memory_tier_change()";
-constexpr const char *kWriterTables = "biometric.biometric_events";
-constexpr const char *kAdminFunctions = "events.current_tenant(), events.create_monthly_partitions(integer), "
-                                        "events.close_stream(text, text), events.reopen_stream(text), "
-                                        "events.set_reducer(text, text, jsonb), events.drop_reducer(text, text), "
-                                        "events.take_snapshot(text), events.drop_snapshots(text), "
-                                        "events.write_feed_horizon(), "
-                                        "events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, "
-                                        "boolean), events.alter_subscription(text, integer, integer, interval, boolean), events.drop_subscription(text), events.reset_subscription(text, bigint), "
-                                        "events.unpark(text, bigint), events.add_notification_rule(text, text, text), "
-                                        "events.drop_notification_rule(text, text, text), "
-                                        "analytics.refresh_user_metrics(), "
-                                        "analytics.attach_source(regclass, text, text, text, text, text, text), analytics.detach_source(regclass), "
-                                        "analytics.attach_events(text, jsonb, text, text, text, text, boolean), analytics.detach_events(text), "
-                                        "analytics.rebuild_source(integer), analytics.set_time_zone(text), "
-                                        "analytics.set_retention(text, interval), analytics.apply_retention(), analytics.schedule(text, text, text)";
+constexpr std::string_view kAllAccess[] = {"reader", "writer", "admin", "encrypt", "decrypt", "key_admin"};
 
-// Of encrypted fields; each may name its tenant.
-constexpr const char *kEncryptFunctions = "events.current_tenant(), encrypted.encrypt_phi_field(text, text, text), "
-                                          "encrypted.encrypt_phi_fields(text[], text, text), encrypted.encrypt_fields(jsonb, text, text[])";
-constexpr const char *kDecryptFunctions =
-    "events.current_tenant(), encrypted.decrypt_phi_field(text, text, text), "
-    "encrypted.decrypt_phi_fields(text[], text, text), encrypted.decrypt_fields(jsonb, text, text[]), "
-    "events.replay_stream_decrypted(text, bigint, bigint), events.get_stream_state_decrypted(text, bigint)";
-constexpr const char *kKeyAdminFunctions =
-    "events.current_tenant(), encrypted.add_rule(text, text[], text), encrypted.drop_rule(text, text), encrypted.rotate_user_key(text), "
-    "encrypted.rotate_master_key(integer), encrypted.forget_user(text, text, boolean), encrypted.allow_user(text, text), encrypted.master_key_id()";
-constexpr const char *kKeyAdminViews = "encrypted.rules, encrypted.status, encrypted.audit";
+/*
+ * What is granted is said by auren.rights. $1 is the role's name, quoted, $2 its number, $3 the right.
+ */
+constexpr const char *kGrant = "SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
+                               "WHERE $3 = ANY (o.access) AND NOT o.all_tenants";
+constexpr const char *kGrantTables = "SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
+                                     "WHERE $3 = ANY (o.access) AND o.all_tenants";
+constexpr const char *kRevokeTables = "SELECT string_agg(format('REVOKE %s ON %s FROM %s', o.privilege, o.name, $1), '; ') FROM auren.granted_objects o WHERE o.all_tenants";
+// What another right of the role needs too stays: one that the role has may be told by a function that no other right gives. Whoever was
+// given UPDATE and DELETE by hand, to correct what a right lets insert, loses them with it.
+constexpr const char *kRevoke =
+    "SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', CASE o.privilege WHEN 'INSERT' THEN 'INSERT, UPDATE, DELETE' ELSE o.privilege END, o.kind, o.name, $1), '; ') "
+    "FROM auren.granted_objects o WHERE $3 = ANY (o.access) AND NOT EXISTS (SELECT FROM auren.granted_objects f WHERE f.kind = 'FUNCTION' AND cardinality(f.access) = 1 "
+    "AND f.access <@ o.access AND f.access <> ARRAY[$3] AND has_function_privilege($2, f.oid, 'EXECUTE'))";
 
-enum class Access { kReader, kWriter, kAdmin, kEncrypt, kDecrypt, kKeyAdmin };
-constexpr Access kAllAccess[] = {Access::kReader, Access::kWriter, Access::kAdmin, Access::kEncrypt, Access::kDecrypt, Access::kKeyAdmin};
-
-Access
+std::string
 AccessArgument(FunctionCallInfo fcinfo, int argument) {
-	const pg::Text access = pg::TextArgument(fcinfo, argument, "p_access");
-	if (access.name.bytes == "reader") {
-		return Access::kReader;
+	const std::string access(pg::TextArgument(fcinfo, argument, "p_access").name.bytes);
+	if (std::find(std::begin(kAllAccess), std::end(kAllAccess), access) == std::end(kAllAccess)) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_access must be reader, writer, admin, encrypt, decrypt or key_admin",
+		                  "\"" + access + "\" is none of them.", "Each is granted by itself: a service that appends and reads gets 'writer' and 'reader'.");
 	}
-	if (access.name.bytes == "writer") {
-		return Access::kWriter;
-	}
-	if (access.name.bytes == "admin") {
-		return Access::kAdmin;
-	}
-	if (access.name.bytes == "encrypt") {
-		return Access::kEncrypt;
-	}
-	if (access.name.bytes == "decrypt") {
-		return Access::kDecrypt;
-	}
-	if (access.name.bytes == "key_admin") {
-		return Access::kKeyAdmin;
-	}
-	throw DomainError(sqlstate::kInvalidParameter, "p_access must be reader, writer, admin, encrypt, decrypt or key_admin",
-	                  "\"" + std::string(access.name.bytes) + "\" is none of them.",
-	                  "Each is granted by itself: a service that appends and reads gets 'writer' and 'reader'.");
+	return access;
 }
 
 struct Role {
@@ -108,9 +55,9 @@ struct Role {
 };
 
 Role
-FindRole(const pg::Text &text) {
+FindRole(std::string_view given) {
 	Role role;
-	role.name = text.name.bytes;
+	role.name = given;
 	const char *name = role.name.c_str();
 	role.oid = Call([&] { return get_role_oid(name, true); });
 	if (!OidIsValid(role.oid)) {
@@ -123,7 +70,7 @@ FindRole(const pg::Text &text) {
 
 Role
 RoleArgument(FunctionCallInfo fcinfo, int argument) {
-	return FindRole(pg::TextArgument(fcinfo, argument, "p_role"));
+	return FindRole(pg::TextArgument(fcinfo, argument, "p_role").name.bytes);
 }
 
 // The role of a binding: a name, or the number that a dropped role leaves in its bindings.
@@ -136,7 +83,7 @@ BoundRoleArgument(FunctionCallInfo fcinfo, int argument) {
 	if (number && !OidIsValid(Call([&] { return get_role_oid(role, true); }))) {
 		return static_cast<Oid>(std::stoul(name));
 	}
-	return FindRole(text).oid;
+	return FindRole(name).oid;
 }
 
 // As the caller: the server asks for the caller's rights.
@@ -176,81 +123,34 @@ BeginChange() {
 	});
 }
 
-// Tables that show all tenants are for roles that may name all tenants.
-void
-Grant(const Role &role, const char *functions, const char *relations) {
-	std::string sql = "GRANT USAGE ON SCHEMA events, biometric, analytics TO " + role.quoted + ";GRANT EXECUTE ON FUNCTION " +
-	                  std::string(functions) + " TO " + role.quoted + ";";
-	if (relations != nullptr) {
-		sql += "GRANT SELECT ON " + std::string(relations) + " TO " + role.quoted + ";";
-	}
-	Run(sql);
-}
-
-// A function that only those have who were given an access.
+// What a query on auren.granted_objects gives, as the store's owner; empty: nothing.
 const char *
-SignOf(Access access) {
-	switch (access) {
-	case Access::kReader:
-		return "get_stream_state";
-	case Access::kWriter:
-		return "append_event";
-	case Access::kAdmin:
-		return "close_stream";
-	case Access::kEncrypt:
-		return "encrypt_phi_field";
-	case Access::kDecrypt:
-		return "decrypt_phi_field";
-	case Access::kKeyAdmin:
-		return "forget_user";
+ReadStatements(Server server, const char *sql, const Role &role, const char *access) {
+	const char *name = role.quoted.c_str();
+	Oid types[3] = {TEXTOID, OIDOID, TEXTOID};
+	Datum values[3] = {CStringGetTextDatum(name), ObjectIdGetDatum(role.oid), CStringGetTextDatum(access)};
+	const pg::AsOwner before = pg::BecomeOwner(server, pg::Oids(server).stream_rows);
+	MemoryContext context = CurrentMemoryContext;
+	SPI_connect();
+	if (SPI_execute_with_args(sql, 3, types, values, nullptr, true, 0) != SPI_OK_SELECT || SPI_processed != 1) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read auren.granted_objects")));
 	}
-	return "";
+	const char *statements = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	statements = statements == nullptr ? "" : MemoryContextStrdup(context, statements);
+	SPI_finish();
+	pg::BecomeAgain(server, before);
+	return statements;
 }
 
-bool
-IsOfKeys(Access access) {
-	return access == Access::kEncrypt || access == Access::kDecrypt || access == Access::kKeyAdmin;
-}
-
-// Whether the right to execute a function was given to the role itself.
-bool
-WasGranted(Server, HeapTuple function, Oid role) {
-	bool isnull;
-	const Datum rights = SysCacheGetAttr(PROCOID, function, Anum_pg_proc_proacl, &isnull);
-	if (isnull) {
-		return false;
-	}
-	Acl *acl = DatumGetAclPCopy(rights);
-	for (int i = 0; i < ACL_NUM(acl); i++) {
-		const AclItem &item = ACL_DAT(acl)[i];
-		if (item.ai_grantee == role && (ACLITEM_GET_PRIVS(item) & ACL_EXECUTE) != 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-// Whether a role was given an access itself: what another role lends it goes with the membership, and is that role's to lose.
-bool
-HasAccess(Oid role, Access access) {
-	const char *name = SignOf(access);
-	const char *schema_name = IsOfKeys(access) ? "encrypted" : "events";
-	return Call([&](Server server) {
-		const Oid schema = get_namespace_oid(schema_name, false);
-		bool has = false;
-		CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
-		for (int i = 0; i < functions->n_members; i++) {
-			HeapTuple function = &functions->members[i]->tuple;
-			has |= reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(function))->pronamespace == schema && WasGranted(server, function, role);
-		}
-		ReleaseSysCacheList(functions);
-		return has;
-	});
+void
+RunStatements(const char *sql, const Role &role, const std::string &access) {
+	const char *name = access.c_str();
+	Run(Call([&](Server server) { return ReadStatements(server, sql, role, name); }));
 }
 
 // The tables that show all tenants: every one of our schemas, months too.
 List *
-TablesOfAllTenants(Server) {
+TablesOfAllTenants(Server server) {
 	List *tables = NIL;
 	Oid schemas[5];
 	int count = 0;
@@ -270,7 +170,8 @@ TablesOfAllTenants(Server) {
 	systable_endscan(scan);
 	table_close(classes, AccessShareLock);
 	list_sort(tables, list_oid_cmp);
-	return tables;
+	// the first that can be read is named in an error: the one that everybody knows
+	return lcons_oid(pg::Oids(server).events, tables);
 }
 
 // A table of all tenants of which a role can read a column at least: itself, or as a role that it may become by SET ROLE.
@@ -334,14 +235,15 @@ AnyMemberIsBound(Oid role) {
 
 // SELECT on a table that shows all tenants is not for who is bound to some.
 void
-TakeTableFrom(const char *role) {
-	Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + Call([&] { return quote_identifier(role); }));
+TakeTablesFrom(const char *name) {
+	const Role role = FindRole(name);
+	RunStatements(kRevokeTables, role, "");
 	const char *table = Call([&](Server server) -> const char * {
-		const Oid found = TableThatCanBeRead(server, get_role_oid(role, false));
+		const Oid found = TableThatCanBeRead(server, role.oid);
 		return OidIsValid(found) ? quote_qualified_identifier(get_namespace_name(get_rel_namespace(found)), get_rel_name(found)) : nullptr;
 	});
 	if (table != nullptr) {
-		throw DomainError(sqlstate::kNotInState, "role \"" + std::string(role) + "\" can read what is of all tenants and cannot be bound",
+		throw DomainError(sqlstate::kNotInState, "role \"" + role.name + "\" can read what is of all tenants and cannot be bound",
 		                  "It is a superuser, or has SELECT on " + std::string(table) +
 		                      " or a column of it: itself, through a role that it is a member of, or from PUBLIC.",
 		                  "Take that right or membership away first.");
@@ -352,94 +254,20 @@ TakeTableFrom(const char *role) {
 
 AUREN_FUNCTION(auren_grant_access) {
 	const Role role = RoleArgument(fcinfo, 0);
-	const Access access = AccessArgument(fcinfo, 1);
+	const std::string access = AccessArgument(fcinfo, 1);
 	BeginChange();
-	switch (access) {
-	case Access::kReader:
-		Grant(role, kReaderFunctions, kReaderViews);
-		Grant(role, kViewFunctions, kSharedViews);
-		if (!AnyMemberIsBound(role.oid)) {
-			Run("GRANT SELECT ON " + std::string(kReaderTables) + " TO " + role.quoted);
-		}
-		break;
-	case Access::kWriter:
-		Grant(role, kWriterFunctions, nullptr);
-		// whoever has UPDATE or DELETE may LOCK TABLE in any mode
-		Run("GRANT INSERT ON " + std::string(kWriterTables) + " TO " + role.quoted);
-		break;
-	case Access::kAdmin:
-		Grant(role, kAdminFunctions, nullptr);
-		Grant(role, kViewFunctions, kSharedViews);
-		break;
-	case Access::kEncrypt:
-		Grant(role, kEncryptFunctions, nullptr);
-		break;
-	case Access::kDecrypt:
-		Grant(role, kDecryptFunctions, nullptr);
-		break;
-	case Access::kKeyAdmin:
-		Grant(role, kKeyAdminFunctions, kKeyAdminViews);
-		break;
-	}
-	if (IsOfKeys(access)) {
-		Run("GRANT USAGE ON SCHEMA encrypted TO " + role.quoted);
+	RunStatements(kGrant, role, access);
+	if (!AnyMemberIsBound(role.oid)) {
+		RunStatements(kGrantTables, role, access);
 	}
 	PG_RETURN_VOID();
 }
 
 AUREN_FUNCTION(auren_revoke_access) {
 	const Role role = RoleArgument(fcinfo, 0);
-	const Access access = AccessArgument(fcinfo, 1);
+	const std::string access = AccessArgument(fcinfo, 1);
 	BeginChange();
-	const auto revoke = [&](const std::string &what) { Run("REVOKE ALL ON " + what + " FROM " + role.quoted); };
-	const auto without_shared = [](std::string functions) {
-		return functions.substr(std::string(kSharedFunction).size() + 2);
-	};
-	switch (access) {
-	case Access::kReader:
-		revoke("FUNCTION " + without_shared(kReaderFunctions));
-		revoke(kReaderViews);
-		Run("REVOKE SELECT ON " + std::string(kReaderTables) + " FROM " + role.quoted);
-		break;
-	case Access::kWriter:
-		revoke("FUNCTION " + without_shared(kWriterFunctions));
-		Run("REVOKE INSERT, UPDATE, DELETE ON " + std::string(kWriterTables) + " FROM " + role.quoted);
-		break;
-	case Access::kAdmin:
-		revoke("FUNCTION " + without_shared(kAdminFunctions));
-		break;
-	case Access::kEncrypt:
-		revoke("FUNCTION " + without_shared(kEncryptFunctions));
-		break;
-	case Access::kDecrypt:
-		revoke("FUNCTION " + without_shared(kDecryptFunctions));
-		break;
-	case Access::kKeyAdmin:
-		revoke("FUNCTION " + without_shared(kKeyAdminFunctions));
-		revoke(kKeyAdminViews);
-		break;
-	}
-	// What several rights need goes with the last of them.
-	const bool reads = HasAccess(role.oid, Access::kReader);
-	const bool administers = HasAccess(role.oid, Access::kAdmin);
-	if (!reads && !administers) {
-		revoke(std::string("FUNCTION ") + kViewFunctions);
-		revoke(kSharedViews);
-	}
-	bool any = false;
-	bool any_of_keys = false;
-	for (const Access other : kAllAccess) {
-		const bool has = HasAccess(role.oid, other);
-		any |= has;
-		any_of_keys |= has && IsOfKeys(other);
-	}
-	if (!any_of_keys) {
-		revoke("SCHEMA encrypted");
-	}
-	if (!any) {
-		revoke(std::string("FUNCTION ") + kSharedFunction);
-		revoke("SCHEMA events, biometric, analytics");
-	}
+	RunStatements(kRevoke, role, access);
 	PG_RETURN_VOID();
 }
 
@@ -454,7 +282,7 @@ AUREN_FUNCTION(auren_bind_tenant) {
 	const List *members =
 	    Call([&](Server server) { return static_cast<const List *>(NamesOfMembers(server, role.oid)); });
 	for (int i = 0; i < list_length(members); i++) {
-		TakeTableFrom(static_cast<const char *>(list_nth(members, i)));
+		TakeTablesFrom(static_cast<const char *>(list_nth(members, i)));
 	}
 	PG_RETURN_VOID();
 }

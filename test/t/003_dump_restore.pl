@@ -78,11 +78,11 @@ my @same = (
 	'months' => q{
 		SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 		WHERE inhparent = 'events.event_store'::regclass ORDER BY 1},
-	'indexes' => q{SELECT indexdef FROM pg_indexes WHERE schemaname = 'events' ORDER BY 1},
-	'triggers' => q{SELECT tgrelid::regclass, tgname, tgenabled, tgtype FROM pg_trigger WHERE tgrelid::regclass::text ~ '^events\.' ORDER BY tgrelid::regclass::text, tgname},
+	'indexes' => q{SELECT indexdef FROM pg_indexes WHERE schemaname IN ('events', 'auren') ORDER BY 1},
+	'triggers' => q{SELECT tgrelid::regclass, tgname, tgenabled, tgtype FROM pg_trigger WHERE tgrelid::regclass::text ~ '^(events|auren)\.' ORDER BY tgrelid::regclass::text, tgname},
 	'columns' => q{
 		SELECT attrelid::regclass, attname, atttypid::regtype, attcollation::regcollation, attnotnull, attstorage FROM pg_attribute
-		WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'events'::regnamespace AND relkind IN ('r', 'p')) AND attnum > 0
+		WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN ('events'::regnamespace, 'auren'::regnamespace) AND relkind IN ('r', 'p')) AND attnum > 0
 		ORDER BY attrelid::regclass::text, attnum});
 
 sub compare

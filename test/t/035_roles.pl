@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IO::Socket::UNIX;
 use lib "$FindBin::RealBin/../perl";
 
 use EventStore;
@@ -158,7 +159,47 @@ is($node->safe_psql('postgres', q{
 	SELECT string_agg(line, E'\n' ORDER BY line COLLATE "C") FROM (
 		SELECT DISTINCT format('%s %s %s', replace(CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE r.grantee::regrole::text END, '_', ' '), r.privilege_type, c.oid::regclass) AS line
 		FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) r
-		WHERE c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('events', 'biometric', 'analytics', 'encrypted')) AND r.grantee <> c.relowner AND r.privilege_type <> 'SELECT') l}),
+		WHERE c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('events', 'biometric', 'analytics', 'encrypted', 'auren')) AND r.grantee <> c.relowner AND r.privilege_type <> 'SELECT') l}),
 	join("\n", map { "writer $_ INSERT biometric.biometric_events" } sort @STANDINGS), 'who may write to a table');
 
+# What views call is for everybody to execute, and nobody else may name it: neither in a statement nor by its number in a message of the protocol.
+my %helper = map { split /\|/ } split /\n/, $node->safe_psql('postgres', q{
+	SELECT p.proname, p.oid FROM pg_proc p WHERE p.pronamespace = 'auren'::regnamespace AND p.pronargs = 0 AND NOT p.proretset AND has_function_privilege('public', p.oid, 'EXECUTE')});
+cmp_ok(scalar keys %helper, '>', 4, 'so many functions of schema auren have no parameter and are for everybody');
+$node->safe_psql('postgres', 'CREATE ROLE passer_by LOGIN');
+foreach my $name (sort keys %helper)
+{
+	is(state_of_call('passer_by', $helper{$name}), '42501', "auren.$name by its number");
+}
+is(state_of_call($node->safe_psql('postgres', 'SELECT current_user'), $helper{reducers_version}), 'ok', 'the owner may name it');
+
 done_testing();
+
+# Calls a function without parameters by a FunctionCall message: the SQLSTATE of its error, or "ok".
+sub state_of_call
+{
+	my ($role, $oid) = @_;
+	my $socket = IO::Socket::UNIX->new(Peer => $node->host . '/.s.PGSQL.' . $node->port) or die "no connection: $!";
+	my $start = pack('N', 196608) . "user\0$role\0database\0postgres\0\0";
+	$socket->print(pack('N', length($start) + 4) . $start);
+	answer_to($socket);
+	my $call = pack('N n n n', $oid, 0, 0, 0);
+	$socket->print('F' . pack('N', length($call) + 4) . $call);
+	return answer_to($socket);
+}
+
+# Reads messages until the server is ready for the next.
+sub answer_to
+{
+	my ($socket) = @_;
+	my $state = 'ok';
+	while (1)
+	{
+		read($socket, my $head, 5) == 5 or die "the server has gone: $state";
+		my ($type, $length) = unpack 'a N', $head;
+		my $body = '';
+		read($socket, $body, $length - 4) if $length > 4;
+		$state = $1 if $type eq 'E' && $body =~ /(?:^|\0)C(\w{5})\0/;
+		return $state if $type eq 'Z';
+	}
+}
