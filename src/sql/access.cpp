@@ -31,12 +31,12 @@ constexpr const char *kGrant = "SELECT string_agg(format('GRANT %s ON %s %s TO %
 constexpr const char *kGrantTables = "SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
                                      "WHERE $3 = ANY (o.access) AND o.all_tenants";
 constexpr const char *kRevokeTables = "SELECT string_agg(format('REVOKE %s ON %s FROM %s', o.privilege, o.name, $1), '; ') FROM auren.granted_objects o WHERE o.all_tenants";
-// What another right of the role needs too stays: one that the role has may be told by a function that no other right gives. Whoever was
-// given UPDATE and DELETE by hand, to correct what a right lets insert, loses them with it.
+// What another right of the role needs too stays: one that the role was given itself may be told by a function that no other right gives;
+// what another role lends it goes with the membership. Whoever was given UPDATE and DELETE by hand, to correct what a right lets insert, loses them with it.
 constexpr const char *kRevoke =
     "SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', CASE o.privilege WHEN 'INSERT' THEN 'INSERT, UPDATE, DELETE' ELSE o.privilege END, o.kind, o.name, $1), '; ') "
     "FROM auren.granted_objects o WHERE $3 = ANY (o.access) AND NOT EXISTS (SELECT FROM auren.granted_objects f WHERE f.kind = 'FUNCTION' AND cardinality(f.access) = 1 "
-    "AND f.access <@ o.access AND f.access <> ARRAY[$3] AND has_function_privilege($2, f.oid, 'EXECUTE'))";
+    "AND f.access <@ o.access AND f.access <> ARRAY[$3] AND EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a WHERE p.oid = f.oid AND a.grantee = $2 AND a.privilege_type = 'EXECUTE'))";
 
 std::string
 AccessArgument(FunctionCallInfo fcinfo, int argument) {
