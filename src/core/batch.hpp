@@ -7,19 +7,20 @@
 #include <string_view>
 #include <vector>
 
+#include "core/borrowed.hpp"
 #include "core/event_id.hpp"
 #include "core/expected_version.hpp"
 
 namespace auren {
 
 /*
- * One element of an append, as the caller gave it. Views point into the caller's memory, which outlives the batch.
+ * One element of an append, as the caller gave it and keeps it.
  */
 struct BatchElement {
-	std::string_view stream_id;
-	std::string_view event_type;
-	std::string_view data;     // the jsonb's bytes
-	std::string_view metadata; // likewise
+	Borrowed stream_id;
+	Borrowed event_type;
+	Borrowed data;     // the jsonb's bytes
+	Borrowed metadata; // likewise
 	std::optional<EventId> supplied_id;
 };
 

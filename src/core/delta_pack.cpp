@@ -93,7 +93,7 @@ DeltaPack::Write(char *bytes) const {
 	summaries_.copy(bytes + kCountBytes + heads_.size(), summaries_.size());
 }
 
-DeltaPackReader::DeltaPackReader(std::string_view bytes) : bytes_(bytes), count_(0) {
+DeltaPackReader::DeltaPackReader(Borrowed bytes) : bytes_(bytes), count_(0) {
 	if (bytes.size() < kCountBytes) {
 		Refuse();
 	}

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/borrowed.hpp"
+
 namespace auren {
 
 /*
@@ -46,7 +48,7 @@ class DeltaPack {
 	std::string summaries_;
 };
 
-// Reads a pack's bytes, which must live as long. Refuses what is none with 22P03.
+// Reads a pack's bytes. Refuses what is none with 22P03.
 class DeltaPackReader {
   public:
 	struct Delta {
@@ -55,7 +57,7 @@ class DeltaPackReader {
 		std::string_view summary;
 	};
 
-	explicit DeltaPackReader(std::string_view bytes);
+	explicit DeltaPackReader(Borrowed bytes);
 
 	std::size_t
 	count() const {
@@ -69,7 +71,7 @@ class DeltaPackReader {
   private:
 	std::int64_t SeriesAt(std::size_t i) const;
 
-	std::string_view bytes_;
+	Borrowed bytes_;
 	std::size_t count_;
 };
 

@@ -441,7 +441,7 @@ void
 WriteAudit(const FieldOf &of) {
 	const std::string tenant(of.tenant);
 	const std::string user(of.user);
-	const std::string field = AuditedField(of.field ? *of.field : std::string_view());
+	const std::string field = AuditedField(of.field ? *of.field : Borrowed());
 	const Record record = RecordOf(tenant.c_str(), user.c_str(), of.field ? field.c_str() : nullptr, DecryptReason());
 	std::string message;
 	for (const char *part : {record.tenant, record.user, record.field, record.role, record.session_role, record.reason, record.outer_role}) {

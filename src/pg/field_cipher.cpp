@@ -42,7 +42,7 @@ IsUtf8() {
 // Makes `associated` what the envelope is bound to.
 void
 MakeAssociated(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of) {
-	const std::string_view field = of.field ? *of.field : std::string_view();
+	const std::string_view field = of.field ? *of.field : Borrowed();
 	AssociatedWith &with = associated_with;
 	with.key_serial = 0; // and stays so where something below throws
 	with.json = header.json;
@@ -63,7 +63,7 @@ inline void
 Associate(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of, bool same_field) {
 	const AssociatedWith &with = associated_with;
 	if (with.key_serial == key.serial && with.json == header.json && with.field_bound == header.field_bound &&
-	    (same_field || SameBytes(with.field, of.field ? *of.field : std::string_view()))) {
+	    (same_field || SameBytes(with.field, of.field ? *of.field : Borrowed()))) {
 		return;
 	}
 	MakeAssociated(key, header, of);

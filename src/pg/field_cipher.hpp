@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/borrowed.hpp"
 #include "core/json_pointer.hpp"
 #include "core/json.hpp"
 #include "pg/jsonb.hpp"
@@ -20,9 +21,9 @@ namespace auren::pg {
 
 // Whose value it is, and which: the field is a name of the caller's, or the JSON pointer of the place in a document.
 struct FieldOf {
-	std::string_view tenant;
-	std::string_view user;
-	std::optional<std::string_view> field;
+	Borrowed tenant;
+	Borrowed user;
+	std::optional<Borrowed> field;
 };
 
 /*

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/borrowed.hpp"
 #include "core/personal.hpp"
 #include "pg/field_cipher.hpp"
 #include "pg/guard.hpp"
@@ -23,9 +24,9 @@ struct PersonalRule {
 };
 
 struct EventOf {
-	std::string_view tenant;
-	std::string_view stream;
-	std::string_view event_type;
+	Borrowed tenant;
+	Borrowed stream;
+	Borrowed event_type;
 };
 
 // Whether a rule applies to an event; without one nothing of the event is looked at.

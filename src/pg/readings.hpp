@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/borrowed.hpp"
 #include "core/summary.hpp"
 #include "pg/guard.hpp"
 #include "pg/postgres.hpp"
@@ -24,10 +25,10 @@ struct Reading {
 // Why something that a source holds is no reading.
 enum class Refusal : int { kNone, kTime, kValue, kNames, kSamples, kUser };
 
-// Such a thing; the tenant's bytes live as long as the call.
+// Such a thing.
 struct Refused {
 	int32 source;
-	std::string_view tenant;
+	Borrowed tenant;
 	Refusal reason;
 	int64 position; // of the event; 0: a row of a table
 	bool taken;     // it is there no more

@@ -222,8 +222,7 @@ NextChange(Server server, SeenRows *rows, int first, Change *change) {
 	const std::string_view bytes = KeptBytes(server, rows, first + kChangeSummary);
 	change->series = DatumGetInt64(rows->slot->tts_values[first + kChangeSeries]);
 	change->bucket = DatumGetTimestampTz(rows->slot->tts_values[first + kChangeBucket]);
-	change->bytes = bytes.data();
-	change->length = static_cast<uint32>(bytes.size());
+	change->bytes = bytes;
 	return true;
 }
 
@@ -291,7 +290,7 @@ class FillSink : public ReadingSink {
 		ForEachSummary(&gathered_, [&](const Reading &of, std::string_view summary) {
 			auto *copy = static_cast<char *>(Call([&] { return MemoryContextAlloc(context_, summary.size()); }));
 			std::memcpy(copy, summary.data(), summary.size());
-			changes.push_back({of.series, of.bucket, copy, static_cast<uint32>(summary.size())});
+			changes.push_back({of.series, of.bucket, {copy, summary.size()}});
 		});
 		rollups_->Apply(changes);
 		gathered_.clear();
@@ -437,7 +436,7 @@ TakePack(Pending *packed, const Excepted &excepted, std::vector<Change> *changes
 		const DeltaPackReader reader(bytes);
 		for (std::size_t i = 0; i < reader.count(); i++) {
 			const DeltaPackReader::Delta delta = reader.At(i);
-			changes->push_back({delta.series, delta.bucket, delta.summary.data(), static_cast<uint32>(delta.summary.size())});
+			changes->push_back({delta.series, delta.bucket, delta.summary});
 		}
 	}
 }

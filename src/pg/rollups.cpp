@@ -72,7 +72,7 @@ Rollups::Rollups(Snapshot snapshot, int32 *counting) : snapshot_(snapshot), coun
 
 void
 Rollups::Apply(const std::vector<Change> &changes, int first_level) {
-	const auto is_set = [](const Change &change) { return DistinctReadings::Is({change.bytes, change.length}); };
+	const auto is_set = [](const Change &change) { return DistinctReadings::Is(change.bytes); };
 	if (first_level == kFive && std::any_of(changes.begin(), changes.end(), is_set)) {
 		std::vector<Change> plain;
 		std::vector<Change> longer;
@@ -95,7 +95,7 @@ Rollups::ApplySets(const std::vector<Change> &changes, std::vector<Change> *plai
 	rollups_[kFive].leaf.valid = false;
 	for (std::size_t i = 0; i < changes.size();) {
 		const Change &change = changes[i];
-		if (!DistinctReadings::Is({change.bytes, change.length})) {
+		if (!DistinctReadings::Is(change.bytes)) {
 			plain->push_back(change);
 			longer->push_back(change);
 			i++;
@@ -109,7 +109,7 @@ Rollups::ApplySets(const std::vector<Change> &changes, std::vector<Change> *plai
 		const std::optional<std::string> added = change.bucket < sets_from_ ? std::nullopt : ApplySet(&changes[i], &changes[0] + end);
 		if (added) {
 			kept->push_back(*added);
-			longer->push_back({change.series, change.bucket, kept->back().data(), static_cast<uint32>(kept->back().size())});
+			longer->push_back({change.series, change.bucket, kept->back()});
 		}
 		i = end;
 	}
@@ -127,9 +127,9 @@ Rollups::ApplySet(const Change *first, const Change *end) {
 		before = MemoryContextSwitchTo(context_);
 		return there;
 	});
-	DistinctReadings added = DistinctReadings::FromBytes({first->bytes, first->length});
+	DistinctReadings added = DistinctReadings::FromBytes(first->bytes);
 	for (const Change *change = first + 1; change < end; change++) {
-		added.Merge(DistinctReadings::FromBytes({change->bytes, change->length}));
+		added.Merge(DistinctReadings::FromBytes(change->bytes));
 	}
 	DistinctReadings whole(added.place());
 	if (found) {
@@ -344,10 +344,10 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 		before = MemoryContextSwitchTo(context_);
 		return there;
 	});
-	if (!found && end == first + 1 && first->length == Summary::kOneValueBytes) {
+	if (!found && end == first + 1 && first->bytes.size() == Summary::kOneValueBytes) {
 		// one value that was added, as most of them are
 		if (first->bytes[2] == 1) {
-			Put(rollup, level, series, bucket, {first->bytes, first->length}, false);
+			Put(rollup, level, series, bucket, first->bytes, false);
 			MemoryContextSwitchTo(before);
 			return;
 		}
@@ -358,7 +358,7 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 		    Call([&](Server server) { return SummaryBytes(server, rollup->found->tts_values[kSummary]); }));
 	}
 	for (const Change *change = first; change < end; change++) {
-		summary.Merge(Summary::FromBytes({change->bytes, change->length}));
+		summary.Merge(Summary::FromBytes(change->bytes));
 	}
 	summary.Settle();
 	if (summary.Unsure()) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/borrowed.hpp"
 #include "core/summary.hpp"
 #include "pg/btree.hpp"
 #include "pg/buckets.hpp"
@@ -19,12 +20,11 @@ namespace auren::pg {
 
 enum Level : int { kFive, kHourly, kDaily, kLevels };
 
-// A summary on its way into a bucket, five minutes' or a longer one's that begins then. The bytes live until it is applied.
+// A summary on its way into a bucket, five minutes' or a longer one's that begins then.
 struct Change {
 	int64 series;
 	TimestampTz bucket;
-	const char *bytes;
-	uint32 length;
+	Borrowed bytes;
 };
 
 // The bytes of a summary in a row.
