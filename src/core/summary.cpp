@@ -128,7 +128,7 @@ ValueAt(std::int32_t place) {
 		return 0;
 	}
 	const bool negative = IsNegativePlace(place);
-	const double power = (place - (negative ? 1 : 0)) / 2;
+	const std::int32_t power = (place - (negative ? 1 : 0)) / 2;
 	const double magnitude = std::exp(power * kLogGamma) * 2 / (1 + kGamma);
 	return negative ? -magnitude : magnitude;
 }
