@@ -262,10 +262,11 @@ class EventReadings {
 		names.user = source_.user ? User(sample) : event_.stream.substr(colon == std::string_view::npos ? 0 : colon + 1);
 		names.device = source_.device ? Text(sample, *source_.device) : std::nullopt;
 		const std::optional<TimestampTz> time = Time(sample);
-		for (const auto &[path, metric] : source_.metrics) {
-			const Found found = Call([&](Server server) { return At(server, sample, path); });
+		// not by its parts' names, which a lambda of C++17 cannot capture
+		for (const auto &entry : source_.metrics) {
+			const Found found = Call([&](Server server) { return At(server, sample, entry.first); });
 			if (found.there) {
-				names.metric = metric;
+				names.metric = entry.second;
 				VisitValue(names, time, NumberOf(found));
 			}
 		}
