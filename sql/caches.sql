@@ -59,7 +59,7 @@ SET ROLE regress_caches;
 SELECT events.current_tenant(), count(*) FROM events.replay_stream('caches:1');
 RESET ROLE;
 SELECT events.drop_reducer('counted'), events.drop_notification_rule(p_event_type => 'counted', p_channel => 'caches'), analytics.detach_events('counted'), events.drop_subscription('caches');
-DROP INDEX events.caches_dba;
+DROP INDEX auren.caches_dba;
 DROP OWNED BY regress_caches;
 SELECT events.unbind_tenant('regress_caches', 'caches');
 DROP ROLE regress_caches;

@@ -27,7 +27,7 @@ IsStoreHere(Server) {
 
 bool
 IsOfStore(Server, Oid relid) {
-	static const char *const kSchemas[] = {"events", "biometric", "analytics", "encrypted"};
+	static const char *const kSchemas[] = {"events", "biometric", "analytics", "encrypted", "auren"};
 	const char *schema = get_namespace_name(get_rel_namespace(relid));
 	return schema != nullptr && std::any_of(std::begin(kSchemas), std::end(kSchemas), [=](const char *ours) { return std::strcmp(schema, ours) == 0; });
 }

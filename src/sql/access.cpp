@@ -123,7 +123,7 @@ BeginChange() {
 	});
 }
 
-// What a query on auren.granted_objects gives, as the store's owner; empty: nothing.
+// What a query on auren.granted_objects gives, as the store's owner and with what this statement has changed so far; empty: nothing.
 const char *
 ReadStatements(Server server, const char *sql, const Role &role, const char *access) {
 	const char *name = role.quoted.c_str();
@@ -132,7 +132,7 @@ ReadStatements(Server server, const char *sql, const Role &role, const char *acc
 	const pg::AsOwner before = pg::BecomeOwner(server, pg::Oids(server).stream_rows);
 	MemoryContext context = CurrentMemoryContext;
 	SPI_connect();
-	if (SPI_execute_with_args(sql, 3, types, values, nullptr, true, 0) != SPI_OK_SELECT || SPI_processed != 1) {
+	if (SPI_execute_with_args(sql, 3, types, values, nullptr, false, 0) != SPI_OK_SELECT || SPI_processed != 1) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read auren.granted_objects")));
 	}
 	const char *statements = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
