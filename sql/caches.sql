@@ -6,7 +6,7 @@ SET app.tenant_id = 'caches';
 SELECT events.set_reducer('counted', 'count', '{"into": "n"}');
 SELECT events.add_notification_rule(p_event_type => 'counted', p_channel => 'caches');
 SELECT analytics.attach_events('counted', '{"bpm": "bpm"}') > 1 AS attached;
-SELECT events.create_subscription('caches', p_stream_prefix => 'caches:') >= 0 AS made;
+SELECT events.create_subscription('caches', p_stream_prefix => 'caches:', p_lease => '1 hour') >= 0 AS made;
 \c -
 SET app.tenant_id = 'caches';
 SELECT events.append_event('caches:1', 'counted', '{"bpm": 61}') IS NOT NULL AS appended;
