@@ -4,7 +4,7 @@ EXTENSION = auren_events
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/$(EXTENSION).control)
 
 MODULE_big = auren_events
-SOURCES = $(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*.cpp $(srcdir)/src/sql/*.cpp))
+SOURCES = $(sort $(wildcard $(srcdir)/src/*/*.cpp $(srcdir)/src/core/*/*.cpp))
 OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(SOURCES))
 
 # The install script is these pieces in this order.
@@ -24,7 +24,7 @@ EXTRA_CLEAN = $(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d) output_iso results r
 PG_CONFIG ?= pg_config
 INCLUDEDIR_SERVER := $(shell $(PG_CONFIG) --includedir-server)
 PG_CPPFLAGS = -I$(srcdir)/src -isystem $(INCLUDEDIR_SERVER) -DAUREN_VERSION=\"$(EXTVERSION)\"
-# Places where a test can stop a session (src/pg/wait_point.hpp): in a copy of the sources, as scripts/check_waiting makes one.
+# Places where a test can stop a session (src/server/wait_point.hpp): in a copy of the sources, as scripts/check_waiting makes one.
 ifdef WAIT_POINTS
 PG_CPPFLAGS += -DAUREN_WAIT_POINTS
 endif

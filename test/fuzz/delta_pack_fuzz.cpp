@@ -4,7 +4,7 @@
 #include <tuple>
 #include <vector>
 
-#include "core/delta_pack.hpp"
+#include "core/metrics/delta_pack.hpp"
 #include "core/error.hpp"
 #include "fuzz/bytes.hpp"
 #include "fuzz/require.hpp"

@@ -1,10 +1,10 @@
 // Whatever a text is: it is refused, or it is the one text of the bytes that it holds. Key files likewise never crash, and no error
 // shows a key.
 
-#include "core/envelope.hpp"
+#include "core/encrypted/envelope.hpp"
 #include "core/error.hpp"
-#include "core/master_keys.hpp"
-#include "core/personal.hpp"
+#include "core/encrypted/master_keys.hpp"
+#include "core/encrypted/personal.hpp"
 #include "fuzz/bytes.hpp"
 #include "fuzz/require.hpp"
 

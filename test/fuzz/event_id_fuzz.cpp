@@ -1,6 +1,6 @@
 // An id says the time it was made for and ascends within it; of any 16 bytes only those laid out so are taken for ours.
 
-#include "core/event_id.hpp"
+#include "core/store/event_id.hpp"
 #include "fuzz/bytes.hpp"
 #include "fuzz/require.hpp"
 

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/fold.hpp"
-#include "core/json_equal.hpp"
-#include "core/json_view.hpp"
+#include "core/state/fold.hpp"
+#include "core/json/json_equal.hpp"
+#include "core/json/json_view.hpp"
 #include "fuzz/json_values.hpp"
 
 using namespace auren;

@@ -1,10 +1,10 @@
 // The difference of two values is a patch that turns one into the other, and is empty when they are equal; a merge done
 // twice is done once, and adds nothing but what its patch says.
 
-#include "core/json_diff.hpp"
-#include "core/json_equal.hpp"
-#include "core/json_merge.hpp"
-#include "core/json_patch.hpp"
+#include "core/json/json_diff.hpp"
+#include "core/json/json_equal.hpp"
+#include "core/json/json_merge.hpp"
+#include "core/state/json_patch.hpp"
 #include "fuzz/json_values.hpp"
 
 using namespace auren;

@@ -1,9 +1,9 @@
 // A patch is applied as a whole or leaves a value equal to the one before, whoever fails; it does the same to documents
 // and to what they hold; and the difference between before and after does what the patch did.
 
-#include "core/json_diff.hpp"
-#include "core/json_equal.hpp"
-#include "core/json_patch.hpp"
+#include "core/json/json_diff.hpp"
+#include "core/json/json_equal.hpp"
+#include "core/state/json_patch.hpp"
 #include "fuzz/json_values.hpp"
 
 using namespace auren;

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "core/error.hpp"
-#include "core/json.hpp"
+#include "core/json/json.hpp"
 #include "fuzz/bytes.hpp"
 
 namespace auren::test {

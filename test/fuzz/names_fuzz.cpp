@@ -1,7 +1,7 @@
 // Every check of a name refuses exactly what its rule says, with 22023 and all fields; the naming practice likewise.
 
 #include "core/error.hpp"
-#include "core/names.hpp"
+#include "core/store/names.hpp"
 #include "fuzz/bytes.hpp"
 #include "fuzz/require.hpp"
 

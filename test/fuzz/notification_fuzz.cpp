@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/notification.hpp"
+#include "core/notify/notification.hpp"
 #include "fuzz/bytes.hpp"
 #include "fuzz/require.hpp"
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/reading_time.hpp"
-#include "core/reading_value.hpp"
+#include "core/metrics/reading_time.hpp"
+#include "core/metrics/reading_value.hpp"
 #include "fuzz/require.hpp"
 
 extern "C" int

@@ -1,11 +1,11 @@
-#include "core/aes_gcm.hpp"
+#include "core/encrypted/aes_gcm.hpp"
 
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "core/secret.hpp"
+#include "core/encrypted/secret.hpp"
 
 using namespace auren;
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/batch.hpp"
+#include "core/append/batch.hpp"
 #include "core/error.hpp"
 
 namespace auren::test {

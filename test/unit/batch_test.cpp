@@ -1,4 +1,4 @@
-// core/batch.hpp: what a batch does to its streams.
+// core/append/batch.hpp: what a batch does to its streams.
 
 #include <map>
 #include <random>

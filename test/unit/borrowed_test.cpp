@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/batch.hpp"
-#include "core/delta_pack.hpp"
+#include "core/append/batch.hpp"
+#include "core/metrics/delta_pack.hpp"
 
 namespace auren {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/delta_pack.hpp"
+#include "core/metrics/delta_pack.hpp"
 #include "expect_error.hpp"
 
 namespace auren {

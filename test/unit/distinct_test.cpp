@@ -1,4 +1,4 @@
-#include "core/distinct.hpp"
+#include "core/metrics/distinct.hpp"
 
 #include <cstdlib>
 #include <set>
@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "core/summary.hpp"
+#include "core/metrics/summary.hpp"
 
 namespace auren {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/envelope.hpp"
+#include "core/encrypted/envelope.hpp"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/event_id.hpp"
+#include "core/store/event_id.hpp"
 
 namespace auren {
 namespace {

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "core/error.hpp"
-#include "core/fold.hpp"
-#include "core/json_view.hpp"
+#include "core/state/fold.hpp"
+#include "core/json/json_view.hpp"
 #include "unit/json_text.hpp"
 
 namespace auren::test {

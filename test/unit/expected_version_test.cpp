@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/expected_version.hpp"
+#include "core/append/expected_version.hpp"
 #include "unit/expect_error.hpp"
 
 namespace auren {

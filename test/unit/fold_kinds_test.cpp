@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/fold.hpp"
+#include "core/state/fold.hpp"
 #include "unit/event_text.hpp"
 #include "unit/expect_error.hpp"
 

@@ -5,9 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include "core/json_diff.hpp"
-#include "core/json_equal.hpp"
-#include "core/json_patch.hpp"
+#include "core/json/json_diff.hpp"
+#include "core/json/json_equal.hpp"
+#include "core/state/json_patch.hpp"
 #include "unit/json_text.hpp"
 
 namespace auren {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/json_merge.hpp"
+#include "core/json/json_merge.hpp"
 #include "unit/json_text.hpp"
 
 namespace auren {

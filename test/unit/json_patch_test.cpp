@@ -11,8 +11,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/envelope.hpp"
-#include "core/json_patch.hpp"
+#include "core/encrypted/envelope.hpp"
+#include "core/state/json_patch.hpp"
 #include "unit/expect_error.hpp"
 #include "unit/json_text.hpp"
 

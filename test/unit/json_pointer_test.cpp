@@ -5,9 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include "core/json_diff.hpp"
-#include "core/json_equal.hpp"
-#include "core/json_pointer.hpp"
+#include "core/json/json_diff.hpp"
+#include "core/json/json_equal.hpp"
+#include "core/json/json_pointer.hpp"
 #include "unit/expect_error.hpp"
 #include "unit/json_text.hpp"
 

@@ -1,4 +1,4 @@
-#include "core/master_keys.hpp"
+#include "core/encrypted/master_keys.hpp"
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/month.hpp"
+#include "core/store/month.hpp"
 
 namespace auren {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/names.hpp"
+#include "core/store/names.hpp"
 #include "unit/expect_error.hpp"
 
 namespace auren {

@@ -1,4 +1,4 @@
-// core/notification.hpp: payloads that are valid JSON, exact and never too long.
+// core/notify/notification.hpp: payloads that are valid JSON, exact and never too long.
 
 #include <random>
 #include <string>
@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/notification.hpp"
+#include "core/notify/notification.hpp"
 
 namespace auren::test {
 namespace {

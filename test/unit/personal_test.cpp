@@ -1,4 +1,4 @@
-#include "core/personal.hpp"
+#include "core/encrypted/personal.hpp"
 
 #include <gtest/gtest.h>
 

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/month.hpp"
-#include "core/reading_time.hpp"
+#include "core/metrics/reading_time.hpp"
+#include "core/store/month.hpp"
 
 namespace auren {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/reading_value.hpp"
+#include "core/metrics/reading_value.hpp"
 
 #include <cmath>
 #include <limits>

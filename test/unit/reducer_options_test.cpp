@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/reducer.hpp"
+#include "core/state/reducer.hpp"
 #include "unit/expect_error.hpp"
 
 namespace auren {

@@ -1,4 +1,4 @@
-#include "core/shell_command.hpp"
+#include "core/encrypted/shell_command.hpp"
 
 #include <string>
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/sparkline.hpp"
+#include "core/metrics/sparkline.hpp"
 
 namespace auren {
 namespace {

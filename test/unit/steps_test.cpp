@@ -1,4 +1,4 @@
-#include "core/steps.hpp"
+#include "core/metrics/steps.hpp"
 
 #include <limits>
 

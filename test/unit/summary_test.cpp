@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "core/summary.hpp"
+#include "core/metrics/summary.hpp"
 
 namespace auren {
 namespace {

@@ -1,11 +1,11 @@
 /*
- * What the wall between C++ and the server refuses (pg/guard.hpp). scripts/check_house compiles this file as it stands, which
+ * What the wall between C++ and the server refuses (server/guard.hpp). scripts/check_house compiles this file as it stands, which
  * must work, and once for each case with its name defined, which must fail with the message that is named beside it.
  */
 #include <string>
 
-#include "pg/guard.hpp"
-#include "pg/store.hpp"
+#include "server/guard.hpp"
+#include "store/store.hpp"
 
 namespace auren::pg {
 namespace {

@@ -1,0 +1,324 @@
+// Who may do what: grant_access, revoke_access, bind_tenant, unbind_tenant, current_tenant and view_tenant.
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "core/error.hpp"
+#include "core/store/names.hpp"
+#include "metrics/sources.hpp"
+#include "server/arguments.hpp"
+#include "server/compat.hpp"
+#include "server/entry.hpp"
+#include "server/run_sql.hpp"
+#include "store/store.hpp"
+#include "store/tenant.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+using pg::Server;
+
+constexpr std::string_view kAllAccess[] = {"reader", "writer", "admin", "encrypt", "decrypt", "key_admin"};
+
+/*
+ * What is granted is said by auren.rights. $1 is the role's name, quoted, $2 its number, $3 the right.
+ */
+constexpr const char *kGrant = "SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
+                               "WHERE $3 = ANY (o.access) AND NOT o.all_tenants";
+constexpr const char *kGrantTables = "SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
+                                     "WHERE $3 = ANY (o.access) AND o.all_tenants";
+constexpr const char *kRevokeTables = "SELECT string_agg(format('REVOKE %s ON %s FROM %s', o.privilege, o.name, $1), '; ') FROM auren.granted_objects o WHERE o.all_tenants";
+// What another right of the role needs too stays: one that the role was given itself may be told by a function that no other right gives;
+// what another role lends it goes with the membership. Whoever was given UPDATE and DELETE by hand, to correct what a right lets insert, loses them with it.
+constexpr const char *kRevoke =
+    "SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', CASE o.privilege WHEN 'INSERT' THEN 'INSERT, UPDATE, DELETE' ELSE o.privilege END, o.kind, o.name, $1), '; ') "
+    "FROM auren.granted_objects o WHERE $3 = ANY (o.access) AND NOT EXISTS (SELECT FROM auren.granted_objects f WHERE f.kind = 'FUNCTION' AND cardinality(f.access) = 1 "
+    "AND f.access <@ o.access AND f.access <> ARRAY[$3] AND EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a WHERE p.oid = f.oid AND a.grantee = $2 AND a.privilege_type = 'EXECUTE'))";
+
+std::string
+AccessArgument(FunctionCallInfo fcinfo, int argument) {
+	const std::string access(pg::TextArgument(fcinfo, argument, "p_access").name.bytes);
+	if (std::find(std::begin(kAllAccess), std::end(kAllAccess), access) == std::end(kAllAccess)) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_access must be reader, writer, admin, encrypt, decrypt or key_admin",
+		                  "\"" + access + "\" is none of them.", "Each is granted by itself: a service that appends and reads gets 'writer' and 'reader'.");
+	}
+	return access;
+}
+
+struct Role {
+	Oid oid;
+	std::string name;   // as given
+	std::string quoted; // for a statement
+};
+
+Role
+FindRole(std::string_view given) {
+	Role role;
+	role.name = given;
+	const char *name = role.name.c_str();
+	role.oid = Call([&] { return get_role_oid(name, true); });
+	if (!OidIsValid(role.oid)) {
+		throw DomainError(sqlstate::kUndefinedObject, "role \"" + role.name + "\" does not exist",
+		                  "The name is taken as it stands, without folding its case.", "Make it with CREATE ROLE.");
+	}
+	role.quoted = Call([&] { return quote_identifier(name); });
+	return role;
+}
+
+Role
+RoleArgument(FunctionCallInfo fcinfo, int argument) {
+	return FindRole(pg::TextArgument(fcinfo, argument, "p_role").name.bytes);
+}
+
+// The role of a binding: a name, or the number that a dropped role leaves in its bindings.
+Oid
+BoundRoleArgument(FunctionCallInfo fcinfo, int argument) {
+	const pg::Text text = pg::TextArgument(fcinfo, argument, "p_role");
+	const std::string name(text.name.bytes);
+	const char *role = name.c_str();
+	const bool number = !name.empty() && name.size() < 10 && name.find_first_not_of("0123456789") == std::string::npos;
+	if (number && !OidIsValid(Call([&] { return get_role_oid(role, true); }))) {
+		return static_cast<Oid>(std::stoul(name));
+	}
+	return FindRole(name).oid;
+}
+
+// As the caller: the server asks for the caller's rights.
+void
+Run(const std::string &sql) {
+	const char *text = sql.c_str();
+	Call([&](Server server) { pg::RunSql(server, text); });
+}
+
+// GRANT warns where it gave nothing; a function that says it gave access must not.
+void
+RequireOwner() {
+	const bool owner = Call([](Server server) {
+		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
+		const Oid owner_oid = events->rd_rel->relowner;
+		table_close(events, AccessShareLock);
+		return has_privs_of_role(GetUserId(), owner_oid);
+	});
+	if (!owner) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of the store may give and take access",
+		                  "The owner of events.event_store is another role.", "Ask the role that created the extension.");
+	}
+}
+
+/*
+ * For the store's owner, one after the other, and not beside a statement that changes a table whose rights may be changed: the server would
+ * end one of them with "tuple concurrently updated". To the end of the transaction; who reads the bindings, appends or writes readings waits
+ * for nobody.
+ */
+void
+BeginChange() {
+	RequireOwner();
+	Call([](Server server) {
+		LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock);
+		LockRelationOid(pg::Oids(server).events, ShareUpdateExclusiveLock);
+		LockRelationOid(pg::Oids(server).readings, ShareUpdateExclusiveLock);
+	});
+}
+
+// What a query on auren.granted_objects gives, as the store's owner and with what this statement has changed so far; empty: nothing.
+const char *
+ReadStatements(Server server, const char *sql, const Role &role, const char *access) {
+	const char *name = role.quoted.c_str();
+	Oid types[3] = {TEXTOID, OIDOID, TEXTOID};
+	Datum values[3] = {CStringGetTextDatum(name), ObjectIdGetDatum(role.oid), CStringGetTextDatum(access)};
+	const pg::AsOwner before = pg::BecomeOwner(server, pg::Oids(server).stream_rows);
+	MemoryContext context = CurrentMemoryContext;
+	SPI_connect();
+	if (SPI_execute_with_args(sql, 3, types, values, nullptr, false, 0) != SPI_OK_SELECT || SPI_processed != 1) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read auren.granted_objects")));
+	}
+	const char *statements = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	statements = statements == nullptr ? "" : MemoryContextStrdup(context, statements);
+	SPI_finish();
+	pg::BecomeAgain(server, before);
+	return statements;
+}
+
+void
+RunStatements(const char *sql, const Role &role, const std::string &access) {
+	const char *name = access.c_str();
+	Run(Call([&](Server server) { return ReadStatements(server, sql, role, name); }));
+}
+
+// The tables that show all tenants: every one of our schemas, months too.
+List *
+TablesOfAllTenants(Server server) {
+	List *tables = NIL;
+	Oid schemas[5];
+	int count = 0;
+	for (const char *schema : {"events", "biometric", "analytics", "encrypted", "auren"}) {
+		schemas[count++] = get_namespace_oid(schema, false);
+	}
+	Relation classes = table_open(RelationRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(classes, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		const auto *relation = reinterpret_cast<const FormData_pg_class *>(GETSTRUCT(tuple));
+		const bool ours = std::find(schemas, schemas + count, relation->relnamespace) != schemas + count;
+		if (ours && (relation->relkind == RELKIND_RELATION || relation->relkind == RELKIND_PARTITIONED_TABLE)) {
+			tables = lappend_oid(tables, relation->oid);
+		}
+	}
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	list_sort(tables, list_oid_cmp);
+	// the first that can be read is named in an error: the one that everybody knows
+	return lcons_oid(pg::Oids(server).events, tables);
+}
+
+// A table of all tenants of which a role can read a column at least: itself, or as a role that it may become by SET ROLE.
+Oid
+TableThatCanBeRead(Server server, Oid role) {
+	const List *tables = TablesOfAllTenants(server);
+	Relation authid = table_open(AuthIdRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(authid, InvalidOid, false, nullptr, 0, nullptr);
+	Oid found = InvalidOid;
+	HeapTuple tuple;
+	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		const Oid other = reinterpret_cast<const FormData_pg_authid *>(GETSTRUCT(tuple))->oid;
+		if (other != role && !is_member_of_role_nosuper(role, other)) {
+			continue;
+		}
+		ListCell *cell;
+		foreach (cell, tables) {
+			const Oid table = lfirst_oid(cell);
+			if (pg_class_aclcheck(table, other, ACL_SELECT) == ACLCHECK_OK ||
+			    pg_attribute_aclcheck_all(table, other, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK) {
+				found = table;
+				break;
+			}
+		}
+	}
+	systable_endscan(scan);
+	table_close(authid, AccessShareLock);
+	return found;
+}
+
+// The names of a role and of all its members, superusers among the members left out: nothing binds them.
+List *
+NamesOfMembers(Server, Oid role) {
+	List *names = NIL;
+	Relation authid = table_open(AuthIdRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(authid, InvalidOid, false, nullptr, 0, nullptr);
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		const auto *member = reinterpret_cast<const FormData_pg_authid *>(GETSTRUCT(tuple));
+		if (member->oid == role || (!member->rolsuper && is_member_of_role_nosuper(member->oid, role))) {
+			names = lappend(names, pstrdup(NameStr(member->rolname)));
+		}
+	}
+	systable_endscan(scan);
+	table_close(authid, AccessShareLock);
+	return names;
+}
+
+// Whether a role or one of its members is bound: what the role may read, they may.
+bool
+AnyMemberIsBound(Oid role) {
+	const List *names = Call([&](Server server) { return static_cast<const List *>(NamesOfMembers(server, role)); });
+	for (int i = 0; i < list_length(names); i++) {
+		const auto *name = static_cast<const char *>(list_nth(names, i));
+		if (pg::IsBound(Call([&] { return get_role_oid(name, false); }))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+// SELECT on a table that shows all tenants is not for who is bound to some.
+void
+TakeTablesFrom(const char *name) {
+	const Role role = FindRole(name);
+	RunStatements(kRevokeTables, role, "");
+	const char *table = Call([&](Server server) -> const char * {
+		const Oid found = TableThatCanBeRead(server, role.oid);
+		return OidIsValid(found) ? quote_qualified_identifier(get_namespace_name(get_rel_namespace(found)), get_rel_name(found)) : nullptr;
+	});
+	if (table != nullptr) {
+		throw DomainError(sqlstate::kNotInState, "role \"" + role.name + "\" can read what is of all tenants and cannot be bound",
+		                  "It is a superuser, or has SELECT on " + std::string(table) +
+		                      " or a column of it: itself, through a role that it is a member of, or from PUBLIC.",
+		                  "Take that right or membership away first.");
+	}
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_grant_access) {
+	const Role role = RoleArgument(fcinfo, 0);
+	const std::string access = AccessArgument(fcinfo, 1);
+	BeginChange();
+	RunStatements(kGrant, role, access);
+	if (!AnyMemberIsBound(role.oid)) {
+		RunStatements(kGrantTables, role, access);
+	}
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_revoke_access) {
+	const Role role = RoleArgument(fcinfo, 0);
+	const std::string access = AccessArgument(fcinfo, 1);
+	BeginChange();
+	RunStatements(kRevoke, role, access);
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_bind_tenant) {
+	const Role role = RoleArgument(fcinfo, 0);
+	const pg::Text tenant = pg::TextArgument(fcinfo, 1, "p_tenant");
+	CheckTenantId(tenant.name);
+	BeginChange();
+	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
+	Run("INSERT INTO events.tenant_bindings (role, tenant_id) VALUES (" + std::to_string(role.oid) +
+	    "::pg_catalog.oid::pg_catalog.regrole, " + tenant_text + ") ON CONFLICT DO NOTHING");
+	const List *members =
+	    Call([&](Server server) { return static_cast<const List *>(NamesOfMembers(server, role.oid)); });
+	for (int i = 0; i < list_length(members); i++) {
+		TakeTablesFrom(static_cast<const char *>(list_nth(members, i)));
+	}
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_unbind_tenant) {
+	const Oid role = BoundRoleArgument(fcinfo, 0);
+	const pg::Text tenant = pg::TextArgument(fcinfo, 1, "p_tenant");
+	BeginChange();
+	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
+	Run("DELETE FROM events.tenant_bindings WHERE role OPERATOR(pg_catalog.=) " + std::to_string(role) +
+	    "::pg_catalog.oid AND tenant_id OPERATOR(pg_catalog.=) " + tenant_text);
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_current_tenant) {
+	return pg::CurrentTenant().text;
+}
+
+/*
+ * A view reads events.event_store with its owner's rights, and a policy that a DBA put there for the caller would not be
+ * asked. The functions ask it; the views refuse.
+ */
+AUREN_FUNCTION(auren_view_tenant) {
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const bool policies = Call([](Server server) {
+		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
+		const bool apply = pg::RowSecurityApplies(server, events);
+		table_close(events, AccessShareLock);
+		return apply;
+	});
+	if (policies) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "the views of events are closed to this role by row level security",
+		                  "A policy on events.event_store applies to the role, and a view would pass it by.",
+		                  "Read through events.replay_stream, events.events_by_time or events.find_events.");
+	}
+	return tenant.text;
+}
+
+} // namespace auren

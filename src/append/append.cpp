@@ -1,0 +1,557 @@
+#include "append/append.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "core/error.hpp"
+#include "core/store/month.hpp"
+#include "append/event_write.hpp"
+#include "encrypted/personal_rules.hpp"
+#include "feed/feed_horizon.hpp"
+#include "metrics/event_readings.hpp"
+#include "metrics/readings.hpp"
+#include "notify/announce.hpp"
+#include "server/btree.hpp"
+#include "server/guard.hpp"
+#include "server/random.hpp"
+#include "server/table_row.hpp"
+#include "server/text.hpp"
+#include "store/event_read.hpp"
+#include "store/months.hpp"
+#include "store/store.hpp"
+#include "store/stream_row.hpp"
+#include "store/tenant.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+EventIdMaker id_maker;
+
+// The time of the last append of a transaction: who has one holds streams.
+struct LastAppend {
+	FullTransactionId transaction = InvalidFullTransactionId;
+	int64 time = 0;
+};
+LastAppend last_append;
+
+bool
+HoldsStreams() {
+	const FullTransactionId current = GetTopFullTransactionIdIfAny();
+	return FullTransactionIdIsValid(current) && FullTransactionIdEquals(current, last_append.transaction);
+}
+
+// What the lock on a stream's row showed.
+struct LockedStream {
+	StreamRow row;
+	int64 last_created_at = PG_INT64_MIN;
+	int64 created_at = 0; // of its new events
+};
+
+// Columns of auren.supplied_ids
+enum SuppliedIdColumn : int { kSuppliedTenant, kSuppliedId, kSuppliedMonth, kSuppliedPosition, kSuppliedIdColumns };
+
+[[noreturn]] void
+ThrowLostRace(std::string_view stream_id) {
+	throw DomainError(sqlstate::kSerializationFailure,
+	                  "could not serialize the append to stream \"" + std::string(stream_id) + "\"",
+	                  "A concurrent transaction appended to the stream after this transaction's snapshot was taken.",
+	                  "Retry the whole transaction.");
+}
+
+Datum
+UuidDatum(const EventId &id) {
+	return PointerGetDatum(id.data());
+}
+
+/*
+ * An append on its way: the tables that it holds open, the plan, and what the store said. One object per call; on an
+ * error the transaction's end closes what is open.
+ */
+class Appending {
+  public:
+	explicit Appending(const AppendRequest &request)
+	    : request_(request), plan_(request.elements), tenant_(CurrentTenant()), results_(request.elements.size()) {
+		for (std::size_t i = 0; i < request.expectations.size(); i++) {
+			plan_.Expect(i, request.expectations[i]);
+		}
+		plan_.ResolveRepeats(request.elements);
+	}
+
+	std::vector<AppendedEvent>
+	Run() {
+		OpenStore();
+		LockStreams();
+		FindStored();
+		plan_.AssignVersions();
+		if (plan_.new_events() > 0) {
+			SealPersonal();
+			GiveTimes();
+			GivePositions();
+			InsertSuppliedIds();
+			Write();
+			WriteReadings();
+		}
+		FillRepeats();
+		CloseStore();
+		return std::move(results_);
+	}
+
+  private:
+	// The month of now is made before any stream is locked: months, then streams, then ids is the order of every append;
+	// a transaction that holds streams from earlier waits for no month.
+	void
+	OpenStore() {
+		OpenEvents();
+		now_ = GetCurrentTimestamp();
+		EnsureMonthOfNow();
+		Call([this](Server server) { rows_ = OpenStreamRows(server, RowExclusiveLock); });
+		OpenWriter();
+	}
+
+	// The writer holds the month of now open from the start: that is where most streams' newest events are read too.
+	void
+	OpenWriter() {
+		const int expected = static_cast<int>(request_.elements.size());
+		Call([&](Server server) { BeginWrite(server, &writer_, events_, expected); });
+	}
+
+	void
+	OpenEvents() {
+		Call([this](Server server) { events_ = table_open(Oids(server).events, RowExclusiveLock); });
+	}
+
+	void
+	EnsureMonthOfNow() {
+		const bool exists =
+		    Call([this](Server server) { return OidIsValid(FindPartition(server, events_, now_).relid); });
+		if (exists) {
+			return;
+		}
+		// the maker refuses while anybody in this session has the table open, us included
+		Call([this] { table_close(events_, NoLock); });
+		const Month month = Month::FromMicros(now_);
+		const bool done = HoldsStreams() && (MakeMonthsUnlessBusy(month, 1 + kMonthsAhead) || KeepTimeOfLast());
+		if (!done) {
+			MakeMonths(month, 1 + kMonthsAhead);
+		}
+		OpenEvents();
+	}
+
+	// Who makes the month may wait for a stream of ours: this append keeps the time of the last one, unless its month went with a savepoint.
+	bool
+	KeepTimeOfLast() {
+		OpenEvents();
+		const bool exists = Call([this](Server server) {
+			const bool there = OidIsValid(FindPartition(server, events_, last_append.time).relid);
+			table_close(events_, NoLock);
+			return there;
+		});
+		if (exists) {
+			now_ = last_append.time;
+		}
+		return exists;
+	}
+
+	void
+	LockStreams() {
+		auto &streams = plan_.streams();
+		locked_.resize(streams.size());
+		for (std::size_t i = 0; i < streams.size(); i++) {
+			LockStream(&streams[i], &locked_[i]);
+		}
+		last_append = {Call([] { return GetTopFullTransactionId(); }), now_};
+	}
+
+	void
+	LockStream(AppendPlan::Stream *stream, LockedStream *locked) {
+		const Datum stream_id = DatumOfStream(stream);
+		for (int turn = 0;; turn++) {
+			locked->row = Call([&](Server server) { return LockStreamRow(server, &rows_, tenant_.text, stream_id); });
+			if (locked->row.found) {
+				break;
+			}
+			// not behind the month of its first event, which is that of now or a later one
+			const int32 month = Month::FromMicros(now_).StartDays();
+			const bool inserted =
+			    Call([&](Server server) { return InsertStreamRow(server, &rows_, tenant_.text, stream_id, month); });
+			if (inserted) {
+				// version 0: nobody else can see the stream before this transaction ends
+				locked->row.last_month = month;
+				return;
+			}
+			if (turn == 1000) {
+				ThrowLostRace(stream->id);
+			}
+		}
+		stream->closed = locked->row.closed;
+		const Month last = Month::FromDays(locked->row.last_month);
+		const Newest newest = Call([&](Server server) { return ReadNewest(server, last, stream_id); });
+		if (!newest.found && locked->row.dropped_version == 0) {
+			throw DomainError(sqlstate::kNotInState,
+			                  "the newest events of stream \"" + std::string(stream->id) + "\" are missing",
+			                  "They were in partition event_store_" + last.Suffix() + ", which was detached or dropped.",
+			                  "Attach it again: without it the stream's next version is not known.");
+		}
+		if (newest.found && !newest.visible) {
+			ThrowLostRace(stream->id);
+		}
+		stream->version = newest.found ? newest.version : locked->row.dropped_version;
+		locked->last_created_at = newest.found ? newest.created_at : PG_INT64_MIN;
+	}
+
+	struct Newest {
+		bool found;
+		bool visible;
+		int64 version;
+		int64 created_at;
+	};
+
+	Newest
+	ReadNewest(Server server, Month month, Datum stream_id) {
+		Newest newest = {};
+		OpenMonth(server, &writer_, month.StartMicros());
+		if (!writer_.partition_open) {
+			return newest;
+		}
+		const WritablePartition &partition = writer_.partition;
+		const StoredEvent event = NewestEvent(server, partition.heap, StreamIndex(server, &writer_), partition.attnum,
+		                                      partition.slot, tenant_.text, stream_id);
+		newest.found = event.found;
+		if (event.found) {
+			newest.visible = event.visible;
+			newest.version = DatumGetInt64(event.row.values[kStreamVersion]);
+			newest.created_at = DatumGetTimestampTz(event.row.values[kCreatedAt]);
+		}
+		ExecClearTuple(partition.slot);
+		return newest;
+	}
+
+	// A supplied id that the store holds was appended before; with the same content its first result is the answer.
+	void
+	FindStored() {
+		if (plan_.supplied().empty()) {
+			return;
+		}
+		Call([this](Server server) {
+			ids_ = table_open(Oids(server).supplied_ids, RowExclusiveLock);
+			ids_pkey_ = index_open(Oids(server).supplied_ids_pkey, RowExclusiveLock);
+		});
+		for (const std::uint32_t element : plan_.supplied()) {
+			const EventId &id = *request_.elements[element].supplied_id;
+			const Stored stored = Call([&](Server server) { return LookUp(server, element, id); });
+			if (!stored.found) {
+				continue;
+			}
+			if (stored.month_gone) {
+				throw DomainError(sqlstate::kIdReused, "event id " + IdText(id) + " was used in a month that has been dropped",
+				                  "What it was used for can no longer be compared.", "Give a new event a new id.");
+			}
+			if (!stored.same_content && !(stored.other_data != 0 && SameWhenOpened(element, stored.other_data))) {
+				ThrowIdReused(id);
+			}
+			if (!stored.visible) {
+				ThrowLostRace(request_.elements[element].stream_id);
+			}
+			plan_.MarkStored(element, stored.version);
+			results_[element] = {id, stored.version, stored.position};
+		}
+	}
+
+	struct Stored {
+		bool found;
+		bool visible;
+		bool same_content;
+		Datum other_data; // of an event that has other data and is the same in all else
+		bool month_gone;
+		int64 version;
+		int64 position;
+	};
+
+	// Where the event of an id is: an id that a caller supplied says so in auren.supplied_ids, one that the store made
+	// says it itself.
+	Stored
+	LookUp(Server server, std::uint32_t element, const EventId &id) {
+		Stored stored = {};
+		const Datum keys[2] = {UuidDatum(id), tenant_.text};
+		int64 position = 0;
+		int64 micros = 0;
+		if (FindSuppliedId(server, keys, &micros, &position)) {
+			stored.found = true;
+		} else if (!TimeOfMadeId(id, &micros)) {
+			return stored;
+		}
+		const PartitionRange range = FindPartition(server, events_, micros);
+		if (!OidIsValid(range.relid)) {
+			stored.month_gone = stored.found;
+			return stored;
+		}
+		Relation partition = table_open(range.relid, RowExclusiveLock);
+		const PartitionShape *shape = ShapeOf(server, partition);
+		if (!shape->direct_read || !OidIsValid(shape->position_index) || !OidIsValid(shape->event_id_index)) {
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			                errmsg("partition \"%s\" lacks its index on event_id or on global_position",
+			                       RelationGetRelationName(partition)),
+			                errhint("Make it again as in the other partitions; supplied ids are looked up by them.")));
+		}
+		TupleTableSlot *slot = table_slot_create(partition, nullptr);
+		const StoredEvent event = stored.found ? EventAtPosition(server, partition, shape, slot, position)
+		                                       : EventWithId(server, partition, shape, slot, keys[0], keys[1]);
+		if (event.found) {
+			stored.found = true;
+			stored.visible = event.visible;
+			const bool same_data = SameBytes(server, event.row.values[kEventData], request_.datums[element].data);
+			const bool same_else = SameButForData(server, event.row, element);
+			stored.same_content = same_data && same_else;
+			if (same_else && !same_data) {
+				stored.other_data = JsonbPGetDatum(DatumGetJsonbPCopy(event.row.values[kEventData]));
+			}
+			stored.version = DatumGetInt64(event.row.values[kStreamVersion]);
+			stored.position = DatumGetInt64(event.row.values[kGlobalPosition]);
+		}
+		ExecDropSingleTupleTableSlot(slot);
+		table_close(partition, NoLock);
+		return stored;
+	}
+
+	bool
+	FindSuppliedId(Server server, const Datum *keys, int64 *micros, int64 *position) {
+		static const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
+		TupleTableSlot *slot = table_slot_create(ids_, nullptr);
+		const bool found = FindLast(server, ids_, ids_pkey_, keys, equal, 2, slot);
+		if (found) {
+			slot_getallattrs(slot);
+			*micros = Month::FromDays(DatumGetDateADT(slot->tts_values[kSuppliedMonth])).StartMicros();
+			*position = DatumGetInt64(slot->tts_values[kSuppliedPosition]);
+		}
+		ExecDropSingleTupleTableSlot(slot);
+		return found;
+	}
+
+	static bool
+	TimeOfMadeId(const EventId &id, int64 *micros) {
+		const auto unix_micros = MicrosOfEventId(id);
+		if (unix_micros) {
+			*micros = *unix_micros - kUnixEpochOffset;
+		}
+		return unix_micros.has_value();
+	}
+
+	bool
+	SameButForData(Server server, const EventRow &row, std::uint32_t element) const {
+		const AppendRequest::Datums &given = request_.datums[element];
+		return SameBytes(server, row.values[kStreamId], given.stream_id) && SameBytes(server, row.values[kEventType], given.event_type) &&
+		       SameBytes(server, row.values[kMetadata], given.metadata) && SameBytes(server, row.values[kCreatedBy], request_.created_by);
+	}
+
+	// jsonb and text have one form for one value, so equal bytes are equal content, digits included.
+	static bool
+	SameBytes(Server, Datum a, Datum b) {
+		struct varlena *detoasted = PG_DETOAST_DATUM_PACKED(a);
+		const bool same = SameText(PointerGetDatum(detoasted), b);
+		if (PointerGetDatum(detoasted) != a) {
+			pfree(detoasted);
+		}
+		return same;
+	}
+
+	EventOf
+	Subject(std::size_t element) const {
+		const BatchElement &given = request_.elements[element];
+		return {tenant_.id, given.stream_id, given.event_type};
+	}
+
+	/*
+	 * Whether a stored event is the given one with its personal fields encrypted: each envelope has a nonce of its own, so what it holds is
+	 * compared. Who was forgotten cannot be compared, and no event of theirs is appended again.
+	 */
+	bool
+	SameWhenOpened(std::size_t element, Datum stored) const {
+		if (!IsPersonal(Subject(element))) {
+			return false;
+		}
+		const Datum given = request_.datums[element].data;
+		return TextBytes(OpenEvent(Subject(element), stored, Audited::kAsSet)) == TextBytes(OpenEvent(Subject(element), given, Audited::kNo));
+	}
+
+	// What the rules of encrypted.add_rule say is personal is encrypted, before anything is drawn or written.
+	void
+	SealPersonal() {
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			if (plan_.elements()[i].fate != Fate::kNew || !IsPersonal(Subject(i))) {
+				continue;
+			}
+			sealed_.resize(results_.size(), 0);
+			sealed_[i] = SealEvent(Subject(i), request_.datums[i].data);
+		}
+	}
+
+	// Taken behind the locks and never before a stream's last event: a late transaction cannot append to an older month.
+	void
+	GiveTimes() {
+		const int64 now = GetCurrentTimestamp();
+		// No month is made behind the locks, where its maker may be waiting for this stream: an append that waited over a
+		// month's border keeps the time at which it began.
+		if (Call([&](Server server) { return OidIsValid(FindPartition(server, events_, now).relid); })) {
+			now_ = now;
+		}
+		const auto &streams = plan_.streams();
+		for (std::size_t i = 0; i < streams.size(); i++) {
+			if (streams[i].new_events == 0) {
+				continue;
+			}
+			LockedStream &locked = locked_[i];
+			locked.created_at = std::max(now_, locked.last_created_at);
+			const int32 month = Month::FromMicros(locked.created_at).StartDays();
+			if (locked.row.last_month == month) {
+				continue;
+			}
+			if (!locked.row.found) {
+				// inserted by this call, a moment before the month ended
+				const Datum stream_id = DatumOfStream(&streams[i]);
+				locked.row =
+				    Call([&](Server server) { return LockStreamRow(server, &rows_, tenant_.text, stream_id); });
+			}
+			Call([&](Server server) { SetLastMonth(server, rows_, locked.row, month); });
+		}
+	}
+
+	void
+	GivePositions() {
+		const Oid sequence = Call([](Server server) { return Oids(server).positions; });
+		bool tagged = false;
+		int64 first = 0;
+		int64 last = 0;
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			const AppendPlan::Element &element = plan_.elements()[i];
+			if (element.fate != Fate::kNew) {
+				continue;
+			}
+			AppendedEvent &result = results_[i];
+			result.version = element.version;
+			result.position = Call([&](Server server) {
+				if (!tagged) {
+					TagPositions(server);
+				}
+				return nextval_internal(sequence, false);
+			});
+			tagged = true;
+			last = result.position;
+			first = first == 0 ? last : first;
+			const auto &supplied = request_.elements[i].supplied_id;
+			result.id = supplied ? *supplied
+			                     : id_maker.Make(locked_[element.stream].created_at + kUnixEpochOffset, RandomBits());
+		}
+		if ((first - 1) / kHorizonEvery != last / kHorizonEvery) {
+			Call([](Server server) { (void)WriteFeedHorizon(server); });
+		}
+	}
+
+	// In the order of their bytes, as they were looked up. An id that another transaction took meanwhile belongs to
+	// another stream (this one is locked), so to other content.
+	void
+	InsertSuppliedIds() {
+		for (const std::uint32_t i : plan_.supplied()) {
+			const AppendPlan::Element &element = plan_.elements()[i];
+			if (element.fate != Fate::kNew) {
+				continue;
+			}
+			static const int key_columns[2] = {kSuppliedId, kSuppliedTenant};
+			const bool isnull[kSuppliedIdColumns] = {};
+			Datum values[kSuppliedIdColumns];
+			values[kSuppliedTenant] = tenant_.text;
+			values[kSuppliedId] = UuidDatum(results_[i].id);
+			values[kSuppliedMonth] =
+			    DateADTGetDatum(Month::FromMicros(locked_[element.stream].created_at).StartDays());
+			values[kSuppliedPosition] = Int64GetDatum(results_[i].position);
+			const bool inserted = Call(
+			    [&](Server server) { return InsertUnlessThere(server, ids_, ids_pkey_, key_columns, values, isnull); });
+			if (!inserted) {
+				ThrowIdReused(results_[i].id);
+			}
+		}
+	}
+
+	void
+	Write() {
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			const AppendPlan::Element &element = plan_.elements()[i];
+			if (element.fate != Fate::kNew) {
+				continue;
+			}
+			const AppendRequest::Datums &given = request_.datums[i];
+			Datum values[kEventColumns];
+			values[kEventId] = UuidDatum(results_[i].id);
+			values[kStreamId] = given.stream_id;
+			values[kStreamVersion] = Int64GetDatum(results_[i].version);
+			values[kEventType] = given.event_type;
+			values[kEventData] = !sealed_.empty() && sealed_[i] != 0 ? sealed_[i] : given.data;
+			values[kMetadata] = given.metadata;
+			values[kCreatedAt] = TimestampTzGetDatum(locked_[element.stream].created_at);
+			values[kCreatedBy] = request_.created_by;
+			values[kTenantId] = tenant_.text;
+			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
+			Call([&](Server server) { WriteEvent(server, &writer_, values); });
+			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
+			// as it is stored: what was encrypted is no reading
+			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at,
+			            results_[i].position);
+		}
+	}
+
+	void
+	FillRepeats() {
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			if (plan_.elements()[i].fate == Fate::kRepeated) {
+				results_[i] = results_[plan_.elements()[i].original];
+			}
+		}
+	}
+
+	void
+	CloseStore() {
+		Call([this](Server server) {
+			EndWrite(server, &writer_);
+			if (ids_ != nullptr) {
+				index_close(ids_pkey_, NoLock);
+				table_close(ids_, NoLock);
+			}
+			Close(server, rows_);
+			table_close(events_, NoLock);
+		});
+	}
+
+	// a stream's id as the datum of one of its elements
+	Datum
+	DatumOfStream(const AppendPlan::Stream *stream) const {
+		return request_.datums[stream->element].stream_id;
+	}
+
+	const AppendRequest &request_;
+	AppendPlan plan_;
+	Tenant tenant_;
+	std::vector<AppendedEvent> results_;
+	std::vector<LockedStream> locked_;
+	std::vector<Datum> sealed_; // of the elements, their data where some of it was encrypted; empty where nothing was
+	int64 now_ = 0;
+	Relation events_ = nullptr;
+	StreamRows rows_ = {};
+	EventWriter writer_ = {};
+	Relation ids_ = nullptr;
+	Relation ids_pkey_ = nullptr;
+};
+
+} // namespace
+
+std::vector<AppendedEvent>
+Append(const AppendRequest &request) {
+	// what the executor would have refused: a read-only transaction, a standby, a parallel worker
+	Call([] {
+		PreventCommandIfReadOnly("events.append_event()");
+		PreventCommandIfParallelMode("events.append_event()");
+	});
+	return Appending(request).Run();
+}
+
+} // namespace auren::pg

@@ -1,0 +1,353 @@
+#include "append/event_write.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "server/compat.hpp"
+#include "store/event_read.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// Index entries are made for this many events at once,
+constexpr int kChunkEvents = 1000;
+// and their rows are put into the heap so many at a time: few enough that their memory stays in the processor's cache.
+constexpr int kHeapEvents = 100;
+
+// A GIN index on one column whose keys are integers, as those of jsonb_path_ops are.
+bool
+HasIntegerKeys(const GinState &state) {
+	return state.oneCol && state.compareFn[0].fn_oid == F_BTINT4CMP && TupleDescAttr(state.tupdesc[0], 0)->atttypid == INT4OID;
+}
+
+/*
+ * What ginHeapTupleFastCollect does, for integer keys: they are sorted as integers, and the entries, which differ in the key
+ * alone, are copies of the first one. That is half of what an append spends on such an index.
+ */
+void
+CollectIntegerKeys(Server, GinState *state, GinTupleCollector *collector, Datum value, ItemPointer tid) {
+	int32 count = 0;
+	bool *nulls = nullptr;
+	const auto *entries = reinterpret_cast<const Datum *>(FunctionCall3Coll(&state->extractValueFn[0], state->supportCollation[0], value,
+	                                                                        PointerGetDatum(&count), PointerGetDatum(&nulls)));
+	if (entries == nullptr || count <= 0 || nulls != nullptr) {
+		// a value without keys has an entry too, which says so
+		ginHeapTupleFastCollect(state, collector, FirstOffsetNumber, value, false, tid);
+		return;
+	}
+	auto *keys = static_cast<int32 *>(palloc(sizeof(int32) * static_cast<Size>(count)));
+	for (int32 i = 0; i < count; i++) {
+		keys[i] = DatumGetInt32(entries[i]);
+	}
+	std::sort(keys, keys + count);
+	count = static_cast<int32>(std::unique(keys, keys + count) - keys);
+	const uint32 needed = collector->ntuples + static_cast<uint32>(count);
+	if (collector->tuples == nullptr || collector->lentuples < needed) {
+		collector->lentuples = pg_nextpower2_32(Max(static_cast<uint32>(16), needed));
+		const Size size = sizeof(IndexTuple) * collector->lentuples;
+		collector->tuples = static_cast<IndexTuple *>(collector->tuples == nullptr ? palloc(size) : repalloc(collector->tuples, size));
+	}
+	IndexTuple first = GinFormTuple(state, FirstOffsetNumber, Int32GetDatum(keys[0]), GIN_CAT_NORM_KEY, nullptr, 0, 0, true);
+	first->t_tid = *tid;
+	const Size size = IndexTupleSize(first);
+	const Size key_offset = IndexInfoFindDataOffset(first->t_info);
+	auto *copies = static_cast<char *>(palloc(size * static_cast<Size>(count)));
+	for (int32 i = 0; i < count; i++) {
+		char *copy = copies + size * static_cast<Size>(i);
+		std::memcpy(copy, first, size);
+		std::memcpy(copy + key_offset, &keys[i], sizeof keys[i]);
+		collector->tuples[collector->ntuples++] = reinterpret_cast<IndexTuple>(copy);
+		collector->sumsize += static_cast<uint32>(size);
+	}
+}
+
+void
+InsertIndexEntry(Server server, const WritablePartition &partition, int i, const Datum *event, ItemPointer tid) {
+	IndexShape &index = partition.shapes[i];
+	Datum values[INDEX_MAX_KEYS];
+	bool isnull[INDEX_MAX_KEYS];
+	for (int key = 0; key < index.keys; key++) {
+		values[key] = event[index.column[key]];
+		isnull[key] = false;
+	}
+	// what gininsert has kept since its first call
+	auto *gin_state = static_cast<GinState *>(index.gin ? index.info->ii_AmCache : nullptr);
+	if (gin_state != nullptr && HasIntegerKeys(*gin_state) && GinGetUseFastUpdate(partition.indexes[i])) {
+		GinTupleCollector collector;
+		std::memset(&collector, 0, sizeof collector);
+		CollectIntegerKeys(server, gin_state, &collector, values[0], tid);
+		ginHeapTupleFastInsert(gin_state, &collector);
+		return;
+	}
+	(void)index_insert(partition.indexes[i], values, isnull, tid, partition.heap,
+	                   index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, index.info);
+}
+
+Size
+PendingSize(const GinTupleCollector &collector) {
+	return collector.sumsize + collector.ntuples * sizeof(ItemIdData);
+}
+
+/*
+ * The entries of a chunk for one GIN index go to its pending list a page at a time, instead of once an event: the list's
+ * tail is locked and logged that much less often. A page holds whole rows or a part of one row, nothing else: readers
+ * of the list depend on it, so that several rows are never handed over as more than a page.
+ */
+void
+InsertGinEntries(Server server, const EventWriter *writer, int i) {
+	Relation relation = writer->partition.indexes[i];
+	const IndexShape &index = writer->partition.shapes[i];
+	GinState state;
+	initGinState(&state, relation);
+	GinTupleCollector collector;
+	std::memset(&collector, 0, sizeof collector);
+	for (int event = 0; event < writer->count; event++) {
+		const GinTupleCollector before = collector;
+		if (HasIntegerKeys(state)) {
+			CollectIntegerKeys(server, &state, &collector, writer->values[event][index.column[0]],
+			                   &writer->tids[event]);
+		} else {
+			for (int key = 0; key < index.keys; key++) {
+				ginHeapTupleFastCollect(&state, &collector, static_cast<OffsetNumber>(key + 1),
+				                        writer->values[event][index.column[key]], false, &writer->tids[event]);
+			}
+		}
+		if (before.ntuples > 0 && PendingSize(collector) > static_cast<Size>(GinListPageSize)) {
+			GinTupleCollector page = collector;
+			page.ntuples = before.ntuples;
+			page.sumsize = before.sumsize;
+			ginHeapTupleFastInsert(&state, &page);
+			collector.ntuples -= before.ntuples;
+			collector.sumsize -= before.sumsize;
+			std::memmove(collector.tuples, collector.tuples + before.ntuples, sizeof(IndexTuple) * collector.ntuples);
+		}
+	}
+	ginHeapTupleFastInsert(&state, &collector);
+}
+
+TupleTableSlot *
+FillSlot(Server, TupleTableSlot *slot, const Datum *values) {
+	ExecClearTuple(slot);
+	std::memcpy(slot->tts_values, values, sizeof(Datum) * kEventColumns);
+	std::memset(slot->tts_isnull, 0, sizeof(bool) * kEventColumns);
+	return ExecStoreVirtualTuple(slot);
+}
+
+void
+WriteOneDirectly(Server server, EventWriter *writer) {
+	const WritablePartition &partition = writer->partition;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(partition.heap), &TTSOpsVirtual);
+	FillSlot(server, slot, writer->values[0]);
+	table_tuple_insert(partition.heap, slot, GetCurrentCommandId(true), 0, nullptr);
+	for (int i = 0; i < partition.index_count; i++) {
+		InsertIndexEntry(server, partition, i, writer->values[0], &slot->tts_tid);
+		compat::EndIndexInserts(partition.indexes[i], partition.shapes[i].info);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * Slots of the open partition. Their row type is a copy that nobody counts references to: a resource owner that has to
+ * remember it for each slot costs more than the slots do.
+ */
+void
+MakeSlots(Server, EventWriter *writer) {
+	writer->slot_context = AllocSetContextCreate(writer->context, "auren_events slots", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext outer = MemoryContextSwitchTo(writer->slot_context);
+	TupleDesc descriptor = CreateTupleDescCopy(RelationGetDescr(writer->partition.heap));
+	const int count = Min(writer->capacity, kHeapEvents);
+	writer->slots = static_cast<TupleTableSlot **>(palloc(sizeof(TupleTableSlot *) * static_cast<Size>(count)));
+	for (int i = 0; i < count; i++) {
+		writer->slots[i] = MakeSingleTupleTableSlot(descriptor, table_slot_callbacks(writer->partition.heap));
+		writer->slots[i]->tts_tableOid = RelationGetRelid(writer->partition.heap);
+	}
+	MemoryContextSwitchTo(outer);
+}
+
+void
+PutRows(Server server, EventWriter *writer) {
+	for (int first = 0; first < writer->count; first += kHeapEvents) {
+		CHECK_FOR_INTERRUPTS();
+		const int count = Min(kHeapEvents, writer->count - first);
+		for (int i = 0; i < count; i++) {
+			FillSlot(server, writer->slots[i], writer->values[first + i]);
+		}
+		table_multi_insert(writer->partition.heap, writer->slots, count, GetCurrentCommandId(true), 0, nullptr);
+		for (int i = 0; i < count; i++) {
+			writer->tids[first + i] = writer->slots[i]->tts_tid;
+			ExecClearTuple(writer->slots[i]);
+		}
+	}
+}
+
+void
+WriteManyDirectly(Server server, EventWriter *writer) {
+	const WritablePartition &partition = writer->partition;
+	if (writer->slot_context == nullptr) {
+		MakeSlots(server, writer);
+	}
+	PutRows(server, writer);
+	for (int i = 0; i < partition.index_count; i++) {
+		const IndexShape &index = partition.shapes[i];
+		CHECK_FOR_INTERRUPTS();
+		if (index.gin && GinGetUseFastUpdate(partition.indexes[i])) {
+			InsertGinEntries(server, writer, i);
+			continue;
+		}
+		for (int event = 0; event < writer->count; event++) {
+			InsertIndexEntry(server, partition, i, writer->values[event], &writer->tids[event]);
+		}
+		compat::EndIndexInserts(partition.indexes[i], index.info);
+	}
+}
+
+// What a trigger made of the row must still be the event that was given its place in the stream.
+void
+CheckStored(Server server, EventWriter *writer, const Datum *values) {
+	const WritablePartition &partition = writer->partition;
+	const StoredEvent event = NewestEvent(server, partition.heap, StreamIndex(server, writer), partition.attnum,
+	                                      partition.slot, values[kTenantId], values[kStreamId]);
+	const bool stored =
+	    event.found && DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
+	    DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
+	    std::memcmp(DatumGetUUIDP(event.row.values[kEventId]), DatumGetUUIDP(values[kEventId]), UUID_LEN) == 0;
+	ExecClearTuple(partition.slot);
+	if (!stored) {
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the event was not stored as appended"),
+		                errdetail("A trigger or a rule on events.event_store dropped its row or changed its id, stream, "
+		                          "version, position or tenant."),
+		                errhint("Triggers on events.event_store may add to an event, not move or drop it.")));
+	}
+}
+
+void
+WriteByInsert(Server server, EventWriter *writer) {
+	if (!writer->spi_connected) {
+		SPI_connect();
+		writer->spi_connected = true;
+		Oid types[kEventColumns] = {UUIDOID,  TEXTOID,        INT8OID, TEXTOID, JSONBOID,
+		                            JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
+		StringInfoData sql;
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "INSERT INTO events.event_store (%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		                 kEventColumnList);
+		writer->plan = PrepareWaived(server, sql.data, kEventColumns, types, 0);
+		pfree(sql.data);
+	}
+	for (int event = 0; event < writer->count; event++) {
+		CHECK_FOR_INTERRUPTS();
+		const int result = SPI_execute_plan(writer->plan, writer->values[event], nullptr, false, 0);
+		if (result < 0) {
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+			                errmsg("could not insert an event: %s", SPI_result_code_string(result))));
+		}
+		CheckStored(server, writer, writer->values[event]);
+	}
+}
+
+void
+ClosePartition(Server server, EventWriter *writer) {
+	if (!writer->partition_open) {
+		return;
+	}
+	if (writer->slot_context != nullptr) {
+		MemoryContextDelete(writer->slot_context);
+		writer->slot_context = nullptr;
+	}
+	Close(server, writer->partition);
+	writer->partition_open = false;
+}
+
+void
+Flush(Server server, EventWriter *writer) {
+	if (writer->count == 0) {
+		return;
+	}
+	MemoryContext outer = writer->chunk != nullptr ? MemoryContextSwitchTo(writer->chunk) : CurrentMemoryContext;
+	if (!writer->direct_parent || !writer->partition.direct_write) {
+		WriteByInsert(server, writer);
+	} else if (writer->count == 1) {
+		WriteOneDirectly(server, writer);
+	} else {
+		WriteManyDirectly(server, writer);
+	}
+	writer->count = 0;
+	MemoryContextSwitchTo(outer);
+	if (writer->chunk != nullptr) {
+		MemoryContextReset(writer->chunk);
+	}
+}
+
+} // namespace
+
+void
+BeginWrite(Server server, EventWriter *writer, Relation events, int expected) {
+	std::memset(writer, 0, sizeof *writer);
+	writer->events = events;
+	writer->direct_parent = ParentAllowsDirectWrite(server, events);
+	writer->capacity = Min(expected, kChunkEvents);
+	writer->context = CurrentMemoryContext;
+	if (expected > 1) {
+		writer->chunk = AllocSetContextCreate(CurrentMemoryContext, "auren_events chunk", ALLOCSET_DEFAULT_SIZES);
+	}
+	writer->values = static_cast<Datum(*)[kEventColumns]>(
+	    palloc(sizeof(Datum[kEventColumns]) * static_cast<Size>(writer->capacity)));
+	writer->tids = static_cast<ItemPointerData *>(palloc(sizeof(ItemPointerData) * static_cast<Size>(writer->capacity)));
+}
+
+void
+OpenMonth(Server server, EventWriter *writer, int64 micros) {
+	if (writer->partition_open && micros >= writer->range.lower && micros < writer->range.upper) {
+		return;
+	}
+	Flush(server, writer);
+	ClosePartition(server, writer);
+	writer->range = FindPartition(server, writer->events, micros);
+	if (OidIsValid(writer->range.relid)) {
+		MemoryContext outer = MemoryContextSwitchTo(writer->context);
+		writer->partition = OpenForWrite(server, writer->range.relid);
+		writer->partition_open = true;
+		MemoryContextSwitchTo(outer);
+	}
+}
+
+Relation
+StreamIndex(Server, const EventWriter *writer) {
+	if (writer->partition.stream_index == nullptr) {
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("partition \"%s\" lacks its unique index on tenant_id, stream_id, stream_version",
+		                       RelationGetRelationName(writer->partition.heap)),
+		                errhint("Make it again as in the other partitions; appends need it to find a stream's version.")));
+	}
+	return writer->partition.stream_index;
+}
+
+void
+WriteEvent(Server server, EventWriter *writer, const Datum *values) {
+	if (writer->count == writer->capacity) {
+		Flush(server, writer);
+	}
+	OpenMonth(server, writer, DatumGetTimestampTz(values[kCreatedAt]));
+	if (!writer->partition_open) {
+		ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("no partition of events.event_store holds the event's time"),
+		                errhint("Call events.create_monthly_partitions().")));
+	}
+	std::memcpy(writer->values[writer->count++], values, sizeof(Datum[kEventColumns]));
+}
+
+void
+EndWrite(Server server, EventWriter *writer) {
+	Flush(server, writer);
+	ClosePartition(server, writer);
+	if (writer->spi_connected) {
+		MemoryContext context = writer->context;
+		SPI_finish();
+		MemoryContextSwitchTo(context);
+	}
+	if (writer->chunk != nullptr) {
+		MemoryContextDelete(writer->chunk);
+	}
+}
+
+} // namespace auren::pg

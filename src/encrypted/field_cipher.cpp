@@ -1,0 +1,343 @@
+#include "encrypted/field_cipher.hpp"
+
+#include <cstring>
+
+#include "core/bytes.hpp"
+#include "core/encrypted/aes_gcm.hpp"
+#include "core/encrypted/envelope.hpp"
+#include "core/encrypted/personal.hpp"
+#include "core/error.hpp"
+#include "encrypted/decrypt_audit.hpp"
+#include "encrypted/key_ring.hpp"
+#include "server/encoding.hpp"
+#include "server/guard.hpp"
+#include "server/jsonb_writer.hpp"
+#include "server/random.hpp"
+#include "server/settings.hpp"
+#include "server/text.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// Used again and again, so that a value costs no allocation. Nothing in it is secret.
+std::string associated;
+std::string body;
+
+// What `associated` was made of: a statement over one person's values makes it once. The key stands for its person and tenant.
+struct AssociatedWith {
+	std::uint64_t key_serial = 0; // no key has that
+	bool json = false;
+	bool field_bound = false;
+	std::string field;
+};
+AssociatedWith associated_with;
+
+bool
+IsUtf8() {
+	static const bool is_utf8 = GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII; // a backend has one database
+	return is_utf8;
+}
+
+// Makes `associated` what the envelope is bound to.
+void
+MakeAssociated(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of) {
+	const std::string_view field = of.field ? *of.field : Borrowed();
+	AssociatedWith &with = associated_with;
+	with.key_serial = 0; // and stays so where something below throws
+	with.json = header.json;
+	with.field_bound = header.field_bound;
+	with.field = field;
+	associated.clear();
+	if (IsUtf8()) {
+		AppendAssociated(header, of.tenant, of.user, field, &associated);
+	} else {
+		AppendAssociated(header, ToUtf8(std::string(of.tenant).c_str()), ToUtf8(std::string(of.user).c_str()), ToUtf8(std::string(field).c_str()),
+		                 &associated);
+	}
+	with.key_serial = key.serial;
+}
+
+// `same_field`: it is known to be that of the value before.
+inline void
+Associate(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of, bool same_field) {
+	const AssociatedWith &with = associated_with;
+	if (with.key_serial == key.serial && with.json == header.json && with.field_bound == header.field_bound &&
+	    (same_field || SameBytes(with.field, of.field ? *of.field : Borrowed()))) {
+		return;
+	}
+	MakeAssociated(key, header, of);
+}
+
+/*
+ * The envelope of a value in UTF-8, written by `room`, which gives the place for its characters. `known`: the key of the value before,
+ * of the same person and field, where nothing else was called since; else nullptr.
+ */
+template <typename Room>
+const DataKey *
+Seal(const FieldOf &of, std::string_view plain, bool json, News news, const DataKey *known, Room &&room) {
+	EnvelopeHeader header;
+	const std::uint64_t random[2] = {RandomBits(), RandomBits()};
+	std::memcpy(header.nonce, random, sizeof header.nonce);
+	const auto lot = static_cast<std::uint32_t>(random[1] >> 32);
+	const DataKey &key = known != nullptr && !IsCounted(*known, lot) ? *known : SealingKey(of.tenant, of.user, lot, news);
+	header.key_id = key.id;
+	header.json = json;
+	header.field_bound = of.field.has_value();
+	Associate(key, header, of, known != nullptr);
+	body.resize(kEnvelopeHeaderBytes + plain.size() + kEnvelopeTagBytes);
+	auto *bytes = reinterpret_cast<std::uint8_t *>(&body[0]);
+	WriteEnvelopeHeader(header, bytes);
+	SealingCipher(key).Seal(header.nonce, associated, plain, bytes + kEnvelopeHeaderBytes);
+	WriteEnvelope(bytes, body.size(), room(EnvelopeLength(plain.size())));
+	return &key;
+}
+
+// Takes what a large value needed away again.
+void
+TrimBuffers() {
+	constexpr std::size_t kKept = 64 * 1024;
+	if (body.capacity() > kKept) {
+		std::string().swap(body);
+	}
+}
+
+[[noreturn]] void
+ThrowForgotten(const FieldOf &of) {
+	throw DomainError(sqlstate::kUserForgotten, "user \"" + std::string(of.user) + "\" was forgotten",
+	                  "The person's data keys were destroyed: nobody can read this value any more.",
+	                  "Go on without it; encrypted.audit says who forgot the person, and when.");
+}
+
+[[noreturn]] void
+ThrowNoKey(const FieldOf &of) {
+	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
+	                  "The person has no data key with the envelope's key id in this tenant.",
+	                  "It is another person's or tenant's, or of another database.");
+}
+
+[[noreturn]] void
+ThrowDoesNotOpen(const FieldOf &of) {
+	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
+	                  "It was made for another field, or was changed.", "Name the field that it was made for; restore it from where it came.");
+}
+
+[[noreturn]] void
+ThrowOtherBinding(const FieldOf &of, const EnvelopeHeader &header) {
+	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
+	                  header.field_bound ? "It is bound to a field, and p_field names none." : "It is bound to no field, and p_field names one.",
+	                  header.field_bound ? "Name the field; one of a document is named by its JSON pointer." : "Leave p_field out.");
+}
+
+/*
+ * The plain value in UTF-8 of the envelope in `body`, written to what `room` gives for its size. Whether it opened; `missing` is called
+ * where the key is not there. `audited`: what the audit says of it, nullptr where the value is given to nobody. `known`: as for Seal; the
+ * key that it was, afterwards.
+ */
+template <typename Room, typename Missing>
+bool
+Open(const FieldOf &of, const EnvelopeHeader &header, const FieldOf *audited, News news, const DataKey **known, Room &&room, Missing &&missing) {
+	const bool is_known = *known != nullptr && (*known)->id == header.key_id;
+	const DataKey *key = is_known ? *known : OpeningKey(of.tenant, of.user, header.key_id, news);
+	if (key != nullptr && audited != nullptr && AuditDecrypt()) {
+		// before it is decrypted; meanwhile the person may have been forgotten
+		WriteAudit(*audited);
+		key = OpeningKey(of.tenant, of.user, header.key_id);
+	}
+	*known = key;
+	if (key == nullptr) {
+		missing();
+		return false;
+	}
+	Associate(*key, header, of, is_known);
+	const std::string_view sealed = std::string_view(body).substr(kEnvelopeHeaderBytes);
+	auto *out = reinterpret_cast<std::uint8_t *>(room(sealed.size() - kEnvelopeTagBytes));
+	return OpeningCipher(*key).Open(header.nonce, associated, sealed, out);
+}
+
+// The JSON of a text that was JSON when it was encrypted.
+Json
+ParseJson(const std::string &utf8) {
+	const std::string text = FromUtf8(utf8);
+	const char *characters = text.c_str();
+	const Datum jsonb = Call([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(characters)); });
+	Json value = JsonOf(jsonb);
+	pfree(DatumGetPointer(jsonb));
+	return value;
+}
+
+// A string that JSON text has as it is, between quotation marks.
+bool
+IsPlainString(const Json &value) {
+	if (!value.is(Json::Kind::kString)) {
+		return false;
+	}
+	for (const char c : value.string()) {
+		if (static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\') {
+			return false;
+		}
+	}
+	return true;
+}
+
+std::string
+JsonText(const Json &value) {
+	// the usual fields, without a jsonb of each
+	if (IsPlainString(value)) {
+		const std::string text = '"' + value.string() + '"';
+		return IsUtf8() ? text : ToUtf8(text.c_str());
+	}
+	if (value.is(Json::Kind::kNumber)) {
+		const char *numeric = value.number().bytes.data();
+		const char *digits = Call([&] { return DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(numeric))); });
+		std::string text = digits;
+		pfree(const_cast<char *>(digits));
+		return text;
+	}
+	const Datum datum = WriteJsonb(value);
+	const char *text = Call([&] {
+		auto *jsonb = reinterpret_cast<Jsonb *>(DatumGetPointer(datum));
+		return static_cast<const char *>(JsonbToCString(nullptr, &jsonb->root, static_cast<int>(VARSIZE(jsonb))));
+	});
+	std::string utf8 = IsUtf8() ? std::string(text) : ToUtf8(text);
+	pfree(const_cast<char *>(text));
+	pfree(DatumGetPointer(datum));
+	return utf8;
+}
+
+// Whether a string of a document is an envelope of the person that opens at this place.
+bool
+IsOwnEnvelope(const FieldOf &of, const std::string &text) {
+	EnvelopeHeader header;
+	if (!TryReadEnvelope(text, &header, &body)) {
+		return false;
+	}
+	std::string plain;
+	const DataKey *known = nullptr;
+	return Open(
+	    of, header, nullptr, News::kAsk, &known,
+	    [&](std::size_t size) {
+		    plain.resize(size + 1);
+		    return &plain[0];
+	    },
+	    [] {});
+}
+
+} // namespace
+
+void
+SealText(const FieldOf &of, std::string_view plain, TextSink *sink, const DataKey **known) {
+	std::string converted;
+	if (!IsUtf8()) {
+		converted = ToUtf8(std::string(plain).c_str());
+		plain = converted;
+	}
+	*known = Seal(of, plain, false, News::kAsked, *known, [&](std::size_t length) { return sink->Room(length); });
+	TrimBuffers();
+}
+
+void
+OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const DataKey **known) {
+	const EnvelopeHeader header = ReadEnvelope(envelope, &body);
+	if (header.field_bound != of.field.has_value()) {
+		ThrowOtherBinding(of, header);
+	}
+	const bool as_it_is = !header.json && IsUtf8();
+	std::string plain;
+	const bool opened = Open(
+	    of, header, &of, News::kAsked, known,
+	    [&](std::size_t size) {
+		    if (as_it_is) {
+			    return sink->Room(size);
+		    }
+		    plain.resize(size);
+		    return &plain[0];
+	    },
+	    [&] { IsForgotten(of.tenant, of.user) ? ThrowForgotten(of) : ThrowNoKey(of); });
+	if (!opened) {
+		ThrowDoesNotOpen(of);
+	}
+	TrimBuffers();
+	if (as_it_is) {
+		return;
+	}
+	if (header.json) {
+		const Json value = ServerJson().Expand(ParseJson(plain).document().bytes);
+		plain = value.is(Json::Kind::kString) ? (IsUtf8() ? value.string() : ToUtf8(value.string().c_str())) : JsonText(value);
+	}
+	const std::string text = FromUtf8(plain);
+	(void)text.copy(sink->Room(text.size()), text.size());
+}
+
+void
+SealDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json) {
+	for (const JsonPointer &path : paths) {
+		Json *value = FindAt(document, path, json);
+		if (value == nullptr || value->is(Json::Kind::kNull)) {
+			continue;
+		}
+		const std::string place = PointerText(path);
+		const FieldOf bound = {tenant, user, place};
+		if (value->is(Json::Kind::kString) && LooksLikeEnvelope(value->string())) {
+			const FieldOf unbound = {tenant, user, std::nullopt};
+			if (IsOwnEnvelope(bound, value->string()) || IsOwnEnvelope(unbound, value->string())) {
+				continue;
+			}
+		}
+		const std::string plain = JsonText(*value);
+		std::string envelope;
+		(void)Seal(bound, plain, true, News::kAsk, nullptr, [&](std::size_t length) {
+			envelope.resize(length);
+			return &envelope[0];
+		});
+		value->SetString(envelope);
+	}
+	TrimBuffers();
+}
+
+void
+OpenDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json,
+             Unreadable unreadable, Audited audited) {
+	for (const JsonPointer &path : paths) {
+		Json *value = FindAt(document, path, json);
+		EnvelopeHeader header;
+		if (value == nullptr || !value->is(Json::Kind::kString) || !TryReadEnvelope(value->string(), &header, &body)) {
+			continue;
+		}
+		const std::string place = PointerText(path);
+		FieldOf of = {tenant, user, place};
+		const FieldOf named = of;
+		if (!header.field_bound) {
+			of.field.reset();
+		}
+		std::string plain;
+		bool missing = false;
+		const DataKey *known = nullptr;
+		const bool opened = Open(
+		    of, header, audited == Audited::kAsSet ? &named : nullptr, News::kAsk, &known,
+		    [&](std::size_t size) {
+			    plain.resize(size);
+			    return &plain[0];
+		    },
+		    [&] {
+			    missing = true;
+			    if (unreadable == Unreadable::kError) {
+				    IsForgotten(tenant, user) ? ThrowForgotten(of) : ThrowNoKey(of);
+			    }
+		    });
+		if (!opened) {
+			if (!missing && unreadable == Unreadable::kError) {
+				ThrowDoesNotOpen(of);
+			}
+			continue;
+		}
+		if (header.json) {
+			*value = ParseJson(plain);
+		} else {
+			value->SetString(FromUtf8(plain));
+		}
+	}
+	TrimBuffers();
+}
+
+} // namespace auren::pg

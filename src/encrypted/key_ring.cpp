@@ -1,0 +1,747 @@
+#include "encrypted/key_ring.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "core/bytes.hpp"
+#include "core/encrypted/envelope.hpp"
+#include "core/error.hpp"
+#include "core/freshness.hpp"
+#include "core/store/names.hpp"
+#include "encrypted/master_key.hpp"
+#include "metrics/sources.hpp"
+#include "server/encoding.hpp"
+#include "server/guard.hpp"
+#include "server/lock_classes.hpp"
+#include "server/query.hpp"
+#include "server/random.hpp"
+#include "server/relation_changes.hpp"
+#include "server/settings.hpp"
+#include "server/table_row.hpp"
+#include "store/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// A transaction may make keys for any number of people: those of a tenant share some locks, and other tenants wait for none of them.
+constexpr uint32 kPersonLocks = 256;
+
+constexpr std::size_t kMostPeople = 10000; // that a session keeps keys of
+
+enum KeyColumn : int { kKeyTenant, kKeyUser, kKeyId, kKeyVersion, kKeyMaster, kKeyWrapped, kKeyCreatedAt, kKeyCreatedBy, kKeyColumns };
+enum UseColumn : int { kUseTenant, kUseUser, kUseKey, kUses, kUseColumns };
+enum ForgottenColumn : int { kForgottenTenant, kForgottenUser, kForgottenAt, kForgottenBy, kForgottenVersion, kForgottenAllowed };
+
+struct Keys {
+	std::vector<std::unique_ptr<DataKey>> keys;
+	DataKey *newest = nullptr; // nullptr: not looked for yet
+};
+
+bool anything_unsure = false; // keys made or uses counted in this transaction
+
+std::unordered_map<std::string, Keys> people;
+Freshness freshness; // of all of them
+std::uint64_t changes = 0;
+Oid keys_relid = InvalidOid;
+TimestampTz configured = 0;
+
+// The last person asked for, so that a statement over one person's values looks nobody up.
+struct Last {
+	std::string tenant;
+	std::string user;
+	Keys *keys = nullptr;
+};
+Last last;
+
+std::uint64_t last_serial = 0;
+
+std::unique_ptr<DataKey>
+NewKey() {
+	auto key = std::make_unique<DataKey>();
+	key->serial = ++last_serial;
+	return key;
+}
+
+AesGcm sealing(AesGcm::Direction::kSeal);
+AesGcm opening(AesGcm::Direction::kOpen);
+const DataKey *sealing_key = nullptr;
+const DataKey *opening_key = nullptr;
+
+void
+ForgetCiphers() noexcept {
+	sealing.Forget();
+	opening.Forget();
+	sealing_key = nullptr;
+	opening_key = nullptr;
+}
+
+void
+DropAll() noexcept {
+	ForgetCiphers();
+	last.keys = nullptr;
+	people.clear();
+}
+
+void
+AskForNews() {
+	Call([] { AcceptInvalidationMessages(); });
+}
+
+// What is no longer sure goes: after this nothing that is kept was changed by anybody, as far as this session could know.
+inline void
+Refresh(News news = News::kAsk) {
+	if (news == News::kAsk) {
+		AskForNews();
+	}
+	if (configured != PgReloadTime) {
+		freshness.Forget();
+		configured = PgReloadTime;
+	}
+	// what is read from here on is kept until the next change
+	freshness.Refresh(DropAll);
+}
+
+Keys &
+LookUp(std::string_view tenant, std::string_view user) {
+	std::string name(tenant);
+	name += '\0'; // no text of the server holds one
+	name += user;
+	if (people.size() >= kMostPeople && people.find(name) == people.end()) {
+		// uses that are still to be counted are few: they go with it
+		DropAll();
+	}
+	last.keys = &people[std::move(name)];
+	last.tenant = tenant;
+	last.user = user;
+	return *last.keys;
+}
+
+inline Keys &
+KeysOf(std::string_view tenant, std::string_view user) {
+	if (last.keys != nullptr && SameBytes(last.user, user) && SameBytes(last.tenant, tenant)) {
+		return *last.keys;
+	}
+	return LookUp(tenant, user);
+}
+
+Datum
+TextDatum(Server, std::string_view bytes) {
+	return PointerGetDatum(cstring_to_text_with_len(bytes.data(), static_cast<int>(bytes.size())));
+}
+
+// A row of data_keys, in the caller's memory context.
+struct Row {
+	std::uint64_t id;
+	int version;
+	bool unsure;
+	std::string_view master;
+	std::string_view wrapped;
+};
+
+struct Found {
+	Row *rows;
+	int count;
+};
+
+struct Tombstone {
+	bool found;
+	bool allowed;
+	int version;
+};
+
+// Under the newest snapshot, as ReadRows.
+Tombstone
+ReadTombstone(Server server, std::string_view tenant, std::string_view user) {
+	Relation heap = table_open(Oids(server).forgotten, AccessShareLock);
+	ScanKeyData keys[2];
+	ScanKeyEntryInitialize(&keys[0], 0, kForgottenTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, tenant));
+	ScanKeyEntryInitialize(&keys[1], 0, kForgottenUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, user));
+	SysScanDesc scan = systable_beginscan(heap, Oids(server).forgotten_pkey, true, nullptr, 2, keys);
+	const HeapTuple tuple = systable_getnext(scan);
+	Tombstone stone = {HeapTupleIsValid(tuple), false, 0};
+	if (stone.found) {
+		bool isnull;
+		stone.version = DatumGetInt32(heap_getattr(tuple, kForgottenVersion + 1, RelationGetDescr(heap), &isnull));
+		(void)heap_getattr(tuple, kForgottenAllowed + 1, RelationGetDescr(heap), &isnull);
+		stone.allowed = !isnull;
+	}
+	systable_endscan(scan);
+	table_close(heap, AccessShareLock);
+	return stone;
+}
+
+/*
+ * The rows of a person, or the one with an id, under the newest snapshot: without one, systable_beginscan takes one of its own for a
+ * table that no cache of the server's knows, and does so in parallel plans too, where GetLatestSnapshot raises. A key that was
+ * destroyed when the person was forgotten stays so: a row of it that somebody has put back is passed over.
+ */
+Found
+ReadRows(Server server, std::string_view tenant, std::string_view user, const std::uint64_t *id) {
+	keys_relid = Oids(server).data_keys;
+	const Tombstone stone = ReadTombstone(server, tenant, user);
+	Relation heap = table_open(keys_relid, AccessShareLock);
+	TupleDesc descriptor = RelationGetDescr(heap);
+	ScanKeyData keys[3];
+	ScanKeyEntryInitialize(&keys[0], 0, kKeyTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, tenant));
+	ScanKeyEntryInitialize(&keys[1], 0, kKeyUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, user));
+	if (id != nullptr) {
+		ScanKeyInit(&keys[2], kKeyId + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(static_cast<int64>(*id)));
+	}
+	SysScanDesc scan =
+	    systable_beginscan(heap, Oids(server).data_keys_pkey, true, nullptr, id != nullptr ? 3 : 2, keys);
+	Found found = {nullptr, 0};
+	int room = 0;
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		bool isnull;
+		const int version = DatumGetInt32(heap_getattr(tuple, kKeyVersion + 1, descriptor, &isnull));
+		if (stone.found && version <= stone.version) {
+			continue;
+		}
+		if (found.count == room) {
+			room = room == 0 ? 4 : room * 2;
+			auto *rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
+			std::copy(found.rows, found.rows + found.count, rows);
+			found.rows = rows;
+		}
+		Row *row = &found.rows[found.count++];
+		row->id = static_cast<std::uint64_t>(DatumGetInt64(heap_getattr(tuple, kKeyId + 1, descriptor, &isnull)));
+		row->version = version;
+		row->unsure = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+		const text *master = DatumGetTextPCopy(heap_getattr(tuple, kKeyMaster + 1, descriptor, &isnull));
+		row->master = {VARDATA_ANY(master), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(master))};
+		const bytea *wrapped = DatumGetByteaPCopy(heap_getattr(tuple, kKeyWrapped + 1, descriptor, &isnull));
+		row->wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
+	}
+	systable_endscan(scan);
+	table_close(heap, AccessShareLock);
+	return found;
+}
+
+std::string
+Utf8(std::string_view bytes) {
+	return GetDatabaseEncoding() == PG_UTF8 ? std::string(bytes) : ToUtf8(std::string(bytes).c_str());
+}
+
+std::string
+AssociatedOf(std::uint64_t key_id, std::string_view master, std::string_view tenant, std::string_view user) {
+	return AssociatedOfKey(key_id, master, Utf8(tenant), Utf8(user));
+}
+
+// nonce, ciphertext, tag
+std::string
+Wrap(const MasterKeys::Key &master, const Secret &key, const std::string &associated) {
+	std::uint8_t nonce[AesGcm::kNonceBytes];
+	const std::uint64_t random[2] = {RandomBits(), RandomBits()};
+	std::memcpy(nonce, random, sizeof nonce);
+	std::string wrapped(sizeof nonce + key.size() + AesGcm::kTagBytes, '\0');
+	std::memcpy(&wrapped[0], nonce, sizeof nonce);
+	AesGcm cipher(AesGcm::Direction::kSeal);
+	cipher.SetKey(master.bytes.data());
+	cipher.Seal(nonce, associated, {reinterpret_cast<const char *>(key.data()), key.size()},
+	            reinterpret_cast<std::uint8_t *>(&wrapped[sizeof nonce]));
+	return wrapped;
+}
+
+Secret
+Unwrap(const MasterKeys &masters, std::uint64_t key_id, std::string_view master_id, std::string_view wrapped, std::string_view tenant,
+       std::string_view user) {
+	const MasterKeys::Key *master = masters.Find(master_id);
+	if (master == nullptr) {
+		throw DomainError("F0000", "master key \"" + std::string(master_id) + "\" is not there",
+		                  "It wraps the person's data key, and the configured source of master keys does not hold it.",
+		                  "Give it back, as a line before the current one; encrypted.rotate_master_key makes it superfluous.");
+	}
+	Secret key(AesGcm::kKeyBytes);
+	bool opened = wrapped.size() == AesGcm::kNonceBytes + AesGcm::kKeyBytes + AesGcm::kTagBytes;
+	if (opened) {
+		AesGcm cipher(AesGcm::Direction::kOpen);
+		cipher.SetKey(master->bytes.data());
+		opened = cipher.Open(reinterpret_cast<const std::uint8_t *>(wrapped.data()), AssociatedOf(key_id, master_id, tenant, user),
+		                     wrapped.substr(AesGcm::kNonceBytes), key.data());
+	}
+	if (!opened) {
+		throw DomainError("22000", "a data key does not open with master key \"" + std::string(master_id) + "\"",
+		                  "The master key of that id is another one, or the row in auren.data_keys was changed.",
+		                  "Give back the master key that wrapped it.");
+	}
+	return key;
+}
+
+DataKey *
+KeyWithId(Keys *keys, std::uint64_t id) {
+	for (const auto &key : keys->keys) {
+		if (key->id == id) {
+			return key.get();
+		}
+	}
+	return nullptr;
+}
+
+// Keeps the key of a row.
+DataKey *
+Keep(Keys *keys, const Row &row, std::string_view tenant, std::string_view user) {
+	if (DataKey *key = KeyWithId(keys, row.id)) {
+		return key;
+	}
+	auto key = NewKey();
+	key->bytes = Unwrap(*CurrentMasterKeys(), row.id, row.master, row.wrapped, tenant, user);
+	key->id = row.id;
+	key->version = row.version;
+	key->unsure = row.unsure;
+	key->level = row.unsure ? GetCurrentSubTransactionId() : InvalidSubTransactionId;
+	anything_unsure |= row.unsure;
+	keys->keys.push_back(std::move(key));
+	return keys->keys.back().get();
+}
+
+const Row *
+NewestRow(const Found &found) {
+	const Row *newest = nullptr;
+	for (int i = 0; i < found.count; i++) {
+		const Row &row = found.rows[i];
+		if (newest == nullptr || row.version > newest->version || (row.version == newest->version && row.id > newest->id)) {
+			newest = &row;
+		}
+	}
+	return newest;
+}
+
+LOCKTAG
+TagOf(std::string_view tenant, std::string_view user) {
+	const auto hash_of = [](std::string_view name) { return hash_bytes(reinterpret_cast<const unsigned char *>(name.data()), static_cast<int>(name.size())); };
+	LOCKTAG tag;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash_of(tenant), hash_of(user) % kPersonLocks, kPersonLockClass);
+	return tag;
+}
+
+// To the transaction's end. Who makes a key shares it with other makers; who forgets a person has it alone.
+void
+LockPerson(std::string_view tenant, std::string_view user, LOCKMODE mode) {
+	const LOCKTAG tag = TagOf(tenant, user);
+	Call([&] { (void)LockAcquire(&tag, mode, false, false); });
+}
+
+// From here to the transaction's end nobody forgets the person; throws where somebody has.
+Tombstone
+RequireMayHaveKeys(std::string_view tenant, std::string_view user) {
+	LockPerson(tenant, user, ShareLock);
+	const Tombstone stone = Call([&](Server server) { return ReadTombstone(server, tenant, user); });
+	if (stone.found && !stone.allowed) {
+		throw DomainError(sqlstate::kUserForgotten, "user \"" + std::string(user) + "\" was forgotten",
+		                  "The person's data keys were destroyed, and no new one is made.",
+		                  "encrypted.allow_user lets new values be encrypted again; the old ones stay unreadable.");
+	}
+	return stone;
+}
+
+// Inserts the row of a new key. Nobody waits for another's: two sessions that make a person's first key at once both keep theirs.
+DataKey *
+MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version) {
+	const std::shared_ptr<const MasterKeys> masters = CurrentMasterKeys();
+	auto key = NewKey();
+	key->bytes = Secret(AesGcm::kKeyBytes);
+	std::uint8_t *bytes = key->bytes.data();
+	Call([&] {
+		if (!pg_strong_random(bytes, AesGcm::kKeyBytes)) {
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+		}
+	});
+	key->id = RandomBits();
+	key->version = version;
+	const std::string &master = masters->current().id;
+	const std::string wrapped = Wrap(masters->current(), key->bytes, AssociatedOf(key->id, master, tenant, user));
+	const std::uint64_t id = key->id;
+	Call([&](Server server) {
+		Relation heap = table_open(Oids(server).data_keys, RowExclusiveLock);
+		keys_relid = RelationGetRelid(heap);
+		Datum values[kKeyColumns];
+		const bool isnull[kKeyColumns] = {};
+		values[kKeyTenant] = TextDatum(server, tenant);
+		values[kKeyUser] = TextDatum(server, user);
+		values[kKeyId] = Int64GetDatum(static_cast<int64>(id));
+		values[kKeyVersion] = Int32GetDatum(version);
+		values[kKeyMaster] = TextDatum(server, master);
+		values[kKeyWrapped] = TextDatum(server, wrapped); // a bytea has a text's form
+		values[kKeyCreatedAt] = TimestampTzGetDatum(GetCurrentTimestamp());
+		values[kKeyCreatedBy] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+		InsertRow(server, heap, values, isnull);
+		table_close(heap, NoLock);
+		CommandCounterIncrement(); // later look-ups of this statement see it
+	});
+	key->unsure = true;
+	anything_unsure = true;
+	key->level = GetCurrentSubTransactionId();
+	keys->keys.push_back(std::move(key));
+	keys->newest = keys->keys.back().get();
+	return keys->newest;
+}
+
+DataKey *
+FindOrMakeNewest(std::string_view tenant, std::string_view user) {
+	Keys &keys = KeysOf(tenant, user);
+	Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
+	if (found.count == 0) {
+		const Tombstone stone = RequireMayHaveKeys(tenant, user);
+		found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
+		if (found.count == 0) {
+			return MakeKey(&keys, tenant, user, stone.version + 1);
+		}
+	}
+	keys.newest = Keep(&keys, *NewestRow(found), tenant, user);
+	return keys.newest;
+}
+
+// How many uses one that is counted stands for: a power of two, so that a small limit is counted exactly.
+std::uint32_t
+Granule() {
+	static int limit = 0;
+	static std::uint32_t granule = 1;
+	if (limit != MaxKeyUses()) {
+		limit = MaxKeyUses();
+		granule = 1;
+		while (granule < 65536 && granule * 32768LL < limit) {
+			granule *= 2;
+		}
+	}
+	return granule;
+}
+
+// Writes counted uses down and tells how many there are.
+int64
+CountUses(Server server, std::string_view tenant, std::string_view user, std::uint64_t key_id, int64 uses) {
+	Relation heap = table_open(Oids(server).key_uses, RowExclusiveLock);
+	Datum values[kUseColumns];
+	const bool isnull[kUseColumns] = {};
+	values[kUseTenant] = TextDatum(server, tenant);
+	values[kUseUser] = TextDatum(server, user);
+	values[kUseKey] = Int64GetDatum(static_cast<int64>(key_id));
+	values[kUses] = Int64GetDatum(uses);
+	InsertRow(server, heap, values, isnull);
+	ScanKeyData keys[3];
+	ScanKeyEntryInitialize(&keys[0], 0, kUseTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, values[kUseTenant]);
+	ScanKeyEntryInitialize(&keys[1], 0, kUseUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, values[kUseUser]);
+	ScanKeyInit(&keys[2], kUseKey + 1, BTEqualStrategyNumber, F_INT8EQ, values[kUseKey]);
+	// whatever is committed now, and what this very statement has written
+	SysScanDesc scan = systable_beginscan(heap, Oids(server).key_uses_key, true, SnapshotSelf, 3, keys);
+	int64 sum = 0;
+	HeapTuple tuple;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
+		bool null;
+		sum += DatumGetInt64(heap_getattr(tuple, kUses + 1, RelationGetDescr(heap), &null));
+	}
+	systable_endscan(scan);
+	table_close(heap, NoLock);
+	return sum;
+}
+
+void
+TellSessions() {
+	Call([](Server server) { CacheInvalidateRelcacheByRelid(Oids(server).data_keys); });
+}
+
+// Drops the keys whose rows the rollback of a transaction or savepoint took back.
+void
+DropUnsure(SubTransactionId level) noexcept {
+	ForgetCiphers();
+	for (auto &person : people) {
+		Keys &keys = person.second;
+		for (const auto &key : keys.keys) {
+			key->owed += key->uses;
+			key->uses = 0;
+		}
+		const auto gone = [&](const std::unique_ptr<DataKey> &key) { return key->unsure && key->level >= level; };
+		keys.keys.erase(std::remove_if(keys.keys.begin(), keys.keys.end(), gone), keys.keys.end());
+		keys.newest = nullptr;
+	}
+}
+
+void
+OnTransaction(XactEvent event, void *) {
+	switch (event) {
+	case XACT_EVENT_COMMIT:
+	case XACT_EVENT_PARALLEL_COMMIT:
+		ForgetCiphers();
+		if (anything_unsure) {
+			for (auto &person : people) {
+				for (const auto &key : person.second.keys) {
+					key->unsure = false;
+					key->uses = 0;
+				}
+			}
+		}
+		anything_unsure = false;
+		break;
+	case XACT_EVENT_ABORT:
+	case XACT_EVENT_PARALLEL_ABORT:
+	case XACT_EVENT_PREPARE: // nobody knows yet whether it will be committed
+		ForgetCiphers();
+		if (anything_unsure) {
+			DropUnsure(InvalidSubTransactionId);
+		}
+		anything_unsure = false;
+		break;
+	default:
+		break;
+	}
+}
+
+void
+OnSubtransaction(SubXactEvent event, SubTransactionId level, SubTransactionId, void *) {
+	// savepoints are numbered upwards: those within it have a higher one
+	if (event == SUBXACT_EVENT_ABORT_SUB && anything_unsure) {
+		DropUnsure(level);
+	}
+}
+
+void
+ForgetOnRelation(Oid relid) {
+	if (relid == InvalidOid || relid == keys_relid) {
+		freshness.Forget();
+		changes++;
+	}
+}
+
+/*
+ * A statement on what is committed now, however old the transaction's snapshot: a key that was made after that must not survive the
+ * person's forgetting.
+ */
+uint64
+ExecuteNow(Server server, const char *sql, int count, Oid *types, Datum *values) {
+	const AsOwner before = BecomeOwner(server, Oids(server).data_keys);
+	SPI_connect();
+	SPIPlanPtr plan = SPI_prepare(sql, count, types);
+	const int result = SPI_execute_snapshot(plan, values, nullptr, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
+	if (result < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
+	}
+	const uint64 rows = SPI_processed;
+	SPI_finish();
+	BecomeAgain(server, before);
+	return rows;
+}
+
+struct RewrapRow {
+	const char *tenant;
+	const char *user;
+	std::uint64_t id;
+	std::string_view master;
+	std::string_view wrapped;
+};
+
+} // namespace
+
+void
+CheckUserId(const std::string_view &bytes, std::size_t characters) {
+	constexpr std::size_t kLongest = 255;
+	if (!bytes.empty() && characters <= kLongest) {
+		return;
+	}
+	throw DomainError(sqlstate::kInvalidParameter, "p_user_id must have 1 to 255 characters", "It has " + std::to_string(characters) + ".",
+	                  "Give the id by which the person is known.");
+}
+
+const DataKey &
+SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, News news) {
+	Refresh(news);
+	DataKey *key = KeysOf(tenant, user).newest;
+	if (key == nullptr) {
+		key = FindOrMakeNewest(tenant, user);
+	}
+	if (!IsCounted(*key, lot)) {
+		return *key;
+	}
+	const std::uint32_t granule = Granule();
+	const std::uint64_t uses = ((lot & (granule - 1)) == 0 ? granule : 0) + key->owed;
+	const std::uint64_t id = key->id;
+	const int64 sum =
+	    Call([&](Server server) { return CountUses(server, tenant, user, id, static_cast<int64>(uses)); });
+	anything_unsure = true;
+	key->owed = 0;
+	key->uses += uses;
+	if (sum > MaxKeyUses()) {
+		const int version = key->version + 1;
+		RequireMayHaveKeys(tenant, user);
+		key = MakeKey(&KeysOf(tenant, user), tenant, user, version);
+		const std::uint64_t made = key->id;
+		(void)Call([&](Server server) { return CountUses(server, tenant, user, made, granule); });
+		TellSessions();
+	}
+	return *key;
+}
+
+bool
+IsCounted(const DataKey &key, std::uint32_t lot) {
+	return key.owed != 0 || (lot & (Granule() - 1)) == 0;
+}
+
+std::uint64_t
+KeyChanges() {
+	return changes;
+}
+
+const DataKey *
+OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, News news) {
+	Refresh(news);
+	Keys &keys = KeysOf(tenant, user);
+	if (const DataKey *key = KeyWithId(&keys, key_id)) {
+		return key;
+	}
+	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, &key_id); });
+	return found.count == 0 ? nullptr : Keep(&keys, found.rows[0], tenant, user);
+}
+
+bool
+IsForgotten(std::string_view tenant, std::string_view user) {
+	return Call([&](Server server) { return ReadTombstone(server, tenant, user).found; });
+}
+
+int
+RotateUserKey(std::string_view tenant, std::string_view user) {
+	Refresh();
+	const Tombstone stone = RequireMayHaveKeys(tenant, user);
+	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
+	const Row *newest = NewestRow(found);
+	const int version = MakeKey(&KeysOf(tenant, user), tenant, user, newest != nullptr ? newest->version + 1 : stone.version + 1)->version;
+	TellSessions();
+	return version;
+}
+
+int64
+RotateMasterKey(int64 limit) {
+	constexpr int kBatch = 500;
+	const std::shared_ptr<const MasterKeys> masters = CurrentMasterKeys();
+	const std::string &current = masters->current().id;
+	int64 done = 0;
+	MemoryContext context =
+	    Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events master key", ALLOCSET_DEFAULT_SIZES); });
+	while (done < limit) {
+		const int batch = static_cast<int>(std::min<int64>(kBatch, limit - done));
+		RewrapRow *rows = nullptr;
+		const int count = Call([&](Server server) {
+			Oid types[2] = {TEXTOID, INT4OID};
+			Datum values[2] = {TextDatum(server, current), Int32GetDatum(batch)};
+			const AsOwner before = BecomeOwner(server, Oids(server).data_keys);
+			SPI_connect();
+			if (SPI_execute_with_args("SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM auren.data_keys "
+			                          "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
+			                          2, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
+				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read data keys")));
+			}
+			const int found = static_cast<int>(SPI_processed);
+			MemoryContext spi = MemoryContextSwitchTo(context);
+			rows = static_cast<RewrapRow *>(palloc(sizeof(RewrapRow) * static_cast<Size>(found + 1)));
+			for (int i = 0; i < found; i++) {
+				HeapTuple tuple = SPI_tuptable->vals[i];
+				TupleDesc descriptor = SPI_tuptable->tupdesc;
+				bool isnull;
+				rows[i].tenant = TextDatumGetCString(SPI_getbinval(tuple, descriptor, 1, &isnull));
+				rows[i].user = TextDatumGetCString(SPI_getbinval(tuple, descriptor, 2, &isnull));
+				rows[i].id = static_cast<std::uint64_t>(DatumGetInt64(SPI_getbinval(tuple, descriptor, 3, &isnull)));
+				const text *master = DatumGetTextPCopy(SPI_getbinval(tuple, descriptor, 4, &isnull));
+				rows[i].master = {VARDATA_ANY(master), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(master))};
+				const bytea *wrapped = DatumGetByteaPCopy(SPI_getbinval(tuple, descriptor, 5, &isnull));
+				rows[i].wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
+			}
+			MemoryContextSwitchTo(spi);
+			SPI_finish();
+			BecomeAgain(server, before);
+			return found;
+		});
+		for (int i = 0; i < count; i++) {
+			const RewrapRow &row = rows[i];
+			const Secret key = Unwrap(*masters, row.id, row.master, row.wrapped, row.tenant, row.user);
+			const std::string wrapped = Wrap(masters->current(), key, AssociatedOf(row.id, current, row.tenant, row.user));
+			Call([&](Server server) {
+				Oid types[5] = {TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT8OID};
+				Datum values[5] = {TextDatum(server, current), TextDatum(server, wrapped), CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.user),
+				                   Int64GetDatum(static_cast<int64>(row.id))};
+				(void)ExecuteAsStore(server, "UPDATE auren.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
+				                    "AND user_id OPERATOR(pg_catalog.=) $4 AND key_id OPERATOR(pg_catalog.=) $5",
+				                    5, types, values, nullptr);
+				CHECK_FOR_INTERRUPTS();
+			});
+		}
+		Call([&] { MemoryContextReset(context); });
+		done += count;
+		if (count < batch) {
+			break;
+		}
+	}
+	return done;
+}
+
+int
+ForgetPerson(std::string_view tenant, std::string_view user) {
+	LockPerson(tenant, user, ExclusiveLock);
+	Refresh();
+	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
+	const Tombstone stone = Call([&](Server server) { return ReadTombstone(server, tenant, user); });
+	const Row *newest = NewestRow(found);
+	const int version = std::max(stone.version, newest != nullptr ? newest->version : 0);
+	const uint64 keys = Call([&](Server server) {
+		Oid types[4] = {TEXTOID, TEXTOID, INT4OID, TEXTOID};
+		Datum values[4] = {TextDatum(server, tenant), TextDatum(server, user), Int32GetDatum(version),
+		                   CStringGetTextDatum(GetUserNameFromId(GetUserId(), false))};
+		const uint64 deleted = ExecuteNow(server, "DELETE FROM auren.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id "
+		                                  "OPERATOR(pg_catalog.=) $2",
+		                                  2, types, values);
+		(void)ExecuteNow(server, "DELETE FROM auren.key_uses WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", 2,
+		                 types, values);
+		(void)ExecuteNow(server, "INSERT INTO auren.forgotten_people AS f (tenant_id, user_id, forgotten_at, forgotten_by, key_version) "
+		                 "VALUES ($1, $2, pg_catalog.clock_timestamp(), $4, $3) ON CONFLICT (tenant_id, user_id) DO UPDATE SET "
+		                 "forgotten_at = EXCLUDED.forgotten_at, forgotten_by = EXCLUDED.forgotten_by, key_version = EXCLUDED.key_version, "
+		                 "allowed_at = NULL",
+		                 4, types, values);
+		CacheInvalidateRelcacheByRelid(Oids(server).data_keys);
+		CommandCounterIncrement();
+		return deleted;
+	});
+	DropAll();
+	return static_cast<int>(keys);
+}
+
+bool
+AllowPerson(std::string_view tenant, std::string_view user) {
+	LockPerson(tenant, user, ExclusiveLock);
+	return Call([&](Server server) {
+		       Oid types[2] = {TEXTOID, TEXTOID};
+		       Datum values[2] = {TextDatum(server, tenant), TextDatum(server, user)};
+		       return ExecuteNow(server, "UPDATE auren.forgotten_people SET allowed_at = pg_catalog.clock_timestamp() WHERE tenant_id "
+		                         "OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
+		                         2, types, values);
+	       }) > 0;
+}
+
+AesGcm &
+SealingCipher(const DataKey &key) {
+	if (sealing_key != &key) {
+		sealing_key = nullptr;
+		sealing.SetKey(key.bytes.data());
+		sealing_key = &key;
+	}
+	return sealing;
+}
+
+AesGcm &
+OpeningCipher(const DataKey &key) {
+	if (opening_key != &key) {
+		opening_key = nullptr;
+		opening.SetKey(key.bytes.data());
+		opening_key = &key;
+	}
+	return opening;
+}
+
+void
+RegisterKeyRing(Server server) {
+	RegisterXactCallback(OnTransaction, nullptr);
+	RegisterSubXactCallback(OnSubtransaction, nullptr);
+	OnRelationChange(server, ForgetOnRelation);
+}
+
+} // namespace auren::pg

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/borrowed.hpp"
+#include "core/encrypted/personal.hpp"
+#include "encrypted/field_cipher.hpp"
+#include "server/guard.hpp"
+#include "server/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * The rules that say which fields of an event are personal (encrypted.add_rule): kept until one of them changes.
+ */
+struct PersonalRule {
+	std::string tenant;
+	std::string event_type;
+	std::string person; // as declared
+	PersonSource source;
+	std::vector<JsonPointer> paths;
+};
+
+struct EventOf {
+	Borrowed tenant;
+	Borrowed stream;
+	Borrowed event_type;
+};
+
+// Whether a rule applies to an event; without one nothing of the event is looked at.
+bool IsPersonal(const EventOf &event);
+// An event's data with its personal fields encrypted, in the caller's memory context. Throws 22023 where they are nobody's.
+Datum SealEvent(const EventOf &event, Datum data);
+// And decrypted, as far as they can be.
+Datum OpenEvent(const EventOf &event, Datum data, Audited audited);
+
+// Rules of a tenant and event type, for the check of a new one.
+std::vector<PersonalRule> RulesOf(std::string_view tenant, std::string_view event_type);
+
+void RegisterPersonalRules(Server server);
+
+} // namespace auren::pg

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "server/guard.hpp"
+#include "server/postgres.hpp"
+#include "server/query.hpp"
+#include "store/event_read.hpp"
+
+namespace auren::pg {
+
+/*
+ * Which events of the feed a reader asks for. Datums are texts that are not toasted and outlive the scan.
+ */
+struct FeedFilter {
+	Datum tenant;       // 0: all
+	const Datum *types; // nullptr: all
+	int type_count;
+	Datum category; // 0: all
+	Datum prefix;   // 0: all
+};
+
+// The next final event of a month that has one.
+struct FeedMonth {
+	Relation heap;
+	Relation index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	AttrNumber attnum[kEventColumns];
+	int64 position; // of the event in the slot
+};
+
+/*
+ * Reads final events in order of position, of every month, by the months' position indexes. It reads by a snapshot of its own, taken
+ * after the horizon: the statement's may be older. Above READ COMMITTED an event that the transaction's fixed snapshot does
+ * not see is the end: what lies behind it is for a later transaction. Where row security applies, or a month is not of our
+ * make, the events come through the executor.
+ */
+struct FeedScan {
+	FeedFilter filter;
+	UnpackedNames names;
+	int64 horizon;
+	bool backward;     // from the horizon to `after`
+	Snapshot snapshot; // registered
+	Snapshot fixed;    // nullptr at READ COMMITTED
+	Relation events;
+	MemoryContext context; // of the scans
+	FeedMonth *months;
+	int month_count;
+	int current; // month whose event was given last, -1: none
+	bool through_query;
+	RunningQuery query;
+	bool flush; // events go to a reader outside the database: none that a crash could take back
+	XLogRecPtr flushed;
+	TransactionId checked; // whose commit is known to be flushed and seen by the fixed snapshot
+	int64 examined; // position up to which every event was looked at
+};
+
+// Begins behind a position, and reads up to a horizon (of FeedHorizon, taken before).
+void BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush);
+// The same events from the last one on, at READ COMMITTED alone. False, and nothing begun, where another holds the lock of a month: it waits
+// for none, so that the caller's locks cannot be part of a deadlock.
+bool TryFeedScanBackward(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon);
+// The next event that the filter lets through; false behind the last final one. At most `budget` events are looked at (it is
+// counted down): false too when it is used up, scan->examined says how far it came.
+bool NextFeedEvent(Server server, FeedScan *scan, EventRow *row, int64 *budget);
+void EndFeedScan(Server server, FeedScan *scan);
+
+} // namespace auren::pg

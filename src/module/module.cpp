@@ -1,0 +1,59 @@
+// The module's magic, settings and callbacks.
+
+#include "encrypted/decrypt_audit.hpp"
+#include "encrypted/key_ring.hpp"
+#include "encrypted/personal_rules.hpp"
+#include "metrics/event_readings.hpp"
+#include "metrics/metrics_functions.hpp"
+#include "metrics/readings.hpp"
+#include "metrics/series.hpp"
+#include "module/streaming.hpp"
+#include "notify/announce.hpp"
+#include "notify/waker.hpp"
+#include "server/compat.hpp"
+#include "server/settings.hpp"
+#include "state/reducers.hpp"
+#include "store/hidden_statistics.hpp"
+#include "store/kept_objects.hpp"
+#include "store/store.hpp"
+#include "store/tenant.hpp"
+
+extern "C" {
+AUREN_MODULE_MAGIC(AUREN_VERSION);
+
+PGDLLEXPORT void _PG_init(void);
+
+// The mains of our background workers.
+
+PGDLLEXPORT void auren_waker_main(Datum database);
+PGDLLEXPORT void auren_audit_main(Datum segment);
+
+void
+auren_waker_main(Datum database) {
+	auren::pg::RunWaker(auren::pg::Server::Callback(), DatumGetObjectId(database));
+}
+
+void
+auren_audit_main(Datum segment) {
+	auren::pg::RunAuditWorker(auren::pg::Server::Callback(), segment);
+}
+
+void
+_PG_init(void) {
+	const auren::pg::Server server = auren::pg::Server::Callback();
+	auren::pg::DefineSettings(server);
+	auren::pg::RegisterStoreCallbacks(server);
+	auren::pg::RegisterTenantCallbacks(server);
+	auren::pg::RegisterHiddenStatistics(server);
+	auren::pg::RegisterKeptObjects(server);
+	auren::pg::RegisterReducerCallbacks(server);
+	auren::pg::RegisterAnnouncements(server);
+	auren::pg::RegisterReadingCallbacks(server);
+	auren::pg::RegisterSeriesCallbacks(server);
+	auren::pg::RegisterEventReadingCallbacks(server);
+	auren::RegisterMetricCallbacks(server);
+	auren::pg::RegisterKeyRing(server);
+	auren::pg::RegisterPersonalRules(server);
+	auren::RegisterStreamingFunctions(server);
+}
+}

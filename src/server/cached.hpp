@@ -1,0 +1,56 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "core/freshness.hpp"
+#include "server/guard.hpp"
+#include "store/store.hpp"
+
+namespace auren::pg {
+
+/*
+ * What was made of the rows of one of the extension's tables, kept until the table changes. The callbacks of the server's
+ * invalidation messages call Forget and ForgetOn, which only count.
+ */
+template <typename T>
+class Cached {
+public:
+	explicit constexpr Cached(Oid StoreOids::*table) : table_(table) {
+	}
+
+	/*
+	 * The value; read(relid) gives it anew where the table changed, and throws what the server raises. Whoever looks holds
+	 * the pointer for as long as he looks: what he calls meanwhile may have the value made anew.
+	 */
+	template <typename Read>
+	std::shared_ptr<const T>
+	Get(Read &&read) {
+		freshness_.Refresh([&] {
+			relid_ = Call([this](Server server) { return Oids(server).*table_; });
+			value_ = std::make_shared<const T>(read(relid_));
+		});
+		return value_;
+	}
+
+	void
+	Forget() noexcept {
+		freshness_.Forget();
+	}
+
+	// InvalidOid: any relation may have changed.
+	void
+	ForgetOn(Oid relid) noexcept {
+		if (relid == InvalidOid || relid == relid_) {
+			freshness_.Forget();
+		}
+	}
+
+private:
+	Oid StoreOids::*table_;
+	Oid relid_ = InvalidOid;
+	Freshness freshness_;
+	std::shared_ptr<const T> value_;
+};
+
+} // namespace auren::pg

@@ -1,0 +1,17 @@
+#include "server/rows.hpp"
+
+namespace auren::pg {
+
+Rows
+BeginRows(Server, FunctionCallInfo fcinfo) {
+	InitMaterializedSRF(fcinfo, 0);
+	const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+	return {result->setResult, result->setDesc};
+}
+
+void
+PutRow(Server, const Rows &rows, const Datum *values, const bool *isnull) {
+	tuplestore_putvalues(rows.store, rows.descriptor, const_cast<Datum *>(values), const_cast<bool *>(isnull));
+}
+
+} // namespace auren::pg

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "server/arguments.hpp"
+#include "server/jsonb.hpp"
+#include "state/reducers.hpp"
+#include "state/snapshots.hpp"
+#include "store/event_read.hpp"
+#include "store/tenant.hpp"
+
+namespace auren::pg {
+
+struct State {
+	int64 version;    // of the last event in it, 0 when there is none
+	int64 event_time; // created_at of that event
+	Datum state;      // jsonb, in the caller's memory context
+};
+
+/*
+ * Folds streams, one after the other: from the newest snapshot that can be trusted, else from the first event. Where row
+ * security applies a state is of the events that the caller may see, and no snapshot is read or taken.
+ *
+ * An event that cannot be applied is an error that names it: the SQLSTATE, DETAIL and HINT are those of the reason.
+ *
+ * End() is called on success only: after an error the transaction's end closes what is open.
+ */
+class StateReader {
+  public:
+	// `decrypted`: each event's personal fields are decrypted before it is folded; no snapshot is read or taken then.
+	StateReader(const Tenant &tenant, Snapshot snapshot, bool decrypted = false);
+	// The state at a version, PG_INT64_MAX for now; takes a snapshot by itself when the fold to now was long.
+	State Read(const Text &stream, int64 to_version);
+	void End();
+	const Tenant &
+	tenant() const {
+		return tenant_;
+	}
+	const pg_uuid_t &
+	reducers_version() const {
+		return reducers_->version;
+	}
+	bool
+	row_security() const {
+		return scan_.row_security;
+	}
+	StreamRows *
+	stream_rows() {
+		return &scan_.rows;
+	}
+
+  private:
+	Tenant tenant_;
+	std::shared_ptr<const Reducers> reducers_;
+	ServerJson json_;
+	StreamScan scan_;
+	Snapshots snapshots_;
+	bool use_snapshots_;
+	bool decrypted_;
+};
+
+} // namespace auren::pg

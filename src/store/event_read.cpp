@@ -1,0 +1,296 @@
+#include "store/event_read.hpp"
+
+#include <cstring>
+
+#include "core/store/month.hpp"
+#include "server/btree.hpp"
+#include "server/compat.hpp"
+#include "server/table_row.hpp"
+#include "server/text.hpp"
+#include "store/stream_row.hpp"
+
+namespace auren::pg {
+
+const char *const kEventColumnList = "event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, "
+                                     "created_by, tenant_id, global_position";
+
+namespace {
+
+StoredEvent
+Find(Server server, Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, const Datum *keys, const Oid *equal,
+     int key_count) {
+	StoredEvent event;
+	event.visible = false;
+	event.found = FindLast(server, partition, index, keys, equal, key_count, slot);
+	if (!event.found) {
+		return event;
+	}
+	ReadSlot(server, slot, attnum, &event.row);
+	UnpackedNames names = {CurrentMemoryContext, nullptr};
+	UnpackNames(server, &event.row, &names);
+	if (!IsolationUsesXactSnapshot()) {
+		event.visible = true;
+		return event;
+	}
+	// Our own earlier rows of the same statement are not visible to its snapshot, and no race.
+	bool isnull;
+	const TransactionId inserter = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+	event.visible = TransactionIdIsCurrentTransactionId(inserter) ||
+	                table_tuple_satisfies_snapshot(partition, slot, GetTransactionSnapshot());
+	return event;
+}
+
+void
+CloseMonth(Server, StreamScan *scan) {
+	if (scan->scan != nullptr) {
+		index_endscan(scan->scan);
+		ExecDropSingleTupleTableSlot(scan->slot);
+		index_close(scan->index, NoLock);
+		table_close(scan->heap, NoLock);
+		scan->scan = nullptr;
+		scan->month = InvalidOid;
+	}
+}
+
+void
+CloseQuery(Server server, StreamScan *scan) {
+	if (scan->query.desc != nullptr) {
+		EndQuery(server, &scan->query);
+	}
+}
+
+void
+OpenQuery(Server server, StreamScan *scan, int64 lower, int64 upper) {
+	StringInfoData sql;
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+	                 "SELECT %s FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND stream_id "
+	                 "OPERATOR(pg_catalog.=) $2 AND stream_version OPERATOR(pg_catalog.>=) $3 AND stream_version "
+	                 "OPERATOR(pg_catalog.<=) $4 AND created_at OPERATOR(pg_catalog.>=) $5 AND created_at "
+	                 "OPERATOR(pg_catalog.<) $6 ORDER BY stream_version %s",
+	                 kEventColumnList, scan->backward ? "DESC" : "ASC");
+	Oid types[6] = {TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	const Datum arguments[6] = {scan->tenant,
+	                            scan->stream,
+	                            Int64GetDatum(scan->from_version),
+	                            Int64GetDatum(scan->to_version),
+	                            TimestampTzGetDatum(lower < MIN_TIMESTAMP ? MIN_TIMESTAMP : lower),
+	                            TimestampTzGetDatum(upper >= END_TIMESTAMP ? END_TIMESTAMP - 1 : upper)};
+	StartQuery(server, &scan->query, sql.data, 6, types, arguments, scan->snapshot);
+	pfree(sql.data);
+}
+
+// Opens the next month that may hold events of the stream. False when there is none.
+bool
+OpenMonth(Server server, StreamScan *scan) {
+	if (scan->row_security) {
+		const bool first = scan->lower < scan->upper;
+		if (first) {
+			OpenQuery(server, scan, scan->lower, scan->upper);
+			scan->upper = scan->lower;
+		}
+		return first;
+	}
+	const PartitionRange range = FirstPartition(server, scan->events, scan->lower, scan->upper, scan->backward);
+	if (!OidIsValid(range.relid)) {
+		return false;
+	}
+	const int64 lower = Max(range.lower, scan->lower);
+	const int64 upper = Min(range.upper, scan->upper);
+	if (scan->backward) {
+		scan->upper = lower;
+	} else {
+		scan->lower = upper;
+	}
+	ScanKeyData keys[4];
+	int key_count = 0;
+	ScanKeyInit(&keys[key_count++], 1, BTEqualStrategyNumber, F_TEXTEQ, scan->tenant);
+	ScanKeyInit(&keys[key_count++], 2, BTEqualStrategyNumber, F_TEXTEQ, scan->stream);
+	if (scan->from_version > 1) {
+		ScanKeyInit(&keys[key_count++], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(scan->from_version));
+	}
+	if (scan->to_version < PG_INT64_MAX) {
+		ScanKeyInit(&keys[key_count++], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->to_version));
+	}
+	if (scan->month != range.relid || scan->key_count != key_count) {
+		CloseMonth(server, scan);
+		Relation heap = table_open(range.relid, AccessShareLock);
+		const PartitionShape *shape = ShapeOf(server, heap);
+		if (!shape->direct_read) {
+			table_close(heap, NoLock);
+			OpenQuery(server, scan, lower, upper);
+			return true;
+		}
+		// kept from stream to stream, whatever memory the caller gives back in between
+		MemoryContext old = MemoryContextSwitchTo(scan->context);
+		const Oid index_oid = shape->stream_index;
+		std::memcpy(scan->attnum, shape->attnum, sizeof scan->attnum);
+		scan->heap = heap;
+		scan->index = index_open(index_oid, AccessShareLock);
+		scan->slot = table_slot_create(heap, nullptr);
+		scan->scan = compat::BeginIndexScan(heap, scan->index, scan->snapshot, key_count);
+		scan->key_count = key_count;
+		scan->month = range.relid;
+		MemoryContextSwitchTo(old);
+	}
+	index_rescan(scan->scan, keys, key_count, nullptr, 0);
+	return true;
+}
+
+bool
+NextOfMonth(Server server, StreamScan *scan, EventRow *row) {
+	if (scan->query.desc != nullptr) {
+		const Datum *values;
+		const bool *isnull;
+		if (!NextRow(server, &scan->query, &values, &isnull)) {
+			return false;
+		}
+		std::memcpy(row->values, values, sizeof row->values);
+		UnpackNames(server, row, &scan->names);
+		return true;
+	}
+	if (!NextIndexRow(server, scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot, scan->context)) {
+		return false;
+	}
+	ReadSlot(server, scan->slot, scan->attnum, row);
+	UnpackNames(server, row, &scan->names);
+	return true;
+}
+
+} // namespace
+
+void
+UnpackNames(Server, EventRow *row, UnpackedNames *names) {
+	constexpr EventColumn kNames[] = {kTenantId, kStreamId, kEventType};
+	bool emptied = false;
+	for (const EventColumn column : kNames) {
+		if (IsPlainText(row->values[column])) {
+			continue;
+		}
+		if (names->context == nullptr) {
+			names->context = AllocSetContextCreate(names->parent, "names of an event", ALLOCSET_SMALL_SIZES);
+		} else if (!emptied) {
+			MemoryContextReset(names->context);
+		}
+		emptied = true;
+		MemoryContext old = MemoryContextSwitchTo(names->context);
+		row->values[column] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row->values[column]));
+		MemoryContextSwitchTo(old);
+	}
+}
+
+void
+Forget(UnpackedNames *names) {
+	if (names->context != nullptr) {
+		MemoryContextDelete(names->context);
+		names->context = nullptr;
+	}
+}
+
+void
+ReadSlot(Server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
+	slot_getallattrs(slot);
+	for (int column = 0; column < kEventColumns; column++) {
+		row->values[column] = slot->tts_values[attnum[column] - 1];
+	}
+}
+
+StoredEvent
+NewestEvent(Server server, Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant, Datum stream) {
+	const Datum keys[2] = {tenant, stream};
+	const Oid equal[2] = {F_TEXTEQ, F_TEXTEQ};
+	return Find(server, partition, index, attnum, slot, keys, equal, 2);
+}
+
+StoredEvent
+EventAtPosition(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, int64 position) {
+	const Datum keys[1] = {Int64GetDatum(position)};
+	const Oid equal[1] = {F_INT8EQ};
+	Relation index = index_open(shape->position_index, AccessShareLock);
+	const StoredEvent event = Find(server, partition, index, shape->attnum, slot, keys, equal, 1);
+	index_close(index, NoLock);
+	return event;
+}
+
+StoredEvent
+EventWithId(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id,
+            Datum tenant) {
+	const Datum keys[2] = {event_id, tenant};
+	const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
+	Relation index = index_open(shape->event_id_index, AccessShareLock);
+	const StoredEvent event = Find(server, partition, index, shape->attnum, slot, keys, equal, 2);
+	index_close(index, NoLock);
+	return event;
+}
+
+void
+BeginStreamScan(Server server, StreamScan *scan, Snapshot snapshot) {
+	std::memset(scan, 0, sizeof *scan);
+	scan->snapshot = snapshot;
+	scan->context = CurrentMemoryContext;
+	scan->names.parent = CurrentMemoryContext;
+	scan->rows = OpenStreamRows(server, AccessShareLock);
+	scan->events = table_open(Oids(server).events, AccessShareLock);
+	scan->row_security = RowSecurityApplies(server, scan->events);
+	scan->finished = true;
+}
+
+void
+StartStream(Server server, StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version,
+            bool backward, int64 not_before) {
+	CloseQuery(server, scan);
+	scan->tenant = tenant;
+	scan->stream = stream;
+	scan->from_version = from_version;
+	scan->to_version = to_version;
+	scan->backward = backward;
+	scan->reading = false;
+	const StreamRow row = ReadStreamRow(server, &scan->rows, tenant, stream, scan->snapshot);
+	scan->finished = !row.found || from_version > to_version;
+	scan->dropped_version = row.found ? row.dropped_version : 0;
+	if (!scan->finished) {
+		scan->lower = Max(Month::FromDays(row.first_month).StartMicros(), not_before);
+		scan->upper = Month::FromDays(row.last_month).Next().StartMicros();
+	}
+}
+
+bool
+NextEvent(Server server, StreamScan *scan, EventRow *row) {
+	while (!scan->finished) {
+		CHECK_FOR_INTERRUPTS();
+		if (scan->reading && NextOfMonth(server, scan, row)) {
+			const int64 version = DatumGetInt64(row->values[kStreamVersion]);
+			// versions are dense: behind the last one asked for no month needs to be opened
+			scan->finished = scan->backward ? version <= scan->from_version : version >= scan->to_version;
+			return true;
+		}
+		CloseQuery(server, scan);
+		scan->reading = OpenMonth(server, scan);
+		scan->finished = !scan->reading;
+	}
+	return false;
+}
+
+void
+EndStreamScan(Server server, StreamScan *scan) {
+	CloseQuery(server, scan);
+	CloseMonth(server, scan);
+	Forget(&scan->names);
+	Close(server, scan->rows);
+	table_close(scan->events, NoLock);
+}
+
+int64
+StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot) {
+	StreamScan scan;
+	EventRow row;
+	BeginStreamScan(server, &scan, snapshot);
+	StartStream(server, &scan, tenant, stream, 1, PG_INT64_MAX, true);
+	const int64 version = NextEvent(server, &scan, &row) ? DatumGetInt64(row.values[kStreamVersion])
+	                      : scan.row_security   ? 0
+	                                            : scan.dropped_version;
+	EndStreamScan(server, &scan);
+	return version;
+}
+
+} // namespace auren::pg

@@ -1,0 +1,100 @@
+#pragma once
+
+#include "server/guard.hpp"
+#include "server/postgres.hpp"
+#include "server/query.hpp"
+#include "store/store.hpp"
+#include "store/stream_row.hpp"
+
+namespace auren::pg {
+
+/*
+ * An event as read, by EventColumn. By-reference values live until the next one is read.
+ */
+struct EventRow {
+	Datum values[kEventColumns];
+};
+
+/*
+ * Room for the names of the event read last, where the server had compressed them: it does so to the texts of a row of about 2 kB.
+ * Made when it is needed first.
+ */
+struct UnpackedNames {
+	MemoryContext parent;
+	MemoryContext context;
+};
+// Makes tenant, stream and type plain texts (server/text.hpp), which live until the names are used again or forgotten.
+void UnpackNames(Server server, EventRow *row, UnpackedNames *names);
+void Forget(UnpackedNames *names);
+
+// The event in a slot of a partition, whose columns have these numbers.
+void ReadSlot(Server server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row);
+
+// What an append has to know of an event that is there: the stream's newest, or the one that has a supplied id.
+struct StoredEvent {
+	bool found;
+	bool visible; // to this transaction's snapshot where it is fixed (REPEATABLE READ and above), or our own
+	EventRow row; // lives as long as the slot holds it
+};
+
+/*
+ * An event of a partition as the holder of the stream's row finds it: the newest of a stream, by `index` on (tenant,
+ * stream, version), the one at a position, or the one with an id.
+ */
+StoredEvent NewestEvent(Server server, Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant,
+                        Datum stream);
+StoredEvent EventAtPosition(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, int64 position);
+StoredEvent EventWithId(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id, Datum tenant);
+
+/*
+ * Reads the events of a stream in order of version, or against it, from the months that hold some of them. Where row
+ * security applies, or a partition is not of our make, the events come through the executor. One scan reads stream after
+ * stream, and keeps the month that it has open.
+ */
+struct StreamScan {
+	// what it reads in
+	Snapshot snapshot;
+	MemoryContext context;
+	UnpackedNames names;
+	Relation events;
+	StreamRows rows;
+	bool row_security;
+	// what it reads; set by StartStream
+	Datum tenant;
+	Datum stream;
+	int64 from_version;
+	int64 to_version;
+	bool backward;
+	// where it stands
+	int64 lower; // created_at still to be read: [lower, upper)
+	int64 upper;
+	int64 dropped_version; // the stream's newest version whose month was dropped
+	bool finished;
+	bool reading; // the open month, or the query, may have further events of the stream
+	// the month that is open
+	Oid month;
+	Relation heap;
+	Relation index;
+	IndexScanDesc scan;
+	int key_count;
+	TupleTableSlot *slot;
+	AttrNumber attnum[kEventColumns];
+	// the way through the executor: desc is nullptr while it is not taken
+	RunningQuery query;
+};
+// Opens what every stream needs; the snapshot must be registered or active until the scan is ended.
+void BeginStreamScan(Server server, StreamScan *scan, Snapshot snapshot);
+// Goes to a stream, whose versions from and to are included. No event of it is older than `not_before` (created_at).
+void StartStream(Server server, StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version,
+                 bool backward, int64 not_before = PG_INT64_MIN);
+// False when there is no further event.
+bool NextEvent(Server server, StreamScan *scan, EventRow *row);
+void EndStreamScan(Server server, StreamScan *scan);
+
+// Version of a stream for a reader, 0 when it has no event. A stream whose months were all dropped keeps its version.
+int64 StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot);
+
+// Columns of events.event_store in the order of EventColumn, for a select list.
+extern const char *const kEventColumnList;
+
+} // namespace auren::pg

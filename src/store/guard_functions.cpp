@@ -1,0 +1,124 @@
+// Triggers and the event trigger that keep the store as it is: auren.refuse_change, auren.guard_drop.
+
+#include <string>
+
+#include "core/error.hpp"
+#include "server/entry.hpp"
+#include "server/settings.hpp"
+#include "store/store.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+using pg::Server;
+
+constexpr const char *kExtension = "auren_events";
+
+void
+RequireTrigger(FunctionCallInfo fcinfo, const char *function) {
+	if (!CALLED_AS_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, std::string(function) + " is a trigger function",
+		                  "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
+	}
+}
+
+// Whether a statement drops the extension: by its name, or with everything that its owner has.
+bool
+DropsExtension(Server server, const Node *statement) {
+	ListCell *cell;
+	if (IsA(statement, DropStmt)) {
+		const auto *drop = reinterpret_cast<const DropStmt *>(statement);
+		if (drop->removeType != OBJECT_EXTENSION) {
+			return false;
+		}
+		foreach (cell, drop->objects) {
+			if (strcmp(strVal(lfirst(cell)), kExtension) == 0) {
+				return true;
+			}
+		}
+		return false;
+	}
+	if (IsA(statement, DropOwnedStmt)) {
+		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
+		const Oid owner = events->rd_rel->relowner;
+		table_close(events, AccessShareLock);
+		foreach (cell, reinterpret_cast<const DropOwnedStmt *>(statement)->roles) {
+			if (get_rolespec_oid(lfirst_node(RoleSpec, cell), true) == owner) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+bool
+HasRows(Server, Oid relid) {
+	Relation relation = table_open(relid, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(relation, nullptr);
+	const bool any = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(relation, NoLock);
+	return any;
+}
+
+// A stream's row is there exactly when an event is.
+bool
+HoldsSomething(Server server) {
+	return HasRows(server, pg::Oids(server).stream_rows) || HasRows(server, pg::Oids(server).readings);
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_refuse_change) {
+	RequireTrigger(fcinfo, "auren.refuse_change");
+	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
+	const char *what = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)   ? "UPDATE"
+	                   : TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE"
+	                                                                : "TRUNCATE";
+	throw DomainError(sqlstate::kImmutable, "events are immutable",
+	                  std::string(what) + " of \"" + RelationGetRelationName(trigger->tg_relation) + "\" is refused, for its owner too.",
+	                  "Append a compensating event.");
+}
+
+AUREN_FUNCTION(auren_refuse_audit_change) {
+	RequireTrigger(fcinfo, "auren.refuse_audit_change");
+	throw DomainError(sqlstate::kImmutable, "the audit is immutable", "Rows are added to it and never changed, by its owner neither.",
+	                  "Keep it for as long as the law asks.");
+}
+
+AUREN_FUNCTION(auren_tell_sessions) {
+	RequireTrigger(fcinfo, "auren.tell_sessions");
+	const Relation changed = reinterpret_cast<const TriggerData *>(fcinfo->context)->tg_relation;
+	Call([&] { CacheInvalidateRelcache(changed); });
+	return PointerGetDatum(nullptr);
+}
+
+AUREN_FUNCTION(auren_guard_drop) {
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.guard_drop is an event trigger function",
+		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
+	}
+	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
+	if (pg::AllowDrop() || !Call([&](Server server) { return DropsExtension(server, data->parsetree); })) {
+		PG_RETURN_NULL();
+	}
+	if (!Call([](Server server) { return HoldsSomething(server); })) {
+		if (!Call([](Server server) { return HasRows(server, pg::Oids(server).data_keys); })) {
+			PG_RETURN_NULL();
+		}
+		throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds data keys and would take them with it",
+		                  "Without them no encrypted value can be read, in the application's tables either.",
+		                  "Dump the database first; then SET auren_events.allow_drop = on and drop again.");
+	}
+	throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds events or readings and would take them with it",
+	                  "Dropping the extension drops events.event_store with all its months, and biometric.biometric_events.",
+	                  "Dump the database first; then SET auren_events.allow_drop = on and drop again.");
+}
+
+} // namespace auren

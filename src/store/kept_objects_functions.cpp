@@ -1,0 +1,266 @@
+// What a DBA adds to the store's tables: written down by event triggers, made again after a restore.
+
+#include <cstring>
+#include <string>
+
+#include "core/error.hpp"
+#include "metrics/sources.hpp"
+#include "server/compat.hpp"
+#include "server/entry.hpp"
+#include "server/rows.hpp"
+#include "server/subtransaction.hpp"
+#include "store/kept_objects.hpp"
+#include "store/store.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+using pg::Server;
+
+// Names that a definition holds change without a change of the table: a renamed function, a schema.
+bool
+ChangesNames(const Node *statement) {
+	return IsA(statement, RenameStmt) || IsA(statement, AlterObjectSchemaStmt) || IsA(statement, CommentStmt);
+}
+
+// Months that come and go; making sixty of them in a restore need not look through the catalogs each time.
+bool
+IsOfMonths(const Node *statement) {
+	if (!IsA(statement, AlterTableStmt)) {
+		return false;
+	}
+	const List *commands = reinterpret_cast<const AlterTableStmt *>(statement)->cmds;
+	for (int i = 0; i < list_length(commands); i++) {
+		const AlterTableType type = static_cast<const AlterTableCmd *>(list_nth(commands, i))->subtype;
+		if (type != AT_AttachPartition && type != AT_DetachPartition && type != AT_DetachPartitionFinalize) {
+			return false;
+		}
+	}
+	return true;
+}
+
+// The table on which a statement enables or disables triggers by their names; InvalidOid: it does not. pg_restore
+// --disable-triggers names none.
+Oid
+TableOfNamedTrigger(Server, const Node *statement) {
+	if (!IsA(statement, AlterTableStmt)) {
+		return InvalidOid;
+	}
+	const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+	for (int i = 0; i < list_length(alter->cmds); i++) {
+		const AlterTableType type = static_cast<const AlterTableCmd *>(list_nth(alter->cmds, i))->subtype;
+		if (type == AT_EnableTrig || type == AT_EnableAlwaysTrig || type == AT_EnableReplicaTrig || type == AT_DisableTrig) {
+			return RangeVarGetRelid(alter->relation, NoLock, true);
+		}
+	}
+	return InvalidOid;
+}
+
+bool
+IsInstalling(Server) {
+	return creating_extension && CurrentExtensionObject == get_extension_oid("auren_events", true);
+}
+
+bool
+IsMonth(Server server, Oid relid) {
+	return get_rel_relispartition(relid) && get_partition_parent(relid, true) == pg::Oids(server).events;
+}
+
+bool
+IsConcerned(Server server, const Node *statement) {
+	return !IsOfMonths(statement) && (ChangesNames(statement) || pg::TableObjectsMayDiffer(server));
+}
+
+// The schema, table, view or sequence that a statement gave another name or schema, looked up under the new one.
+ObjectAddress
+RenamedObject(Server, const Node *statement) {
+	ObjectAddress object = InvalidObjectAddress;
+	RangeVar now = {};
+	if (IsA(statement, RenameStmt)) {
+		const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
+		if (rename->renameType == OBJECT_SCHEMA) {
+			ObjectAddressSet(object, NamespaceRelationId, get_namespace_oid(rename->newname, true));
+		}
+		if (rename->relation == nullptr || (rename->renameType != OBJECT_TABLE && rename->renameType != OBJECT_VIEW && rename->renameType != OBJECT_SEQUENCE)) {
+			return object;
+		}
+		now = *rename->relation;
+		now.relname = rename->newname;
+	} else if (IsA(statement, AlterObjectSchemaStmt) && reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation != nullptr) {
+		const auto *move = reinterpret_cast<const AlterObjectSchemaStmt *>(statement);
+		now = *move->relation;
+		now.schemaname = move->newschema;
+	} else {
+		return object;
+	}
+	ObjectAddressSet(object, RelationRelationId, RangeVarGetRelid(&now, NoLock, true));
+	return object;
+}
+
+// CREATE EXTENSION, and so a restore, makes what is the extension's own under the names of its script.
+void
+RefuseNewName(const Node *statement) {
+	const char *renamed = Call([&](Server server) -> const char * {
+		const ObjectAddress object = RenamedObject(server, statement);
+		const bool ours = OidIsValid(object.objectId) && getExtensionOfObject(object.classId, object.objectId) == get_extension_oid("auren_events", true);
+		return ours ? getObjectDescription(&object, true) : nullptr;
+	});
+	if (renamed != nullptr) {
+		throw DomainError("0A000", "what belongs to extension auren_events keeps its name and its schema", std::string("It would be ") + renamed + ", which a dump could not restore.",
+		                  "Make a view or a function of that name over it.");
+	}
+}
+
+void
+RequireOwner(const char *function) {
+	if (!Call([](Server server) { return pg::compat::OwnsRelation(GetUserId(), pg::Oids(server).events); })) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, std::string(function) + " is for the owner of the store", "It runs what is written in auren.kept_objects as that owner.",
+		                  "Call it as the owner of events.event_store, or as a superuser.");
+	}
+}
+
+struct Missing {
+	const char *relation;
+	const char *kind;
+	const char *name;
+	const char *definition;
+	bool there; // under this name, in another form perhaps: it is left as it is
+};
+
+// Keys and indexes go before what uses them, rows are closed last.
+constexpr const char *kMissing =
+    "SELECT k.relation, k.kind, k.name, k.definition, k.kind NOT IN ('table setting', 'column setting', 'trigger state', 'row security', 'replica identity', 'comment') "
+    "AND EXISTS (SELECT FROM auren.table_objects o WHERE o.relation = k.relation AND o.kind = k.kind AND o.name = k.name) "
+    "FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) "
+    "ORDER BY array_position(ARRAY['table setting', 'column setting', 'index', 'constraint', 'foreign key', 'statistics', 'rule', 'trigger', 'trigger state', 'policy', "
+    "'row security', 'replica identity', 'publication', 'comment'], k.kind::text), k.relation, k.name";
+
+const char *
+Column(Server, uint64 row, int column, MemoryContext context) {
+	const char *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+	return value == nullptr ? "" : MemoryContextStrdup(context, value);
+}
+
+// One at a time: the second waits, and finds nothing missing.
+List *
+ListMissing(Server server) {
+	const pg::AsOwner before = pg::BecomeFollower(server);
+	MemoryContext context = CurrentMemoryContext;
+	SPI_connect();
+	SPI_execute("LOCK TABLE auren.kept_objects IN SHARE ROW EXCLUSIVE MODE", false, 0);
+	SPI_execute(kMissing, false, 0);
+	List *all = NIL;
+	MemoryContext spi = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++) {
+		auto *missing = static_cast<Missing *>(palloc(sizeof(Missing)));
+		*missing = {Column(server, i, 1, context), Column(server, i, 2, context), Column(server, i, 3, context), Column(server, i, 4, context), Column(server, i, 5, context)[0] == 't'};
+		all = lappend(all, missing);
+	}
+	MemoryContextSwitchTo(spi);
+	SPI_finish();
+	pg::BecomeAgain(server, before);
+	return all;
+}
+
+// Makes one as the owner of its table; what went wrong, or nullptr.
+const char *
+Make(Server server, const Missing &missing) {
+	ErrorData *error = pg::TryInSubtransaction(server, [&] {
+		const Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(pg::compat::QualifiedName(missing.relation)), NoLock, false);
+		const pg::AsOwner before = pg::BecomeOwner(server, relid);
+		pg::FixTexts(server);
+		SPI_connect();
+		SPI_execute(missing.definition, false, 0);
+		SPI_finish();
+		pg::BecomeAgain(server, before);
+	});
+	if (error == nullptr) {
+		return nullptr;
+	}
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
+		ReThrowError(error);
+	}
+	return error->detail == nullptr ? error->message : psprintf("%s (%s)", error->message, error->detail);
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_keep_objects) {
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.keep_objects is an event trigger function", "It was called as an ordinary function.",
+		                  "Use it in CREATE EVENT TRIGGER.");
+	}
+	const Node *statement = reinterpret_cast<const EventTriggerData *>(fcinfo->context)->parsetree;
+	if (pg::KeepingObjects::Any() || Call([](Server server) { return IsInstalling(server); })) {
+		PG_RETURN_NULL();
+	}
+	RefuseNewName(statement);
+	if (!Call([](Server server) { return pg::KeepsObjects(server); })) {
+		PG_RETURN_NULL();
+	}
+	const Oid table = Call([&](Server server) { return TableOfNamedTrigger(server, statement); });
+	if (OidIsValid(table) && Call([&](Server server) { return IsMonth(server, table); })) {
+		pg::RefuseMonthTrigger(table);
+	}
+	if (!Call([&](Server server) { return IsConcerned(server, statement); })) {
+		PG_RETURN_NULL();
+	}
+	pg::RefuseWhatCannotBeKept();
+	pg::WriteDownObjects();
+	PG_RETURN_NULL();
+}
+
+AUREN_FUNCTION(auren_objects_came) {
+	if (!CALLED_AS_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.objects_came is a trigger function", "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
+	}
+	if (!pg::KeepingObjects::Any() && Call([](Server server) { return pg::KeepsObjects(server); })) {
+		pg::CloseWhenObjectsAreMissing();
+	}
+	return PointerGetDatum(nullptr);
+}
+
+AUREN_FUNCTION(auren_restore_objects) {
+	RequireOwner("events.restore_objects");
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	const pg::KeepingObjects at_work;
+	const List *all = Call([](Server server) { return static_cast<const List *>(ListMissing(server)); });
+	bool complete = true;
+	for (int i = 0; i < list_length(all); i++) {
+		const auto &missing = *static_cast<const Missing *>(list_nth(all, i));
+		const char *problem = missing.there ? nullptr : Call([&](Server server) { return Make(server, missing); });
+		if (problem != nullptr) {
+			complete = false;
+			Call([&](Server server) {
+				const Datum values[4] = {CStringGetTextDatum(missing.relation), CStringGetTextDatum(missing.kind), CStringGetTextDatum(missing.name), CStringGetTextDatum(problem)};
+				const bool nulls[4] = {false, false, false, false};
+				pg::PutRow(server, rows, values, nulls);
+			});
+		}
+	}
+	if (complete) {
+		(void)pg::RunAsKeeper("INSERT INTO auren.present_objects SELECT relation, kind, name FROM auren.kept_objects ON CONFLICT DO NOTHING");
+		pg::OpenTables();
+	}
+	pg::WriteDownObjects();
+	return static_cast<Datum>(0);
+}
+
+AUREN_FUNCTION(auren_give_up_objects) {
+	RequireOwner("events.give_up_objects");
+	const pg::KeepingObjects at_work;
+	const std::string count = pg::RunAsKeeper("WITH gone AS (DELETE FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE "
+	                                          "p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) RETURNING 1) SELECT count(*) FROM gone");
+	pg::OpenTables();
+	pg::WriteDownObjects();
+	PG_RETURN_INT64(std::stoll(count));
+}
+
+AUREN_FUNCTION(auren_require_restored) {
+	pg::RequireRestored();
+	PG_RETURN_BOOL(true);
+}
+
+} // namespace auren

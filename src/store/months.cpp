@@ -1,0 +1,207 @@
+#include "store/months.hpp"
+
+#include <string>
+
+#include "core/error.hpp"
+#include "server/guard.hpp"
+#include "server/lock_classes.hpp"
+#include "server/run_sql.hpp"
+#include "server/wait_point.hpp"
+#include "store/kept_objects.hpp"
+#include "store/store.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+
+bool
+MonthExists(Month month) {
+	const int64 start = month.StartMicros();
+	return Call([&](Server server) {
+		Relation events = table_open(Oids(server).events, AccessShareLock);
+		const bool exists = OidIsValid(FindPartition(server, events, start).relid);
+		table_close(events, NoLock);
+		return exists;
+	});
+}
+
+// How the store's owner had the parent made: what months are made with too, whatever the session that makes them has set.
+struct ParentShape {
+	Oid owner;
+	const char *tablespace; // "" is the database's own
+	const char *access_method;
+};
+
+// Names are quoted.
+ParentShape
+ShapeOfParent(Server server) {
+	Relation events = table_open(Oids(server).events, AccessShareLock);
+	const FormData_pg_class *parent = events->rd_rel;
+	ParentShape shape = {parent->relowner, "", "heap"};
+	if (OidIsValid(parent->reltablespace)) {
+		shape.tablespace = quote_identifier(get_tablespace_name(parent->reltablespace));
+	}
+	if (OidIsValid(parent->relam)) {
+		shape.access_method = quote_identifier(get_am_name(parent->relam));
+	}
+	table_close(events, NoLock);
+	return shape;
+}
+
+/*
+ * The statements of one month. The partition is made complete before it is attached: CREATE TABLE ... PARTITION OF
+ * would take a lock on the parent that stops appends. The parent's row trigger is cloned at ATTACH and goes with DETACH, hence a row
+ * trigger of the month's own.
+ */
+std::string
+MonthScript(Month month, const ParentShape &parent) {
+	const std::string suffix = month.Suffix();
+	const std::string table = "events.event_store_" + suffix;
+	const auto index = [&](const char *unique, const char *name, const char *definition) {
+		return std::string("CREATE ") + unique + "INDEX idx_event_store_" + name + "_" + suffix + " ON " + table + " " +
+		       definition + ";";
+	};
+	const auto trigger = [&](const char *name, const char *when) {
+		return std::string("CREATE TRIGGER ") + name + " BEFORE " + when + " ON " + table + " FOR EACH " +
+		       (std::string(when) == "TRUNCATE" ? "STATEMENT" : "ROW") + " EXECUTE FUNCTION auren.refuse_change();" + "ALTER TABLE " +
+		       table + " ENABLE ALWAYS TRIGGER " + name + ";";
+	};
+	const std::string tablespace = parent.tablespace;
+	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
+	       " (LIKE events.event_store INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method + ";" +
+	       index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") +
+	       index("UNIQUE ", "event_id", "(event_id, tenant_id)") +
+	       index("UNIQUE ", "position", "(global_position)") + index("", "created_at", "(created_at)") +
+	       index("", "type_time", "(tenant_id, event_type, created_at)") +
+	       index("", "event_data_gin", "USING gin (event_data pg_catalog.jsonb_path_ops)") +
+	       index("", "metadata_gin", "USING gin (metadata pg_catalog.jsonb_path_ops)") +
+	       trigger("refuse_truncate", "TRUNCATE") + trigger("refuse_row_change", "UPDATE OR DELETE") + "ALTER TABLE events.event_store ATTACH PARTITION " + table +
+	       " FOR VALUES FROM ('" + month.StartText() + "') TO ('" + month.Next().StartText() + "');";
+}
+
+// The table's owner runs the script.
+void
+RunAsOwner(Server server, const char *script, Oid owner) {
+	Oid user;
+	int security;
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	RunSql(server, script);
+	SetUserIdAndSecContext(user, security);
+}
+
+/*
+ * Statements that take from everybody but its owner what default privileges gave on a new month: whoever reads events does so
+ * through the parent, whose policies and bindings count.
+ */
+const char *
+RightsTaken(Server, const char *month) {
+	StringInfoData sql;
+	initStringInfo(&sql);
+	const Oid relid = get_relname_relid(month, get_namespace_oid("events", false));
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool isnull;
+	const Datum rights = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
+	const Oid owner = reinterpret_cast<const FormData_pg_class *>(GETSTRUCT(tuple))->relowner;
+	if (!isnull) {
+		Acl *acl = DatumGetAclPCopy(rights);
+		for (int i = 0; i < ACL_NUM(acl); i++) {
+			const Oid grantee = ACL_DAT(acl)[i].ai_grantee;
+			if (grantee != owner) {
+				appendStringInfo(&sql, "REVOKE ALL ON events.%s FROM %s CASCADE;", month,
+				                 grantee == ACL_ID_PUBLIC ? "PUBLIC" : quote_identifier(GetUserNameFromId(grantee, false)));
+			}
+		}
+	}
+	ReleaseSysCache(tuple);
+	return sql.data;
+}
+
+bool
+HeldOpenBySession() {
+	return Call([](Server server) {
+		Relation events = table_open(Oids(server).events, AccessShareLock);
+		const bool held = events->rd_refcnt != 1 || AfterTriggerPendingOnRel(RelationGetRelid(events));
+		table_close(events, NoLock);
+		return held;
+	});
+}
+
+void
+MakeMonth(Month month) {
+	if (HeldOpenBySession()) {
+		throw DomainError(sqlstate::kObjectInUse, "month " + month.Suffix() + " of events.event_store cannot be made now",
+		                  "It is missing, and a query of this session that is still running holds the table open.",
+		                  "Call events.create_monthly_partitions() in a statement of its own first.");
+	}
+	const std::string table = "event_store_" + month.Suffix();
+	const char *name = table.c_str();
+	if (Call([&] { return OidIsValid(get_relname_relid(name, get_namespace_oid("events", false))); })) {
+		throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " of events.event_store cannot be made",
+		                  "A relation events." + table + " exists and is no partition of events.event_store.",
+		                  "Attach it again if it was detached, else move it to another schema.");
+	}
+	const KeepingObjects at_work;
+	const ParentShape parent = Call([](Server server) { return ShapeOfParent(server); });
+	const std::string script = MonthScript(month, parent);
+	const char *text = script.c_str();
+	Call([&](Server server) {
+		AUREN_WAIT_POINT("month-before-script");
+		RunAsOwner(server, text, parent.owner);
+		const char *taken = RightsTaken(server, name);
+		if (taken[0] != '\0') {
+			RunAsOwner(server, taken, parent.owner);
+		}
+		AUREN_WAIT_POINT("month-made");
+	});
+}
+
+bool
+MissingMonths(Month first, int count) {
+	for (int i = 0; i < count; i++) {
+		if (!MonthExists(Month::FromIndex(first.index() + i))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+// One maker at a time: the others wait here for its transaction and then find the months made. Returns how many were
+// made, -1 where it may not wait and another is at it.
+int
+MakeLocked(Month first, int count, bool wait) {
+	const bool locked = Call([wait] {
+		LOCKTAG tag;
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kMonthLockClass);
+		AUREN_WAIT_POINT("months-before-lock");
+		const LockAcquireResult result = LockAcquire(&tag, ExclusiveLock, false, !wait);
+		AcceptInvalidationMessages();
+		return result != LOCKACQUIRE_NOT_AVAIL;
+	});
+	if (!locked) {
+		return -1;
+	}
+	int made = 0;
+	for (Month month = first; month.index() < first.index() + count; month = month.Next()) {
+		if (!MonthExists(month)) {
+			MakeMonth(month);
+			made++;
+		}
+	}
+	return made;
+}
+
+} // namespace
+
+int
+MakeMonths(Month first, int count) {
+	return MissingMonths(first, count) ? MakeLocked(first, count, /*wait=*/true) : 0;
+}
+
+bool
+MakeMonthsUnlessBusy(Month first, int count) {
+	return MakeLocked(first, count, /*wait=*/false) >= 0;
+}
+
+} // namespace auren::pg

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "core/store/month.hpp"
+#include "server/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * Makes the partitions of `count` months from `first` on that are missing, as the store's owner, and returns how many
+ * it made. Others that need one wait for this transaction; appends to months that exist do not (ShareUpdateExclusive on
+ * events.event_store). Throws 55006 where the session itself holds the table open. The caller must not hold
+ * events.event_store open.
+ */
+int MakeMonths(Month first, int count);
+
+/*
+ * The same, but waits for nobody: false, and nothing made, while another transaction is making months. For one that holds
+ * streams already: the maker may be waiting for one of them.
+ */
+bool MakeMonthsUnlessBusy(Month first, int count);
+
+// What an append that needs a month makes beyond it, so that the appends of the next months wait for nobody.
+inline constexpr int kMonthsAhead = 2;
+
+} // namespace auren::pg

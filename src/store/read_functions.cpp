@@ -1,0 +1,208 @@
+// Functions that read one stream: replay, last event, version.
+
+#include <cstring>
+#include <string>
+
+#include "core/error.hpp"
+#include "core/store/names.hpp"
+#include "server/arguments.hpp"
+#include "server/entry.hpp"
+#include "server/row_source.hpp"
+#include "server/rows.hpp"
+#include "server/text.hpp"
+#include "store/event_arguments.hpp"
+#include "store/event_read.hpp"
+#include "store/read_functions.hpp"
+#include "store/tenant.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+using pg::Server;
+
+/*
+ * A scan of a stream that an entry runs. It is ended on success only: after an error the transaction's end closes it.
+ */
+class Stream {
+  public:
+	Stream(const pg::Tenant &tenant, const pg::Text &stream, bool backward) {
+		Call([&](Server server) {
+			pg::BeginStreamScan(server, &scan_, GetActiveSnapshot());
+			pg::StartStream(server, &scan_, tenant.text, stream.datum, 1, PG_INT64_MAX, backward);
+		});
+	}
+	bool
+	Next() {
+		return Call([this](Server server) { return pg::NextEvent(server, &scan_, &row_); });
+	}
+	void
+	End() {
+		Call([this](Server server) { pg::EndStreamScan(server, &scan_); });
+	}
+	const pg::EventRow &
+	row() const {
+		return row_;
+	}
+	std::string_view
+	event_type() const {
+		return pg::TextBytes(row_.values[pg::kEventType]);
+	}
+
+  private:
+	pg::StreamScan scan_;
+	pg::EventRow row_;
+};
+
+// Columns of replay_stream and its kin.
+void
+FillColumns(const pg::EventRow &row, Datum *values) {
+	values[0] = row.values[pg::kEventId];
+	values[1] = row.values[pg::kStreamVersion];
+	values[2] = row.values[pg::kEventType];
+	values[3] = row.values[pg::kEventData];
+	values[4] = row.values[pg::kCreatedAt];
+	values[5] = row.values[pg::kMetadata];
+	values[6] = row.values[pg::kCreatedBy];
+	values[7] = row.values[pg::kGlobalPosition];
+}
+
+// The events of a stream as the rows of a function.
+struct StreamSource {
+	pg::EventSource base;
+	pg::StreamScan scan;
+	int64 left; // rows that may still be given
+};
+
+bool
+NextOfStream(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
+	auto *source = reinterpret_cast<StreamSource *>(base);
+	pg::EventRow row;
+	if (source->left <= 0 || !pg::NextEvent(server, &source->scan, &row)) {
+		return false;
+	}
+	source->left--;
+	FillColumns(row, values);
+	std::memset(isnull, 0, 8);
+	return true;
+}
+
+void
+EndOfStream(Server server, pg::EventSource *base) {
+	pg::EndStreamScan(server, &reinterpret_cast<StreamSource *>(base)->scan);
+}
+
+pg::EventSource *
+OpenStream(const pg::Text &stream, int64 from, int64 to, int64 limit, bool backward, Snapshot snapshot) {
+	const pg::Tenant tenant = pg::CurrentTenant();
+	return Call([&](Server server) {
+		auto *source = static_cast<StreamSource *>(palloc(sizeof(StreamSource)));
+		source->base = {NextOfStream, EndOfStream};
+		source->left = limit;
+		pg::BeginStreamScan(server, &source->scan, snapshot);
+		pg::StartStream(server, &source->scan, tenant.text, stream.datum, from, to, backward);
+		return &source->base;
+	});
+}
+
+} // namespace
+
+pg::EventSource *
+OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	pg::RequireNotNull(fcinfo, 1, "p_from_version");
+	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", 1);
+	const int64 to = VersionArgument(fcinfo, 2, "p_to_version", PG_INT64_MAX);
+	return OpenStream(stream, from, to, PG_INT64_MAX, reverse, snapshot);
+}
+
+pg::EventSource *
+OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", PG_INT64_MAX);
+	int64 limit = PG_INT64_MAX;
+	if (!PG_ARGISNULL(2)) {
+		limit = PG_GETARG_INT32(2);
+		if (limit < 0) {
+			throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative",
+			                  "The limit given is " + std::to_string(limit) + ".", "NULL means all events.");
+		}
+	}
+	return OpenStream(stream, 1, from, limit, true, snapshot);
+}
+
+AUREN_FUNCTION(auren_replay_stream) {
+	return pg::Materialize(fcinfo, OpenReplay);
+}
+
+AUREN_FUNCTION(auren_replay_stream_backward) {
+	return pg::Materialize(fcinfo, OpenReplayBackward);
+}
+
+AUREN_FUNCTION(auren_last_event) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	const auto type = pg::OptionalTextArgument(fcinfo, 1);
+	if (type) {
+		CheckEventType(type->name);
+	}
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	Stream events(tenant, stream, true);
+	while (events.Next()) {
+		if (!type || events.event_type() == type->name.bytes) {
+			Datum values[8];
+			const bool isnull[8] = {};
+			FillColumns(events.row(), values);
+			Call([&](Server server) { pg::PutRow(server, rows, values, isnull); });
+			break;
+		}
+	}
+	events.End();
+	return 0;
+}
+
+AUREN_FUNCTION(auren_stream_version) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const int64 version =
+	    Call([&](Server server) { return pg::StreamVersion(server, tenant.text, stream.datum, GetActiveSnapshot()); });
+	if (version == 0) {
+		PG_RETURN_NULL();
+	}
+	return Int64GetDatum(version);
+}
+
+AUREN_FUNCTION(auren_stream_exists) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const int64 version =
+	    Call([&](Server server) { return pg::StreamVersion(server, tenant.text, stream.datum, GetActiveSnapshot()); });
+	return BoolGetDatum(version > 0);
+}
+
+AUREN_FUNCTION(auren_stream_summary) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	const pg::Tenant tenant = pg::CurrentTenant();
+	Datum values[3] = {};
+	bool isnull[3] = {true, true, true};
+	Stream newest(tenant, stream, true);
+	if (newest.Next()) {
+		values[0] = newest.row().values[pg::kStreamVersion];
+		values[2] = newest.row().values[pg::kCreatedAt];
+		Stream oldest(tenant, stream, false);
+		if (oldest.Next()) {
+			values[1] = oldest.row().values[pg::kCreatedAt];
+			isnull[0] = isnull[1] = isnull[2] = false;
+		}
+		oldest.End();
+	}
+	newest.End();
+	return Call([&] {
+		TupleDesc descriptor;
+		(void)get_call_result_type(fcinfo, nullptr, &descriptor);
+		return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, isnull));
+	});
+}
+
+} // namespace auren

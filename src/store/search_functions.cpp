@@ -1,0 +1,271 @@
+// Functions that read events of many streams: events.events_by_time, events.find_events.
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/store/names.hpp"
+#include "server/arguments.hpp"
+#include "server/entry.hpp"
+#include "server/query.hpp"
+#include "server/row_source.hpp"
+#include "server/rows.hpp"
+#include "store/event_arguments.hpp"
+#include "store/read_functions.hpp"
+#include "store/store.hpp"
+#include "store/tenant.hpp"
+#include "store/tenant_search.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+using pg::Server;
+
+constexpr int kResultColumns = 9;
+constexpr const char *kResultColumnList =
+    "event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position";
+
+/*
+ * A SELECT on events.event_store under construction. Every operator is qualified: the caller's search path decides
+ * nothing. It runs as the caller with the table's rights waived, so that policies hold.
+ */
+class Query {
+  public:
+	// The parameter ("$1") that stands for a value.
+	std::string
+	Bind(Oid type, Datum value) {
+		types_.push_back(type);
+		values_.push_back(value);
+		return "$" + std::to_string(values_.size());
+	}
+	void
+	Where(const char *column, const char *op, Oid type, Datum value) {
+		Where(std::string(column) + " OPERATOR(pg_catalog." + op + ") " + Bind(type, value));
+	}
+	void
+	Where(const std::string &condition) {
+		where_ += (where_.empty() ? " WHERE " : " AND ") + condition;
+	}
+	std::string
+	Select(const std::string &order) const {
+		return std::string("SELECT ") + kResultColumnList + " FROM events.event_store" + where_ + order;
+	}
+	// Begins to run a statement.
+	void
+	Start(Server server, pg::RunningQuery *query, const char *sql, Snapshot snapshot) {
+		pg::StartQuery(server, query, sql, static_cast<int>(types_.size()), types_.data(), values_.data(), snapshot);
+	}
+	// Puts the rows of a statement into the result and returns how many there were.
+	int64
+	Run(const std::string &sql, const pg::Rows &rows) {
+		const char *text = sql.c_str();
+		return Call([&](Server server) {
+			int64 count = 0;
+			pg::RunningQuery query;
+			Start(server, &query, text, GetActiveSnapshot());
+			const Datum *values;
+			const bool *isnull;
+			while (pg::NextRow(server, &query, &values, &isnull)) {
+				CHECK_FOR_INTERRUPTS();
+				pg::PutRow(server, rows, values, isnull);
+				count++;
+			}
+			pg::EndQuery(server, &query);
+			return count;
+		});
+	}
+
+  private:
+	std::vector<Oid> types_;
+	std::vector<Datum> values_;
+	std::string where_;
+};
+
+// The rows of a statement as the rows of a function.
+struct QuerySource {
+	pg::EventSource base;
+	pg::RunningQuery query;
+};
+
+bool
+NextOfQuery(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
+	const Datum *row;
+	const bool *nulls;
+	if (!pg::NextRow(server, &reinterpret_cast<QuerySource *>(base)->query, &row, &nulls)) {
+		return false;
+	}
+	std::memcpy(values, row, sizeof(Datum) * kResultColumns);
+	std::memcpy(isnull, nulls, sizeof(bool) * kResultColumns);
+	return true;
+}
+
+void
+EndOfQuery(Server server, pg::EventSource *base) {
+	pg::EndQuery(server, &reinterpret_cast<QuerySource *>(base)->query);
+}
+
+// A tenant's events as the rows of a function.
+struct TenantSource {
+	pg::EventSource base;
+	pg::TenantSearch search;
+	int64 left;
+};
+
+bool
+NextOfSearch(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
+	auto *source = reinterpret_cast<TenantSource *>(base);
+	return source->left > 0 && source->left-- > 0 && pg::NextOfTenant(server, &source->search, values, isnull);
+}
+
+void
+EndOfSearch(Server server, pg::EventSource *base) {
+	pg::EndTenantSearch(server, &reinterpret_cast<TenantSource *>(base)->search);
+}
+
+pg::EventSource *
+OpenSearch(const pg::TenantSearchTerms &terms, int64 limit, Snapshot snapshot) {
+	return Call([&](Server server) {
+		auto *source = static_cast<TenantSource *>(palloc(sizeof(TenantSource)));
+		source->base = {NextOfSearch, EndOfSearch};
+		source->left = limit;
+		pg::BeginTenantSearch(server, &source->search, terms, snapshot);
+		return &source->base;
+	});
+}
+
+// Puts the first events of a search into the result of a function.
+void
+RunSearch(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &rows) {
+	Call([&](Server server) {
+		pg::TenantSearch search;
+		pg::BeginTenantSearch(server, &search, terms, GetActiveSnapshot());
+		Datum values[kResultColumns];
+		bool isnull[kResultColumns];
+		for (int64 left = limit; left > 0 && pg::NextOfTenant(server, &search, values, isnull); left--) {
+			pg::PutRow(server, rows, values, isnull);
+		}
+		pg::EndTenantSearch(server, &search);
+	});
+}
+
+Relation
+OpenEvents() {
+	return Call([](Server server) { return table_open(pg::Oids(server).events, AccessShareLock); });
+}
+
+} // namespace
+
+pg::EventSource *
+OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
+	pg::RequireNotNull(fcinfo, 0, "p_from");
+	pg::RequireNotNull(fcinfo, 1, "p_to");
+	const auto type = pg::OptionalTextArgument(fcinfo, 2);
+	const int64 limit = LimitArgument(fcinfo, 3);
+	const pg::Tenant tenant = pg::CurrentTenant();
+	if (type) {
+		CheckEventType(type->name);
+	}
+	if (pg::CallerIsBound()) {
+		const int64 from = PG_GETARG_TIMESTAMPTZ(0);
+		const bool next_page = !PG_ARGISNULL(4);
+		return OpenSearch({tenant.text, type ? type->datum : 0, 0, from, PG_GETARG_TIMESTAMPTZ(1), false, next_page, from,
+		                   next_page ? PG_GETARG_INT64(4) : 0},
+		                  limit, snapshot);
+	}
+
+	Query query;
+	query.Where("created_at", ">=", TIMESTAMPTZOID, PG_GETARG_DATUM(0));
+	query.Where("created_at", "<", TIMESTAMPTZOID, PG_GETARG_DATUM(1));
+	query.Where("tenant_id", "=", TEXTOID, tenant.text);
+	if (type) {
+		query.Where("event_type", "=", TEXTOID, type->datum);
+	}
+	if (!PG_ARGISNULL(4)) {
+		// events of one time may be more than a page holds: the position goes on among them
+		query.Where("(created_at OPERATOR(pg_catalog.>) " + query.Bind(TIMESTAMPTZOID, PG_GETARG_DATUM(0)) +
+		            " OR global_position OPERATOR(pg_catalog.>) " + query.Bind(INT8OID, PG_GETARG_DATUM(4)) + ")");
+	}
+	const std::string sql = query.Select(" ORDER BY created_at, global_position LIMIT " + std::to_string(limit));
+	const char *text = sql.c_str();
+	return Call([&](Server server) {
+		auto *source = static_cast<QuerySource *>(palloc(sizeof(QuerySource)));
+		source->base = {NextOfQuery, EndOfQuery};
+		query.Start(server, &source->query, text, snapshot);
+		return &source->base;
+	});
+}
+
+AUREN_FUNCTION(auren_events_by_time) {
+	return pg::Materialize(fcinfo, OpenByTime);
+}
+
+/*
+ * Month by month from the newest on, so that a page of recent events reads no older month. In each the hits are taken
+ * by the GIN index first and sorted then: a planner that expects many hits would else walk the whole month in order. A role that is
+ * bound to tenants reads its tenant's own entries instead: GIN has those of all tenants, and the work would tell what others store.
+ */
+AUREN_FUNCTION(auren_find_events) {
+	pg::RequireNotNull(fcinfo, 0, "p_contains");
+	const Datum contains = pg::JsonbOf(PG_GETARG_DATUM(0));
+	const auto type = pg::OptionalTextArgument(fcinfo, 1);
+	if (type) {
+		CheckEventType(type->name);
+	}
+	const int64 from = PG_ARGISNULL(2) ? PG_INT64_MIN : PG_GETARG_TIMESTAMPTZ(2);
+	const int64 to = PG_ARGISNULL(3) ? PG_INT64_MAX : PG_GETARG_TIMESTAMPTZ(3);
+	int64 left = LimitArgument(fcinfo, 4);
+	const bool next_page = !PG_ARGISNULL(5);
+	if (next_page && PG_ARGISNULL(3)) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_before_position goes with p_to",
+		                  "A position alone does not say where in time the next page begins.",
+		                  "Give the last row's created_at as p_to and its global_position as p_before_position.");
+	}
+	const pg::Tenant tenant = pg::CurrentTenant();
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	const int64 end = next_page && to < PG_INT64_MAX ? to + 1 : to;
+	if (pg::CallerIsBound()) {
+		RunSearch({tenant.text, type ? type->datum : 0, contains, from, end, true, next_page, to, next_page ? PG_GETARG_INT64(5) : 0}, left,
+		          rows);
+		return 0;
+	}
+	const Relation events = OpenEvents();
+	// every object contains {}: no index helps, and no sort is needed to find the newest
+	const bool everything = JB_ROOT_IS_OBJECT(DatumGetJsonbP(contains)) && JB_ROOT_COUNT(DatumGetJsonbP(contains)) == 0;
+	const std::string order = " ORDER BY created_at DESC, global_position DESC LIMIT ";
+
+	int64 upper = end;
+	while (left > 0) {
+		const pg::PartitionRange month =
+		    Call([&](Server server) { return pg::FirstPartition(server, events, from, upper, true); });
+		if (!OidIsValid(month.relid)) {
+			break;
+		}
+		Query query;
+		query.Where("created_at", ">=", TIMESTAMPTZOID,
+		            TimestampTzGetDatum(Max(Max(from, month.lower), static_cast<int64>(MIN_TIMESTAMP))));
+		query.Where("created_at", "<", TIMESTAMPTZOID,
+		            TimestampTzGetDatum(Min(Min(upper, month.upper), static_cast<int64>(END_TIMESTAMP) - 1)));
+		query.Where("tenant_id", "=", TEXTOID, tenant.text);
+		query.Where("event_data", "@>", JSONBOID, contains);
+		if (type) {
+			query.Where("event_type", "=", TEXTOID, type->datum);
+		}
+		if (next_page) {
+			query.Where("(created_at OPERATOR(pg_catalog.<) " + query.Bind(TIMESTAMPTZOID, TimestampTzGetDatum(to)) +
+			            " OR global_position OPERATOR(pg_catalog.<) " + query.Bind(INT8OID, PG_GETARG_DATUM(5)) + ")");
+		}
+		const std::string page = order + std::to_string(left);
+		left -= query.Run(everything ? query.Select(page)
+		                             : "WITH hit AS MATERIALIZED (" + query.Select("") + ") SELECT " + kResultColumnList +
+		                                   " FROM hit" + page,
+		                  rows);
+		upper = month.lower;
+	}
+	Call([&] { table_close(events, NoLock); });
+	return 0;
+}
+
+} // namespace auren

@@ -1,0 +1,55 @@
+#pragma once
+
+#include "core/store/month.hpp"
+#include "server/guard.hpp"
+#include "server/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * A row of auren.stream_rows.
+ */
+struct StreamRow {
+	bool found;
+	ItemPointerData tid;
+	int32 first_month; // days since 2000-01-01
+	int32 last_month;
+	int64 dropped_version;
+	bool closed;
+};
+
+// auren.stream_rows, open; its key's index is opened by the first function that needs it.
+struct StreamRows {
+	Relation heap;
+	Relation pkey;
+	LOCKMODE mode;
+};
+StreamRows OpenStreamRows(Server server, LOCKMODE mode);
+void Close(Server server, const StreamRows &rows);
+
+/*
+ * Locks the row of a stream against other appends (FOR NO KEY UPDATE) until the end of the transaction, waiting for
+ * who holds it, and returns its newest state. Not found: there is none, or only one that another transaction has not
+ * committed. Registers the append with SERIALIZABLE readers of the stream.
+ */
+StreamRow LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream);
+
+/*
+ * Inserts the row of a new stream. False when another transaction's row came first: it has committed, or it was waited
+ * for; look again.
+ */
+bool InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, int32 month);
+
+// Changes a locked row.
+void SetLastMonth(Server server, const StreamRows &rows, const StreamRow &row, int32 month);
+void SetClosed(Server server, const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason);
+
+// The row as a snapshot sees it. Takes the predicate lock of a SERIALIZABLE reader.
+StreamRow ReadStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot);
+
+// Ids of a category's streams in order of their bytes, behind `after` (0: from the first), `limit` at most, in the
+// caller's memory context. Returns how many there are.
+int ListStreams(Server server, StreamRows *rows, Datum tenant, Datum category, Datum after, int limit, Datum *ids,
+                Snapshot snapshot);
+
+} // namespace auren::pg
