@@ -6,8 +6,8 @@
 
 #include "core/error.hpp"
 #include "core/store/names.hpp"
-#include "metrics/sources.hpp"
 #include "server/arguments.hpp"
+#include "server/as_owner.hpp"
 #include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "server/run_sql.hpp"

@@ -1,5 +1,7 @@
 // events.append_event, events.append_events
 
+#include <cstring>
+#include <optional>
 #include <string>
 
 #include "core/error.hpp"
@@ -17,6 +19,13 @@ namespace {
 
 using pg::Call;
 using pg::Server;
+
+EventId
+EventIdOf(Datum datum) {
+	EventId id;
+	std::memcpy(id.data(), DatumGetUUIDP(datum)->data, id.size());
+	return id;
+}
 
 // auren_events.naming: off, a warning, or 22023
 void
@@ -112,7 +121,7 @@ ReadBatch(FunctionCallInfo fcinfo) {
 	for (int i = 0; i < streams.count; i++) {
 		std::optional<EventId> id;
 		if (ids.values != nullptr && !ids.isnull[i]) {
-			id = pg::EventIdOf(ids.values[i]);
+			id = EventIdOf(ids.values[i]);
 		}
 		try {
 			AddElement(&request, pg::TextOf(streams.values[i]), pg::TextOf(types.values[i]), data.values[i],
@@ -147,7 +156,7 @@ AUREN_FUNCTION(auren_append_event) {
 	request.created_by = created_by.datum;
 	std::optional<EventId> id;
 	if (!PG_ARGISNULL(6)) {
-		id = pg::EventIdOf(PG_GETARG_DATUM(6));
+		id = EventIdOf(PG_GETARG_DATUM(6));
 	}
 	AddElement(&request, stream, type, pg::JsonbOf(PG_GETARG_DATUM(2)), pg::JsonbOf(PG_GETARG_DATUM(4)), id);
 	if (!PG_ARGISNULL(5)) {

@@ -1,4 +1,4 @@
-// Encrypted fields: encrypt and decrypt, rules, decrypted reads, keys, forgetting.
+// Encrypted fields: encrypt and decrypt, rules, decrypted reads, keys.
 
 #include <cstring>
 #include <string>
@@ -7,14 +7,13 @@
 #include "core/encrypted/envelope.hpp"
 #include "core/encrypted/personal.hpp"
 #include "core/error.hpp"
-#include "core/state/reducer.hpp"
 #include "core/store/names.hpp"
 #include "encrypted/decrypt_audit.hpp"
 #include "encrypted/field_cipher.hpp"
+#include "encrypted/key_arguments.hpp"
 #include "encrypted/key_ring.hpp"
 #include "encrypted/master_key.hpp"
 #include "encrypted/personal_rules.hpp"
-#include "metrics/forget_readings.hpp"
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
 #include "server/jsonb_writer.hpp"
@@ -23,8 +22,6 @@
 #include "server/settings.hpp"
 #include "server/text.hpp"
 #include "server/text_array.hpp"
-#include "state/snapshots.hpp"
-#include "state/state.hpp"
 #include "store/event_arguments.hpp"
 #include "store/event_read.hpp"
 #include "store/tenant.hpp"
@@ -35,13 +32,6 @@ namespace {
 
 using pg::Call;
 using pg::Server;
-
-pg::Text
-UserArgument(FunctionCallInfo fcinfo, int argument) {
-	const pg::Text user = pg::TextArgument(fcinfo, argument, "p_user_id");
-	pg::CheckUserId(user.name.bytes, user.name.characters);
-	return user;
-}
 
 // A text argument's bytes; most are plain, and nothing of them is counted.
 std::string_view
@@ -68,17 +58,6 @@ FieldArguments(FunctionCallInfo fcinfo) {
 		of.field = BytesArgument(fcinfo, 2);
 	}
 	return of;
-}
-
-// Encrypting may make a key, and counts its uses.
-void
-RequireWrite(const char *function) {
-	if (XactReadOnly || IsInParallelMode()) { // a standby is read-only too
-		Call([&] {
-			PreventCommandIfReadOnly(function);
-			PreventCommandIfParallelMode(function);
-		});
-	}
 }
 
 /*
@@ -149,27 +128,6 @@ PathTexts(FunctionCallInfo fcinfo, int argument) {
 Datum
 TextDatum(const std::string &text) {
 	return Call([&] { return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size()))); });
-}
-
-const char *
-ReasonArgument(FunctionCallInfo fcinfo, int argument) {
-	const pg::Text reason = pg::TextArgument(fcinfo, argument, "p_reason");
-	if (reason.name.bytes.empty()) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_reason must not be empty", "It is kept in the audit.", "Say why it is done.");
-	}
-	if (reason.name.bytes.size() > pg::kLongestReason) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_reason is too long",
-		                  "It has " + std::to_string(reason.name.bytes.size()) + " bytes, and the audit keeps reasons of up to " +
-		                      std::to_string(pg::kLongestReason) + ".",
-		                  "Say it shorter, or name where it is written down.");
-	}
-	return Call([&] { return static_cast<const char *>(TextDatumGetCString(reason.datum)); });
-}
-
-// Whether a reducer of the store runs code of somebody's: only through one can a plain value have come into a state.
-bool
-HasReducerFunctions() {
-	return pg::DeclaredReducers()->set.HasFunction();
 }
 
 } // namespace
@@ -344,15 +302,6 @@ AUREN_FUNCTION(auren_replay_stream_decrypted) {
 	return 0;
 }
 
-AUREN_FUNCTION(auren_get_stream_state_decrypted) {
-	const pg::Text stream = StreamArgument(fcinfo);
-	const int64 to = VersionArgument(fcinfo, 1, "p_to_version", PG_INT64_MAX);
-	pg::StateReader reader(pg::CurrentTenant(), GetActiveSnapshot(), true);
-	const pg::State state = reader.Read(stream, to);
-	reader.End();
-	return state.state;
-}
-
 AUREN_FUNCTION(auren_rotate_user_key) {
 	RequireWrite("encrypted.rotate_user_key()");
 	const pg::Text user = UserArgument(fcinfo, 0);
@@ -374,56 +323,6 @@ AUREN_FUNCTION(auren_rotate_master_key) {
 	}
 	pg::RequireUnbound("rotate the master key", "It is one for all tenants.");
 	return Int64GetDatum(pg::RotateMasterKey(limit));
-}
-
-/*
- * People share 256 locks, each held to the transaction's end: who holds them all keeps every tenant from making keys. So a role that is bound to
- * tenants forgets a few in a transaction.
- */
-static void
-RequireFewForgotten() {
-	constexpr int kMostInTransaction = 16;
-	static TransactionId counted_in = InvalidTransactionId;
-	static int forgotten = 0;
-	const TransactionId transaction = Call([] { return GetTopTransactionId(); });
-	forgotten = TransactionIdEquals(transaction, counted_in) ? forgotten + 1 : 1;
-	counted_in = transaction;
-	if (forgotten > kMostInTransaction && pg::CallerIsBound()) {
-		throw DomainError("53400", "a role that is bound to tenants may forget " + std::to_string(kMostInTransaction) + " people in one transaction",
-		                  "Until it ends, nobody can make keys of people who share a lock with them, those of other tenants included.",
-		                  "Commit, and forget the next ones in another transaction.");
-	}
-}
-
-AUREN_FUNCTION(auren_forget_user) {
-	RequireWrite("encrypted.forget_user()");
-	const pg::Text user = UserArgument(fcinfo, 0);
-	const char *reason = ReasonArgument(fcinfo, 1);
-	pg::RequireNotNull(fcinfo, 2, "p_readings");
-	const pg::Tenant tenant = pg::CurrentTenant();
-	RequireFewForgotten();
-	if (PG_GETARG_BOOL(2)) {
-		pg::ForgetReadings(tenant, user);
-	}
-	const int keys = pg::ForgetPerson(tenant.id, user.name.bytes);
-	pg::AddAuditRow("forget", tenant.id, user.name.bytes, reason, keys);
-	if (HasReducerFunctions()) {
-		(void)Call([&](Server server) { return pg::DropSnapshots(server, tenant.text, 0); });
-	}
-	return Int32GetDatum(keys);
-}
-
-AUREN_FUNCTION(auren_allow_user) {
-	RequireWrite("encrypted.allow_user()");
-	const pg::Text user = UserArgument(fcinfo, 0);
-	const char *reason = ReasonArgument(fcinfo, 1);
-	const pg::Tenant tenant = pg::CurrentTenant();
-	if (!pg::AllowPerson(tenant.id, user.name.bytes)) {
-		throw DomainError(sqlstate::kUndefinedObject, "user \"" + std::string(user.name.bytes) + "\" was not forgotten",
-		                  "No one of that id was, in this tenant.", "Nothing has to be allowed.");
-	}
-	pg::AddAuditRow("allow", tenant.id, user.name.bytes, reason, -1);
-	PG_RETURN_VOID();
 }
 
 AUREN_FUNCTION(auren_master_key_id) {

@@ -12,7 +12,7 @@
 #include "core/freshness.hpp"
 #include "core/store/names.hpp"
 #include "encrypted/master_key.hpp"
-#include "metrics/sources.hpp"
+#include "server/as_owner.hpp"
 #include "server/encoding.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"

@@ -11,6 +11,7 @@
 #include "core/metrics/reading_value.hpp"
 #include "metrics/readings.hpp"
 #include "metrics/series.hpp"
+#include "server/as_owner.hpp"
 #include "server/cached.hpp"
 #include "server/guard.hpp"
 #include "server/jsonb.hpp"

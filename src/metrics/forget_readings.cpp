@@ -1,7 +1,7 @@
 #include "metrics/forget_readings.hpp"
 
 #include "metrics/refresh.hpp"
-#include "metrics/sources.hpp"
+#include "server/as_owner.hpp"
 #include "server/guard.hpp"
 #include "server/query.hpp"
 #include "server/text.hpp"

@@ -13,6 +13,7 @@
 #include "metrics/metrics_functions.hpp"
 #include "metrics/sources.hpp"
 #include "server/arguments.hpp"
+#include "server/as_owner.hpp"
 #include "server/encoding.hpp"
 #include "server/entry.hpp"
 #include "server/rows.hpp"

@@ -16,6 +16,7 @@
 #include "metrics/sources.hpp"
 #include "metrics/table_readings.hpp"
 #include "server/arguments.hpp"
+#include "server/as_owner.hpp"
 #include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "server/query.hpp"

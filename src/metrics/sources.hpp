@@ -55,15 +55,4 @@ void ForgetPartitions(Server server, Oid relid);
 // Those of a source; a palloc'ed list of OIDs.
 const List *KnownPartitions(Server server, int32 source);
 
-// Takes the rights of a relation's owner, on whose behalf something of ours is done that the caller need not be allowed.
-struct AsOwner {
-	Oid user;
-	int context;
-	int guc_level;
-};
-AsOwner BecomeOwner(Server server, Oid relid);
-// Those of the owner of the event triggers, a superuser: what follows the DDL of everybody.
-AsOwner BecomeFollower(Server server);
-void BecomeAgain(Server server, const AsOwner &before);
-
 } // namespace auren::pg

@@ -50,13 +50,6 @@ JsonbOf(Datum datum) {
 	return Call([&] { return JsonbPGetDatum(DatumGetJsonbP(datum)); });
 }
 
-EventId
-EventIdOf(Datum datum) {
-	EventId id;
-	std::memcpy(id.data(), DatumGetUUIDP(datum)->data, id.size());
-	return id;
-}
-
 Elements
 ArrayArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, Oid element_type) {
 	RequireNotNull(fcinfo, argument, parameter);

@@ -3,8 +3,7 @@
 #include <optional>
 #include <string_view>
 
-#include "core/store/event_id.hpp"
-#include "core/store/names.hpp"
+#include "core/name.hpp"
 #include "server/postgres.hpp"
 
 namespace auren::pg {
@@ -32,7 +31,6 @@ std::optional<Text> OptionalTextArgument(FunctionCallInfo fcinfo, int argument);
 Text TextOf(Datum datum);
 // a jsonb that is not toasted
 Datum JsonbOf(Datum datum);
-EventId EventIdOf(Datum datum);
 
 /*
  * The elements of an array argument of one dimension. Throws 22023 for more dimensions.

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "core/json/json.hpp"
-#include "core/state/fold.hpp"
+#include "core/json/json_view.hpp"
 #include "server/postgres.hpp"
 
 namespace auren::pg {
@@ -111,84 +111,14 @@ class JsonbView {
 };
 
 /*
- * The data of an event as its row holds it, perhaps compressed or in the TOAST table: opened when a reducer looks into it, and
- * kept as it is by one that does not.
+ * What JSON asks of the server: numbers are numerics, documents are jsonb datums. It holds nothing.
  */
-class EventData {
+class ServerJson : public JsonHost {
   public:
-	explicit EventData(Datum datum) : datum_(datum) {
-	}
-	EventData(const EventData &) = delete;
-	EventData &operator=(const EventData &) = delete;
-	~EventData();
-
-	Json::Kind
-	kind() const {
-		return Open().kind();
-	}
-	bool
-	boolean() const {
-		return Open().boolean();
-	}
-	std::string_view
-	bytes() const {
-		return Open().bytes();
-	}
-	template <typename F>
-	void
-	ForEachMember(F &&member) const {
-		Open().ForEachMember(member);
-	}
-	std::string_view
-	raw() const {
-		const auto *varlena = reinterpret_cast<const char *>(DatumGetPointer(datum_));
-		return {varlena, VARSIZE_ANY(varlena)};
-	}
-
-  private:
-	const JsonbView &Open() const;
-
-	Datum datum_;
-	mutable Jsonb *opened_ = nullptr;
-	mutable std::optional<JsonbView> view_;
-};
-
-// Found for EventData in place of core's template: whatever it is, it is kept unread.
-inline void
-Store(Json *target, const EventData &data) {
-	target->SetDocument(data.raw());
-}
-
-/*
- * What a fold asks of the server: numbers are numerics, documents are jsonb datums.
- */
-class ServerJson : public FoldHost {
-  public:
-	ServerJson();
-	~ServerJson() override;
-	ServerJson(const ServerJson &) = delete;
-	ServerJson &operator=(const ServerJson &) = delete;
-
 	bool Equal(std::string_view number, std::string_view other) const override;
 	std::string Sum(std::string_view number, std::string_view other) const override;
 	Json Expand(std::string_view document) const override;
 	void CheckStack() const override;
-	std::string_view One() const override;
-	bool CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data,
-	                  Json *result) override;
-	// From here on a state holds what was decrypted: the text of an error of a reducer's function, which may print it, is left out.
-	void
-	HoldDecrypted() {
-		holds_decrypted_ = true;
-	}
-
-  private:
-	FmgrInfo *FunctionOf(const Reducer &reducer);
-
-	MemoryContext home_;              // of what lives as long as this does
-	MemoryContext context_ = nullptr; // of what a function's call needs, reset after it; made for the first one
-	std::unordered_map<Oid, FmgrInfo> functions_;
-	bool holds_decrypted_ = false;
 };
 
 // A jsonb as a value that can be changed.

@@ -1,6 +1,6 @@
 #include "server/query.hpp"
 
-#include "metrics/sources.hpp"
+#include "server/as_owner.hpp"
 #include "server/compat.hpp"
 #include "store/store.hpp"
 

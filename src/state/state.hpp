@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "server/arguments.hpp"
-#include "server/jsonb.hpp"
 #include "state/reducers.hpp"
+#include "state/server_fold.hpp"
 #include "state/snapshots.hpp"
 #include "store/event_read.hpp"
 #include "store/tenant.hpp"
@@ -53,7 +53,7 @@ class StateReader {
   private:
 	Tenant tenant_;
 	std::shared_ptr<const Reducers> reducers_;
-	ServerJson json_;
+	ServerFold json_;
 	StreamScan scan_;
 	Snapshots snapshots_;
 	bool use_snapshots_;

@@ -246,4 +246,13 @@ AUREN_FUNCTION(auren_drop_reducer) {
 	PG_RETURN_VOID();
 }
 
+AUREN_FUNCTION(auren_get_stream_state_decrypted) {
+	const pg::Text stream = StreamArgument(fcinfo);
+	const int64 to = VersionArgument(fcinfo, 1, "p_to_version", PG_INT64_MAX);
+	pg::StateReader reader(pg::CurrentTenant(), GetActiveSnapshot(), true);
+	const pg::State state = reader.Read(stream, to);
+	reader.End();
+	return state.state;
+}
+
 } // namespace auren

@@ -7,11 +7,6 @@
 #include "server/entry.hpp"
 #include "store/tenant.hpp"
 
-extern "C" {
-#include "catalog/pg_statistic.h"
-#include "utils/selfuncs.h"
-}
-
 namespace auren::pg {
 
 namespace {

@@ -1,7 +1,7 @@
 #include "store/kept_objects.hpp"
 
 #include "core/error.hpp"
-#include "metrics/sources.hpp"
+#include "server/as_owner.hpp"
 #include "server/guard.hpp"
 #include "server/relation_changes.hpp"
 #include "store/store.hpp"

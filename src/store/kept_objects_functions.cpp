@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/error.hpp"
-#include "metrics/sources.hpp"
+#include "server/as_owner.hpp"
 #include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "server/rows.hpp"

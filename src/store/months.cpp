@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "server/as_owner.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
 #include "server/run_sql.hpp"

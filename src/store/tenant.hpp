@@ -30,7 +30,7 @@ bool IsBound(Oid role);
 
 // Whether the session's user, the user of SET ROLE or the current user is bound to tenants.
 bool CallerIsBound();
-// As that, but by what was known when the statement's locks were taken: for what is asked at every turn. C++ side.
+// As that, but by what was known when the statement's locks were taken: for what is asked at every turn.
 bool CallerIsKnownBound();
 
 // What concerns all tenants is not for who is bound to some: raises 42501, "a role that is bound to tenants may not ..." .

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/name.hpp"
+
 namespace auren {
 
 inline constexpr std::size_t kMaxStreamIdCharacters = 255;
@@ -12,14 +14,6 @@ inline constexpr std::size_t kMaxCreatedByCharacters = 255;
 inline constexpr std::size_t kMaxTenantIdCharacters = 255;
 inline constexpr std::size_t kMaxSubscriptionNameCharacters = 255;
 inline constexpr std::size_t kMaxConsumerNameCharacters = 255;
-
-/*
- * A name as the caller gave it: its bytes in the server's encoding and how many characters they are.
- */
-struct Name {
-	std::string_view bytes;
-	std::size_t characters;
-};
 
 // Each throws 22023 when the name is empty, too long, has a control character, or begins or ends with a blank.
 void CheckStreamId(const Name &name);
