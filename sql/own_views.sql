@@ -38,7 +38,7 @@ CREATE FUNCTION t.own_views() RETURNS TABLE (view text, state text) LANGUAGE sql
 	SELECT relname::text, t.state(format('SELECT * FROM regress_views.%I', relname)) FROM pg_class
 	WHERE relnamespace = 'regress_views'::regnamespace ORDER BY relname COLLATE "C"
 $$;
--- F0000: there is no master key, so the current one cannot be named
+-- F0000: there is not a master key, so the current one cannot be named
 SET ROLE regress_viewer;
 SET app.tenant_id = 'own_a';
 SELECT * FROM t.own_views();

@@ -149,7 +149,7 @@ SELECT encrypted.encrypt_fields(:'d', 'u1', :'paths') AS x \gset
 SELECT key, CASE WHEN value::text LIKE '"phi1:%' THEN 'envelope' ELSE regexp_replace(value::text, 'phi1:[^"]*', 'envelope') END FROM jsonb_each(:'x') ORDER BY 1;
 SELECT encrypted.decrypt_fields(:'x', 'u1', :'paths');
 SELECT encrypted.decrypt_fields(:'x', 'u1', :'paths')::text = :'d'::jsonb::text AS same;
--- twice is once; one field by itself; what is no envelope stays
+-- twice is once; one field by itself; what is not an envelope stays
 SELECT encrypted.encrypt_fields(:'x', 'u1', :'paths') = :'x'::jsonb AS same;
 SELECT encrypted.decrypt_phi_field(:'x'::jsonb->>'hr', 'u1', '/hr') AS number, encrypted.decrypt_phi_field(:'x'::jsonb->>'s', 'u1', '/s') AS text, encrypted.decrypt_phi_field(:'x'::jsonb->>'o', 'u1', '/o') AS object;
 SELECT encrypted.decrypt_fields(:'d', 'u1', :'paths')::text = :'d'::jsonb::text AS same;

@@ -23,7 +23,7 @@ CREATE FUNCTION events.read_all(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 SUPPORT auren.stream_support
 	AS 'MODULE_PATHNAME', 'auren_read_all';
 COMMENT ON FUNCTION events.read_all(bigint, integer, text[], text, text, uuid) IS
-'final events of this session''s tenant behind a position, in order of position: what is read once has no later event below it; ZE007 when p_epoch is not events.store_epoch()';
+'final events of this session''s tenant after a position, in order of position: what is read once has no later event below it; ZE007 when p_epoch is not events.store_epoch()';
 INSERT INTO auren.rights VALUES ('events.read_all', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.feed_horizon() RETURNS bigint

@@ -137,7 +137,7 @@ INSERT INTO auren.rights VALUES ('events.drop_subscription', 'EXECUTE', '{admin}
 
 CREATE FUNCTION events.reset_subscription(p_name text, p_position bigint) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_reset_subscription';
-COMMENT ON FUNCTION events.reset_subscription(text, bigint) IS 'sets a subscription to go on behind a position, and forgets its leases, retries and parked events; 55006 while a consumer is at work';
+COMMENT ON FUNCTION events.reset_subscription(text, bigint) IS 'sets a subscription to go on after a position, and forgets its leases, retries and parked events; 55006 while a consumer is at work';
 INSERT INTO auren.rights VALUES ('events.reset_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.fetch(p_name text, p_consumer text, p_limit integer DEFAULT 100)
@@ -176,7 +176,7 @@ INSERT INTO auren.rights VALUES ('events.wait_for_subscription', 'EXECUTE', '{re
 
 CREATE FUNCTION events.wait_for_events(p_after_position bigint, p_timeout interval DEFAULT '10 seconds') RETURNS boolean
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_wait_for_events';
-COMMENT ON FUNCTION events.wait_for_events(bigint, interval) IS 'waits until the feed has an event of this session''s tenant behind a position; false when the time is over';
+COMMENT ON FUNCTION events.wait_for_events(bigint, interval) IS 'waits until the feed has an event of this session''s tenant after a position; false when the time is over';
 INSERT INTO auren.rights VALUES ('events.wait_for_events', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION auren.subscription_status(p_name text, OUT checkpoint bigint, OUT head bigint, OUT lag_events bigint,

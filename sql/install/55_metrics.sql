@@ -64,14 +64,14 @@ COMMENT ON COLUMN analytics.sources.source_id IS 'number of the source';
 COMMENT ON COLUMN analytics.sources.relation IS 'its table; NULL: events';
 COMMENT ON COLUMN analytics.sources.event_type IS 'type of its events; NULL: a table';
 COMMENT ON COLUMN analytics.sources.tenant_id IS 'tenant of its readings, unless a column says so';
-COMMENT ON COLUMN analytics.sources.user_field IS 'column or field of the user; NULL: the stream''s id behind its category';
+COMMENT ON COLUMN analytics.sources.user_field IS 'column or field of the user; NULL: the stream''s id after its category';
 COMMENT ON COLUMN analytics.sources.device_field IS 'column or field of the device, if any';
 COMMENT ON COLUMN analytics.sources.metric_field IS 'column of the metric';
 COMMENT ON COLUMN analytics.sources.value_field IS 'column of the value';
 COMMENT ON COLUMN analytics.sources.time_field IS 'column or field of the time; NULL, or missing in an event: when that was appended';
 COMMENT ON COLUMN analytics.sources.tenant_field IS 'column of the tenant, if any';
 COMMENT ON COLUMN analytics.sources.metrics IS 'of events: field of the data to metric';
-COMMENT ON COLUMN analytics.sources.detached IS 'it is no source any more, and the next refresh removes what is left of it';
+COMMENT ON COLUMN analytics.sources.detached IS 'it is not a source any more, and the next refresh removes what is left of it';
 COMMENT ON COLUMN analytics.sources.attached_by IS 'role that attached it';
 COMMENT ON COLUMN analytics.sources.attached_at IS 'when';
 COMMENT ON COLUMN analytics.sources.once IS 'of events: readings of the same user, device, metric, time and value count once';
@@ -98,7 +98,7 @@ CREATE TABLE auren.refusals (
 	refused       bigint  NOT NULL,
 	last_position bigint
 );
-COMMENT ON TABLE auren.refusals IS 'how much of a source is no reading, and why: the rows of a source, tenant and reason are to be summed up';
+COMMENT ON TABLE auren.refusals IS 'how much of a source is not a reading, and why: the rows of a source, tenant and reason are to be summed up';
 COMMENT ON COLUMN auren.refusals.source_id IS 'number of the source';
 COMMENT ON COLUMN auren.refusals.tenant_id IS 'tenant';
 COMMENT ON COLUMN auren.refusals.reason IS 'what could not be used: time, value, user (none is named), names (too long) or samples';

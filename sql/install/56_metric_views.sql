@@ -153,5 +153,5 @@ CREATE VIEW analytics.refused_readings WITH (security_barrier) AS
 	WHERE r.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant()) AND NOT s.detached
 	GROUP BY r.source_id, s.relation, s.event_type, r.reason
 	HAVING pg_catalog.sum(r.refused) OPERATOR(pg_catalog.<>) 0;
-COMMENT ON VIEW analytics.refused_readings IS 'what the sources of this session''s tenant hold that is no reading, by source and reason';
+COMMENT ON VIEW analytics.refused_readings IS 'what the sources of this session''s tenant hold that is not a reading, by source and reason';
 INSERT INTO auren.rights VALUES ('analytics.refused_readings', 'SELECT', '{reader,admin}');

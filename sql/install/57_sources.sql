@@ -30,7 +30,7 @@ CREATE FUNCTION analytics.attach_events(
 ) RETURNS integer
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_attach_events';
 COMMENT ON FUNCTION analytics.attach_events(text, jsonb, text, text, text, text, boolean) IS
-'makes events of a type, of this session''s tenant, a source of readings: p_metrics says which field of the data is which metric; the user is a field or the stream''s id behind its category, the time a field or when the event was appended; p_samples_field is an array whose elements are samples; a field that begins with / is a JSON pointer; p_once: readings of the same user, device, metric, time and value count once';
+'makes events of a type, of this session''s tenant, a source of readings: p_metrics says which field of the data is which metric; the user is a field or the stream''s id after its category, the time a field or when the event was appended; p_samples_field is an array whose elements are samples; a field that begins with / is a JSON pointer; p_once: readings of the same user, device, metric, time and value count once';
 INSERT INTO auren.rights VALUES ('analytics.attach_events', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.detach_events(p_event_type text) RETURNS void
@@ -72,7 +72,7 @@ INSERT INTO auren.rights VALUES ('analytics.set_retention', 'EXECUTE', '{admin}'
 
 CREATE FUNCTION analytics.apply_retention() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_apply_retention';
-COMMENT ON FUNCTION analytics.apply_retention() IS 'drops the buckets that analytics.set_retention no longer keeps, and returns how many; readings stay where they are';
+COMMENT ON FUNCTION analytics.apply_retention() IS 'drops the buckets older than analytics.set_retention keeps, and returns how many; readings stay where they are';
 INSERT INTO auren.rights VALUES ('analytics.apply_retention', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.schedule(

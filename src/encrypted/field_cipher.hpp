@@ -42,7 +42,7 @@ void SealDocument(std::string_view tenant, std::string_view user, const std::vec
 
 enum class Unreadable { kError, kStays };
 enum class Audited { kAsSet, kNo }; // kNo: what is opened is not given to anybody
-// Decrypts the envelopes at the paths; what is no envelope stays. The values of a forgotten person are an error, or stay.
+// Decrypts the envelopes at the paths; what is not an envelope stays. The values of a forgotten person are an error, or stay.
 void OpenDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json,
                   Unreadable unreadable, Audited audited);
 

@@ -89,7 +89,7 @@ void
 CheckRights(const struct stat &info) {
 	if (!S_ISREG(info.st_mode)) {
 		ThrowConfiguration("the master key is not in a regular file", "auren_events.master_key_file names something else.",
-		                   "Use auren_events.master_key_command for a source that is no file.");
+		                   "Use auren_events.master_key_command for a source that is not a file.");
 	}
 	if (info.st_uid != geteuid() && info.st_uid != 0) {
 		ThrowConfiguration("the file of the master key belongs to another user", "It must belong to the user that the server runs as, or to root.",

@@ -148,7 +148,7 @@ RequireAttachable(Oid relid) {
 	});
 	RequireOwn(relid);
 	if ((facts.kind != RELKIND_RELATION && facts.kind != RELKIND_PARTITIONED_TABLE) || facts.persistence != RELPERSISTENCE_PERMANENT) {
-		throw DomainError("42809", name + " cannot be a source of readings", "It is no ordinary or partitioned table, or a temporary or unlogged one.",
+		throw DomainError("42809", name + " cannot be a source of readings", "It is neither an ordinary nor a partitioned table, or it is temporary or unlogged.",
 		                  "Attach the table that the readings are written to.");
 	}
 	if (facts.part) {
@@ -307,7 +307,7 @@ AUREN_FUNCTION(auren_detach_source) {
 		                  "Ask the table's owner.");
 	}
 	if (Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values) == 0) {
-		throw DomainError(sqlstate::kUndefinedObject, "this table is no source of readings", "analytics.sources has none of that table.",
+		throw DomainError(sqlstate::kUndefinedObject, "this table is not a source of readings", "analytics.sources has none of that table.",
 		                  "A partition is detached with the table that it belongs to.");
 	}
 	Call([&](Server server) {

@@ -362,7 +362,7 @@ RuleArguments(FunctionCallInfo fcinfo, Datum *values) {
 	}
 	const pg::Text channel = pg::TextArgument(fcinfo, 1, "p_channel");
 	if (channel.name.bytes.empty() || channel.name.bytes.size() >= NAMEDATALEN) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_channel is no name of a channel",
+		throw DomainError(sqlstate::kInvalidParameter, "p_channel is not the name of a channel",
 		                  "It has " + std::to_string(channel.name.bytes.size()) + " bytes.",
 		                  "Give a name of 1 to " + std::to_string(NAMEDATALEN - 1) + " bytes, as LISTEN takes it.");
 	}

@@ -51,7 +51,7 @@ InsertIndexEntry(Server, Relation heap, Relation index, TupleTableSlot *slot, In
 	}
 	if (info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != nullptr) {
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		                errmsg("index \"%s\" of \"%s\" is no plain index", RelationGetRelationName(index),
+		                errmsg("index \"%s\" of \"%s\" is not a plain index", RelationGetRelationName(index),
 		                       RelationGetRelationName(heap)),
 		                errhint("Indexes on expressions, partial ones and exclusions are for events.event_store only.")));
 	}

@@ -140,7 +140,7 @@ MakeMonth(Month month) {
 	const char *name = table.c_str();
 	if (Call([&] { return OidIsValid(get_relname_relid(name, get_namespace_oid("events", false))); })) {
 		throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " of events.event_store cannot be made",
-		                  "A relation events." + table + " exists and is no partition of events.event_store.",
+		                  "A relation events." + table + " exists and is not a partition of events.event_store.",
 		                  "Attach it again if it was detached, else move it to another schema.");
 	}
 	const KeepingObjects at_work;

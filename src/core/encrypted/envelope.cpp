@@ -207,7 +207,7 @@ ReadEnvelope(std::string_view text, std::string *body) {
 		                  "A later version of auren_events made it.");
 	}
 	// the text itself is not shown: it may be a plain value
-	throw DomainError("22P02", "the value is no envelope",
+	throw DomainError("22P02", "the value is not an envelope",
 	                  "It has " + std::to_string(text.size()) + " bytes, and is not what encrypted.encrypt_phi_field gives.",
 	                  "Give an envelope as it was made: \"phi1:\" and what follows, unchanged.");
 }

@@ -51,7 +51,7 @@ IsId(std::string_view id) {
 
 [[noreturn]] void
 ThrowBadLine(const std::string &source, std::size_t line, const std::string &detail) {
-	throw DomainError("F0000", "line " + std::to_string(line) + " of " + source + " is no master key", detail,
+	throw DomainError("F0000", "line " + std::to_string(line) + " of " + source + " is not a master key", detail,
 	                  "Write each key as \"<id> <64 hexadecimal digits>\"; scripts/make_master_key adds such a line.");
 }
 
@@ -86,7 +86,7 @@ MasterKeys::Parse(std::string_view text, const std::string &source) {
 			const int high = HexDigit(digits[2 * i]);
 			const int low = HexDigit(digits[2 * i + 1]);
 			if (high < 0 || low < 0) {
-				ThrowBadLine(source, line, "Its key has a character that is no hexadecimal digit.");
+				ThrowBadLine(source, line, "Its key has a character that is not a hexadecimal digit.");
 			}
 			key.bytes.data()[i] = static_cast<std::uint8_t>(high << 4 | low);
 		}
@@ -97,7 +97,7 @@ MasterKeys::Parse(std::string_view text, const std::string &source) {
 		keys.keys_.push_back(std::move(key));
 	}
 	if (keys.keys_.empty()) {
-		throw DomainError("F0000", "there is no master key in " + source, "It has no line with a key.",
+		throw DomainError("F0000", "there is not a master key in " + source, "It has no line with a key.",
 		                  "Add one with scripts/make_master_key.");
 	}
 	return keys;
