@@ -59,3 +59,7 @@ WHERE attrelid IN ('events.event_store'::regclass, 'auren.stream_rows'::regclass
   AND attnum > 0 AND col_description(attrelid, attnum) IS NULL;
 -- what a dump holds
 SELECT c::regclass FROM pg_extension, unnest(extconfig) c WHERE extname = 'auren_events' ORDER BY 1;
+-- no right is left to the server's default, which whoever installs may have changed: what views call is for PUBLIC by a grant of its own
+SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'auren_events') AND p.proacl IS NULL;
+SELECT p.oid::regprocedure AS for_public FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'auren'::regnamespace AND a.grantee = 0 ORDER BY p.proname COLLATE "C";

@@ -64,6 +64,22 @@ SELECT t.state('DROP TRIGGER refuse_change ON events.event_store'), t.state('DRO
 BEGIN;
 DROP INDEX biometric.idx_biometric_events_metric_time;
 ROLLBACK;
+-- CONCURRENTLY too, before the index is dead
+DROP INDEX CONCURRENTLY auren.deltas_series;
+SELECT indisvalid AND indislive AS alive FROM pg_index WHERE indexrelid = 'auren.deltas_series'::regclass;
+CREATE INDEX kept_mine ON auren.deltas (bucket);
+DROP INDEX CONCURRENTLY auren.kept_mine;
+-- whose table it is decides, not which name the search path finds; and an index is renamed by ALTER TABLE, a table by ALTER INDEX
+CREATE TABLE t.mine ();
+SET search_path = events, t;
+ALTER TABLE mine RENAME TO subscriptions;
+CREATE VIEW t.other AS SELECT 1;
+SET search_path = t, events;
+ALTER VIEW streams RENAME TO other;
+RESET search_path;
+ALTER INDEX auren.stream_rows RENAME TO other;
+DROP TABLE t.subscriptions;
+DROP VIEW t.other;
 CREATE TRIGGER month AFTER INSERT ON events.event_store FOR EACH ROW EXECUTE FUNCTION auren.refuse_change();
 SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
 SELECT replace(line, :'month', 'YYYY_MM') FROM t.try(format('ALTER TABLE events.event_store_%s DISABLE TRIGGER month', :'month')) line;

@@ -120,3 +120,14 @@ SELECT t.put_old(1, 4);
 SELECT analytics.refresh_user_metrics() >= 0 AS merged;
 TABLE t.old;
 ROLLBACK;
+-- an administrator's refresh fills such a source too
+BEGIN;
+CREATE ROLE regress_once;
+SELECT events.grant_access('regress_once', 'admin');
+SELECT analytics.set_retention('5min', '100 days');
+SELECT analytics.attach_events('synced too', '{"v": "v"}', p_once => true) > 1 AS attached;
+SET ROLE regress_once;
+SELECT analytics.refresh_user_metrics() >= 0 AS merged;
+RESET ROLE;
+SELECT count(*) AS unfilled FROM analytics.sources s WHERE NOT detached AND NOT EXISTS (SELECT FROM auren.filled_sources f WHERE f.source_id = s.source_id);
+ROLLBACK;

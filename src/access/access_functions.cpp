@@ -118,8 +118,9 @@ BeginChange() {
 	RequireOwner();
 	Call([](Server server) {
 		LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock);
-		LockRelationOid(pg::Oids(server).events, ShareUpdateExclusiveLock);
+		// the table that somebody may hold for long comes before the one that a new month needs
 		LockRelationOid(pg::Oids(server).readings, ShareUpdateExclusiveLock);
+		LockRelationOid(pg::Oids(server).events, ShareUpdateExclusiveLock);
 	});
 }
 

@@ -27,7 +27,7 @@ inline constexpr const char *kTriggerProtocol = "39P01";
 
 /*
  * An error that the core decided on. The entry points turn it into the server's error report with every field; see
- * pg/entry.hpp.
+ * server/entry.hpp.
  */
 class DomainError : public std::exception {
   public:

@@ -285,7 +285,7 @@ Rollups::DropOldFiveMinutes() {
 	Call([&](Server server) {
 		Oid types[2] = {TIMESTAMPTZOID, INT4OID};
 		Datum values[2] = {TimestampTzGetDatum(before), Int32GetDatum(PeriodOf(kFive, before))};
-		(void)ExecuteWaived(server, "DELETE FROM auren.rollup_5min WHERE period OPERATOR(pg_catalog.<=) $2 AND bucket OPERATOR(pg_catalog.<) $1", 2, types, values, nullptr);
+		(void)ExecuteAsStore(server, "DELETE FROM auren.rollup_5min WHERE period OPERATOR(pg_catalog.<=) $2 AND bucket OPERATOR(pg_catalog.<) $1", 2, types, values, nullptr);
 	});
 }
 

@@ -24,7 +24,7 @@ struct EventSource {
 using OpenSource = EventSource *(*)(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
 
 /*
- * A function whose rows are streamed where it stands in FROM; see pg/streaming_scan.hpp.
+ * A function whose rows are streamed where it stands in FROM; see server/streaming_scan.hpp.
  */
 struct StreamingFunction {
 	PGFunction function; // the entry, by which a call is known

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "server/entry.hpp"
 #include "server/settings.hpp"
+#include "store/kept_objects.hpp"
 #include "store/store.hpp"
 
 namespace auren {
@@ -73,6 +74,44 @@ HoldsSomething(Server server) {
 	return HasRows(server, pg::Oids(server).stream_rows) || HasRows(server, pg::Oids(server).readings);
 }
 
+// The OIDs of what a DROP INDEX CONCURRENTLY names, as a list for SQL; nullptr for any other statement.
+const char *
+IndexesDroppedConcurrently(Server, const Node *statement) {
+	if (!IsA(statement, DropStmt)) {
+		return nullptr;
+	}
+	const auto *drop = reinterpret_cast<const DropStmt *>(statement);
+	if (drop->removeType != OBJECT_INDEX || !drop->concurrent) {
+		return nullptr;
+	}
+	StringInfoData oids;
+	initStringInfo(&oids);
+	appendStringInfoString(&oids, "0");
+	for (int i = 0; i < list_length(drop->objects); i++) {
+		RangeVar *name = makeRangeVarFromNameList(static_cast<List *>(list_nth(drop->objects, i)));
+		appendStringInfo(&oids, ", %u", RangeVarGetRelid(name, NoLock, true));
+	}
+	return oids.data;
+}
+
+/*
+ * DROP INDEX CONCURRENTLY commits that the index is dead before an event trigger is told of the drop: what the store cannot do without is
+ * refused before it begins.
+ */
+void
+RefuseToDropIndex(const Node *statement) {
+	const char *oids = Call([&](Server server) { return IndexesDroppedConcurrently(server, statement); });
+	if (oids == nullptr) {
+		return;
+	}
+	const std::string index = pg::RunAsKeeper("SELECT concat_ws(' ', 'index', quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s "
+	                                          "JOIN pg_class i ON i.relname = s.name JOIN pg_index x ON x.indexrelid = i.oid AND x.indrelid = to_regclass(s.relation) "
+	                                          "WHERE s.kind = 'index' AND s.relation <> 'biometric.biometric_events' AND i.oid IN (" + std::string(oids) + ") LIMIT 1");
+	if (!index.empty()) {
+		pg::ThrowNeeded(index);
+	}
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_refuse_change) {
@@ -105,6 +144,7 @@ AUREN_FUNCTION(auren_guard_drop) {
 		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
+	RefuseToDropIndex(data->parsetree);
 	if (pg::AllowDrop() || !Call([&](Server server) { return DropsExtension(server, data->parsetree); })) {
 		PG_RETURN_NULL();
 	}

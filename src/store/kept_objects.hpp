@@ -50,6 +50,9 @@ class KeepingObjects {
 // Throws 55000 while the store is closed. What it found is kept until events.event_store changes.
 void RequireRestored();
 
+// Throws 0A000: `what`, an object of the extension on one of its tables, was dropped or renamed, or would be.
+[[noreturn]] void ThrowNeeded(const std::string &what);
+
 // For _PG_init.
 void RegisterKeptObjects(Server server);
 

@@ -73,42 +73,21 @@ IsConcerned(Server server, const Node *statement) {
 	return !IsOfMonths(statement) && (ChangesNames(statement) || pg::TableObjectsMayDiffer(server));
 }
 
-// The schema, table, view or sequence that a statement gave another name or schema, looked up under the new one.
-ObjectAddress
-RenamedObject(Server, const Node *statement) {
-	ObjectAddress object = InvalidObjectAddress;
-	RangeVar now = {};
-	if (IsA(statement, RenameStmt)) {
-		const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
-		if (rename->renameType == OBJECT_SCHEMA) {
-			ObjectAddressSet(object, NamespaceRelationId, get_namespace_oid(rename->newname, true));
-		}
-		if (rename->relation == nullptr || (rename->renameType != OBJECT_TABLE && rename->renameType != OBJECT_VIEW && rename->renameType != OBJECT_SEQUENCE)) {
-			return object;
-		}
-		now = *rename->relation;
-		now.relname = rename->newname;
-	} else if (IsA(statement, AlterObjectSchemaStmt) && reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation != nullptr) {
-		const auto *move = reinterpret_cast<const AlterObjectSchemaStmt *>(statement);
-		now = *move->relation;
-		now.schemaname = move->newschema;
-	} else {
-		return object;
-	}
-	ObjectAddressSet(object, RelationRelationId, RangeVarGetRelid(&now, NoLock, true));
-	return object;
-}
+// What a statement renamed or moved and is the extension's own; no row: nothing. The server's list of what the statement did says what it was.
+constexpr const char *kRenamed = "SELECT pg_describe_object(c.classid, c.objid, 0) FROM pg_event_trigger_ddl_commands() c "
+                                 "JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' "
+                                 "JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'auren_events' "
+                                 "WHERE c.object_type IN ('schema', 'table', 'view', 'sequence') LIMIT 1";
 
 // CREATE EXTENSION, and so a restore, makes what is the extension's own under the names of its script.
 void
 RefuseNewName(const Node *statement) {
-	const char *renamed = Call([&](Server server) -> const char * {
-		const ObjectAddress object = RenamedObject(server, statement);
-		const bool ours = OidIsValid(object.objectId) && getExtensionOfObject(object.classId, object.objectId) == get_extension_oid("auren_events", true);
-		return ours ? getObjectDescription(&object, true) : nullptr;
-	});
-	if (renamed != nullptr) {
-		throw DomainError("0A000", "what belongs to extension auren_events keeps its name and its schema", std::string("It would be ") + renamed + ", which a dump could not restore.",
+	if (!IsA(statement, RenameStmt) && !IsA(statement, AlterObjectSchemaStmt)) {
+		return;
+	}
+	const std::string renamed = pg::RunAsKeeper(kRenamed);
+	if (!renamed.empty()) {
+		throw DomainError("0A000", "what belongs to extension auren_events keeps its name and its schema", "It would be " + renamed + ", which a dump could not restore.",
 		                  "Make a view or a function of that name over it.");
 	}
 }
