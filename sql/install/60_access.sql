@@ -5,21 +5,22 @@ SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
 -- By the members of the extension: an object that somebody else gave a name of ours is none.
 CREATE VIEW auren.granted_objects AS
-	WITH object AS (
-		SELECT 'FUNCTION' AS kind, p.oid, concat(n.nspname, '.', p.proname) AS object, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name,
-			'pg_proc'::regclass AS class, false AS holds_rows
-		FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+	-- the members come first: to compare names with all of a database's functions takes long where the planner joins them one by one
+	WITH member AS MATERIALIZED (
+		SELECT d.classid, d.objid FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+		WHERE e.extname = 'auren_events'),
+	object AS MATERIALIZED (
+		SELECT 'FUNCTION' AS kind, p.oid, concat(n.nspname, '.', p.proname) AS object, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name, false AS holds_rows
+		FROM member m JOIN pg_proc p ON p.oid = m.objid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE m.classid = 'pg_proc'::regclass
 		UNION ALL
-		SELECT 'TABLE', c.oid, concat(n.nspname, '.', c.relname), format('%I.%I', n.nspname, c.relname), 'pg_class'::regclass, c.relkind IN ('r', 'p')
-		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		SELECT 'TABLE', c.oid, concat(n.nspname, '.', c.relname), format('%I.%I', n.nspname, c.relname), c.relkind IN ('r', 'p')
+		FROM member m JOIN pg_class c ON c.oid = m.objid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE m.classid = 'pg_class'::regclass
 		UNION ALL
-		SELECT 'SCHEMA', n.oid, n.nspname, quote_ident(n.nspname), 'pg_namespace'::regclass, false
-		FROM pg_namespace n)
+		SELECT 'SCHEMA', n.oid, n.nspname, quote_ident(n.nspname), false
+		FROM member m JOIN pg_namespace n ON n.oid = m.objid WHERE m.classid = 'pg_namespace'::regclass)
 	SELECT o.kind, o.oid, o.name, r.privilege, r.access, o.holds_rows AND r.privilege = 'SELECT' AS all_tenants
 	FROM auren.rights r
-		JOIN object o ON o.object = r.object AND o.kind = CASE r.privilege WHEN 'EXECUTE' THEN 'FUNCTION' WHEN 'USAGE' THEN 'SCHEMA' ELSE 'TABLE' END
-		JOIN pg_depend d ON d.classid = o.class AND d.objid = o.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-		JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'auren_events';
+		JOIN object o ON o.object = r.object AND o.kind = CASE r.privilege WHEN 'EXECUTE' THEN 'FUNCTION' WHEN 'USAGE' THEN 'SCHEMA' ELSE 'TABLE' END;
 COMMENT ON VIEW auren.granted_objects IS 'auren.rights with the objects that it names';
 COMMENT ON COLUMN auren.granted_objects.kind IS 'FUNCTION, TABLE (or view) or SCHEMA';
 COMMENT ON COLUMN auren.granted_objects.oid IS 'object';

@@ -34,9 +34,11 @@ constexpr const char *kRevokeTables = "SELECT string_agg(format('REVOKE %s ON %s
 // What another right of the role needs too stays: one that the role was given itself may be told by a function that no other right gives;
 // what another role lends it goes with the membership. Whoever was given UPDATE and DELETE by hand, to correct what a right lets insert, loses them with it.
 constexpr const char *kRevoke =
+    "WITH granted AS MATERIALIZED (SELECT kind, oid, name, privilege, access FROM auren.granted_objects), "
+    "other AS MATERIALIZED (SELECT DISTINCT f.access FROM granted f JOIN pg_proc p ON p.oid = f.oid, aclexplode(p.proacl) a WHERE f.kind = 'FUNCTION' AND cardinality(f.access) = 1 "
+    "AND f.access <> ARRAY[$3] AND a.grantee = $2 AND a.privilege_type = 'EXECUTE') "
     "SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', CASE o.privilege WHEN 'INSERT' THEN 'INSERT, UPDATE, DELETE' ELSE o.privilege END, o.kind, o.name, $1), '; ') "
-    "FROM auren.granted_objects o WHERE $3 = ANY (o.access) AND NOT EXISTS (SELECT FROM auren.granted_objects f WHERE f.kind = 'FUNCTION' AND cardinality(f.access) = 1 "
-    "AND f.access <@ o.access AND f.access <> ARRAY[$3] AND EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a WHERE p.oid = f.oid AND a.grantee = $2 AND a.privilege_type = 'EXECUTE'))";
+    "FROM granted o WHERE $3 = ANY (o.access) AND NOT EXISTS (SELECT FROM other WHERE other.access <@ o.access)";
 
 std::string
 AccessArgument(FunctionCallInfo fcinfo, int argument) {
