@@ -24,13 +24,13 @@ using pg::Call;
 using pg::Server;
 
 struct FeedSource {
-	pg::EventSource base;
+	pg::RowSource base;
 	pg::FeedScan scan;
 	int64 left; // rows that may still be given
 };
 
 bool
-NextOfFeed(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
+NextOfFeed(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<FeedSource *>(base);
 	pg::EventRow row;
 	int64 budget = PG_INT64_MAX;
@@ -52,7 +52,7 @@ NextOfFeed(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
 }
 
 void
-EndOfFeed(Server server, pg::EventSource *base) {
+EndOfFeed(Server server, pg::RowSource *base) {
 	pg::EndFeedScan(server, &reinterpret_cast<FeedSource *>(base)->scan);
 }
 
@@ -76,7 +76,7 @@ RequireEpoch(FunctionCallInfo fcinfo, int argument) {
 
 } // namespace
 
-pg::EventSource *
+pg::RowSource *
 OpenReadAll(FunctionCallInfo fcinfo, Snapshot, bool) {
 	pg::RequireNotNull(fcinfo, 0, "p_after_position");
 	const int64 after = PG_GETARG_INT64(0);

@@ -6,12 +6,12 @@
 namespace auren::pg {
 
 Datum
-Materialize(FunctionCallInfo fcinfo, OpenSource open) {
+Materialize(FunctionCallInfo fcinfo, OpenRowSource open) {
 	const Rows rows = Call([&](Server server) { return BeginRows(server, fcinfo); });
-	EventSource *source = open(fcinfo, GetActiveSnapshot(), false);
+	RowSource *source = open(fcinfo, GetActiveSnapshot(), false);
 	Call([&](Server server) {
-		Datum values[kMaxSourceColumns];
-		bool isnull[kMaxSourceColumns] = {};
+		Datum values[kMaxRowSourceColumns];
+		bool isnull[kMaxRowSourceColumns] = {};
 		while (source->next(server, source, values, isnull)) {
 			CHECK_FOR_INTERRUPTS();
 			PutRow(server, rows, values, isnull);

@@ -5,23 +5,23 @@
 
 namespace auren::pg {
 
-inline constexpr int kMaxSourceColumns = 9;
+inline constexpr int kMaxRowSourceColumns = 9;
 
 /*
  * What a set-returning function of ours reads, row by row. Plain data in the memory context in which it was opened, so
  * that an error's longjmp leaves nothing behind.
  */
-struct EventSource {
-	// The next row's columns, valid until the one after; false behind the end.
-	bool (*next)(Server server, EventSource *source, Datum *values, bool *isnull);
-	void (*end)(Server server, EventSource *source);
+struct RowSource {
+	// The next row's columns, valid until the one after; false after the last one.
+	bool (*next)(Server server, RowSource *source, Datum *values, bool *isnull);
+	void (*end)(Server server, RowSource *source);
 };
 
 /*
- * Opens the source of a call, whose arguments it checks. The snapshot stays registered or active until the source is
+ * Opens the row source of a call, whose arguments it checks. The snapshot stays registered or active until the source is
  * ended. `reverse`: against its own order, where the function says that it can.
  */
-using OpenSource = EventSource *(*)(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
+using OpenRowSource = RowSource *(*)(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
 
 /*
  * A function whose rows are streamed where it stands in FROM; see server/streaming_scan.hpp.
@@ -29,7 +29,7 @@ using OpenSource = EventSource *(*)(FunctionCallInfo fcinfo, Snapshot snapshot, 
 struct StreamingFunction {
 	PGFunction function; // the entry, by which a call is known
 	const char *name;    // of its custom scan, for EXPLAIN
-	OpenSource open;
+	OpenRowSource open;
 	// Its order: numbers of result columns, 0 behind the last one.
 	AttrNumber order[2];
 	bool descending;
@@ -37,6 +37,6 @@ struct StreamingFunction {
 };
 
 // The whole result of a call, into a tuplestore: where the planner leaves a function to the executor.
-Datum Materialize(FunctionCallInfo fcinfo, OpenSource open);
+Datum Materialize(FunctionCallInfo fcinfo, OpenRowSource open);
 
 } // namespace auren::pg

@@ -35,7 +35,7 @@ struct StreamingScan {
 	Index rti; // in the whole statement
 	TupleDesc row_type; // of the function's rows
 	MemoryContext context;
-	EventSource *source; // nullptr until the first row is asked for
+	RowSource *source; // nullptr until the first row is asked for
 };
 
 // ---- planning ------------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ CloseSource(Server server, StreamingScan *scan) {
 }
 
 void
-OpenSourceOf(Server, StreamingScan *scan) {
+OpenRowSourceOf(Server, StreamingScan *scan) {
 	MemoryContextReset(scan->context);
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 	const int count = list_length(scan->arguments);
@@ -248,7 +248,7 @@ OpenSourceOf(Server, StreamingScan *scan) {
 		}
 	}
 	Snapshot snapshot = scan->css.ss.ps.state->es_snapshot;
-	scan->source = reinterpret_cast<EventSource *>(
+	scan->source = reinterpret_cast<RowSource *>(
 	    Entry([&] { return PointerGetDatum(scan->function->open(fcinfo, snapshot, scan->reverse)); }));
 	MemoryContextSwitchTo(old);
 }
@@ -257,7 +257,7 @@ OpenSourceOf(Server, StreamingScan *scan) {
 TupleTableSlot *
 FetchRow(Server server, StreamingScan *scan, TupleTableSlot *slot) {
 	if (scan->source == nullptr) {
-		OpenSourceOf(server, scan);
+		OpenRowSourceOf(server, scan);
 	}
 	ExecClearTuple(slot);
 	MemoryContext old = MemoryContextSwitchTo(scan->context);

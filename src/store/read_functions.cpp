@@ -70,13 +70,13 @@ FillColumns(const pg::EventRow &row, Datum *values) {
 
 // The events of a stream as the rows of a function.
 struct StreamSource {
-	pg::EventSource base;
+	pg::RowSource base;
 	pg::StreamScan scan;
 	int64 left; // rows that may still be given
 };
 
 bool
-NextOfStream(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
+NextOfStream(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<StreamSource *>(base);
 	pg::EventRow row;
 	if (source->left <= 0 || !pg::NextEvent(server, &source->scan, &row)) {
@@ -89,11 +89,11 @@ NextOfStream(Server server, pg::EventSource *base, Datum *values, bool *isnull) 
 }
 
 void
-EndOfStream(Server server, pg::EventSource *base) {
+EndOfStream(Server server, pg::RowSource *base) {
 	pg::EndStreamScan(server, &reinterpret_cast<StreamSource *>(base)->scan);
 }
 
-pg::EventSource *
+pg::RowSource *
 OpenStream(const pg::Text &stream, int64 from, int64 to, int64 limit, bool backward, Snapshot snapshot) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	return Call([&](Server server) {
@@ -108,7 +108,7 @@ OpenStream(const pg::Text &stream, int64 from, int64 to, int64 limit, bool backw
 
 } // namespace
 
-pg::EventSource *
+pg::RowSource *
 OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	pg::RequireNotNull(fcinfo, 1, "p_from_version");
@@ -117,7 +117,7 @@ OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse) {
 	return OpenStream(stream, from, to, PG_INT64_MAX, reverse, snapshot);
 }
 
-pg::EventSource *
+pg::RowSource *
 OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", PG_INT64_MAX);

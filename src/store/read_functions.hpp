@@ -6,9 +6,9 @@
 namespace auren {
 
 // What the streaming functions read.
-pg::EventSource *OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
-pg::EventSource *OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
-pg::EventSource *OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
-pg::EventSource *OpenReadAll(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
+pg::RowSource *OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
+pg::RowSource *OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
+pg::RowSource *OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
+pg::RowSource *OpenReadAll(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
 
 } // namespace auren

@@ -86,12 +86,12 @@ class Query {
 
 // The rows of a statement as the rows of a function.
 struct QuerySource {
-	pg::EventSource base;
+	pg::RowSource base;
 	pg::RunningQuery query;
 };
 
 bool
-NextOfQuery(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
+NextOfQuery(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	const Datum *row;
 	const bool *nulls;
 	if (!pg::NextRow(server, &reinterpret_cast<QuerySource *>(base)->query, &row, &nulls)) {
@@ -103,29 +103,29 @@ NextOfQuery(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
 }
 
 void
-EndOfQuery(Server server, pg::EventSource *base) {
+EndOfQuery(Server server, pg::RowSource *base) {
 	pg::EndQuery(server, &reinterpret_cast<QuerySource *>(base)->query);
 }
 
 // A tenant's events as the rows of a function.
 struct TenantSource {
-	pg::EventSource base;
+	pg::RowSource base;
 	pg::TenantSearch search;
 	int64 left;
 };
 
 bool
-NextOfSearch(Server server, pg::EventSource *base, Datum *values, bool *isnull) {
+NextOfSearch(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<TenantSource *>(base);
 	return source->left > 0 && source->left-- > 0 && pg::NextOfTenant(server, &source->search, values, isnull);
 }
 
 void
-EndOfSearch(Server server, pg::EventSource *base) {
+EndOfSearch(Server server, pg::RowSource *base) {
 	pg::EndTenantSearch(server, &reinterpret_cast<TenantSource *>(base)->search);
 }
 
-pg::EventSource *
+pg::RowSource *
 OpenSearch(const pg::TenantSearchTerms &terms, int64 limit, Snapshot snapshot) {
 	return Call([&](Server server) {
 		auto *source = static_cast<TenantSource *>(palloc(sizeof(TenantSource)));
@@ -158,7 +158,7 @@ OpenEvents() {
 
 } // namespace
 
-pg::EventSource *
+pg::RowSource *
 OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
 	pg::RequireNotNull(fcinfo, 0, "p_from");
 	pg::RequireNotNull(fcinfo, 1, "p_to");
