@@ -9,7 +9,7 @@
 #include "metrics/series.hpp"
 #include "module/streaming.hpp"
 #include "notify/announce.hpp"
-#include "notify/waker.hpp"
+#include "notify/notifier.hpp"
 #include "server/compat.hpp"
 #include "server/settings.hpp"
 #include "state/reducers.hpp"

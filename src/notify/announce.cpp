@@ -8,7 +8,7 @@
 
 #include "feed/feed_horizon.hpp"
 #include "notify/notification_rules.hpp"
-#include "notify/waker.hpp"
+#include "notify/notifier.hpp"
 #include "server/entry.hpp"
 #include "server/guard.hpp"
 #include "server/settings.hpp"

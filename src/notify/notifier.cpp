@@ -1,4 +1,4 @@
-#include "notify/waker.hpp"
+#include "notify/notifier.hpp"
 
 #include <algorithm>
 #include <chrono>
