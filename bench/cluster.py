@@ -213,9 +213,9 @@ class Cluster:
                 + clients.ru_utime + clients.ru_stime)
 
     def _children(self):
-        """The server's processes, but for the waker: it stays for some seconds after the last commit."""
+        """The server's processes, but for the notifier: it stays for some seconds after the last commit."""
         with open(f"/proc/{self.postmaster}/task/{self.postmaster}/children", encoding="utf-8") as file:
-            return {pid for pid in file.read().split() if "waker" not in title(pid)}
+            return {pid for pid in file.read().split() if "notifier" not in title(pid)}
 
     def _wait_for_backends(self, before):
         deadline = time.monotonic() + 60

@@ -13,7 +13,7 @@ LISTENERS = (0, 1, 50)
 CONTENDERS = {
     "no rule": ("notify_none", contenders.CALLS["ours"], {}),
     "a rule": ("notify_rule", contenders.CALLS["ours"], {}),
-    "a rule, auren_events.waker off": ("notify_rule", contenders.CALLS["ours"], {"auren_events.waker": "off"}),
+    "a rule, auren_events.notifier off": ("notify_rule", contenders.CALLS["ours"], {"auren_events.notifier": "off"}),
     "no rule, pg_notify in each commit": ("notify_none", contenders.CALLS["ours"] + ", pg_notify('all', :v::text)", {}),
 }
 
@@ -85,7 +85,7 @@ def quick(bench, section):
         rows.append([name, median(seconds) * 1e3, seconds[len(seconds) * 95 // 100] * 1e3, seconds[-1] * 1e3])
 
     env = bench.cluster.env
-    listeners.latencies(env, "notify_rule", "all", 1, 0.2)  # the waker runs from here on
+    listeners.latencies(env, "notify_rule", "all", 1, 0.2)  # the notifier runs from here on
     row("an append every 10 ms", listeners.latencies(env, "notify_rule", "all", count, 0.01))
     row("one append behind the other", listeners.latencies(env, "notify_rule", "all", count, 0))
     path = bench.cluster.write_script(contenders.DRAW.format(stream=contenders.RANDOM_STREAM) + contenders.CALLS["ours"] + ";\n")
@@ -95,6 +95,6 @@ def quick(bench, section):
     load.start()
     row("while 8 clients append", listeners.latencies(env, "notify_rule", "all", count // 2, 0.01))
     load.join()
-    bench.cluster.psql("LOAD 'auren_events'; ALTER SYSTEM SET auren_events.waker = off; SELECT pg_reload_conf();")
-    row("an append every 10 ms, auren_events.waker off", listeners.latencies(env, "notify_rule", "all", count, 0.01))
+    bench.cluster.psql("LOAD 'auren_events'; ALTER SYSTEM SET auren_events.notifier = off; SELECT pg_reload_conf();")
+    row("an append every 10 ms, auren_events.notifier off", listeners.latencies(env, "notify_rule", "all", count, 0.01))
     section.table("From the commit's answer to the receipt, milliseconds", ["", "median", "95 of 100", "longest"], rows)

@@ -25,12 +25,12 @@ PGDLLEXPORT void _PG_init(void);
 
 // The mains of our background workers.
 
-PGDLLEXPORT void auren_waker_main(Datum database);
+PGDLLEXPORT void auren_notifier_main(Datum database);
 PGDLLEXPORT void auren_audit_main(Datum segment);
 
 void
-auren_waker_main(Datum database) {
-	auren::pg::RunWaker(auren::pg::Server::Callback(), DatumGetObjectId(database));
+auren_notifier_main(Datum database) {
+	auren::pg::RunNotifier(auren::pg::Server::Callback(), DatumGetObjectId(database));
 }
 
 void

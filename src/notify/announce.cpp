@@ -29,9 +29,9 @@ constexpr std::size_t kMostChannelsOfOthers = 4096;
 std::int64_t last_position = 0; // that this transaction drew, while there are rules
 std::int64_t drawn = 0;         // how many it drew meanwhile
 
-// What is done about the waker when the transaction's locks are gone, so that it finds the events final.
-enum class Then { kNothing, kWake, kStart };
-Then then = Then::kNothing;
+// What is done about the notifier when the transaction's locks are gone, so that it finds the events final.
+enum class AfterLocks { kNothing, kWakeNotifier, kStartNotifier };
+AfterLocks after_locks = AfterLocks::kNothing;
 
 // In the server's encoding from end to end: a text that UTF-8 has no place for must not fail a commit. Names are short
 // enough for any payload.
@@ -88,22 +88,22 @@ void
 Decide(bool prepared) {
 	struct Found {
 		bool held_back;
-		bool waker;
+		bool notifier;
 	};
 	const bool something = !pending.empty();
 	const Found found = Call([&](Server server) {
-		Found f = {false, something && WakerRuns(server)};
-		if (!f.waker) {
+		Found f = {false, something && NotifierRuns(server)};
+		if (!f.notifier) {
 			f.held_back = OthersDrew(server, drawn);
-			f.waker = !something && f.held_back && WakerRuns(server);
+			f.notifier = !something && f.held_back && NotifierRuns(server);
 		}
 		return f;
 	});
 	if (!something && !found.held_back) {
 		return;
 	}
-	then = found.waker ? Then::kWake : Then::kStart;
-	if (!found.waker && !prepared) {
+	after_locks = found.notifier ? AfterLocks::kWakeNotifier : AfterLocks::kStartNotifier;
+	if (!found.notifier && !prepared) {
 		TellAll(found.held_back);
 	}
 }
@@ -122,7 +122,7 @@ OnTransaction(XactEvent event, void *) {
 		break;
 	case XACT_EVENT_ABORT:
 		// it held others back, perhaps
-		then = last_position != 0 ? Then::kWake : Then::kNothing;
+		after_locks = last_position != 0 ? AfterLocks::kWakeNotifier : AfterLocks::kNothing;
 		[[fallthrough]];
 	case XACT_EVENT_COMMIT:
 	case XACT_EVENT_PREPARE:
@@ -138,15 +138,15 @@ OnTransaction(XactEvent event, void *) {
 void
 OnLocksReleased(ResourceReleasePhase phase, bool, bool top_level, void *) {
 	const Server server = Server::Callback();
-	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !top_level || then == Then::kNothing) {
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !top_level || after_locks == AfterLocks::kNothing) {
 		return;
 	}
-	if (then == Then::kWake) {
-		WakeWaker();
+	if (after_locks == AfterLocks::kWakeNotifier) {
+		WakeNotifier();
 	} else {
-		StartWaker(server);
+		StartNotifier(server);
 	}
-	then = Then::kNothing;
+	after_locks = AfterLocks::kNothing;
 }
 
 void

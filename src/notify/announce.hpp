@@ -13,10 +13,10 @@ namespace auren::pg {
  * Announces appended events on the channels of the notification rules (events.add_notification_rule): at most one notification
  * a channel and transaction, with its last position. What a savepoint took back is not announced.
  *
- * While the waker runs (notify/notifier.hpp) it is left to it, off the commit path. Else the transaction notifies when it commits, and
- * asks for a waker for those that come after it. Such a transaction that held the feed back, since others drew positions while
+ * While the notifier runs (notify/notifier.hpp) it is left to it, off the commit path. Else the transaction notifies when it commits, and
+ * asks for a notifier for those that come after it. Such a transaction that held the feed back, since others drew positions while
  * it was under way, tells every channel of a rule when it commits: what they announced can only be read from then on. The server
- * refuses to prepare a transaction that has notified, so one that is prepared only asks for the waker.
+ * refuses to prepare a transaction that has notified, so one that is prepared only asks for the notifier.
  */
 void Announce(std::string_view tenant, std::string_view stream, std::string_view event_type, std::int64_t position);
 

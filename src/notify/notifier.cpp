@@ -28,7 +28,7 @@ namespace {
 
 // How long it stays without anything to tell. Less than the 5 s for which DROP DATABASE and its like wait for others to go.
 constexpr int64 kIdleMicros = 3000000;
-// A session asks for a waker so often at most.
+// A session asks for a notifier so often at most.
 constexpr int64 kStartMicros = 1000000;
 // How often it looks whether the horizon has moved while a prepared transaction, which ends without waking anybody, may hold it.
 constexpr int64 kHeldMicrosAtLeast = 10000;
@@ -40,15 +40,15 @@ constexpr int64 kIntervalAtLeast = 1000;
 constexpr int64 kIntervalAtMost = 20000;
 
 /*
- * What a waker shares with the sessions, in a dynamic segment of its own. It may be looked at as long as a session is attached,
- * whether the waker lives or not.
+ * What a notifier shares with the sessions, in a dynamic segment of its own. It may be looked at as long as a session is attached,
+ * whether the notifier lives or not.
  */
 struct Shared {
 	pg_atomic_uint32 open; // 1 while announcements may be left to it
 	Latch *latch;
 };
 
-// The waker's segment as this session last found it.
+// The notifier's segment as this session last found it.
 dsm_segment *segment = nullptr;
 Shared *shared = nullptr;
 int64 asked_at = 0;
@@ -59,11 +59,11 @@ MonotonicMicros() {
 	return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Of the tag with 0 there is one waker in a database. It holds another one, by which it is found, with the handle of its segment.
+// Of the tag with 0 there is one notifier in a database. It holds another one, by which it is found, with the handle of its segment.
 LOCKTAG
-WakerTag(uint32 handle) {
+NotifierTag(uint32 handle) {
 	LOCKTAG tag;
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, handle, 0, kWakerLockClass);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, handle, 0, kNotifierLockClass);
 	return tag;
 }
 
@@ -76,14 +76,14 @@ LeaveSegment(Server) {
 	}
 }
 
-// The handle that is in the tag held by a waker; 0: there is none.
+// The handle that is in the tag held by a notifier; 0: there is none.
 dsm_handle
 HeldHandle(Server) {
 	dsm_handle handle = 0;
 	LockData *locks = GetLockStatusData();
 	for (int i = 0; i < locks->nelements; i++) {
 		const LOCKTAG &tag = locks->locks[i].locktag;
-		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kWakerLockClass && tag.locktag_field1 == MyDatabaseId &&
+		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kNotifierLockClass && tag.locktag_field1 == MyDatabaseId &&
 		    tag.locktag_field2 != 0 && locks->locks[i].holdMask != 0) {
 			handle = tag.locktag_field2;
 		}
@@ -93,11 +93,11 @@ HeldHandle(Server) {
 	return handle;
 }
 
-// Looks for a waker that is open.
+// Looks for a notifier that is open.
 void
-FindWaker(Server server) {
+FindNotifier(Server server) {
 	LeaveSegment(server);
-	const LOCKTAG tag = WakerTag(0);
+	const LOCKTAG tag = NotifierTag(0);
 	if (LockAcquire(&tag, ShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL) {
 		(void)LockRelease(&tag, ShareLock, false); // as most often where there is none: cheaper than to look at all locks
 		return;
@@ -110,7 +110,7 @@ FindWaker(Server server) {
 	}
 }
 
-// When the waker's process ends, in whatever way.
+// When the notifier's process ends, in whatever way.
 void
 CloseAtExit(int, Datum address) {
 	pg_atomic_write_u32(&reinterpret_cast<Shared *>(DatumGetPointer(address))->open, 0);
@@ -151,7 +151,7 @@ LockUnlessBusy(Server, std::initializer_list<Oid> relations) {
  * The worker's side. While a pass has a lock it waits for no other one: a DBA who wants both is neither held up for long nor, in a deadlock, the
  * one who loses. Only plain structures pass through the guard.
  */
-class Waker {
+class Notifier {
   public:
 	void
 	Run() {
@@ -184,7 +184,7 @@ class Waker {
 		return MonotonicMicros();
 	}
 
-	// Takes its place. False where there is a waker already, or no store.
+	// Takes its place. False where there is a notifier already, or no store.
 	bool
 	Begin() {
 		struct Begun {
@@ -195,10 +195,10 @@ class Waker {
 			Begun b = {false, 0};
 			StartTransactionCommand();
 			if (HoldExtension(server)) {
-				// in this order: what committed up to here found no waker
+				// in this order: what committed up to here found no notifier
 				b.horizon = FeedHorizon(server);
-				const LOCKTAG tag = WakerTag(0);
-				// a session that looks for a waker holds it for a moment
+				const LOCKTAG tag = NotifierTag(0);
+				// a session that looks for a notifier holds it for a moment
 				for (int attempt = 0; attempt < 20 && !b.ours; attempt++) {
 					b.ours = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 					if (!b.ours) {
@@ -225,7 +225,7 @@ class Waker {
 		shared->latch = MyLatch;
 		pg_atomic_init_u32(&shared->open, 1);
 		before_shmem_exit(CloseAtExit, PointerGetDatum(shared));
-		const LOCKTAG tag = WakerTag(dsm_segment_handle(segment));
+		const LOCKTAG tag = NotifierTag(dsm_segment_handle(segment));
 		(void)LockAcquire(&tag, ExclusiveLock, true, false);
 	}
 
@@ -236,7 +236,7 @@ class Waker {
 			pg_atomic_write_u32(&shared->open, 0);
 			pg_memory_barrier(); // a session that saw it open had drawn its positions before
 			for (const uint32 handle : {UINT32_C(0), static_cast<uint32>(dsm_segment_handle(segment))}) {
-				const LOCKTAG tag = WakerTag(handle);
+				const LOCKTAG tag = NotifierTag(handle);
 				(void)LockRelease(&tag, ExclusiveLock, true);
 			}
 			StartTransactionCommand();
@@ -259,7 +259,7 @@ class Waker {
 			return Pass();
 		} catch (const Error &error) {
 			Call([&] {
-				ereport(LOG, (errmsg("the waker of auren_events could not tell listeners: %s", error.report->message)));
+				ereport(LOG, (errmsg("the notifier of auren_events could not tell listeners: %s", error.report->message)));
 				AbortCurrentTransaction();
 			});
 		}
@@ -345,7 +345,7 @@ class Waker {
 		EventRow row;
 		FeedFilter filter = {};
 		const bool begun = Call([&](Server server) {
-			AUREN_WAIT_POINT("waker-before-months");
+			AUREN_WAIT_POINT("notifier-before-months");
 			return TryFeedScanBackward(server, &scan, filter, told_, horizon);
 		});
 		if (!begun) {
@@ -408,38 +408,38 @@ class Waker {
 } // namespace
 
 bool
-WakerRuns(Server server) {
-	if (!WakerAllowed()) {
+NotifierRuns(Server server) {
+	if (!NotifierAllowed()) {
 		return false;
 	}
 	pg_memory_barrier();
 	if (shared == nullptr || pg_atomic_read_u32(&shared->open) == 0) {
-		FindWaker(server);
+		FindNotifier(server);
 	}
 	return shared != nullptr && pg_atomic_read_u32(&shared->open) == 1;
 }
 
 void
-WakeWaker() {
+WakeNotifier() {
 	if (shared != nullptr && pg_atomic_read_u32(&shared->open) == 1) {
 		SetLatch(shared->latch);
 	}
 }
 
 void
-StartWaker(Server) {
+StartNotifier(Server) {
 	const int64 now = MonotonicMicros();
-	if (!WakerAllowed() || !IsUnderPostmaster || (asked_at != 0 && now - asked_at < kStartMicros)) {
+	if (!NotifierAllowed() || !IsUnderPostmaster || (asked_at != 0 && now - asked_at < kStartMicros)) {
 		return;
 	}
 	asked_at = now;
-	BackgroundWorker worker = WorkerOf("auren_events waker", "auren_waker_main");
+	BackgroundWorker worker = WorkerOf("auren_events notifier", "auren_notifier_main");
 	worker.bgw_main_arg = ObjectIdGetDatum(MyDatabaseId);
 	(void)RegisterDynamicBackgroundWorker(&worker, nullptr);
 }
 
 void
-RunWaker(Server, Oid database) {
+RunNotifier(Server, Oid database) {
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
@@ -454,7 +454,7 @@ RunWaker(Server, Oid database) {
 	pgstat_report_activity(STATE_IDLE, nullptr);
 	// an error that no pass can be tried again after ends the worker
 	(void)Entry([] {
-		Waker().Run();
+		Notifier().Run();
 		return Datum(0);
 	});
 }

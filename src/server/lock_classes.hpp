@@ -9,7 +9,7 @@ namespace auren::pg {
 inline constexpr uint16 kMonthLockClass = 0xA0E1;    // who makes months
 inline constexpr uint16 kPositionLockClass = 0xA0E2; // appends in flight, by the last position before theirs
 inline constexpr uint16 kShareLockClass = 0xA0E3;    // shares of subscriptions
-inline constexpr uint16 kWakerLockClass = 0xA0E4;    // the waker
+inline constexpr uint16 kNotifierLockClass = 0xA0E4; // the notifier
 inline constexpr uint16 kRefreshLockClass = 0xA0E5;  // who refreshes metrics
 inline constexpr uint16 kPersonLockClass = 0xA0E6;   // who makes keys of a person or forgets one
 

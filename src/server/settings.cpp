@@ -13,7 +13,7 @@ int naming = static_cast<int>(Naming::kOff);
 bool allow_drop = false;
 int snapshot_after = 1000;
 bool read_flushed = true;
-bool waker = true;
+bool notifier = true;
 double notify_below = 0.95;
 int max_notification_rules = 100;
 char *master_key_file = nullptr;
@@ -162,8 +162,8 @@ MaxNotificationRules() {
 }
 
 bool
-WakerAllowed() {
-	return waker;
+NotifierAllowed() {
+	return notifier;
 }
 
 const char *
@@ -236,8 +236,8 @@ Define(Server) {
 	DefineCustomBoolVariable("auren_events.read_flushed", "Feed reads give only events that a crash cannot take back.",
 	                         "An event whose commit is not on disk yet is flushed first. Off for readers within the database.",
 	                         &read_flushed, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-	DefineCustomBoolVariable("auren_events.waker", "Leaves notifications of appended events to a background worker.",
-	                         "Off: a transaction notifies when it commits, which takes a lock of the whole cluster.", &waker, true,
+	DefineCustomBoolVariable("auren_events.notifier", "Leaves notifications of appended events to a background worker.",
+	                         "Off: a transaction notifies when it commits, which takes a lock of the whole cluster.", &notifier, true,
 	                         PGC_SUSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomRealVariable("auren_events.notify_below", "How full the queue of notifications may be for listeners to be told, 1 being full.",
 	                         "A full queue would fail the commit that notifies.", &notify_below, 0.95, 0.0, 1.0, PGC_SUSET, 0, nullptr,

@@ -24,8 +24,8 @@ bool ReadFlushed();
 double NotifyBelow();
 // auren_events.max_notification_rules: how many a tenant may have.
 int MaxNotificationRules();
-// auren_events.waker: whether announcements may be left to a background worker.
-bool WakerAllowed();
+// auren_events.notifier: whether announcements may be left to a background worker.
+bool NotifierAllowed();
 
 /*
  * Where the master keys come from: a file, or a command whose output they are. "" where it is not set; the server's configuration alone

@@ -21,7 +21,7 @@ my @STANDINGS = qw(unbound bound foreign policy);
 my $keys = PostgreSQL::Test::Utils::tempdir() . '/master_keys';
 append_to_file($keys, 'one ' . '0123456789abcdef' x 4 . "\n");
 chmod 0600, $keys;
-my $node = new_store('roles', conf => "auren_events.master_key_file = '$keys'\nauren_events.waker = off\nautovacuum = off\n");
+my $node = new_store('roles', conf => "auren_events.master_key_file = '$keys'\nauren_events.notifier = off\nautovacuum = off\n");
 
 # Two tenants with something of everything; whatever belongs to the other one has "theirs" in it.
 foreach my $tenant (qw(mine theirs))

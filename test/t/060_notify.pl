@@ -15,8 +15,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# Rules tell at commit here; t/061 has them with the waker.
-my $node = new_store('notify', conf => "max_prepared_transactions = 5\nauren_events.waker = off\n");
+# Rules tell at commit here; t/061 has them with the notifier.
+my $node = new_store('notify', conf => "max_prepared_transactions = 5\nauren_events.notifier = off\n");
 my $listener = $node->background_psql('postgres', on_error_stop => 1);
 $listener->query_safe('LISTEN mode_switch');
 $listener->query_safe('LISTEN memory_tier_change');

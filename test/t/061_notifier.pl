@@ -1,4 +1,4 @@
-# The waker: rules tell listeners off the commit path, when the event can be read, whatever ends the transaction that
+# The notifier: rules tell listeners off the commit path, when the event can be read, whatever ends the transaction that
 # appended it, and without standing in a DBA's way.
 
 use strict;
@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_store('waker', conf => "max_prepared_transactions = 5\n");
+my $node = new_store('notifier', conf => "max_prepared_transactions = 5\n");
 my $listener = $node->background_psql('postgres', on_error_stop => 1);
 my @heard;
 
@@ -60,10 +60,10 @@ sub append
 		  . "SELECT global_position FROM events.append_events(ARRAY['$stream'], ARRAY['$type'], ARRAY['1']::jsonb[]);" . ($suffix // ''));
 }
 
-my $IS_GONE = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'auren_events waker'};
+my $IS_GONE = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'auren_events notifier'};
 
-# The waker at work, which is found by its lock. One that ended, since nothing came for a while, is asked for again.
-sub waker_pid
+# The notifier at work, which is found by its lock. One that ended, since nothing came for a while, is asked for again.
+sub notifier_pid
 {
 	my ($database) = @_;
 	$database //= 'postgres';
@@ -71,33 +71,33 @@ sub waker_pid
 	{
 		my $pid = $node->safe_psql($database, q{
 			SELECT a.pid FROM pg_stat_activity a JOIN pg_locks l USING (pid) JOIN pg_database d ON d.oid = l.database
-			WHERE a.backend_type = 'auren_events waker' AND d.datname = current_database() AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.classid <> 0});
+			WHERE a.backend_type = 'auren_events notifier' AND d.datname = current_database() AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.classid <> 0});
 		return $pid if $pid ne '';
 		if ($attempt % 30 == 0)
 		{
-			$node->safe_psql($database, q{SELECT events.append_event('waker:wanted', 'told', '1')});
+			$node->safe_psql($database, q{SELECT events.append_event('notifier:wanted', 'told', '1')});
 			hear();
 			@heard = ();
 		}
 		select(undef, undef, undef, 0.1);
 	}
-	die 'there is no waker';
+	die 'there is no notifier';
 }
 
 $listener->query_safe("LISTEN $_") foreach ('by_type', 'by_category');
 $node->safe_psql('postgres', q{SELECT events.add_notification_rule('told', 'by_type'), events.add_notification_rule(NULL, 'by_category', 'rule')});
 
-# The first one tells at its commit and asks for the waker.
+# The first one tells at its commit and asks for the notifier.
 my $position = append('rule:1', 'told');
 my @told = told('by_type', $position, 'the first');
-isnt($told[0]{pid}, waker_pid(), 'the first is told by who appended it');
+isnt($told[0]{pid}, notifier_pid(), 'the first is told by who appended it');
 told('by_category', $position, 'the first, by its category');
 
-# From then on the waker tells.
-my $waker = waker_pid();
+# From then on the notifier tells.
+my $notifier = notifier_pid();
 $position = append('rule:"1"', 'told');
 @told = told('by_type', $position, 'the second');
-is_deeply(\@told, [ { channel => 'by_type', pid => $waker, position => $position, stream_id => 'rule:"1"', event_type => 'told' } ], 'by the waker, whole');
+is_deeply(\@told, [ { channel => 'by_type', pid => $notifier, position => $position, stream_id => 'rule:"1"', event_type => 'told' } ], 'by the notifier, whole');
 is((told('by_category', $position, 'the second'))[-1]{stream_id}, 'rule:"1"', 'by its category');
 
 # What does not commit, and what no rule asks for, is not told: the next thing told is the next event.
@@ -140,15 +140,15 @@ foreach my $end ('COMMIT', 'ROLLBACK', 'terminate')
 	$end eq 'terminate' ? eval { $late->quit } : $late->quit;
 }
 
-# A prepared transaction is told when it is committed; with the waker there and without.
+# A prepared transaction is told when it is committed; with the notifier there and without.
 foreach my $there (1, 0)
 {
 	if (!$there)
 	{
-		wait_until($node, 'postgres', $IS_GONE, 'the waker ends when it has nothing to do');
+		wait_until($node, 'postgres', $IS_GONE, 'the notifier ends when it has nothing to do');
 	}
 	$position = append('rule:1', 'told', 'BEGIN;', "PREPARE TRANSACTION 'rule'");
-	waker_pid();
+	notifier_pid();
 	select(undef, undef, undef, 0.1);
 	hear();
 	is(scalar(@heard), 0, 'nothing is told while it is prepared');
@@ -163,7 +163,7 @@ $position = append('other:1', 'told');
 is(join(' ', map { $_->{position} } @told), $position, 'it is not told');
 
 # Many writers: positions rise, the last is told, and there are fewer notifications than commits.
-$node->safe_psql('postgres', 'SET auren_events.waker = on');
+$node->safe_psql('postgres', 'SET auren_events.notifier = on');
 my $before = append('rule:1', 'told');
 $node->pgbench('--no-vacuum --client=6 --jobs=2 --transactions=300', 0, [qr/number of transactions actually processed: 1800/], [qr/^$/], 'six writers', {
 	'061_writers' => q{
@@ -189,7 +189,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM unnest(ARRAY[' . join(',',
 told('by_type', $last, 'six writers');
 
 # Rules that come and go while it runs.
-waker_pid();
+notifier_pid();
 $listener->query_safe('LISTEN new_rule');
 $node->safe_psql('postgres', q{SELECT events.add_notification_rule('new', 'new_rule')});
 $position = append('other:1', 'new');
@@ -209,7 +209,7 @@ $node->safe_psql('postgres', q{SELECT count(pg_notify('filler', i || repeat('x',
 my $usage = $node->safe_psql('postgres', 'SELECT usage FROM events.notification_queue LIMIT 1');
 $node->safe_psql('postgres', q{LOAD 'auren_events'; ALTER SYSTEM SET auren_events.notify_below = } . ($usage / 2));
 $node->reload;
-waker_pid();
+notifier_pid();
 wait_until($node, 'postgres', q{SELECT current_setting('auren_events.notify_below')::float < 0.9 FROM (SELECT events.store_epoch()) s}, 'the setting');
 $position = append('rule:1', 'told');
 select(undef, undef, undef, 0.2);
@@ -224,43 +224,43 @@ $node->safe_psql('postgres', q{LOAD 'auren_events'; ALTER SYSTEM RESET auren_eve
 $node->reload;
 
 # Whoever ends it: the next one tells, and asks for another.
-$waker = waker_pid();
-$node->safe_psql('postgres', "SELECT pg_terminate_backend($waker)");
-wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $waker)", 'the waker ends');
+$notifier = notifier_pid();
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($notifier)");
+wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $notifier)", 'the notifier ends');
 $position = append('rule:1', 'told');
 told('by_type', $position, 'after it was ended');
 told('by_category', $position, 'after it was ended');
-isnt(waker_pid(), $waker, 'another waker');
+isnt(notifier_pid(), $notifier, 'another notifier');
 
 # Off, as a superuser says: at commit, by the session itself.
-$waker = waker_pid();
-$position = append('rule:1', 'told', 'SET auren_events.waker = off;');
-isnt((told('by_type', $position, 'off'))[0]{pid}, $waker, 'by who appended it');
+$notifier = notifier_pid();
+$position = append('rule:1', 'told', 'SET auren_events.notifier = off;');
+isnt((told('by_type', $position, 'off'))[0]{pid}, $notifier, 'by who appended it');
 
 # It stands in no DBA's way: the extension, and a database, can be dropped.
 create_store($node, 'other');
 $node->safe_psql('other', q{SELECT events.add_notification_rule(NULL, 'all'), events.append_event('a', 'b', '1')});
-waker_pid('other');
+notifier_pid('other');
 $node->safe_psql('other', 'SET auren_events.allow_drop = on; DROP EXTENSION auren_events CASCADE; CREATE EXTENSION auren_events');
 $node->safe_psql('other', q{SELECT events.add_notification_rule(NULL, 'all'), events.append_event('a', 'b', '1')});
 $node->safe_psql('other', q{SELECT events.append_event('a', 'b', '1')});
-$waker = waker_pid('other');
+$notifier = notifier_pid('other');
 # a pass that begins while the extension is being dropped waits for the end of that, and finds it gone
 my $dropper = $node->background_psql('other', on_error_stop => 1);
 $dropper->query_safe('SET auren_events.allow_drop = on; BEGIN; DROP EXTENSION auren_events CASCADE');
-wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $waker AND NOT granted)", 'the waker waits for the drop');
+wait_until($node, 'postgres', "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $notifier AND NOT granted)", 'the notifier waits for the drop');
 $dropper->query_safe('COMMIT');
 $dropper->quit;
-wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $waker)", 'the waker ends with its extension');
+wait_until($node, 'postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $notifier)", 'the notifier ends with its extension');
 create_store($node, 'other_2');
 $node->safe_psql('other_2', q{SELECT events.add_notification_rule(NULL, 'all'), events.append_event('a', 'b', '1')});
-waker_pid('other_2');
+notifier_pid('other_2');
 $node->safe_psql('postgres', 'DROP DATABASE other_2');
 $node->safe_psql('postgres', 'DROP DATABASE other');
-pass('a database is dropped beside its waker');
+pass('a database is dropped beside its notifier');
 create_store($node, 'other');
 $node->safe_psql('other', q{SELECT events.add_notification_rule(NULL, 'all'), events.append_event('a', 'b', '1')});
-waker_pid('other');
+notifier_pid('other');
 $node->safe_psql('postgres', 'DROP DATABASE other WITH (FORCE)');
 pass('and by force');
 
@@ -277,7 +277,7 @@ foreach my $turn (1 .. 2)
 }
 $listener->quit;
 
-store_is_sound($node, 'postgres', 'waker');
-unlike(slurp_file($node->logfile), qr/could not tell listeners|PANIC|TRAP/, 'no error of the waker');
+store_is_sound($node, 'postgres', 'notifier');
+unlike(slurp_file($node->logfile), qr/could not tell listeners|PANIC|TRAP/, 'no error of the notifier');
 $node->stop;
 done_testing();

@@ -1,4 +1,4 @@
-# Notification rules of one tenant and the commits of another: without a waker, a transaction that held the feed back tells what others announced, and what
+# Notification rules of one tenant and the commits of another: without a notifier, a transaction that held the feed back tells what others announced, and what
 # it tells is bounded, however many rules there are.
 
 use strict;
@@ -14,7 +14,7 @@ use Test::More;
 
 my $RULES = 20000;
 my $BOUND = 5000;
-my $node = new_store('rules_of_others', conf => "auren_events.waker = off\n");
+my $node = new_store('rules_of_others', conf => "auren_events.notifier = off\n");
 $node->safe_psql('postgres', qq{
 	INSERT INTO auren.declared_notification_rules SELECT 'other', 'other_channel_' || to_char(i, 'FM00000'), '', '' FROM generate_series(1, $RULES) i;
 	SELECT events.create_monthly_partitions(1);

@@ -37,7 +37,7 @@ sub session
 
 # A client's startup options: none of them weakens what the configuration says, whatever it sets and to what.
 foreach my $option ('auren_events.audit_decrypt=off', 'auren_events.audit_decrypt=on', 'AUREN_EVENTS.Audit_Decrypt=off', 'auren_events.audit_decrypt=perhaps',
-	'auren_events.max_key_uses=2147483647', 'auren_events.naming=off', 'auren_events.snapshot_after=0', 'auren_events.waker=off', 'auren_events.notify_below=0',
+	'auren_events.max_key_uses=2147483647', 'auren_events.naming=off', 'auren_events.snapshot_after=0', 'auren_events.notifier=off', 'auren_events.notify_below=0',
 	'auren_events.master_key_file=/dev/null', 'auren_events.master_key_command=true', 'auren_events.master_key_timeout=1')
 {
 	my ($rc, $stdout, $stderr) = session('reader', "-c $option", $open);
