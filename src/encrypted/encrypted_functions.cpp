@@ -71,14 +71,14 @@ ConvertAll(pg::FieldOf of, pg::TextArrayReader *from, pg::TextArrayWriter *to,
 	constexpr int kBatch = 128;
 	MemoryContext context = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fields", ALLOCSET_DEFAULT_SIZES); });
 	MemoryContext old = MemoryContextSwitchTo(context);
-	const auto batch = [&](bool each_asks) {
+	const auto batch = [&](pg::News news) {
 		const pg::DataKey *known = nullptr;
 		std::string_view element;
 		for (int i = 0; i < kBatch && from->left() > 0; i++) {
 			if (!from->Next(&element)) {
 				continue;
 			}
-			if (each_asks) {
+			if (news == pg::News::kAsk) {
 				of.tenant = pg::CurrentTenantId();
 				known = nullptr;
 			}
@@ -99,12 +99,12 @@ ConvertAll(pg::FieldOf of, pg::TextArrayReader *from, pg::TextArrayWriter *to,
 		const Size written = to->size();
 		of.tenant = pg::CurrentTenantId();
 		const std::uint64_t changes = pg::KeyChanges();
-		batch(false);
+		batch(pg::News::kAsked);
 		of.tenant = pg::CurrentTenantId();
 		if (pg::KeyChanges() != changes) {
 			*from = begin;
 			to->Truncate(written);
-			batch(true);
+			batch(pg::News::kAsk);
 		}
 	}
 	MemoryContextSwitchTo(old);
@@ -187,7 +187,7 @@ AUREN_FUNCTION(auren_encrypt_fields) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	const pg::ServerJson json;
 	Json document = pg::JsonOf(pg::JsonbOf(PG_GETARG_DATUM(0)));
-	pg::SealDocument(tenant.id, user.name.bytes, paths, &document, json);
+	pg::SealDocument({tenant.id, user.name.bytes, paths}, &document, json);
 	return pg::WriteJsonb(document);
 }
 
@@ -200,7 +200,7 @@ AUREN_FUNCTION(auren_decrypt_fields) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	const pg::ServerJson json;
 	Json document = pg::JsonOf(pg::JsonbOf(PG_GETARG_DATUM(0)));
-	pg::OpenDocument(tenant.id, user.name.bytes, paths, &document, json, pg::Unreadable::kError, pg::Audited::kAsSet);
+	pg::OpenDocument({tenant.id, user.name.bytes, paths}, &document, json, pg::Unreadable::kError, pg::Audited::kAsSet);
 	return pg::WriteJsonb(document);
 }
 

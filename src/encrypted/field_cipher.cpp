@@ -58,38 +58,47 @@ MakeAssociated(const DataKey &key, const EnvelopeHeader &header, const FieldOf &
 	with.key_serial = key.serial;
 }
 
-// `same_field`: it is known to be that of the value before.
+// What is known of a value's field: that the value before it was of the same one, or nothing.
+enum class Field { kSame, kUnknown };
+
 inline void
-Associate(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of, bool same_field) {
+Associate(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of, Field field) {
 	const AssociatedWith &with = associated_with;
 	if (with.key_serial == key.serial && with.json == header.json && with.field_bound == header.field_bound &&
-	    (same_field || SameBytes(with.field, of.field ? *of.field : Borrowed()))) {
+	    (field == Field::kSame || SameBytes(with.field, of.field ? *of.field : Borrowed()))) {
 		return;
 	}
 	MakeAssociated(key, header, of);
 }
 
+// A value in UTF-8 that is to be encrypted.
+struct Plain {
+	enum class Kind { kText, kJson };
+	Kind kind;
+	std::string_view bytes;
+};
+
 /*
- * The envelope of a value in UTF-8, written by `room`, which gives the place for its characters. `known`: the key of the value before,
- * of the same person and field, where nothing else was called since; else nullptr.
+ * Writes the envelope of a value to the place that `allocate` gives for so many characters. `known`: the key of the value before, of the
+ * same person and field, where nothing else was called since; else nullptr. The caller gets the key that it was.
  */
-template <typename Room>
+template <typename Allocate>
 const DataKey *
-Seal(const FieldOf &of, std::string_view plain, bool json, News news, const DataKey *known, Room &&room) {
+Seal(const FieldOf &of, const Plain &plain, News news, const DataKey *known, Allocate &&allocate) {
 	EnvelopeHeader header;
 	const std::uint64_t random[2] = {RandomBits(), RandomBits()};
 	std::memcpy(header.nonce, random, sizeof header.nonce);
 	const auto lot = static_cast<std::uint32_t>(random[1] >> 32);
 	const DataKey &key = known != nullptr && !IsCounted(*known, lot) ? *known : SealingKey(of.tenant, of.user, lot, news);
 	header.key_id = key.id;
-	header.json = json;
+	header.json = plain.kind == Plain::Kind::kJson;
 	header.field_bound = of.field.has_value();
-	Associate(key, header, of, known != nullptr);
-	body.resize(kEnvelopeHeaderBytes + plain.size() + kEnvelopeTagBytes);
+	Associate(key, header, of, known != nullptr ? Field::kSame : Field::kUnknown);
+	body.resize(kEnvelopeHeaderBytes + plain.bytes.size() + kEnvelopeTagBytes);
 	auto *bytes = reinterpret_cast<std::uint8_t *>(&body[0]);
 	WriteEnvelopeHeader(header, bytes);
-	SealingCipher(key).Seal(header.nonce, associated, plain, bytes + kEnvelopeHeaderBytes);
-	WriteEnvelope(bytes, body.size(), room(EnvelopeLength(plain.size())));
+	SealingCipher(key).Seal(header.nonce, associated, plain.bytes, bytes + kEnvelopeHeaderBytes);
+	WriteEnvelope(bytes, body.size(), allocate(EnvelopeLength(plain.bytes.size())));
 	return &key;
 }
 
@@ -129,29 +138,39 @@ ThrowOtherBinding(const FieldOf &of, const EnvelopeHeader &header) {
 	                  header.field_bound ? "Name the field; one of a document is named by its JSON pointer." : "Leave p_field out.");
 }
 
+// How the envelope in `body` is opened.
+struct Opening {
+	const FieldOf &of;
+	const EnvelopeHeader &header;
+	const FieldOf *audited; // what the audit says of it; nullptr where the value is given to nobody
+	News news;
+	const DataKey **known; // as for Seal; the key that it was, afterwards
+};
+
 /*
- * The plain value in UTF-8 of the envelope in `body`, written to what `room` gives for its size. Whether it opened; `missing` is called
- * where the key is not there. `audited`: what the audit says of it, nullptr where the value is given to nobody. `known`: as for Seal; the
- * key that it was, afterwards.
+ * Writes the plain value of an envelope, in UTF-8, to the place that `allocate` gives for its size. The caller gets whether it opened;
+ * `missing` is called where the key is not there.
  */
-template <typename Room, typename Missing>
+template <typename Allocate, typename Missing>
 bool
-Open(const FieldOf &of, const EnvelopeHeader &header, const FieldOf *audited, News news, const DataKey **known, Room &&room, Missing &&missing) {
-	const bool is_known = *known != nullptr && (*known)->id == header.key_id;
-	const DataKey *key = is_known ? *known : OpeningKey(of.tenant, of.user, header.key_id, news);
-	if (key != nullptr && audited != nullptr && AuditDecrypt()) {
+Open(const Opening &opening, Allocate &&allocate, Missing &&missing) {
+	const FieldOf &of = opening.of;
+	const EnvelopeHeader &header = opening.header;
+	const bool is_known = *opening.known != nullptr && (*opening.known)->id == header.key_id;
+	const DataKey *key = is_known ? *opening.known : OpeningKey(of.tenant, of.user, header.key_id, opening.news);
+	if (key != nullptr && opening.audited != nullptr && AuditDecrypt()) {
 		// before it is decrypted; meanwhile the person may have been forgotten
-		WriteAudit(*audited);
+		WriteAudit(*opening.audited);
 		key = OpeningKey(of.tenant, of.user, header.key_id);
 	}
-	*known = key;
+	*opening.known = key;
 	if (key == nullptr) {
 		missing();
 		return false;
 	}
-	Associate(*key, header, of, is_known);
+	Associate(*key, header, of, is_known ? Field::kSame : Field::kUnknown);
 	const std::string_view sealed = std::string_view(body).substr(kEnvelopeHeaderBytes);
-	auto *out = reinterpret_cast<std::uint8_t *>(room(sealed.size() - kEnvelopeTagBytes));
+	auto *out = reinterpret_cast<std::uint8_t *>(allocate(sealed.size() - kEnvelopeTagBytes));
 	return OpeningCipher(*key).Open(header.nonce, associated, sealed, out);
 }
 
@@ -215,7 +234,7 @@ IsOwnEnvelope(const FieldOf &of, const std::string &text) {
 	std::string plain;
 	const DataKey *known = nullptr;
 	return Open(
-	    of, header, nullptr, News::kAsk, &known,
+	    {of, header, nullptr, News::kAsk, &known},
 	    [&](std::size_t size) {
 		    plain.resize(size + 1);
 		    return &plain[0];
@@ -232,7 +251,7 @@ SealText(const FieldOf &of, std::string_view plain, TextSink *sink, const DataKe
 		converted = ToUtf8(std::string(plain).c_str());
 		plain = converted;
 	}
-	*known = Seal(of, plain, false, News::kAsked, *known, [&](std::size_t length) { return sink->Room(length); });
+	*known = Seal(of, {Plain::Kind::kText, plain}, News::kAsked, *known, [&](std::size_t length) { return sink->Room(length); });
 	TrimBuffers();
 }
 
@@ -245,7 +264,7 @@ OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const Dat
 	const bool as_it_is = !header.json && IsUtf8();
 	std::string plain;
 	const bool opened = Open(
-	    of, header, &of, News::kAsked, known,
+	    {of, header, &of, News::kAsked, known},
 	    [&](std::size_t size) {
 		    if (as_it_is) {
 			    return sink->Room(size);
@@ -270,23 +289,23 @@ OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const Dat
 }
 
 void
-SealDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json) {
-	for (const JsonPointer &path : paths) {
+SealDocument(const PersonalFields &fields, Json *document, const ServerJson &json) {
+	for (const JsonPointer &path : fields.paths) {
 		Json *value = FindAt(document, path, json);
 		if (value == nullptr || value->is(Json::Kind::kNull)) {
 			continue;
 		}
 		const std::string place = PointerText(path);
-		const FieldOf bound = {tenant, user, place};
+		const FieldOf bound = {fields.tenant, fields.user, place};
 		if (value->is(Json::Kind::kString) && LooksLikeEnvelope(value->string())) {
-			const FieldOf unbound = {tenant, user, std::nullopt};
+			const FieldOf unbound = {fields.tenant, fields.user, std::nullopt};
 			if (IsOwnEnvelope(bound, value->string()) || IsOwnEnvelope(unbound, value->string())) {
 				continue;
 			}
 		}
 		const std::string plain = JsonText(*value);
 		std::string envelope;
-		(void)Seal(bound, plain, true, News::kAsk, nullptr, [&](std::size_t length) {
+		(void)Seal(bound, {Plain::Kind::kJson, plain}, News::kAsk, nullptr, [&](std::size_t length) {
 			envelope.resize(length);
 			return &envelope[0];
 		});
@@ -296,16 +315,15 @@ SealDocument(std::string_view tenant, std::string_view user, const std::vector<J
 }
 
 void
-OpenDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json,
-             Unreadable unreadable, Audited audited) {
-	for (const JsonPointer &path : paths) {
+OpenDocument(const PersonalFields &fields, Json *document, const ServerJson &json, Unreadable unreadable, Audited audited) {
+	for (const JsonPointer &path : fields.paths) {
 		Json *value = FindAt(document, path, json);
 		EnvelopeHeader header;
 		if (value == nullptr || !value->is(Json::Kind::kString) || !TryReadEnvelope(value->string(), &header, &body)) {
 			continue;
 		}
 		const std::string place = PointerText(path);
-		FieldOf of = {tenant, user, place};
+		FieldOf of = {fields.tenant, fields.user, place};
 		const FieldOf named = of;
 		if (!header.field_bound) {
 			of.field.reset();
@@ -314,7 +332,7 @@ OpenDocument(std::string_view tenant, std::string_view user, const std::vector<J
 		bool missing = false;
 		const DataKey *known = nullptr;
 		const bool opened = Open(
-		    of, header, audited == Audited::kAsSet ? &named : nullptr, News::kAsk, &known,
+		    {of, header, audited == Audited::kAsSet ? &named : nullptr, News::kAsk, &known},
 		    [&](std::size_t size) {
 			    plain.resize(size);
 			    return &plain[0];
@@ -322,7 +340,7 @@ OpenDocument(std::string_view tenant, std::string_view user, const std::vector<J
 		    [&] {
 			    missing = true;
 			    if (unreadable == Unreadable::kError) {
-				    IsForgotten(tenant, user) ? ThrowForgotten(of) : ThrowNoKey(of);
+				    IsForgotten(fields.tenant, fields.user) ? ThrowForgotten(of) : ThrowNoKey(of);
 			    }
 		    });
 		if (!opened) {

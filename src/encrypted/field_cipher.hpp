@@ -37,13 +37,19 @@ void SealText(const FieldOf &of, std::string_view plain, TextSink *sink, const D
  */
 void OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const DataKey **known);
 
+// A person's fields in a document. It is valid as long as what it was made of.
+struct PersonalFields {
+	std::string_view tenant;
+	std::string_view user;
+	const std::vector<JsonPointer> &paths;
+};
+
 // Encrypts what stands at the paths, but for null, what is absent, and the person's own envelopes.
-void SealDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json);
+void SealDocument(const PersonalFields &fields, Json *document, const ServerJson &json);
 
 enum class Unreadable { kError, kStays };
 enum class Audited { kAsSet, kNo }; // kNo: what is opened is not given to anybody
 // Decrypts the envelopes at the paths; what is not an envelope stays. The values of a forgotten person are an error, or stay.
-void OpenDocument(std::string_view tenant, std::string_view user, const std::vector<JsonPointer> &paths, Json *document, const ServerJson &json,
-                  Unreadable unreadable, Audited audited);
+void OpenDocument(const PersonalFields &fields, Json *document, const ServerJson &json, Unreadable unreadable, Audited audited);
 
 } // namespace auren::pg

@@ -168,7 +168,7 @@ SealEvent(const EventOf &event, Datum data) {
 		const char *bytes = person->data();
 		const int size = static_cast<int>(person->size());
 		CheckUserId(*person, static_cast<std::size_t>(Call([&] { return pg_mbstrlen_with_len(bytes, size); })));
-		SealDocument(event.tenant, *person, rule.paths, &document, json);
+		SealDocument({event.tenant, *person, rule.paths}, &document, json);
 	}
 	return scratch.Keep(WriteJsonb(document));
 }
@@ -185,7 +185,7 @@ OpenEvent(const EventOf &event, Datum data, Audited audited) {
 		}
 		const auto person = PersonOf(rule, event, &document, json);
 		if (person) {
-			OpenDocument(event.tenant, *person, rule.paths, &document, json, Unreadable::kStays, audited);
+			OpenDocument({event.tenant, *person, rule.paths}, &document, json, Unreadable::kStays, audited);
 		}
 	}
 	return scratch.Keep(WriteJsonb(document));

@@ -10,20 +10,20 @@
 namespace auren::pg {
 
 void
-BucketParts::Add(int64 series, bool in_rollups, std::string_view bytes) {
+BucketParts::Add(const SummaryOrigin &origin, std::string_view bytes) {
 	if (DistinctReadings::Is(bytes)) {
 		const DistinctReadings added = DistinctReadings::FromBytes(bytes);
-		Set &set = sets_.try_emplace(added.place(), Set{in_rollups, DistinctReadings(added.place())}).first->second;
+		Set &set = sets_.try_emplace(added.place(), Set{origin.in_rollups, DistinctReadings(added.place())}).first->second;
 		set.readings.Merge(added);
 		return;
 	}
 	for (Part &part : parts_) {
-		if (part.series == series && part.in_rollups == in_rollups) {
+		if (part.origin.series == origin.series && part.origin.in_rollups == origin.in_rollups) {
 			part.summary.Merge(Summary::FromBytes(bytes));
 			return;
 		}
 	}
-	parts_.push_back({series, in_rollups, Summary::FromBytes(bytes)});
+	parts_.push_back({origin, Summary::FromBytes(bytes)});
 }
 
 void

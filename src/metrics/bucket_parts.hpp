@@ -11,13 +11,19 @@
 
 namespace auren::pg {
 
+// Whose a summary is: a series' that the rollups hold, or that of a source which is read as it is; its series is 0 then.
+struct SummaryOrigin {
+	int64 series;
+	bool in_rollups;
+};
+
 /*
  * The summaries of one bucket that a query found, by series: of the rollups, of what is not merged yet, of sources that the rollups do not
  * hold. Most buckets have one or two.
  */
 class BucketParts {
   public:
-	void Add(int64 series, bool in_rollups, std::string_view bytes);
+	void Add(const SummaryOrigin &origin, std::string_view bytes);
 
 	bool
 	empty() const {
@@ -38,8 +44,8 @@ class BucketParts {
 		for (const Part &part : parts_) {
 			Summary summary = part.summary;
 			summary.Settle();
-			if (summary.Unsure() && part.in_rollups) {
-				summary = Ask(part.series, bucket());
+			if (summary.Unsure() && part.origin.in_rollups) {
+				summary = Ask(part.origin.series, bucket());
 			}
 			whole.Merge(summary);
 		}
@@ -53,8 +59,7 @@ class BucketParts {
 	static Summary Ask(int64 series, const Bucket &bucket);
 
 	struct Part {
-		int64 series;
-		bool in_rollups;
+		SummaryOrigin origin;
 		Summary summary;
 	};
 	struct Set {

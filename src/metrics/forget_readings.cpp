@@ -31,13 +31,18 @@ ExecuteOnReadings(Server server, const char *sql, Person *person) {
 }
 
 void
-RequireShortLock(Server, bool is_bound) {
+RequireReadCommitted(Server) {
 	if (IsolationUsesXactSnapshot()) {
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE), errmsg("readings are forgotten at READ COMMITTED only"),
 		                errdetail("This transaction's snapshot does not show readings that were committed after it was taken, so they would stay."),
 		                errhint("Call encrypted.forget_user() in a transaction of that isolation level.")));
 	}
-	if (is_bound && IsTransactionBlock()) {
+}
+
+// For a role that is bound to tenants: it must not stop the writers of others for longer than a statement.
+void
+RequireShortLock(Server) {
+	if (IsTransactionBlock()) {
 		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("a role that is bound to tenants forgets readings outside a transaction block only"),
 		                errdetail("Until the transaction ends, nobody else can write to table biometric.biometric_events."),
 		                errhint("Call encrypted.forget_user() as a statement by itself.")));
@@ -143,7 +148,10 @@ ForgetReadings(const Tenant &tenant, const Text &user) {
 	Person person = {{tenant.text, user.datum}, nullptr};
 	const uint64 deleted = Call([&](Server server) {
 		person.user = TextDatumGetCString(user.datum);
-		RequireShortLock(server, is_bound);
+		RequireReadCommitted(server);
+		if (is_bound) {
+			RequireShortLock(server);
+		}
 		LockReadings(server);
 		return DeleteReadings(server, &person);
 	});

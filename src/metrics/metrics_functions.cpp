@@ -125,8 +125,8 @@ RequireTenant(std::string_view written) {
 
 // The extension's own table takes no row that is no reading.
 void
-RequireReadingTime(const pg::ReadingColumns &columns, pg::Refusal refusal, bool taken) {
-	if (columns.source == pg::kOwnSource && refusal == pg::Refusal::kTime && !taken) {
+RequireReadingTime(const pg::ReadingColumns &columns, pg::Refusal refusal) {
+	if (columns.source == pg::kOwnSource && refusal == pg::Refusal::kTime) {
 		throw DomainError("22008", "the time of a reading is out of range",
 		                  "Readings are of the years from 4713 BC to 294275, or their time is infinite: nearer to the ends of the server's calendar the day of some "
 		                  "time zone is outside it.",
@@ -143,8 +143,10 @@ Read(const pg::ReadingColumns &columns, TupleTableSlot *row, pg::Reading *readin
 		RequireTenant(names.tenant);
 	}
 	if (refusal != pg::Refusal::kNone) {
-		RequireReadingTime(columns, refusal, reading->taken);
-		pg::RecordRefusal(pg::RefusedRow(columns, names, refusal, reading->taken));
+		if (!reading->taken) {
+			RequireReadingTime(columns, refusal);
+		}
+		pg::RecordRefusal(pg::RefusedRow(columns, names, refusal, reading->taken ? pg::Counting::kTake : pg::Counting::kAdd));
 		return false;
 	}
 	reading->series = pg::SeriesOf(names);
@@ -269,8 +271,7 @@ constexpr int kHourOfZone = -1;
 // The first summary of a group is kept as it came: most groups have no other.
 struct State {
 	bytea *first;
-	int64 first_series;
-	bool first_in_rollups;
+	pg::SummaryOrigin first_origin;
 	TimestampTz bucket;
 	bool has_bucket;
 	int minutes;
@@ -302,6 +303,37 @@ BucketOf(const State &state) {
 	});
 }
 
+// From the second summary of a group on, which are gathered until the context of the aggregate goes.
+void
+StartParts(MemoryContext context, State *state) {
+	Call([&] {
+		auto *callback = static_cast<MemoryContextCallback *>(MemoryContextAllocZero(context, sizeof(MemoryContextCallback)));
+		callback->func = DropParts;
+		callback->arg = state;
+		MemoryContextRegisterResetCallback(context, callback);
+	});
+	state->parts = new pg::BucketParts();
+	state->parts->Add(state->first_origin, BytesOf(state->first));
+}
+
+void
+AddSummary(MemoryContext context, State *state, Datum summary, const pg::SummaryOrigin &origin) {
+	if (state->first == nullptr) {
+		Call([&] {
+			MemoryContext before = MemoryContextSwitchTo(context);
+			state->first = DatumGetByteaPCopy(summary);
+			MemoryContextSwitchTo(before);
+		});
+		state->first_origin = origin;
+		return;
+	}
+	if (state->parts == nullptr) {
+		StartParts(context, state);
+	}
+	const bytea *bytes = Call([&] { return reinterpret_cast<const bytea *>(PG_DETOAST_DATUM_PACKED(summary)); });
+	state->parts->Add(origin, BytesOf(bytes));
+}
+
 Summary
 Whole(const State &state) {
 	const auto bucket = [&] { return BucketOf(state); };
@@ -311,11 +343,11 @@ Whole(const State &state) {
 		if (!DistinctReadings::Is(BytesOf(state.first))) {
 			Summary summary = Summary::FromBytes(BytesOf(state.first));
 			summary.Settle();
-			if (!summary.Unsure() || !state.first_in_rollups) {
+			if (!summary.Unsure() || !state.first_origin.in_rollups) {
 				return summary;
 			}
 		}
-		one.Add(state.first_series, state.first_in_rollups, BytesOf(state.first));
+		one.Add(state.first_origin, BytesOf(state.first));
 	}
 	pg::BucketParts &parts = state.parts == nullptr ? one : *state.parts;
 	if (state.minutes == kDay || state.minutes == kHourOfZone) {
@@ -370,7 +402,7 @@ AUREN_FUNCTION(auren_record_change) {
 		const Oid relid = RelationGetRelid(trigger->tg_relation);
 		const pg::Source *source = Call([&](Server server) { return pg::SourceOf(server, relid); });
 		if (source != nullptr) {
-			pg::RecordTable(relid, *source, true);
+			pg::RecordTable(relid, *source, pg::Counting::kTake);
 		}
 	} else {
 		pg::WriteReadings();
@@ -393,16 +425,9 @@ AUREN_FUNCTION(auren_add_summary) {
 		                  "Call auren.metric_values.");
 	}
 	auto *state = PG_ARGISNULL(0) ? nullptr : reinterpret_cast<State *>(PG_GETARG_POINTER(0));
-	const bool in_rollups = !PG_ARGISNULL(2);
-	const int64 series = in_rollups ? PG_GETARG_INT64(2) : 0;
 	if (state == nullptr) {
-		state = Call([&] {
-			MemoryContext before = MemoryContextSwitchTo(context);
-			auto *made = static_cast<State *>(palloc0(sizeof(State)));
-			made->minutes = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4);
-			MemoryContextSwitchTo(before);
-			return made;
-		});
+		state = Call([&] { return static_cast<State *>(MemoryContextAllocZero(context, sizeof(State))); });
+		state->minutes = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4);
 	}
 	if (!PG_ARGISNULL(3)) {
 		state->bucket = PG_GETARG_TIMESTAMPTZ(3);
@@ -411,28 +436,8 @@ AUREN_FUNCTION(auren_add_summary) {
 	if (PG_ARGISNULL(1)) {
 		PG_RETURN_POINTER(state);
 	}
-	if (state->first == nullptr) {
-		Call([&] {
-			MemoryContext before = MemoryContextSwitchTo(context);
-			state->first = DatumGetByteaPCopy(PG_GETARG_DATUM(1));
-			MemoryContextSwitchTo(before);
-		});
-		state->first_series = series;
-		state->first_in_rollups = in_rollups;
-		PG_RETURN_POINTER(state);
-	}
-	if (state->parts == nullptr) {
-		Call([&] {
-			auto *callback = static_cast<MemoryContextCallback *>(MemoryContextAllocZero(context, sizeof(MemoryContextCallback)));
-			callback->func = DropParts;
-			callback->arg = state;
-			MemoryContextRegisterResetCallback(context, callback);
-		});
-		state->parts = new pg::BucketParts();
-		state->parts->Add(state->first_series, state->first_in_rollups, BytesOf(state->first));
-	}
-	const bytea *bytes = Call([&] { return static_cast<const bytea *>(PG_GETARG_BYTEA_PP(1)); });
-	state->parts->Add(series, in_rollups, BytesOf(bytes));
+	const bool in_rollups = !PG_ARGISNULL(2);
+	AddSummary(context, state, PG_GETARG_DATUM(1), {in_rollups ? PG_GETARG_INT64(2) : 0, in_rollups});
 	PG_RETURN_POINTER(state);
 }
 

@@ -22,7 +22,10 @@ struct Reading {
 	uint32 offset; // then: microseconds behind the bucket's start
 };
 
-// Why something that a source holds is no reading.
+// Whether rows come to what a source holds, or go.
+enum class Counting { kAdd, kTake };
+
+// Why something that a source holds is not a reading.
 enum class Refusal : int { kNone, kTime, kValue, kNames, kSamples, kUser };
 
 // Such a thing.

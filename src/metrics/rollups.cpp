@@ -119,10 +119,11 @@ Rollups::ApplySets(const std::vector<Change> &changes, std::vector<Change> *plai
 // What the readings that were not there yet come to; nothing where there are none.
 std::optional<std::string>
 Rollups::ApplySet(const Change *first, const Change *end) {
-	Rollup *rollup = &rollups_[kFive];
+	const Rollup &rollup = rollups_[kFive];
+	const BucketKey key = {kFive, first->series, first->bucket};
 	MemoryContext before = nullptr;
 	const bool found = Call([&](Server server) {
-		const bool there = Find(server, rollup, kFive, first->series, first->bucket);
+		const bool there = Find(server, key);
 		MemoryContextReset(context_);
 		before = MemoryContextSwitchTo(context_);
 		return there;
@@ -134,14 +135,14 @@ Rollups::ApplySet(const Change *first, const Change *end) {
 	DistinctReadings whole(added.place());
 	if (found) {
 		whole = DistinctReadings::FromBytes(
-		    Call([&](Server server) { return SummaryBytes(server, rollup->found->tts_values[kSummary]); }));
+		    Call([&](Server server) { return SummaryBytes(server, rollup.found->tts_values[kSummary]); }));
 	}
 	added.TakeOut(whole);
 	std::optional<std::string> result;
 	if (added.size() > 0) {
 		whole.Merge(added);
 		const std::string bytes = whole.Bytes();
-		Put(rollup, kFive, first->series, first->bucket, bytes, found);
+		found ? Update(key, bytes) : Insert(key, bytes);
 		result = Summary::FromBytes(added.Bytes()).Bytes();
 	}
 	MemoryContextSwitchTo(before);
@@ -290,8 +291,9 @@ Rollups::DropOldFiveMinutes() {
 }
 
 bool
-Rollups::Find(Server server, Rollup *rollup, int level, int64 series, int64 bucket) {
-	const Datum key[3] = {Int32GetDatum(PeriodOf(level, bucket)), Int64GetDatum(series), BucketDatum(level, bucket)};
+Rollups::Find(Server server, const BucketKey &wanted) {
+	Rollup *rollup = &rollups_[wanted.level];
+	const Datum key[3] = {Int32GetDatum(PeriodOf(wanted.level, wanted.bucket)), Int64GetDatum(wanted.series), BucketDatum(wanted.level, wanted.bucket)};
 	ItemPointerData tid;
 	switch (FindEntry(server, rollup->key, key, 3, &rollup->leaf, &tid)) {
 	case Lookup::kAbsent:
@@ -308,7 +310,7 @@ Rollups::Find(Server server, Rollup *rollup, int level, int64 series, int64 buck
 	ScanKeyData keys[3];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, key[0]);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, key[1]);
-	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, key[2]);
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, wanted.level == kDaily ? F_DATE_EQ : F_TIMESTAMPTZ_EQ, key[2]);
 	index_rescan(rollup->scan, keys, 3, nullptr, 0);
 	const bool found = NextIndexRow(server, rollup->scan, ForwardScanDirection, rollup->found, home_);
 	if (found) {
@@ -336,10 +338,10 @@ Rollups::BucketDatum(int level, int64 bucket) {
 void
 Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end) {
 	Rollup *rollup = &rollups_[level];
+	const BucketKey key = {level, first->series, bucket};
 	MemoryContext before = nullptr;
-	const int64 series = first->series;
 	const bool found = Call([&](Server server) {
-		const bool there = Find(server, rollup, level, series, bucket);
+		const bool there = Find(server, key);
 		MemoryContextReset(context_);
 		before = MemoryContextSwitchTo(context_);
 		return there;
@@ -347,7 +349,7 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	if (!found && end == first + 1 && first->bytes.size() == Summary::kOneValueBytes) {
 		// one value that was added, as most of them are
 		if (first->bytes[2] == 1) {
-			Put(rollup, level, series, bucket, first->bytes, false);
+			Insert(key, first->bytes);
 			MemoryContextSwitchTo(before);
 			return;
 		}
@@ -362,7 +364,7 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	}
 	summary.Settle();
 	if (summary.Unsure()) {
-		MakeSure(level, series, bucket, &summary);
+		MakeSure(key, &summary);
 	}
 	if (summary.Empty()) {
 		if (found) {
@@ -371,26 +373,30 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 		}
 	} else {
 		const std::string bytes = summary.Bytes();
-		Put(rollup, level, series, bucket, bytes, found);
+		found ? Update(key, bytes) : Insert(key, bytes);
 	}
 	MemoryContextSwitchTo(before);
 }
 
 void
-Rollups::Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_view bytes, bool update) {
+Rollups::Insert(const BucketKey &key, std::string_view bytes) {
+	RowWriter *added = &rollups_[key.level].added;
 	buckets_++;
-	if (!update) {
-		KnowPeriod(level, bucket);
-		Call([&](Server server) {
-			TupleTableSlot *row = NextRow(server, &rollup->added);
-			Fill(server, rollup->added.context, row, level, series, bucket, bytes);
-		});
-		return;
-	}
+	KnowPeriod(key.level, key.bucket);
+	Call([&](Server server) {
+		TupleTableSlot *row = NextRow(server, added);
+		Fill(server, added->context, row, key, bytes);
+	});
+}
+
+void
+Rollups::Update(const BucketKey &key, std::string_view bytes) {
+	Rollup *rollup = &rollups_[key.level];
+	buckets_++;
 	Call([&](Server server) {
 		TupleTableSlot *row = ExecStoreVirtualTuple(ExecClearTuple(rollup->row));
 		std::memset(row->tts_isnull, 0, sizeof(bool) * kRollupColumns);
-		Fill(server, context_, row, level, series, bucket, bytes);
+		Fill(server, context_, row, key, bytes);
 		bool needs_entries;
 		ItemPointerData tid = rollup->found->tts_tid;
 		if (compat::UpdateRow(rollup->heap, &tid, row, SnapshotSelf, &needs_entries) != TM_Ok) {
@@ -406,10 +412,10 @@ Rollups::Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_
 }
 
 void
-Rollups::Fill(Server server, MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes) {
-	row->tts_values[kPeriod] = Int32GetDatum(PeriodOf(level, bucket));
-	row->tts_values[kSeries] = Int64GetDatum(series);
-	row->tts_values[kBucket] = BucketDatum(level, bucket);
+Rollups::Fill(Server server, MemoryContext context, TupleTableSlot *row, const BucketKey &key, std::string_view bytes) {
+	row->tts_values[kPeriod] = Int32GetDatum(PeriodOf(key.level, key.bucket));
+	row->tts_values[kSeries] = Int64GetDatum(key.series);
+	row->tts_values[kBucket] = BucketDatum(key.level, key.bucket);
 	row->tts_values[kSummary] = BytesValue(server, context, bytes.data(), bytes.size());
 }
 
@@ -428,16 +434,16 @@ RequireNewSnapshot(Server) {
 }
 
 void
-Rollups::MakeSure(int level, int64 series, int64 bucket, Summary *summary) {
-	Bucket whole = {Bucket::Kind::kSpan, bucket, kFiveMinutes, zone_};
-	if (level != kFive) {
-		whole.kind = level == kDaily ? Bucket::Kind::kDay : Bucket::Kind::kHour;
+Rollups::MakeSure(const BucketKey &key, Summary *summary) {
+	Bucket whole = {Bucket::Kind::kSpan, key.bucket, kFiveMinutes, zone_};
+	if (key.level != kFive) {
+		whole.kind = key.level == kDaily ? Bucket::Kind::kDay : Bucket::Kind::kHour;
 		if (Call([&](Server server) { return BoundsOf(server, whole); }).from >= dropped_before_[kFive]) {
-			*summary = FromFiveMinutes(series, whole);
+			*summary = FromFiveMinutes(key.series, whole);
 			return;
 		}
 	}
-	const StoredSeries names = Call([&](Server server) { return FindSeries(server, series); });
+	const StoredSeries names = Call([&](Server server) { return FindSeries(server, key.series); });
 	const Sources sources = Call([&](Server server) { return ReadSources(server, snapshot_); });
 	for (int i = 0; i < sources.count; i++) {
 		if (names.found && sources.items[i].id == names.source && OidIsValid(sources.items[i].relation)) {

@@ -78,13 +78,21 @@ class Rollups {
 		LeafCopy leaf;
 	};
 
-	// Behind the days of the calendar there are those of infinite times.
+	// A row's key, but for its period. A day is a number, a time as it is.
+	struct BucketKey {
+		int level;
+		int64 series;
+		int64 bucket;
+	};
+
+	// The days of infinite times come after those of the calendar.
 	static int32 PeriodOf(int level, int64 bucket);
 	// A day as a number, a time as it is.
 	int64 BucketOf(int level, TimestampTz five_minutes);
 	void Open(Server server);
 	void ReadRetention(Server server);
-	bool Find(Server server, Rollup *rollup, int level, int64 series, int64 bucket);
+	// Whether there is a row of that key; it is in the level's slot `found` then.
+	bool Find(Server server, const BucketKey &key);
 	static bool Fetch(Server server, Rollup *rollup, ItemPointer tid);
 	static Datum BucketDatum(int level, int64 bucket);
 	void ApplyLevel(int level, const std::vector<Change> &changes);
@@ -95,14 +103,16 @@ class Rollups {
 	void ApplySets(const std::vector<Change> &changes, std::vector<Change> *plain, std::vector<Change> *longer, std::deque<std::string> *kept);
 	std::optional<std::string> ApplySet(const Change *first, const Change *end);
 	void ApplyTo(int level, int64 bucket, const Change *first, const Change *end);
-	void Put(Rollup *rollup, int level, int64 series, int64 bucket, std::string_view bytes, bool update);
-	static void Fill(Server server, MemoryContext context, TupleTableSlot *row, int level, int64 series, int64 bucket, std::string_view bytes);
+	void Insert(const BucketKey &key, std::string_view bytes);
+	// Takes the place of the row that Find() has found.
+	void Update(const BucketKey &key, std::string_view bytes);
+	static void Fill(Server server, MemoryContext context, TupleTableSlot *row, const BucketKey &key, std::string_view bytes);
 	static void Delete(Server server, Rollup *rollup);
 	/*
 	 * Only the readings know: a day's and an hour's are asked of the five minutes in them, which are settled by now; five minutes'
 	 * of the source.
 	 */
-	void MakeSure(int level, int64 series, int64 bucket, Summary *summary);
+	void MakeSure(const BucketKey &key, Summary *summary);
 	void Note(int32 source); // that it is being counted
 	Summary FromFiveMinutes(int64 series, const Bucket &whole);
 	// Writes down that there are rows in a period.

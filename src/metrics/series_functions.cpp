@@ -62,8 +62,7 @@ OpenParts(Server server, Datum *values, const char *nulls) {
 
 struct PartRow {
 	TimestampTz bucket;
-	bool in_rollups;
-	int64 series;
+	pg::SummaryOrigin origin;
 	std::string_view bytes;
 };
 
@@ -74,9 +73,8 @@ ReadPart(Server, const PartsQuery &query, uint64 i) {
 	PartRow part;
 	part.bucket = DatumGetTimestampTz(heap_getattr(row, 1, query.table->tupdesc, &isnull));
 	part.bytes = pg::TextBytes(PointerGetDatum(PG_DETOAST_DATUM_PACKED(heap_getattr(row, 2, query.table->tupdesc, &isnull))));
-	part.series = DatumGetInt64(heap_getattr(row, 3, query.table->tupdesc, &isnull));
-	part.in_rollups = !isnull;
-	part.series = isnull ? 0 : part.series;
+	const Datum series = heap_getattr(row, 3, query.table->tupdesc, &isnull);
+	part.origin = {isnull ? 0 : DatumGetInt64(series), !isnull};
 	return part;
 }
 
@@ -99,7 +97,7 @@ PartsOf(const pg::ChartSteps &steps, Datum *values, const char *nulls) {
 			if (step >= parts.size()) {
 				parts.resize(step + 1); // a clock was set back over the end
 			}
-			parts[step].Add(part.series, part.in_rollups, part.bytes);
+			parts[step].Add(part.origin, part.bytes);
 		}
 		Call([&] { SPI_freetuptable(query.table); });
 	}

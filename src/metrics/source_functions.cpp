@@ -420,7 +420,7 @@ FollowAttach(Oid relid) {
 				pg::KnowPartitions(server, one, source->id);
 			});
 		});
-		pg::RecordTable(one, *source, false);
+		pg::RecordTable(one, *source, pg::Counting::kAdd);
 	}
 }
 
@@ -452,7 +452,7 @@ FollowDetach(Oid relid) {
 		}
 		EndPartition(one);
 		if (kind == RELKIND_RELATION) {
-			pg::RecordTable(one, *source, true);
+			pg::RecordTable(one, *source, pg::Counting::kTake);
 		}
 	}
 }
@@ -718,7 +718,7 @@ FollowDrop(const DropStmt *statement) {
 			(void)find_all_inheritors(relid, AccessExclusiveLock, nullptr);
 		});
 		AsFollower([&] { Call([&](Server server) { pg::ForgetPartitions(server, relid); }); });
-		pg::RecordTable(relid, *source, true);
+		pg::RecordTable(relid, *source, pg::Counting::kTake);
 		taken_tables.push_back(relid);
 	}
 }

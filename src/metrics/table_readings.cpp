@@ -188,13 +188,13 @@ ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, 
 }
 
 Refused
-RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, bool taken) {
+RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, Counting counting) {
 	const bool is_tenant = names.tenant.size() <= kMostNameBytes;
-	return {columns.source, is_tenant ? names.tenant : std::string_view(columns.tenant_text), reason, 0, taken};
+	return {columns.source, is_tenant ? names.tenant : std::string_view(columns.tenant_text), reason, 0, counting == Counting::kTake};
 }
 
 void
-RecordTable(Oid relid, const Source &source, bool taken) {
+RecordTable(Oid relid, const Source &source, Counting counting) {
 	SourceRows rows;
 	MemoryContext batch = nullptr;
 	MemoryContext outer = CurrentMemoryContext;
@@ -210,7 +210,7 @@ RecordTable(Oid relid, const Source &source, bool taken) {
 		Call([&] { MemoryContextReset(batch); });
 		MemoryContextSwitchTo(batch);
 		Reading reading = {};
-		reading.taken = taken;
+		reading.taken = counting == Counting::kTake;
 		SeriesNames names;
 		const Refusal refusal = ReadingOf(rows.columns, rows.row, &reading, &names);
 		if (refusal == Refusal::kNone) {
@@ -220,7 +220,7 @@ RecordTable(Oid relid, const Source &source, bool taken) {
 		if (refusal == Refusal::kNone) {
 			RecordReading(reading);
 		} else {
-			RecordRefusal(RefusedRow(rows.columns, names, refusal, taken));
+			RecordRefusal(RefusedRow(rows.columns, names, refusal, counting));
 		}
 	}
 	Call([&](Server server) {
@@ -285,7 +285,7 @@ ScanTable(const Source &source, ReadingSink *sink) {
 				reading.series = sink->SeriesFor(names);
 				readings.push_back(reading);
 			} else {
-				sink->Refuse(RefusedRow(rows.columns, names, refusal, false));
+				sink->Refuse(RefusedRow(rows.columns, names, refusal, Counting::kAdd));
 			}
 		}
 		MemoryContextSwitchTo(outer);

@@ -41,12 +41,12 @@ void FindColumns(Server server, ReadingColumns *columns, TupleDesc descriptor, c
 Refusal ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, SeriesNames *names);
 
 // A row that is no reading, of the tenant that it names if that can be one.
-Refused RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, bool taken);
+Refused RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, Counting counting);
 
 /*
- * Records every row of a table, or of its partitions, as added or taken. The table is locked against writers.
+ * Records every row of a table, or of its partitions, as a reading that is added to what is counted, or taken out of it. The table is locked against writers.
  */
-void RecordTable(Oid relid, const Source &source, bool taken);
+void RecordTable(Oid relid, const Source &source, Counting counting);
 
 /*
  * What the readings of one series in a bucket come to, counted anew in a table source by the snapshot that is active, as

@@ -69,7 +69,7 @@ TellOthers() {
 }
 
 void
-TellAll(bool held_back) {
+TellOwn() {
 	std::vector<const Announcement *> told;
 	for (const auto &channel : pending) {
 		told.push_back(&channel.second.back().announcement);
@@ -78,14 +78,14 @@ TellAll(bool held_back) {
 	for (const Announcement *announcement : told) {
 		Tell(*announcement);
 	}
-	if (held_back) {
-		TellOthers();
-	}
 }
+
+// How the transaction's work in this session ends.
+enum class Ending { kCommit, kPrepare };
 
 // Before the transaction commits or is prepared.
 void
-Decide(bool prepared) {
+Decide(Ending ending) {
 	struct Found {
 		bool held_back;
 		bool notifier;
@@ -103,8 +103,12 @@ Decide(bool prepared) {
 		return;
 	}
 	after_locks = found.notifier ? AfterLocks::kWakeNotifier : AfterLocks::kStartNotifier;
-	if (!found.notifier && !prepared) {
-		TellAll(found.held_back);
+	if (found.notifier || ending == Ending::kPrepare) {
+		return;
+	}
+	TellOwn();
+	if (found.held_back) {
+		TellOthers();
 	}
 }
 
@@ -115,7 +119,7 @@ OnTransaction(XactEvent event, void *) {
 	case XACT_EVENT_PRE_PREPARE:
 		if (last_position != 0) {
 			(void)Entry([&] {
-				Decide(event == XACT_EVENT_PRE_PREPARE);
+				Decide(event == XACT_EVENT_PRE_PREPARE ? Ending::kPrepare : Ending::kCommit);
 				return Datum(0);
 			});
 		}

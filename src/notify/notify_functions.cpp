@@ -118,18 +118,18 @@ class Firing {
 			to = RequiredValue(row, state_column);
 		}
 		std::vector<PayloadField> fields;
-		Add(&fields, "user_id", RequiredValue(row, user), true);
+		AddIdentifying(&fields, "user_id", RequiredValue(row, user));
 		if (key > 0) {
-			Add(&fields, channel_.key_field, RequiredValue(row, key), true);
+			AddIdentifying(&fields, channel_.key_field, RequiredValue(row, key));
 		}
-		Add(&fields, channel_.from_field, from, false);
-		Add(&fields, channel_.to_field, to, false);
+		Add(&fields, channel_.from_field, from);
+		Add(&fields, channel_.to_field, to);
 		if (channel_.confidence_column != nullptr) {
 			const int confidence = Column(channel_.confidence_column);
-			Add(&fields, "confidence", confidence > 0 ? Read(row, confidence) : Value(), false);
+			Add(&fields, "confidence", confidence > 0 ? Read(row, confidence) : Value());
 		}
 		const int time = FirstOf(channel_.time_columns);
-		Add(&fields, "timestamp", time > 0 ? Read(row, time) : Now(), false);
+		Add(&fields, "timestamp", time > 0 ? Read(row, time) : Now());
 		Send(InServerEncoding(fields).c_str());
 	}
 
@@ -304,8 +304,14 @@ class Firing {
 	}
 
 	static void
-	Add(std::vector<PayloadField> *fields, const char *name, const Value &value, bool identifying) {
-		fields->push_back({name, value.kind, value.text, identifying});
+	Add(std::vector<PayloadField> *fields, const char *name, const Value &value) {
+		fields->push_back({name, value.kind, value.text, false});
+	}
+
+	// A field that stays in a payload which is truncated.
+	static void
+	AddIdentifying(std::vector<PayloadField> *fields, const char *name, const Value &value) {
+		fields->push_back({name, value.kind, value.text, true});
 	}
 
 	// The limit is one of bytes as the server keeps them: in some encodings a text has more of them than in UTF-8.
