@@ -356,7 +356,7 @@ class Appending {
 		return same;
 	}
 
-	EventOf
+	EventNames
 	Subject(std::size_t element) const {
 		const BatchElement &given = request_.elements[element];
 		return {tenant_.id, given.stream_id, given.event_type};

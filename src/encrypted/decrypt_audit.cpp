@@ -64,7 +64,7 @@ InsertRecord(Server server, const char *action, const Record &record, const int 
 
 // Others need worker processes too.
 int
-Places() {
+WorkerSlots() {
 	return Max(1, max_worker_processes / 2);
 }
 
@@ -77,9 +77,9 @@ TagOf(uint16 lock_class, int place) {
 
 // A free place, held until this process ends; -1 where there is none.
 int
-TakePlace(Server) {
-	for (int place = 0; place < Places(); place++) {
-		const LOCKTAG tag = TagOf(kAuditPlaceLockClass, place);
+TakeWorkerSlot(Server) {
+	for (int place = 0; place < WorkerSlots(); place++) {
+		const LOCKTAG tag = TagOf(kAuditSlotLockClass, place);
 		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL) {
 			return place;
 		}
@@ -88,10 +88,10 @@ TakePlace(Server) {
 }
 
 bool
-IsPlaceFree(Server server) {
-	const int place = TakePlace(server);
+IsWorkerSlotFree(Server server) {
+	const int place = TakeWorkerSlot(server);
 	if (place >= 0) {
-		const LOCKTAG tag = TagOf(kAuditPlaceLockClass, place);
+		const LOCKTAG tag = TagOf(kAuditSlotLockClass, place);
 		(void)LockRelease(&tag, ExclusiveLock, true);
 	}
 	return place >= 0;
@@ -99,7 +99,7 @@ IsPlaceFree(Server server) {
 
 // Whether a session waits for a place; those who wait hold a lock that does not exclude each other's.
 bool
-IsPlaceWanted(Server) {
+IsWorkerSlotWanted(Server) {
 	const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
 	if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) {
 		return true;
@@ -116,7 +116,7 @@ struct Wait {
 
 // The lock is the transaction's, so that an error ends it too.
 void
-TellWanted(Server, Wait *wait) {
+AnnounceWait(Server, Wait *wait) {
 	if (!wait->told) {
 		const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
 		(void)LockAcquire(&tag, RowExclusiveLock, false, false);
@@ -134,14 +134,14 @@ EndWait(Server, const Wait &wait) {
 
 // Waits a moment for a worker of another session to go.
 void
-WaitForPlace(Server server, Wait *wait) {
+WaitForWorkerSlot(Server server, Wait *wait) {
 	if (TimestampDifferenceMilliseconds(wait->since, GetCurrentTimestamp()) > kSlotPatience) {
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("the audit cannot be written, so nothing is decrypted"),
 		                errdetail("It needs a background worker. max_worker_processes is %d, of which the audit uses up to %d, and none is free.",
-		                          max_worker_processes, Places()),
+		                          max_worker_processes, WorkerSlots()),
 		                errhint("Raise max_worker_processes, or try again.")));
 	}
-	TellWanted(server, wait);
+	AnnounceWait(server, wait);
 	(void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
@@ -181,7 +181,7 @@ IsWritten(Server, const Message &message) {
 }
 
 void
-BeginWritten(Server) {
+StartSetOfWritten(Server) {
 	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "auren_events audited", ALLOCSET_SMALL_SIZES);
 	auto *callback = static_cast<MemoryContextCallback *>(MemoryContextAllocZero(context, sizeof(MemoryContextCallback)));
 	callback->func = [](void *) {
@@ -201,9 +201,9 @@ BeginWritten(Server) {
 }
 
 void
-Remember(Server server, const Message &message) {
+RememberWritten(Server server, const Message &message) {
 	if (written_context == nullptr) {
-		BeginWritten(server);
+		StartSetOfWritten(server);
 	}
 	const Message kept = {static_cast<const char *>(std::memcpy(MemoryContextAlloc(written_context, message.size), message.bytes, message.size)),
 	                      message.size};
@@ -223,7 +223,7 @@ Link link_to_worker;
 
 // The worker sees that nobody is there any more, and ends.
 void
-Unlink(Server) {
+LeaveWorker(Server) {
 	if (link_to_worker.segment != nullptr) {
 		const Link link = link_to_worker;
 		link_to_worker = Link();
@@ -256,13 +256,13 @@ RequireWorkers(Server) {
 // Both queues lie in one segment, one behind the other.
 void
 StartWorker(Server server, Wait *wait) {
-	Unlink(server);
+	LeaveWorker(server);
 	RequireWorkers(server);
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	Link link;
 	link.segment = dsm_create(2 * kQueueBytes, 0);
 	dsm_pin_mapping(link.segment);
-	link_to_worker.segment = link.segment; // from here on Unlink gives it back
+	link_to_worker.segment = link.segment; // from here on LeaveWorker gives it back
 	auto *memory = static_cast<char *>(dsm_segment_address(link.segment));
 	shm_mq *out = shm_mq_create(memory, kQueueBytes);
 	shm_mq *in = shm_mq_create(memory + kQueueBytes, kQueueBytes);
@@ -273,8 +273,8 @@ StartWorker(Server server, Wait *wait) {
 	worker.bgw_notify_pid = MyProcPid;
 	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(link.segment));
 	std::memcpy(worker.bgw_extra, &MyDatabaseId, sizeof MyDatabaseId);
-	while (!IsPlaceFree(server) || !RegisterDynamicBackgroundWorker(&worker, &link.worker)) {
-		WaitForPlace(server, wait);
+	while (!IsWorkerSlotFree(server) || !RegisterDynamicBackgroundWorker(&worker, &link.worker)) {
+		WaitForWorkerSlot(server, wait);
 	}
 	link.out = shm_mq_attach(out, link.segment, link.worker);
 	link.in = shm_mq_attach(in, link.segment, link.worker);
@@ -284,7 +284,7 @@ StartWorker(Server server, Wait *wait) {
 
 // Whether a process waits for a lock of this session's, or for one who does.
 bool
-WaitsForUs(Server, int pid) {
+WaitsForThisSession(Server, int pid) {
 	constexpr int kMost = 64;
 	int pids[kMost] = {pid};
 	int count = 1;
@@ -313,7 +313,7 @@ WaitsForUs(Server, int pid) {
 void
 RequireNoDeadlock(Server server) {
 	pid_t pid;
-	if (GetBackgroundWorkerPid(link_to_worker.worker, &pid) == BGWH_STARTED && WaitsForUs(server, pid)) {
+	if (GetBackgroundWorkerPid(link_to_worker.worker, &pid) == BGWH_STARTED && WaitsForThisSession(server, pid)) {
 		ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("the audit cannot be written, so nothing is decrypted"),
 		                errdetail("The worker that writes it waits for a lock of this transaction's, which waits for the worker."),
 		                errhint("Commit what changes or locks encrypted.audit_log before you decrypt.")));
@@ -367,8 +367,8 @@ AskWorker(const std::string &message) {
 		}
 		if (std::strcmp(answer, kBusy) == 0) {
 			Call([&](Server server) {
-				Unlink(server);
-				WaitForPlace(server, &wait);
+				LeaveWorker(server);
+				WaitForWorkerSlot(server, &wait);
 			});
 			continue;
 		}
@@ -415,7 +415,7 @@ RecordOf(const char *tenant, const char *user, const char *field, const char *re
 // ---- the worker's side -------------------------------------------------------------------------------------------------
 
 const char *
-Next(const char **at) {
+NextPart(const char **at) {
 	const char *begin = *at;
 	*at += std::strlen(begin) + 1;
 	return begin[0] == '0' ? nullptr : begin + 1;
@@ -428,7 +428,7 @@ WriteMessage(Server server, const char *message) {
 	PushActiveSnapshot(GetTransactionSnapshot());
 	Record record;
 	for (const char **part : {&record.tenant, &record.user, &record.field, &record.role, &record.session_role, &record.reason, &record.outer_role}) {
-		*part = Next(&message);
+		*part = NextPart(&message);
 	}
 	InsertRecord(server, "decrypt", record, nullptr);
 	PopActiveSnapshot();
@@ -438,7 +438,7 @@ WriteMessage(Server server, const char *message) {
 } // namespace
 
 void
-WriteAudit(const FieldOf &of) {
+WriteAudit(const PersonalField &of) {
 	const std::string tenant(of.tenant);
 	const std::string user(of.user);
 	const std::string field = AuditedField(of.field ? *of.field : Borrowed());
@@ -456,16 +456,16 @@ WriteAudit(const FieldOf &of) {
 		answer = AskWorker(message);
 	} catch (...) {
 		// an answer that is still to come would be taken for the next one's
-		Call([](Server server) { Unlink(server); });
+		Call([](Server server) { LeaveWorker(server); });
 		throw;
 	}
 	if (answer == nullptr || answer[0] != '\0') {
-		Call([](Server server) { Unlink(server); });
+		Call([](Server server) { LeaveWorker(server); });
 		throw DomainError("58000", "the audit cannot be written, so nothing is decrypted",
 		                  answer != nullptr ? std::string("The worker that writes it says: ") + answer + "." : std::string("The worker that writes it ended."),
 		                  "The server's log may say more; auren_events.audit_decrypt asks for the audit.");
 	}
-	Call([&](Server server) { Remember(server, asked); });
+	Call([&](Server server) { RememberWritten(server, asked); });
 }
 
 void
@@ -476,8 +476,17 @@ AddAuditRow(const char *action, std::string_view tenant, std::string_view user, 
 	Call([&](Server server) { InsertRecord(server, action, record, keys < 0 ? nullptr : &keys); });
 }
 
-void
-RunAuditWorker(Server server, Datum argument) {
+namespace {
+
+// The two queues between a worker and its session.
+struct Queues {
+	shm_mq_handle *in;
+	shm_mq_handle *out;
+};
+
+// Signals, the session's queues, and the database. False where the session is gone.
+bool
+StartAuditWorker(Server, Datum argument, Queues *queues) {
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
@@ -485,7 +494,7 @@ RunAuditWorker(Server server, Datum argument) {
 	std::memcpy(&database, MyBgworkerEntry->bgw_extra, sizeof database);
 	dsm_segment *segment = dsm_attach(DatumGetUInt32(argument));
 	if (segment == nullptr) {
-		return; // the session is gone
+		return false;
 	}
 	dsm_pin_mapping(segment);
 	auto *memory = static_cast<char *>(dsm_segment_address(segment));
@@ -493,18 +502,50 @@ RunAuditWorker(Server server, Datum argument) {
 	auto *out_queue = reinterpret_cast<shm_mq *>(memory + kQueueBytes);
 	shm_mq_set_receiver(in_queue, MyProc);
 	shm_mq_set_sender(out_queue, MyProc);
-	shm_mq_handle *in = shm_mq_attach(in_queue, segment, nullptr);
-	shm_mq_handle *out = shm_mq_attach(out_queue, segment, nullptr);
+	queues->in = shm_mq_attach(in_queue, segment, nullptr);
+	queues->out = shm_mq_attach(out_queue, segment, nullptr);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF) {
 		synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH; // a crash must not take back what was audited
 	}
 	pgstat_report_activity(STATE_IDLE, nullptr);
-	if (TakePlace(server) < 0) {
+	return true;
+}
+
+// Writes a message, in the context. The session gets what this returns: nothing, or the message of the error that kept it from being written.
+const char *
+AnswerMessage(Server server, MemoryContext context, const char *message) {
+	const char *volatile answer = "";
+	PG_TRY();
+	{
+		WriteMessage(server, message);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		ErrorData *error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		answer = error->message;
+	}
+	PG_END_TRY();
+	return answer;
+}
+
+} // namespace
+
+void
+RunAuditWorker(Server server, Datum argument) {
+	Queues queues;
+	if (!StartAuditWorker(server, argument, &queues)) {
+		return;
+	}
+	if (TakeWorkerSlot(server) < 0) {
 		Size size;
 		void *data;
-		if (shm_mq_receive(in, &size, &data, false) == SHM_MQ_SUCCESS) {
-			(void)shm_mq_send(out, std::strlen(kBusy), kBusy, false, true);
+		if (shm_mq_receive(queues.in, &size, &data, false) == SHM_MQ_SUCCESS) {
+			(void)shm_mq_send(queues.out, std::strlen(kBusy), kBusy, false, true);
 		}
 		return;
 	}
@@ -515,8 +556,8 @@ RunAuditWorker(Server server, Datum argument) {
 		Size size;
 		void *data;
 		CHECK_FOR_INTERRUPTS();
-		const shm_mq_result result = shm_mq_receive(in, &size, &data, true);
-		if (result == SHM_MQ_DETACHED || (result == SHM_MQ_WOULD_BLOCK && served && IsPlaceWanted(server))) {
+		const shm_mq_result result = shm_mq_receive(queues.in, &size, &data, true);
+		if (result == SHM_MQ_DETACHED || (result == SHM_MQ_WOULD_BLOCK && served && IsWorkerSlotWanted(server))) {
 			return;
 		}
 		if (result == SHM_MQ_WOULD_BLOCK) {
@@ -529,24 +570,9 @@ RunAuditWorker(Server server, Datum argument) {
 			continue;
 		}
 		MemoryContextSwitchTo(context);
-		const char *volatile answer = "";
 		const char *message = static_cast<const char *>(std::memcpy(palloc(size + 1), data, size));
-		PG_TRY();
-		{
-			WriteMessage(server, message);
-		}
-		PG_CATCH();
-		{
-			MemoryContextSwitchTo(context);
-			ErrorData *error = CopyErrorData();
-			EmitErrorReport();
-			FlushErrorState();
-			AbortCurrentTransaction();
-			answer = error->message;
-		}
-		PG_END_TRY();
-		const char *text = answer;
-		if (shm_mq_send(out, std::strlen(text), text, false, true) != SHM_MQ_SUCCESS) {
+		const char *text = AnswerMessage(server, context, message);
+		if (shm_mq_send(queues.out, std::strlen(text), text, false, true) != SHM_MQ_SUCCESS) {
 			return;
 		}
 		MemoryContextSwitchTo(TopMemoryContext);

@@ -13,7 +13,7 @@ namespace auren::pg {
  * for each of the client's statements, person, field, role and reason. A worker does it, of which the sessions of the server share a few: it
  * goes a while after it was needed last, or when another session waits. Throws where it cannot be written.
  */
-void WriteAudit(const FieldOf &of);
+void WriteAudit(const PersonalField &of);
 
 // Adds a row on what this transaction does, with it.
 void AddAuditRow(const char *action, std::string_view tenant, std::string_view user, const char *reason, int keys);

@@ -44,10 +44,10 @@ BytesArgument(FunctionCallInfo fcinfo, int argument) {
 }
 
 // The person and the field of a call, arguments 1 and 2.
-pg::FieldOf
+pg::PersonalField
 FieldArguments(FunctionCallInfo fcinfo) {
 	pg::RequireNotNull(fcinfo, 1, "p_user_id");
-	pg::FieldOf of;
+	pg::PersonalField of;
 	of.tenant = pg::CurrentTenantId();
 	of.user = BytesArgument(fcinfo, 1);
 	constexpr std::size_t kSurelyShort = 255; // in bytes: no more characters than that
@@ -61,24 +61,24 @@ FieldArguments(FunctionCallInfo fcinfo) {
 }
 
 /*
- * Converts each element that is not null. News of others are asked for before each of some elements, and after the last: what was opened
- * of a person who was forgotten meanwhile is given to nobody. Where anything has changed they are converted once more, each with
- * the news before it, as if it were a call of its own.
+ * Converts each element that is not null. It accepts invalidation messages before and after each batch of elements: nobody gets what was
+ * decrypted of a person whom another session has forgotten meanwhile. Where anything has changed it converts the batch once more, and
+ * accepts the messages before each element, as if each were a call of its own.
  */
 void
-ConvertAll(pg::FieldOf of, pg::TextArrayReader *from, pg::TextArrayWriter *to,
-           void (*convert)(const pg::FieldOf &, std::string_view, pg::TextSink *, const pg::DataKey **)) {
+ConvertAll(pg::PersonalField of, pg::TextArrayReader *from, pg::TextArrayWriter *to,
+           void (*convert)(const pg::PersonalField &, std::string_view, pg::TextSink *, const pg::DataKey **)) {
 	constexpr int kBatch = 128;
 	MemoryContext context = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fields", ALLOCSET_DEFAULT_SIZES); });
 	MemoryContext old = MemoryContextSwitchTo(context);
-	const auto batch = [&](pg::News news) {
+	const auto batch = [&](pg::Invalidations invalidations) {
 		const pg::DataKey *known = nullptr;
 		std::string_view element;
 		for (int i = 0; i < kBatch && from->left() > 0; i++) {
 			if (!from->Next(&element)) {
 				continue;
 			}
-			if (news == pg::News::kAsk) {
+			if (invalidations == pg::Invalidations::kAccept) {
 				of.tenant = pg::CurrentTenantId();
 				known = nullptr;
 			}
@@ -99,12 +99,12 @@ ConvertAll(pg::FieldOf of, pg::TextArrayReader *from, pg::TextArrayWriter *to,
 		const Size written = to->size();
 		of.tenant = pg::CurrentTenantId();
 		const std::uint64_t changes = pg::KeyChanges();
-		batch(pg::News::kAsked);
+		batch(pg::Invalidations::kAccepted);
 		of.tenant = pg::CurrentTenantId();
 		if (pg::KeyChanges() != changes) {
 			*from = begin;
 			to->Truncate(written);
-			batch(pg::News::kAsk);
+			batch(pg::Invalidations::kAccept);
 		}
 	}
 	MemoryContextSwitchTo(old);
@@ -123,6 +123,67 @@ PathTexts(FunctionCallInfo fcinfo, int argument) {
 		texts.emplace_back(pg::TextOf(elements.values[i]).name.bytes);
 	}
 	return texts;
+}
+
+// A field of an event is one person's: no field of a new rule overlaps one of another rule for somebody else.
+void
+RequireFieldsApart(std::string_view person, const std::vector<JsonPointer> &paths, const pg::PersonalRule &rule) {
+	if (rule.person == person) {
+		return;
+	}
+	for (const JsonPointer &path : paths) {
+		for (const JsonPointer &other : rule.paths) {
+			if (Overlap(path, other)) {
+				throw DomainError(sqlstate::kInvalidParameter, "a field would be of two people",
+				                  QuotedPointer(PointerText(path)) + " and " + QuotedPointer(PointerText(other)) + " of the rule for " +
+				                      QuotedPointer(rule.person) + " overlap.",
+				                  "Name each field in one rule of an event type.");
+			}
+		}
+	}
+}
+
+// Neither the new rule nor a rule that is there encrypts the place from which the other one takes its person.
+void
+RequirePersonElsewhere(std::string_view person, const PersonSource &source, const std::vector<JsonPointer> &paths, const pg::PersonalRule &rule) {
+	for (const JsonPointer &path : paths) {
+		if (rule.source.in_data() && Overlap(path, rule.source.place())) {
+			throw DomainError(sqlstate::kInvalidParameter, "the place of a person cannot be encrypted",
+			                  QuotedPointer(rule.person) + " names whose fields another rule encrypts.", "Leave it out of the paths.");
+		}
+	}
+	for (const JsonPointer &other : rule.paths) {
+		if (source.in_data() && rule.person != person && Overlap(source.place(), other)) {
+			throw DomainError(sqlstate::kInvalidParameter, "the place of a person cannot be encrypted",
+			                  "The rule for " + QuotedPointer(rule.person) + " encrypts it.", "Take the person from another place.");
+		}
+	}
+}
+
+// The new rule does not encrypt the place from which it takes its person.
+void
+RequireOwnPersonElsewhere(std::string_view person, const PersonSource &source, const std::vector<JsonPointer> &paths) {
+	for (const JsonPointer &path : paths) {
+		if (source.in_data() && Overlap(path, source.place())) {
+			throw DomainError(sqlstate::kInvalidParameter, "the place of a person cannot be encrypted",
+			                  QuotedPointer(person) + " names whose fields are encrypted.", "Leave it out of the paths.");
+		}
+	}
+}
+
+// An event as encrypted.replay_stream_decrypted() gives it.
+void
+PutDecrypted(const pg::Rows &rows, const pg::EventNames &names, const pg::EventRow &row) {
+	Datum values[8] = {row.values[pg::kEventId],   row.values[pg::kStreamVersion], row.values[pg::kEventType], row.values[pg::kEventData],
+	                   row.values[pg::kCreatedAt], row.values[pg::kMetadata],      row.values[pg::kCreatedBy], row.values[pg::kGlobalPosition]};
+	if (pg::IsPersonal(names)) {
+		values[3] = pg::OpenEvent(names, pg::JsonbOf(values[3]), pg::Audited::kAsSet);
+	}
+	Call([&](Server server) {
+		static const bool isnull[8] = {};
+		CHECK_FOR_INTERRUPTS();
+		pg::PutRow(server, rows, values, isnull);
+	});
 }
 
 Datum
@@ -158,7 +219,7 @@ AUREN_FUNCTION(auren_encrypt_phi_fields) {
 		PG_RETURN_NULL();
 	}
 	RequireWrite("encrypted.encrypt_phi_fields()");
-	const pg::FieldOf of = FieldArguments(fcinfo);
+	const pg::PersonalField of = FieldArguments(fcinfo);
 	pg::TextArrayReader values(PG_GETARG_DATUM(0));
 	const Size header = EnvelopeLength(0) + VARHDRSZ + sizeof(int); // and what aligns it
 	pg::TextArrayWriter envelopes(values, values.bytes() / 3 * 4 + static_cast<Size>(values.count()) * header);
@@ -170,7 +231,7 @@ AUREN_FUNCTION(auren_decrypt_phi_fields) {
 	if (PG_ARGISNULL(0)) {
 		PG_RETURN_NULL();
 	}
-	const pg::FieldOf of = FieldArguments(fcinfo);
+	const pg::PersonalField of = FieldArguments(fcinfo);
 	pg::TextArrayReader envelopes(PG_GETARG_DATUM(0));
 	pg::TextArrayWriter values(envelopes, envelopes.bytes() / 2);
 	ConvertAll(of, &envelopes, &values, pg::OpenText);
@@ -212,33 +273,10 @@ AUREN_FUNCTION(auren_add_rule) {
 	const PersonSource source = PersonSource::Parse(person.name.bytes);
 	const pg::Tenant tenant = pg::CurrentTenant();
 	for (const pg::PersonalRule &rule : pg::RulesOf(tenant.id, type.name.bytes)) {
-		for (const JsonPointer &path : paths) {
-			for (const JsonPointer &other : rule.paths) {
-				if (rule.person != person.name.bytes && Overlap(path, other)) {
-					throw DomainError(sqlstate::kInvalidParameter, "a field would be of two people",
-					                  QuotedPointer(PointerText(path)) + " and " + QuotedPointer(PointerText(other)) + " of the rule for " +
-					                      QuotedPointer(rule.person) + " overlap.",
-					                  "Name each field in one rule of an event type.");
-				}
-			}
-			if (rule.source.in_data() && Overlap(path, rule.source.place())) {
-				throw DomainError(sqlstate::kInvalidParameter, "the place of a person cannot be encrypted",
-				                  QuotedPointer(rule.person) + " names whose fields another rule encrypts.", "Leave it out of the paths.");
-			}
-		}
-		for (const JsonPointer &other : rule.paths) {
-			if (source.in_data() && rule.person != person.name.bytes && Overlap(source.place(), other)) {
-				throw DomainError(sqlstate::kInvalidParameter, "the place of a person cannot be encrypted",
-				                  "The rule for " + QuotedPointer(rule.person) + " encrypts it.", "Take the person from another place.");
-			}
-		}
+		RequireFieldsApart(person.name.bytes, paths, rule);
+		RequirePersonElsewhere(person.name.bytes, source, paths, rule);
 	}
-	for (const JsonPointer &path : paths) {
-		if (source.in_data() && Overlap(path, source.place())) {
-			throw DomainError(sqlstate::kInvalidParameter, "the place of a person cannot be encrypted",
-			                  QuotedPointer(person.name.bytes) + " names whose fields are encrypted.", "Leave it out of the paths.");
-		}
-	}
+	RequireOwnPersonElsewhere(person.name.bytes, source, paths);
 	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID};
 	Datum values[4] = {tenant.text, type.datum, person.datum, PG_GETARG_DATUM(1)};
 	Call([&](Server server) {
@@ -284,19 +322,9 @@ AUREN_FUNCTION(auren_replay_stream_decrypted) {
 	pg::EventRow row;
 	while (Call([&](Server server) { return pg::NextEvent(server, &scan, &row); })) {
 		MemoryContext old = MemoryContextSwitchTo(context);
-		Datum values[8] = {row.values[pg::kEventId],   row.values[pg::kStreamVersion], row.values[pg::kEventType], row.values[pg::kEventData],
-		                   row.values[pg::kCreatedAt], row.values[pg::kMetadata],      row.values[pg::kCreatedBy], row.values[pg::kGlobalPosition]};
-		const pg::EventOf event = {tenant.id, stream.name.bytes, pg::TextBytes(row.values[pg::kEventType])};
-		if (pg::IsPersonal(event)) {
-			values[3] = pg::OpenEvent(event, pg::JsonbOf(values[3]), pg::Audited::kAsSet);
-		}
+		PutDecrypted(rows, {tenant.id, stream.name.bytes, pg::TextBytes(row.values[pg::kEventType])}, row);
 		MemoryContextSwitchTo(old);
-		Call([&](Server server) {
-			static const bool isnull[8] = {};
-			CHECK_FOR_INTERRUPTS();
-			pg::PutRow(server, rows, values, isnull);
-			MemoryContextReset(context);
-		});
+		Call([&] { MemoryContextReset(context); });
 	}
 	Call([&](Server server) { pg::EndStreamScan(server, &scan); });
 	return 0;

@@ -41,7 +41,7 @@ IsUtf8() {
 
 // Makes `associated` what the envelope is bound to.
 void
-MakeAssociated(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of) {
+MakeAssociated(const DataKey &key, const EnvelopeHeader &header, const PersonalField &of) {
 	const std::string_view field = of.field ? *of.field : Borrowed();
 	AssociatedWith &with = associated_with;
 	with.key_serial = 0; // and stays so where something below throws
@@ -62,7 +62,7 @@ MakeAssociated(const DataKey &key, const EnvelopeHeader &header, const FieldOf &
 enum class Field { kSame, kUnknown };
 
 inline void
-Associate(const DataKey &key, const EnvelopeHeader &header, const FieldOf &of, Field field) {
+Associate(const DataKey &key, const EnvelopeHeader &header, const PersonalField &of, Field field) {
 	const AssociatedWith &with = associated_with;
 	if (with.key_serial == key.serial && with.json == header.json && with.field_bound == header.field_bound &&
 	    (field == Field::kSame || SameBytes(with.field, of.field ? *of.field : Borrowed()))) {
@@ -84,12 +84,12 @@ struct Plain {
  */
 template <typename Allocate>
 const DataKey *
-Seal(const FieldOf &of, const Plain &plain, News news, const DataKey *known, Allocate &&allocate) {
+Seal(const PersonalField &of, const Plain &plain, Invalidations invalidations, const DataKey *known, Allocate &&allocate) {
 	EnvelopeHeader header;
 	const std::uint64_t random[2] = {RandomBits(), RandomBits()};
 	std::memcpy(header.nonce, random, sizeof header.nonce);
 	const auto lot = static_cast<std::uint32_t>(random[1] >> 32);
-	const DataKey &key = known != nullptr && !IsCounted(*known, lot) ? *known : SealingKey(of.tenant, of.user, lot, news);
+	const DataKey &key = known != nullptr && !IsCounted(*known, lot) ? *known : SealingKey(of.tenant, of.user, lot, invalidations);
 	header.key_id = key.id;
 	header.json = plain.kind == Plain::Kind::kJson;
 	header.field_bound = of.field.has_value();
@@ -112,27 +112,27 @@ TrimBuffers() {
 }
 
 [[noreturn]] void
-ThrowForgotten(const FieldOf &of) {
+ThrowForgotten(const PersonalField &of) {
 	throw DomainError(sqlstate::kUserForgotten, "user \"" + std::string(of.user) + "\" was forgotten",
 	                  "The person's data keys were destroyed: nobody can read this value any more.",
 	                  "Go on without it; encrypted.audit says who forgot the person, and when.");
 }
 
 [[noreturn]] void
-ThrowNoKey(const FieldOf &of) {
+ThrowNoKey(const PersonalField &of) {
 	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
 	                  "The person has no data key with the envelope's key id in this tenant.",
 	                  "It is another person's or tenant's, or of another database.");
 }
 
 [[noreturn]] void
-ThrowDoesNotOpen(const FieldOf &of) {
+ThrowDoesNotOpen(const PersonalField &of) {
 	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
 	                  "It was made for another field, or was changed.", "Name the field that it was made for; restore it from where it came.");
 }
 
 [[noreturn]] void
-ThrowOtherBinding(const FieldOf &of, const EnvelopeHeader &header) {
+ThrowOtherBinding(const PersonalField &of, const EnvelopeHeader &header) {
 	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
 	                  header.field_bound ? "It is bound to a field, and p_field names none." : "It is bound to no field, and p_field names one.",
 	                  header.field_bound ? "Name the field; one of a document is named by its JSON pointer." : "Leave p_field out.");
@@ -140,10 +140,10 @@ ThrowOtherBinding(const FieldOf &of, const EnvelopeHeader &header) {
 
 // How the envelope in `body` is opened.
 struct Opening {
-	const FieldOf &of;
+	const PersonalField &of;
 	const EnvelopeHeader &header;
-	const FieldOf *audited; // what the audit says of it; nullptr where the value is given to nobody
-	News news;
+	const PersonalField *audited; // what the audit says of it; nullptr where the value is given to nobody
+	Invalidations invalidations;
 	const DataKey **known; // as for Seal; the key that it was, afterwards
 };
 
@@ -154,10 +154,10 @@ struct Opening {
 template <typename Allocate, typename Missing>
 bool
 Open(const Opening &opening, Allocate &&allocate, Missing &&missing) {
-	const FieldOf &of = opening.of;
+	const PersonalField &of = opening.of;
 	const EnvelopeHeader &header = opening.header;
 	const bool is_known = *opening.known != nullptr && (*opening.known)->id == header.key_id;
-	const DataKey *key = is_known ? *opening.known : OpeningKey(of.tenant, of.user, header.key_id, opening.news);
+	const DataKey *key = is_known ? *opening.known : OpeningKey(of.tenant, of.user, header.key_id, opening.invalidations);
 	if (key != nullptr && opening.audited != nullptr && AuditDecrypt()) {
 		// before it is decrypted; meanwhile the person may have been forgotten
 		WriteAudit(*opening.audited);
@@ -226,7 +226,7 @@ JsonText(const Json &value) {
 
 // Whether a string of a document is an envelope of the person that opens at this place.
 bool
-IsOwnEnvelope(const FieldOf &of, const std::string &text) {
+IsOwnEnvelope(const PersonalField &of, const std::string &text) {
 	EnvelopeHeader header;
 	if (!TryReadEnvelope(text, &header, &body)) {
 		return false;
@@ -234,7 +234,7 @@ IsOwnEnvelope(const FieldOf &of, const std::string &text) {
 	std::string plain;
 	const DataKey *known = nullptr;
 	return Open(
-	    {of, header, nullptr, News::kAsk, &known},
+	    {of, header, nullptr, Invalidations::kAccept, &known},
 	    [&](std::size_t size) {
 		    plain.resize(size + 1);
 		    return &plain[0];
@@ -245,18 +245,18 @@ IsOwnEnvelope(const FieldOf &of, const std::string &text) {
 } // namespace
 
 void
-SealText(const FieldOf &of, std::string_view plain, TextSink *sink, const DataKey **known) {
+SealText(const PersonalField &of, std::string_view plain, TextSink *sink, const DataKey **known) {
 	std::string converted;
 	if (!IsUtf8()) {
 		converted = ToUtf8(std::string(plain).c_str());
 		plain = converted;
 	}
-	*known = Seal(of, {Plain::Kind::kText, plain}, News::kAsked, *known, [&](std::size_t length) { return sink->Room(length); });
+	*known = Seal(of, {Plain::Kind::kText, plain}, Invalidations::kAccepted, *known, [&](std::size_t length) { return sink->Room(length); });
 	TrimBuffers();
 }
 
 void
-OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const DataKey **known) {
+OpenText(const PersonalField &of, std::string_view envelope, TextSink *sink, const DataKey **known) {
 	const EnvelopeHeader header = ReadEnvelope(envelope, &body);
 	if (header.field_bound != of.field.has_value()) {
 		ThrowOtherBinding(of, header);
@@ -264,7 +264,7 @@ OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const Dat
 	const bool as_it_is = !header.json && IsUtf8();
 	std::string plain;
 	const bool opened = Open(
-	    {of, header, &of, News::kAsked, known},
+	    {of, header, &of, Invalidations::kAccepted, known},
 	    [&](std::size_t size) {
 		    if (as_it_is) {
 			    return sink->Room(size);
@@ -296,16 +296,16 @@ SealDocument(const PersonalFields &fields, Json *document, const ServerJson &jso
 			continue;
 		}
 		const std::string place = PointerText(path);
-		const FieldOf bound = {fields.tenant, fields.user, place};
+		const PersonalField bound = {fields.tenant, fields.user, place};
 		if (value->is(Json::Kind::kString) && LooksLikeEnvelope(value->string())) {
-			const FieldOf unbound = {fields.tenant, fields.user, std::nullopt};
+			const PersonalField unbound = {fields.tenant, fields.user, std::nullopt};
 			if (IsOwnEnvelope(bound, value->string()) || IsOwnEnvelope(unbound, value->string())) {
 				continue;
 			}
 		}
 		const std::string plain = JsonText(*value);
 		std::string envelope;
-		(void)Seal(bound, {Plain::Kind::kJson, plain}, News::kAsk, nullptr, [&](std::size_t length) {
+		(void)Seal(bound, {Plain::Kind::kJson, plain}, Invalidations::kAccept, nullptr, [&](std::size_t length) {
 			envelope.resize(length);
 			return &envelope[0];
 		});
@@ -323,8 +323,8 @@ OpenDocument(const PersonalFields &fields, Json *document, const ServerJson &jso
 			continue;
 		}
 		const std::string place = PointerText(path);
-		FieldOf of = {fields.tenant, fields.user, place};
-		const FieldOf named = of;
+		PersonalField of = {fields.tenant, fields.user, place};
+		const PersonalField named = of;
 		if (!header.field_bound) {
 			of.field.reset();
 		}
@@ -332,7 +332,7 @@ OpenDocument(const PersonalFields &fields, Json *document, const ServerJson &jso
 		bool missing = false;
 		const DataKey *known = nullptr;
 		const bool opened = Open(
-		    {of, header, audited == Audited::kAsSet ? &named : nullptr, News::kAsk, &known},
+		    {of, header, audited == Audited::kAsSet ? &named : nullptr, Invalidations::kAccept, &known},
 		    [&](std::size_t size) {
 			    plain.resize(size);
 			    return &plain[0];

@@ -20,7 +20,7 @@ namespace auren::pg {
  */
 
 // Whose value it is, and which: the field is a name of the caller's, or the JSON pointer of the place in a document.
-struct FieldOf {
+struct PersonalField {
 	Borrowed tenant;
 	Borrowed user;
 	std::optional<Borrowed> field;
@@ -30,12 +30,12 @@ struct FieldOf {
  * Writes the envelope. The tenant is what CurrentTenantId has just given, as for OpenText. `known` is for values of the same person
  * and field, one after the other with nothing between them: the key of the one before, nullptr for the first.
  */
-void SealText(const FieldOf &of, std::string_view plain, TextSink *sink, const DataKey **known);
+void SealText(const PersonalField &of, std::string_view plain, TextSink *sink, const DataKey **known);
 /*
  * Writes the value of an envelope: a JSON string as its text, other JSON as it is written. Throws 22P02, 22000 and ZE006 as
  * encrypted.decrypt_phi_field does; writes the audit down first.
  */
-void OpenText(const FieldOf &of, std::string_view envelope, TextSink *sink, const DataKey **known);
+void OpenText(const PersonalField &of, std::string_view envelope, TextSink *sink, const DataKey **known);
 
 // A person's fields in a document. It is valid as long as what it was made of.
 struct PersonalFields {

@@ -80,39 +80,39 @@ ForgetCiphers() noexcept {
 }
 
 void
-DropAll() noexcept {
+DropAllKeys() noexcept {
 	ForgetCiphers();
 	last.keys = nullptr;
 	people.clear();
 }
 
 void
-AskForNews() {
+AcceptInvalidations() {
 	Call([] { AcceptInvalidationMessages(); });
 }
 
 // What is no longer sure goes: after this nothing that is kept was changed by anybody, as far as this session could know.
 inline void
-Refresh(News news = News::kAsk) {
-	if (news == News::kAsk) {
-		AskForNews();
+DropKeysIfChanged(Invalidations invalidations = Invalidations::kAccept) {
+	if (invalidations == Invalidations::kAccept) {
+		AcceptInvalidations();
 	}
 	if (configured != PgReloadTime) {
 		freshness.Forget();
 		configured = PgReloadTime;
 	}
 	// what is read from here on is kept until the next change
-	freshness.Refresh(DropAll);
+	freshness.Refresh(DropAllKeys);
 }
 
 Keys &
-LookUp(std::string_view tenant, std::string_view user) {
+FindKeys(std::string_view tenant, std::string_view user) {
 	std::string name(tenant);
 	name += '\0'; // no text of the server holds one
 	name += user;
 	if (people.size() >= kMostPeople && people.find(name) == people.end()) {
 		// uses that are still to be counted are few: they go with it
-		DropAll();
+		DropAllKeys();
 	}
 	last.keys = &people[std::move(name)];
 	last.tenant = tenant;
@@ -125,7 +125,7 @@ KeysOf(std::string_view tenant, std::string_view user) {
 	if (last.keys != nullptr && SameBytes(last.user, user) && SameBytes(last.tenant, tenant)) {
 		return *last.keys;
 	}
-	return LookUp(tenant, user);
+	return FindKeys(tenant, user);
 }
 
 Datum
@@ -284,7 +284,7 @@ KeyWithId(Keys *keys, std::uint64_t id) {
 
 // Keeps the key of a row.
 DataKey *
-Keep(Keys *keys, const Row &row, std::string_view tenant, std::string_view user) {
+KeepKey(Keys *keys, const Row &row, std::string_view tenant, std::string_view user) {
 	if (DataKey *key = KeyWithId(keys, row.id)) {
 		return key;
 	}
@@ -392,13 +392,13 @@ FindOrMakeNewest(std::string_view tenant, std::string_view user) {
 			return MakeKey(&keys, tenant, user, stone.version + 1);
 		}
 	}
-	keys.newest = Keep(&keys, *NewestRow(found), tenant, user);
+	keys.newest = KeepKey(&keys, *NewestRow(found), tenant, user);
 	return keys.newest;
 }
 
 // How many uses one that is counted stands for: a power of two, so that a small limit is counted exactly.
 std::uint32_t
-Granule() {
+UsesPerCount() {
 	static int limit = 0;
 	static std::uint32_t granule = 1;
 	if (limit != MaxKeyUses()) {
@@ -440,13 +440,13 @@ CountUses(Server server, std::string_view tenant, std::string_view user, std::ui
 }
 
 void
-TellSessions() {
+InvalidateInAllSessions() {
 	Call([](Server server) { CacheInvalidateRelcacheByRelid(Oids(server).data_keys); });
 }
 
 // Drops the keys whose rows the rollback of a transaction or savepoint took back.
 void
-DropUnsure(SubTransactionId level) noexcept {
+DropKeysOfLevel(SubTransactionId level) noexcept {
 	ForgetCiphers();
 	for (auto &person : people) {
 		Keys &keys = person.second;
@@ -481,7 +481,7 @@ OnTransaction(XactEvent event, void *) {
 	case XACT_EVENT_PREPARE: // nobody knows yet whether it will be committed
 		ForgetCiphers();
 		if (anything_unsure) {
-			DropUnsure(InvalidSubTransactionId);
+			DropKeysOfLevel(InvalidSubTransactionId);
 		}
 		anything_unsure = false;
 		break;
@@ -494,7 +494,7 @@ void
 OnSubtransaction(SubXactEvent event, SubTransactionId level, SubTransactionId, void *) {
 	// savepoints are numbered upwards: those within it have a higher one
 	if (event == SUBXACT_EVENT_ABORT_SUB && anything_unsure) {
-		DropUnsure(level);
+		DropKeysOfLevel(level);
 	}
 }
 
@@ -533,6 +533,58 @@ struct RewrapRow {
 	std::string_view wrapped;
 };
 
+// Locks keys that another master key than the current one has wrapped, `limit` at most and none that somebody else has locked. The rows are
+// made in the context; the caller gets how many there are.
+int
+LockRowsToRewrap(Server server, std::string_view current, int limit, MemoryContext context, RewrapRow **rows) {
+	Oid types[2] = {TEXTOID, INT4OID};
+	Datum values[2] = {TextDatum(server, current), Int32GetDatum(limit)};
+	const AsOwner before = BecomeOwner(server, Oids(server).data_keys);
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM auren.data_keys "
+	                          "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
+	                          2, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read data keys")));
+	}
+	const int found = static_cast<int>(SPI_processed);
+	MemoryContext spi = MemoryContextSwitchTo(context);
+	*rows = static_cast<RewrapRow *>(palloc(sizeof(RewrapRow) * static_cast<Size>(found + 1)));
+	for (int i = 0; i < found; i++) {
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		TupleDesc descriptor = SPI_tuptable->tupdesc;
+		RewrapRow *row = &(*rows)[i];
+		bool isnull;
+		row->tenant = TextDatumGetCString(SPI_getbinval(tuple, descriptor, 1, &isnull));
+		row->user = TextDatumGetCString(SPI_getbinval(tuple, descriptor, 2, &isnull));
+		row->id = static_cast<std::uint64_t>(DatumGetInt64(SPI_getbinval(tuple, descriptor, 3, &isnull)));
+		const text *master = DatumGetTextPCopy(SPI_getbinval(tuple, descriptor, 4, &isnull));
+		row->master = {VARDATA_ANY(master), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(master))};
+		const bytea *wrapped = DatumGetByteaPCopy(SPI_getbinval(tuple, descriptor, 5, &isnull));
+		row->wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
+	}
+	MemoryContextSwitchTo(spi);
+	SPI_finish();
+	BecomeAgain(server, before);
+	return found;
+}
+
+// Wraps a key with the current master key.
+void
+Rewrap(const MasterKeys &masters, const RewrapRow &row) {
+	const std::string &current = masters.current().id;
+	const Secret key = Unwrap(masters, row.id, row.master, row.wrapped, row.tenant, row.user);
+	const std::string wrapped = Wrap(masters.current(), key, AssociatedOf(row.id, current, row.tenant, row.user));
+	Call([&](Server server) {
+		Oid types[5] = {TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT8OID};
+		Datum values[5] = {TextDatum(server, current), TextDatum(server, wrapped), CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.user),
+		                   Int64GetDatum(static_cast<int64>(row.id))};
+		(void)ExecuteAsStore(server, "UPDATE auren.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
+		                    "AND user_id OPERATOR(pg_catalog.=) $4 AND key_id OPERATOR(pg_catalog.=) $5",
+		                    5, types, values, nullptr);
+		CHECK_FOR_INTERRUPTS();
+	});
+}
+
 } // namespace
 
 void
@@ -546,8 +598,8 @@ CheckUserId(const std::string_view &bytes, std::size_t characters) {
 }
 
 const DataKey &
-SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, News news) {
-	Refresh(news);
+SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Invalidations invalidations) {
+	DropKeysIfChanged(invalidations);
 	DataKey *key = KeysOf(tenant, user).newest;
 	if (key == nullptr) {
 		key = FindOrMakeNewest(tenant, user);
@@ -555,7 +607,7 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Ne
 	if (!IsCounted(*key, lot)) {
 		return *key;
 	}
-	const std::uint32_t granule = Granule();
+	const std::uint32_t granule = UsesPerCount();
 	const std::uint64_t uses = ((lot & (granule - 1)) == 0 ? granule : 0) + key->owed;
 	const std::uint64_t id = key->id;
 	const int64 sum =
@@ -569,14 +621,14 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Ne
 		key = MakeKey(&KeysOf(tenant, user), tenant, user, version);
 		const std::uint64_t made = key->id;
 		(void)Call([&](Server server) { return CountUses(server, tenant, user, made, granule); });
-		TellSessions();
+		InvalidateInAllSessions();
 	}
 	return *key;
 }
 
 bool
 IsCounted(const DataKey &key, std::uint32_t lot) {
-	return key.owed != 0 || (lot & (Granule() - 1)) == 0;
+	return key.owed != 0 || (lot & (UsesPerCount() - 1)) == 0;
 }
 
 std::uint64_t
@@ -585,14 +637,14 @@ KeyChanges() {
 }
 
 const DataKey *
-OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, News news) {
-	Refresh(news);
+OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, Invalidations invalidations) {
+	DropKeysIfChanged(invalidations);
 	Keys &keys = KeysOf(tenant, user);
 	if (const DataKey *key = KeyWithId(&keys, key_id)) {
 		return key;
 	}
 	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, &key_id); });
-	return found.count == 0 ? nullptr : Keep(&keys, found.rows[0], tenant, user);
+	return found.count == 0 ? nullptr : KeepKey(&keys, found.rows[0], tenant, user);
 }
 
 bool
@@ -602,12 +654,12 @@ IsForgotten(std::string_view tenant, std::string_view user) {
 
 int
 RotateUserKey(std::string_view tenant, std::string_view user) {
-	Refresh();
+	DropKeysIfChanged();
 	const Tombstone stone = RequireMayHaveKeys(tenant, user);
 	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
 	const Row *newest = NewestRow(found);
 	const int version = MakeKey(&KeysOf(tenant, user), tenant, user, newest != nullptr ? newest->version + 1 : stone.version + 1)->version;
-	TellSessions();
+	InvalidateInAllSessions();
 	return version;
 }
 
@@ -615,56 +667,15 @@ int64
 RotateMasterKey(int64 limit) {
 	constexpr int kBatch = 500;
 	const std::shared_ptr<const MasterKeys> masters = CurrentMasterKeys();
-	const std::string &current = masters->current().id;
 	int64 done = 0;
 	MemoryContext context =
 	    Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events master key", ALLOCSET_DEFAULT_SIZES); });
 	while (done < limit) {
 		const int batch = static_cast<int>(std::min<int64>(kBatch, limit - done));
 		RewrapRow *rows = nullptr;
-		const int count = Call([&](Server server) {
-			Oid types[2] = {TEXTOID, INT4OID};
-			Datum values[2] = {TextDatum(server, current), Int32GetDatum(batch)};
-			const AsOwner before = BecomeOwner(server, Oids(server).data_keys);
-			SPI_connect();
-			if (SPI_execute_with_args("SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM auren.data_keys "
-			                          "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
-			                          2, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
-				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read data keys")));
-			}
-			const int found = static_cast<int>(SPI_processed);
-			MemoryContext spi = MemoryContextSwitchTo(context);
-			rows = static_cast<RewrapRow *>(palloc(sizeof(RewrapRow) * static_cast<Size>(found + 1)));
-			for (int i = 0; i < found; i++) {
-				HeapTuple tuple = SPI_tuptable->vals[i];
-				TupleDesc descriptor = SPI_tuptable->tupdesc;
-				bool isnull;
-				rows[i].tenant = TextDatumGetCString(SPI_getbinval(tuple, descriptor, 1, &isnull));
-				rows[i].user = TextDatumGetCString(SPI_getbinval(tuple, descriptor, 2, &isnull));
-				rows[i].id = static_cast<std::uint64_t>(DatumGetInt64(SPI_getbinval(tuple, descriptor, 3, &isnull)));
-				const text *master = DatumGetTextPCopy(SPI_getbinval(tuple, descriptor, 4, &isnull));
-				rows[i].master = {VARDATA_ANY(master), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(master))};
-				const bytea *wrapped = DatumGetByteaPCopy(SPI_getbinval(tuple, descriptor, 5, &isnull));
-				rows[i].wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
-			}
-			MemoryContextSwitchTo(spi);
-			SPI_finish();
-			BecomeAgain(server, before);
-			return found;
-		});
+		const int count = Call([&](Server server) { return LockRowsToRewrap(server, masters->current().id, batch, context, &rows); });
 		for (int i = 0; i < count; i++) {
-			const RewrapRow &row = rows[i];
-			const Secret key = Unwrap(*masters, row.id, row.master, row.wrapped, row.tenant, row.user);
-			const std::string wrapped = Wrap(masters->current(), key, AssociatedOf(row.id, current, row.tenant, row.user));
-			Call([&](Server server) {
-				Oid types[5] = {TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT8OID};
-				Datum values[5] = {TextDatum(server, current), TextDatum(server, wrapped), CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.user),
-				                   Int64GetDatum(static_cast<int64>(row.id))};
-				(void)ExecuteAsStore(server, "UPDATE auren.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
-				                    "AND user_id OPERATOR(pg_catalog.=) $4 AND key_id OPERATOR(pg_catalog.=) $5",
-				                    5, types, values, nullptr);
-				CHECK_FOR_INTERRUPTS();
-			});
+			Rewrap(*masters, rows[i]);
 		}
 		Call([&] { MemoryContextReset(context); });
 		done += count;
@@ -678,7 +689,7 @@ RotateMasterKey(int64 limit) {
 int
 ForgetPerson(std::string_view tenant, std::string_view user) {
 	LockPerson(tenant, user, ExclusiveLock);
-	Refresh();
+	DropKeysIfChanged();
 	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
 	const Tombstone stone = Call([&](Server server) { return ReadTombstone(server, tenant, user); });
 	const Row *newest = NewestRow(found);
@@ -701,7 +712,7 @@ ForgetPerson(std::string_view tenant, std::string_view user) {
 		CommandCounterIncrement();
 		return deleted;
 	});
-	DropAll();
+	DropAllKeys();
 	return static_cast<int>(keys);
 }
 

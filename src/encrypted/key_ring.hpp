@@ -32,14 +32,14 @@ struct DataKey {
 // The user as an argument: 1 to 255 characters, else 22023.
 void CheckUserId(const std::string_view &bytes, std::size_t characters);
 
-// Whether the caller has asked for news of other sessions' changes just before (CurrentTenantId does), or it is to be done.
-enum class News { kAsk, kAsked };
+// kAccepted: the caller has just accepted invalidation messages, as CurrentTenantId does. kAccept: it is to be done.
+enum class Invalidations { kAccept, kAccepted };
 
 /*
  * The key that encrypts the person's new values, made if the person has none (throws ZE006 for one who was forgotten). `lot` is a random
  * number that decides whether this use is one that is counted.
  */
-const DataKey &SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, News news = News::kAsk);
+const DataKey &SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, Invalidations invalidations = Invalidations::kAccept);
 
 // Whether a use that drew `lot` is one that is counted. One that is not needs no call of SealingKey while nothing else is called.
 bool IsCounted(const DataKey &key, std::uint32_t lot);
@@ -47,7 +47,7 @@ bool IsCounted(const DataKey &key, std::uint32_t lot);
 std::uint64_t KeyChanges();
 
 // The person's key with an id; nullptr where there is none.
-const DataKey *OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, News news = News::kAsk);
+const DataKey *OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id, Invalidations invalidations = Invalidations::kAccept);
 bool IsForgotten(std::string_view tenant, std::string_view user);
 
 // Makes the person's next key; its version.

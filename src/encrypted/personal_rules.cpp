@@ -66,7 +66,7 @@ ForgetOnRelation(Oid relid) {
 }
 
 bool
-Applies(const PersonalRule &rule, const EventOf &event) {
+Applies(const PersonalRule &rule, const EventNames &event) {
 	return rule.event_type == event.event_type && rule.tenant == event.tenant;
 }
 
@@ -88,7 +88,7 @@ PersonIn(Json *document, const JsonPointer &place, const ServerJson &json) {
 }
 
 std::optional<std::string>
-PersonOf(const PersonalRule &rule, const EventOf &event, Json *document, const ServerJson &json) {
+PersonOf(const PersonalRule &rule, const EventNames &event, Json *document, const ServerJson &json) {
 	return rule.source.in_data() ? PersonIn(document, rule.source.place(), json) : rule.source.PersonOf(event.stream);
 }
 
@@ -138,7 +138,7 @@ class Scratch {
 } // namespace
 
 bool
-IsPersonal(const EventOf &event) {
+IsPersonal(const EventNames &event) {
 	const auto known = rules.Get(ReadRules);
 	for (const PersonalRule &rule : *known) {
 		if (Applies(rule, event)) {
@@ -149,7 +149,7 @@ IsPersonal(const EventOf &event) {
 }
 
 Datum
-SealEvent(const EventOf &event, Datum data) {
+SealEvent(const EventNames &event, Datum data) {
 	const auto known = rules.Get(ReadRules);
 	Scratch scratch;
 	const ServerJson json;
@@ -174,7 +174,7 @@ SealEvent(const EventOf &event, Datum data) {
 }
 
 Datum
-OpenEvent(const EventOf &event, Datum data, Audited audited) {
+OpenEvent(const EventNames &event, Datum data, Audited audited) {
 	const auto known = rules.Get(ReadRules);
 	Scratch scratch;
 	const ServerJson json;

@@ -23,18 +23,18 @@ struct PersonalRule {
 	std::vector<JsonPointer> paths;
 };
 
-struct EventOf {
+struct EventNames {
 	Borrowed tenant;
 	Borrowed stream;
 	Borrowed event_type;
 };
 
 // Whether a rule applies to an event; without one nothing of the event is looked at.
-bool IsPersonal(const EventOf &event);
+bool IsPersonal(const EventNames &event);
 // An event's data with its personal fields encrypted, in the caller's memory context. Throws 22023 where they are nobody's.
-Datum SealEvent(const EventOf &event, Datum data);
+Datum SealEvent(const EventNames &event, Datum data);
 // And decrypted, as far as they can be.
-Datum OpenEvent(const EventOf &event, Datum data, Audited audited);
+Datum OpenEvent(const EventNames &event, Datum data, Audited audited);
 
 // Rules of a tenant and event type, for the check of a new one.
 std::vector<PersonalRule> RulesOf(std::string_view tenant, std::string_view event_type);

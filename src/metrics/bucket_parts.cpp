@@ -27,7 +27,7 @@ BucketParts::Add(const SummaryOrigin &origin, std::string_view bytes) {
 }
 
 void
-BucketParts::LeaveNew() {
+BucketParts::KeepUnmergedSets() {
 	if (sets_.empty()) {
 		return;
 	}
@@ -51,7 +51,7 @@ BucketParts::LeaveNew() {
 // The readings of a series in a bucket, asked of its table by the query's own snapshot: they agree with the deltas that it sees. Those of
 // the caller's tenant alone: nobody else's numbers are in what the views aggregate.
 Summary
-BucketParts::Ask(int64 series, const Bucket &bucket) {
+BucketParts::CountInTable(int64 series, const Bucket &bucket) {
 	const StoredSeries names = Call([&](Server server) { return FindSeries(server, series); });
 	if (!names.found || names.tenant != CurrentTenantId()) {
 		return Summary();

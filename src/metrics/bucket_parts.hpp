@@ -34,7 +34,7 @@ class BucketParts {
 	 * For an hour or a day, whose rollup knows no moments: leaves of the sets that are not merged yet what the rollups of five minutes do not
 	 * hold, by the active snapshot. Server's errors as of any read.
 	 */
-	void LeaveNew();
+	void KeepUnmergedSets();
 
 	// What they come to. bucket() says which it is, and is asked where only the readings of a table know.
 	template <typename F>
@@ -45,7 +45,7 @@ class BucketParts {
 			Summary summary = part.summary;
 			summary.Settle();
 			if (summary.Unsure() && part.origin.in_rollups) {
-				summary = Ask(part.origin.series, bucket());
+				summary = CountInTable(part.origin.series, bucket());
 			}
 			whole.Merge(summary);
 		}
@@ -56,7 +56,7 @@ class BucketParts {
 	}
 
   private:
-	static Summary Ask(int64 series, const Bucket &bucket);
+	static Summary CountInTable(int64 series, const Bucket &bucket);
 
 	struct Part {
 		SummaryOrigin origin;

@@ -120,7 +120,7 @@ struct Found {
 
 // A null is there as little as what is missing.
 Found
-At(Server, const JsonbValue &place, const Path &path) {
+FindAtPath(Server, const JsonbValue &place, const Path &path) {
 	Found found = {true, place};
 	for (const std::string &token : path) {
 		JsonbContainer *container = found.value.type == jbvBinary ? found.value.val.binary.data : nullptr;
@@ -192,7 +192,7 @@ class EventReadings {
 			VisitSample(event_.data);
 			return;
 		}
-		const Found samples = Call([&](Server server) { return At(server, event_.data, *source_.samples); });
+		const Found samples = Call([&](Server server) { return FindAtPath(server, event_.data, *source_.samples); });
 		if (!samples.there) {
 			return;
 		}
@@ -216,8 +216,8 @@ class EventReadings {
 	Found
 	Field(const JsonbValue &sample, const Path &path) const {
 		return Call([&](Server server) {
-			const Found found = At(server, sample, path);
-			return found.there || !source_.samples ? found : At(server, event_.data, path);
+			const Found found = FindAtPath(server, sample, path);
+			return found.there || !source_.samples ? found : FindAtPath(server, event_.data, path);
 		});
 	}
 
@@ -265,7 +265,7 @@ class EventReadings {
 		const std::optional<TimestampTz> time = Time(sample);
 		// not by its parts' names, which a lambda of C++17 cannot capture
 		for (const auto &entry : source_.metrics) {
-			const Found found = Call([&](Server server) { return At(server, sample, entry.first); });
+			const Found found = Call([&](Server server) { return FindAtPath(server, sample, entry.first); });
 			if (found.there) {
 				names.metric = entry.second;
 				VisitValue(names, time, NumberOf(found));

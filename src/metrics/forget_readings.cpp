@@ -133,7 +133,7 @@ OtherSources(Server server, Person *person) {
 }
 
 void
-Tell(Server server, uint64 deleted, Person *person) {
+ReportDeleted(Server server, uint64 deleted, Person *person) {
 	const char *others = OtherSources(server, person);
 	ereport(NOTICE, (errmsg("%llu readings of user \"%s\" were deleted", static_cast<unsigned long long>(deleted), person->user),
 	                 others[0] == '\0' ? 0 : errdetail("Readings of the person in other sources stay, and so do their metrics: %s.", others),
@@ -159,7 +159,7 @@ ForgetReadings(const Tenant &tenant, const Text &user) {
 	Call([&](Server server) {
 		RequireMerged(server, &person);
 		DeleteSeries(server, &person);
-		Tell(server, deleted, &person);
+		ReportDeleted(server, deleted, &person);
 	});
 }
 

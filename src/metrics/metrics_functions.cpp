@@ -351,7 +351,7 @@ Whole(const State &state) {
 	}
 	pg::BucketParts &parts = state.parts == nullptr ? one : *state.parts;
 	if (state.minutes == kDay || state.minutes == kHourOfZone) {
-		parts.LeaveNew();
+		parts.KeepUnmergedSets();
 	}
 	return parts.Whole(bucket);
 }

@@ -36,7 +36,7 @@ struct Gathered {
 std::vector<Gathered> gathered;
 
 Gathered &
-OfThisLevel() {
+GatheredOfSubtransaction() {
 	const SubTransactionId level = GetCurrentSubTransactionId();
 	if (gathered.empty() || gathered.back().level != level) {
 		gathered.push_back({level, {}, {}});
@@ -214,7 +214,7 @@ DistinctBytes(const Reading *first, const Reading *end) {
 
 void
 RecordReading(const Reading &reading) {
-	Gathered &part = OfThisLevel();
+	Gathered &part = GatheredOfSubtransaction();
 	part.readings.push_back(reading);
 	if (part.readings.size() >= kMostGathered) {
 		Write(&part.readings);
@@ -223,7 +223,7 @@ RecordReading(const Reading &reading) {
 
 void
 RecordRefusal(const Refused &refused) {
-	Gathered &part = OfThisLevel();
+	Gathered &part = GatheredOfSubtransaction();
 	const int64 count = refused.taken ? -1 : 1;
 	for (RefusalCount &known : part.refusals) {
 		if (known.source == refused.source && known.reason == refused.reason && known.tenant == refused.tenant) {

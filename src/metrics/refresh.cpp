@@ -92,7 +92,7 @@ TryLock(Server, Oid table, LOCKMODE mode, LockedTables *locked) {
 
 // Gives back all locks but the first ones.
 void
-GiveBack(Server, LockedTables *locked, int kept) {
+ReleaseLocksFrom(Server, LockedTables *locked, int kept) {
 	for (int i = kept; i < list_length(locked->tables); i++) {
 		UnlockRelationOid(list_nth_oid(locked->tables, i), list_nth_int(locked->modes, i));
 	}
@@ -125,7 +125,7 @@ TryLockSources(Server server, const Sources &sources, LockedTables *locked) {
 		const Source &source = sources.items[i];
 		const int before = list_length(locked->tables);
 		if (OidIsValid(source.relation) && !list_member_int(locked->passed, source.id) && !TryLockTables(server, source.relation, locked)) {
-			GiveBack(server, locked, before);
+			ReleaseLocksFrom(server, locked, before);
 			locked->passed = lappend_int(locked->passed, source.id);
 			ereport(WARNING, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("readings of table \"%s\" are not merged now", get_rel_name(source.relation)),
 			                  errdetail("Another session holds a lock on the table or a partition of it, and a refresh waits for nobody."),
@@ -177,7 +177,7 @@ struct SeenRows {
 };
 
 void
-OpenRows(Server, SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot) {
+OpenSeenRows(Server, SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot) {
 	rows->heap = table_open(table, lock);
 	rows->scan = table_beginscan(rows->heap, SnapshotSelf, 0, nullptr);
 	rows->slot = table_slot_create(rows->heap, nullptr);
@@ -186,7 +186,7 @@ OpenRows(Server, SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot) {
 }
 
 bool
-NextSeen(Server, SeenRows *rows) {
+NextSeenRow(Server, SeenRows *rows) {
 	while (table_scan_getnextslot(rows->scan, ForwardScanDirection, rows->slot)) {
 		// An own one, of a command later than the snapshot's, is seen too.
 		if (!table_tuple_satisfies_snapshot(rows->heap, rows->slot, rows->snapshot)) {
@@ -216,7 +216,7 @@ KeptBytes(Server server, SeenRows *rows, int column) {
 // The next row as a change; `first` is the column of its series.
 bool
 NextChange(Server server, SeenRows *rows, int first, Change *change) {
-	if (!NextSeen(server, rows)) {
+	if (!NextSeenRow(server, rows)) {
 		return false;
 	}
 	const std::string_view bytes = KeptBytes(server, rows, first + kChangeSummary);
@@ -227,7 +227,7 @@ NextChange(Server server, SeenRows *rows, int first, Change *change) {
 }
 
 void
-CloseRows(Server, SeenRows *rows) {
+CloseSeenRows(Server, SeenRows *rows) {
 	table_endscan(rows->scan);
 	ExecDropSingleTupleTableSlot(rows->slot);
 	table_close(rows->heap, NoLock);
@@ -311,7 +311,7 @@ Fill(const Source &source, Snapshot snapshot) {
 		RequireNewSnapshot(server);
 		if (OidIsValid(source.relation)) {
 			RequireTriggers(server, source.relation);
-			KnowPartitions(server, source.relation, source.id);
+			RecordPartitions(server, source.relation, source.id);
 		}
 		PushActiveSnapshot(snapshot);
 	});
@@ -343,13 +343,13 @@ Fill(const Source &source, Snapshot snapshot) {
 
 // Errors that are not a source's: somebody wants the session to stop, or the transaction has to be tried again.
 bool
-IsOfSession(int code) {
+ConcernsSession(int code) {
 	const int category = ERRCODE_TO_CATEGORY(code);
 	return category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_TRANSACTION_ROLLBACK;
 }
 
 void
-WarnOf(Server, const Source &source, const ErrorData *error) {
+WarnAboutSource(Server, const Source &source, const ErrorData *error) {
 	const char *table = OidIsValid(source.relation) ? get_rel_name(source.relation) : nullptr;
 	const char *what = table != nullptr ? psprintf("table \"%s\"", table) : psprintf("events of type \"%s\"", source.event_type == nullptr ? "" : source.event_type);
 	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("readings of %s cannot be merged: %s", what, error->message),
@@ -375,23 +375,23 @@ TryToFill(const Source &source, Snapshot snapshot) {
 			return;
 		}
 		buckets = 0;
-		if (IsOfSession(error->sqlerrcode)) {
+		if (ConcernsSession(error->sqlerrcode)) {
 			ReThrowError(error);
 		}
-		WarnOf(server, source, error);
+		WarnAboutSource(server, source, error);
 	});
 	return buckets;
 }
 
 // A table of deltas on its way into the rollups.
-struct Pending {
+struct DeltaTable {
 	SeenRows rows;
 	std::vector<ItemPointerData> taken;
 	bool more = true;
 };
 
 // Sources whose deltas are not merged as they are: those of one that was filled go, the rollups have them; those of one that is passed over stay.
-struct Excepted {
+struct ExceptedSources {
 	std::vector<int32> filled;
 	std::vector<int32> passed;
 };
@@ -403,7 +403,7 @@ IsIn(int32 source, const std::vector<int32> &sources) {
 
 // The next row of auren.deltas.
 void
-TakeDelta(Pending *each, const Excepted &excepted, SourceOfSeries *source, std::vector<Change> *changes) {
+TakeDelta(DeltaTable *each, const ExceptedSources &excepted, SourceOfSeries *source, std::vector<Change> *changes) {
 	Change change;
 	each->more = Call([&](Server server) { return NextChange(server, &each->rows, 0, &change); });
 	if (!each->more || (!excepted.passed.empty() && IsIn(source->Of(change.series), excepted.passed))) {
@@ -417,11 +417,11 @@ TakeDelta(Pending *each, const Excepted &excepted, SourceOfSeries *source, std::
 
 // The next row of auren.delta_packs.
 void
-TakePack(Pending *packed, const Excepted &excepted, std::vector<Change> *changes) {
+TakePack(DeltaTable *packed, const ExceptedSources &excepted, std::vector<Change> *changes) {
 	int32 source = 0;
 	std::string_view bytes;
 	packed->more = Call([&](Server server) {
-		const bool there = NextSeen(server, &packed->rows);
+		const bool there = NextSeenRow(server, &packed->rows);
 		if (there) {
 			source = DatumGetInt32(packed->rows.slot->tts_values[kPackSource]);
 			bytes = KeptBytes(server, &packed->rows, kPackDeltas);
@@ -442,12 +442,12 @@ TakePack(Pending *packed, const Excepted &excepted, std::vector<Change> *changes
 }
 
 int64
-MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
-	Pending each;
-	Pending packed;
+MergeDeltas(Snapshot snapshot, const ExceptedSources &excepted, Rollups *rollups) {
+	DeltaTable each;
+	DeltaTable packed;
 	Call([&](Server server) {
-		OpenRows(server, &each.rows, Oids(server).deltas, RowExclusiveLock, snapshot);
-		OpenRows(server, &packed.rows, Oids(server).delta_packs, RowExclusiveLock, snapshot);
+		OpenSeenRows(server, &each.rows, Oids(server).deltas, RowExclusiveLock, snapshot);
+		OpenSeenRows(server, &packed.rows, Oids(server).delta_packs, RowExclusiveLock, snapshot);
 	});
 	SourceOfSeries source;
 	int64 merged = 0;
@@ -463,7 +463,7 @@ MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
 		merged += static_cast<int64>(changes.size());
 		Sort(&changes);
 		rollups->Apply(changes);
-		for (Pending *pending : {&each, &packed}) {
+		for (DeltaTable *pending : {&each, &packed}) {
 			Call([&](Server server) {
 				for (std::size_t i = 0; i < pending->taken.size(); i++) {
 					(void)DeleteRow(server, pending->rows.heap, &pending->taken[i], SnapshotSelf);
@@ -475,8 +475,8 @@ MergeDeltas(Snapshot snapshot, const Excepted &excepted, Rollups *rollups) {
 		}
 	}
 	Call([&](Server server) {
-		CloseRows(server, &each.rows);
-		CloseRows(server, &packed.rows);
+		CloseSeenRows(server, &each.rows);
+		CloseSeenRows(server, &packed.rows);
 	});
 	return merged;
 }
@@ -518,12 +518,12 @@ void
 MergeRefusals(Snapshot snapshot, const std::vector<int32> &without) {
 	std::vector<RefusalRow> sums;
 	SeenRows rows;
-	Call([&](Server server) { OpenRows(server, &rows, Oids(server).refusals, RowExclusiveLock, snapshot); });
+	Call([&](Server server) { OpenSeenRows(server, &rows, Oids(server).refusals, RowExclusiveLock, snapshot); });
 	RefusalRow row;
 	std::vector<ItemPointerData> taken;
 	bool shrinks = false;
 	while (Call([&](Server server) {
-		const bool there = NextSeen(server, &rows);
+		const bool there = NextSeenRow(server, &rows);
 		if (there) {
 			row = ReadRefusal(server, &rows);
 		}
@@ -554,35 +554,35 @@ MergeRefusals(Snapshot snapshot, const std::vector<int32> &without) {
 		for (std::size_t i = 0; shrinks && i < sums.size(); i++) {
 			WriteRefusal(server, rows.heap, sums[i]);
 		}
-		CloseRows(server, &rows);
+		CloseSeenRows(server, &rows);
 	});
 }
 
 // Deletes what a statement about a source's series says.
 void
-DeleteOf(Server server, int32 source, const char *sql) {
+DeleteWithSource(Server server, int32 source, const char *sql) {
 	Oid types[1] = {INT4OID};
 	Datum values[1] = {Int32GetDatum(source)};
 	(void)ExecuteAsStore(server, sql, 1, types, values, nullptr);
 }
 
 void
-Clear(const Source &source) {
+DeleteRollupsOf(const Source &source) {
 	Call([&](Server server) {
-		DeleteOf(server, source.id, "DELETE FROM auren.rollup_5min r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(server, source.id, "DELETE FROM auren.rollup_hourly r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(server, source.id, "DELETE FROM auren.rollup_daily r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id, "DELETE FROM auren.rollup_5min r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id, "DELETE FROM auren.rollup_hourly r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id, "DELETE FROM auren.rollup_daily r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
 	});
 }
 
 void
-ClearSeries(const Source &source) {
+DeleteSource(const Source &source) {
 	Call([&](Server server) {
-		DeleteOf(server, source.id, "DELETE FROM auren.series WHERE source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(server, source.id, "DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(server, source.id,
+		DeleteWithSource(server, source.id, "DELETE FROM auren.series WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id, "DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id,
 		         "DELETE FROM auren.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
-		DeleteOf(server, source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 	});
 }
 
@@ -627,7 +627,7 @@ struct Merged {
 
 // Merges the deltas, or nothing where counting a source's readings anew fails.
 Merged
-TryToMerge(Snapshot snapshot, const Excepted &excepted) {
+TryToMerge(Snapshot snapshot, const ExceptedSources &excepted) {
 	Merged merged = {};
 	Call([&](Server server) {
 		int32 counting = 0;
@@ -641,7 +641,7 @@ TryToMerge(Snapshot snapshot, const Excepted &excepted) {
 			});
 		});
 		const bool is_of_source = counting != 0 && !IsIn(counting, excepted.passed);
-		if (merged.error != nullptr && (!is_of_source || IsOfSession(merged.error->sqlerrcode))) {
+		if (merged.error != nullptr && (!is_of_source || ConcernsSession(merged.error->sqlerrcode))) {
 			ReThrowError(merged.error);
 		}
 		merged.failed = counting;
@@ -651,7 +651,7 @@ TryToMerge(Snapshot snapshot, const Excepted &excepted) {
 
 // Merges the deltas of all sources but those that are passed over, and passes over those that cannot be read.
 Merged
-MergeReadable(Snapshot snapshot, const Sources &sources, Excepted *excepted) {
+MergeReadable(Snapshot snapshot, const Sources &sources, ExceptedSources *excepted) {
 	for (;;) {
 		const Merged merged = TryToMerge(snapshot, *excepted);
 		if (merged.error == nullptr) {
@@ -660,7 +660,7 @@ MergeReadable(Snapshot snapshot, const Sources &sources, Excepted *excepted) {
 		Call([&](Server server) {
 			for (int i = 0; i < sources.count; i++) {
 				if (sources.items[i].id == merged.failed) {
-					WarnOf(server, sources.items[i], merged.error);
+					WarnAboutSource(server, sources.items[i], merged.error);
 				}
 			}
 		});
@@ -670,7 +670,7 @@ MergeReadable(Snapshot snapshot, const Sources &sources, Excepted *excepted) {
 
 // Sources that are counted as a whole, or gone.
 std::vector<int32>
-ToBeFilled(const Sources &sources, const Excepted &excepted) {
+SourcesToFill(const Sources &sources, const ExceptedSources &excepted) {
 	std::vector<int32> ids;
 	for (int i = 0; i < sources.count; i++) {
 		if (!sources.items[i].filled && !IsIn(sources.items[i].id, excepted.passed)) {
@@ -684,19 +684,19 @@ Refreshed
 RefreshBy(Snapshot snapshot, const List *passed) {
 	Refreshed refreshed = {};
 	const TimestampTz began = GetCurrentTimestamp();
-	Excepted excepted;
+	ExceptedSources excepted;
 	for (int i = 0; i < list_length(passed); i++) {
 		excepted.passed.push_back(list_nth_int(passed, i));
 	}
 	const Sources sources = Call([&](Server server) { return ReadSources(server, snapshot); });
-	MergeRefusals(snapshot, ToBeFilled(sources, excepted));
+	MergeRefusals(snapshot, SourcesToFill(sources, excepted));
 	for (int i = 0; i < sources.count; i++) {
 		const Source &source = sources.items[i];
 		if (source.filled || IsIn(source.id, excepted.passed)) {
 			continue;
 		}
 		// what is left of one that was detached, or of the last time that it was filled
-		Clear(source);
+		DeleteRollupsOf(source);
 		excepted.filled.push_back(source.id);
 		if (!source.detached) {
 			refreshed.buckets += TryToFill(source, snapshot);
@@ -705,7 +705,7 @@ RefreshBy(Snapshot snapshot, const List *passed) {
 	const Merged merged = MergeReadable(snapshot, sources, &excepted);
 	for (int i = 0; i < sources.count; i++) {
 		if (sources.items[i].detached) {
-			ClearSeries(sources.items[i]);
+			DeleteSource(sources.items[i]);
 		}
 	}
 	refreshed.changes = merged.changes;
@@ -774,7 +774,7 @@ RebuildDaysAndHours() {
 	Snapshot snapshot = Call([] { return RegisterSnapshot(GetLatestSnapshot()); });
 	Rollups rollups(snapshot);
 	SeenRows five;
-	Call([&](Server server) { OpenRows(server, &five, Oids(server).rollups[kFive], AccessShareLock, snapshot); });
+	Call([&](Server server) { OpenSeenRows(server, &five, Oids(server).rollups[kFive], AccessShareLock, snapshot); });
 	std::vector<Change> changes;
 	for (bool more = true; more;) {
 		changes.clear();
@@ -789,7 +789,7 @@ RebuildDaysAndHours() {
 	}
 	rollups.Close();
 	Call([&](Server server) {
-		CloseRows(server, &five);
+		CloseSeenRows(server, &five);
 		UnregisterSnapshot(snapshot);
 	});
 }

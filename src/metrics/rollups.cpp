@@ -364,7 +364,7 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	}
 	summary.Settle();
 	if (summary.Unsure()) {
-		MakeSure(key, &summary);
+		CountExactly(key, &summary);
 	}
 	if (summary.Empty()) {
 		if (found) {
@@ -382,7 +382,7 @@ void
 Rollups::Insert(const BucketKey &key, std::string_view bytes) {
 	RowWriter *added = &rollups_[key.level].added;
 	buckets_++;
-	KnowPeriod(key.level, key.bucket);
+	RecordPeriod(key.level, key.bucket);
 	Call([&](Server server) {
 		TupleTableSlot *row = NextRow(server, added);
 		Fill(server, added->context, row, key, bytes);
@@ -434,7 +434,7 @@ RequireNewSnapshot(Server) {
 }
 
 void
-Rollups::MakeSure(const BucketKey &key, Summary *summary) {
+Rollups::CountExactly(const BucketKey &key, Summary *summary) {
 	Bucket whole = {Bucket::Kind::kSpan, key.bucket, kFiveMinutes, zone_};
 	if (key.level != kFive) {
 		whole.kind = key.level == kDaily ? Bucket::Kind::kDay : Bucket::Kind::kHour;
@@ -451,16 +451,16 @@ Rollups::MakeSure(const BucketKey &key, Summary *summary) {
 				RequireNewSnapshot(server);
 				PushActiveSnapshot(snapshot_);
 			});
-			Note(names.source);
+			NoteCounting(names.source);
 			*summary = Recount(sources.items[i], names, whole);
-			Note(0);
+			NoteCounting(0);
 			Call([] { PopActiveSnapshot(); });
 		}
 	}
 }
 
 void
-Rollups::Note(int32 source) {
+Rollups::NoteCounting(int32 source) {
 	if (counting_ != nullptr) {
 		*counting_ = source;
 	}
@@ -504,7 +504,7 @@ Rollups::FromFiveMinutes(int64 series, const Bucket &whole) {
 }
 
 void
-Rollups::KnowPeriod(int level, int64 bucket) {
+Rollups::RecordPeriod(int level, int64 bucket) {
 	const int32 period = PeriodOf(level, bucket);
 	if (level == last_level_ && period == last_period_) {
 		return;

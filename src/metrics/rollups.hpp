@@ -112,11 +112,11 @@ class Rollups {
 	 * Only the readings know: a day's and an hour's are asked of the five minutes in them, which are settled by now; five minutes'
 	 * of the source.
 	 */
-	void MakeSure(const BucketKey &key, Summary *summary);
-	void Note(int32 source); // that it is being counted
+	void CountExactly(const BucketKey &key, Summary *summary);
+	void NoteCounting(int32 source); // that it is being counted
 	Summary FromFiveMinutes(int64 series, const Bucket &whole);
 	// Writes down that there are rows in a period.
-	void KnowPeriod(int level, int64 bucket);
+	void RecordPeriod(int level, int64 bucket);
 	void ReadPeriods();
 
 	std::set<std::pair<int, int32>> periods_;

@@ -32,7 +32,7 @@ std::string key;
 
 // Source, tenant, user, device and metric, each name behind its length.
 void
-MakeKey(int32 source, const std::optional<std::string_view> (&names)[4]) {
+WriteSeriesKey(int32 source, const std::optional<std::string_view> (&names)[4]) {
 	std::size_t size = sizeof source;
 	for (const auto &name : names) {
 		size += sizeof(uint32) + (name ? name->size() : 0);
@@ -126,20 +126,20 @@ SameNames(Server, const Names &names, TupleTableSlot *slot) {
 	return true;
 }
 
-enum class Seen { kNot, kCommitted, kOwn };
+enum class Visibility { kNot, kCommitted, kOwn };
 
 /*
  * Whether this transaction sees a committed row. One with a fixed snapshot may not, and adds its own then: or it would not see its own
  * readings.
  */
-Seen
-SeenHere(Server, Relation heap, TupleTableSlot *slot) {
+Visibility
+VisibilityOf(Server, Relation heap, TupleTableSlot *slot) {
 	bool isnull;
 	const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 	if (TransactionIdIsCurrentTransactionId(xmin)) {
-		return Seen::kOwn;
+		return Visibility::kOwn;
 	}
-	return IsolationUsesXactSnapshot() && !table_tuple_satisfies_snapshot(heap, slot, GetTransactionSnapshot()) ? Seen::kNot : Seen::kCommitted;
+	return IsolationUsesXactSnapshot() && !table_tuple_satisfies_snapshot(heap, slot, GetTransactionSnapshot()) ? Visibility::kNot : Visibility::kCommitted;
 }
 
 struct Found {
@@ -166,10 +166,10 @@ FindByNames(Server server, Relation heap, const Names &names) {
 	index_rescan(scan, keys, 5, nullptr, 0);
 	Found result = {};
 	while (!result.found && index_getnext_slot(scan, ForwardScanDirection, slot)) {
-		const Seen seen = SeenHere(server, heap, slot);
+		const Visibility seen = VisibilityOf(server, heap, slot);
 		bool isnull;
-		result.found = seen != Seen::kNot;
-		result.own = seen == Seen::kOwn;
+		result.found = seen != Visibility::kNot;
+		result.own = seen == Visibility::kOwn;
 		result.id = DatumGetInt64(slot_getattr(slot, kSeriesId + 1, &isnull));
 	}
 	index_endscan(scan);
@@ -243,7 +243,7 @@ struct SeriesScan {
 bool
 NextRowNames(Server server, SeriesScan *series, RowNames *row) {
 	while (table_scan_getnextslot(series->scan, ForwardScanDirection, series->slot)) {
-		if (SeenHere(server, series->heap, series->slot) != Seen::kCommitted) {
+		if (VisibilityOf(server, series->heap, series->slot) != Visibility::kCommitted) {
 			continue;
 		}
 		slot_getallattrs(series->slot);
@@ -264,7 +264,7 @@ NextRowNames(Server server, SeriesScan *series, RowNames *row) {
 
 // Keeps the numbers of all committed series, as far as there is room.
 void
-KeepAll() {
+KeepAllSeries() {
 	SeriesScan series;
 	Call([&](Server server) {
 		series.heap = table_open(Oids(server).series, AccessShareLock);
@@ -280,7 +280,7 @@ KeepAll() {
 				names[i] = std::string_view(row.bytes[i], row.length[i]);
 			}
 		}
-		MakeKey(row.source, names);
+		WriteSeriesKey(row.source, names);
 		kept.emplace(key, row.id);
 	}
 	key = own;
@@ -292,7 +292,7 @@ KeepAll() {
 }
 
 void
-ForgetUnsafe() {
+ForgetUnsafeSeries() {
 	for (const std::string &name : unsafe) {
 		kept.erase(name);
 	}
@@ -307,7 +307,7 @@ OnTransaction(XactEvent event, void *) {
 		break;
 	case XACT_EVENT_ABORT:
 	case XACT_EVENT_PREPARE:
-		ForgetUnsafe();
+		ForgetUnsafeSeries();
 		break;
 	default:
 		break;
@@ -317,7 +317,7 @@ OnTransaction(XactEvent event, void *) {
 void
 OnSubtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
 	if (event == SUBXACT_EVENT_ABORT_SUB) {
-		ForgetUnsafe();
+		ForgetUnsafeSeries();
 	}
 }
 
@@ -332,7 +332,7 @@ ForgetOnRelation(Oid relid) {
 }
 
 void
-DropStale() {
+ForgetStaleSeries() {
 	// what is read from here on is kept until the next change
 	freshness.Refresh([] {
 		kept.clear();
@@ -355,18 +355,18 @@ CanBeNamed(const SeriesNames &names) {
 
 int64
 SeriesOf(const SeriesNames &names) {
-	DropStale();
-	MakeKey(names.source, {names.tenant, names.user, names.device, names.metric});
+	ForgetStaleSeries();
+	WriteSeriesKey(names.source, {names.tenant, names.user, names.device, names.metric});
 	const auto found = kept.find(key);
 	if (found != kept.end()) {
 		return found->second;
 	}
 	if (kept.size() >= kMostKept) {
-		ForgetUnsafe();
+		ForgetUnsafeSeries();
 		kept.clear();
 	}
 	if (++asked == kAskedBeforeAll) {
-		KeepAll();
+		KeepAllSeries();
 		const auto there = kept.find(key);
 		if (there != kept.end()) {
 			return there->second;

@@ -79,8 +79,8 @@ RequireReadCommitted(const char *function) {
  */
 template <typename F>
 void
-AsFollower(F &&work) {
-	const pg::AsOwner before = Call([](Server server) { return pg::BecomeFollower(server); });
+AsEventTriggerOwner(F &&work) {
+	const pg::AsOwner before = Call([](Server server) { return pg::BecomeEventTriggerOwner(server); });
 	work();
 	Call([&](Server server) { pg::BecomeAgain(server, before); });
 }
@@ -98,12 +98,12 @@ OwnerOf(Server, Oid relid) {
 
 // The server asks whoever makes a partition for the right to execute the functions of its triggers.
 void
-LetOwnerRecord(Oid relid) {
+GrantRecordingToOwner(Oid relid) {
 	const char *owner = Call([&](Server server) { return OwnerOf(server, relid); });
 	if (owner != nullptr) {
 		// one after the other: the server would end the second GRANT with "tuple concurrently updated"
 		Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
-		AsFollower([&] { Run(std::string("GRANT EXECUTE ON FUNCTION auren.record_change() TO ") + owner); });
+		AsEventTriggerOwner([&] { Run(std::string("GRANT EXECUTE ON FUNCTION auren.record_change() TO ") + owner); });
 	}
 }
 
@@ -272,14 +272,14 @@ AUREN_FUNCTION(auren_attach_source) {
 		table_close(relation, NoLock);
 	});
 	const int32 source = NextSource();
-	AsFollower([&] {
+	AsEventTriggerOwner([&] {
 		Call([&](Server server) {
 			pg::MakeRowTrigger(server, relid);
 			pg::MakeStatementTriggers(server, relid);
 		});
 	});
-	LetOwnerRecord(relid);
-	Call([&](Server server) { pg::KnowPartitions(server, relid, source); });
+	GrantRecordingToOwner(relid);
+	Call([&](Server server) { pg::RecordPartitions(server, relid, source); });
 	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[9] = {Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
 	                   PG_GETARG_DATUM(6)};
@@ -404,7 +404,7 @@ FollowAttach(Oid relid) {
 	if (source == nullptr) {
 		return;
 	}
-	const List *known = Call([&](Server server) { return pg::KnownPartitions(server, source->id); });
+	const List *known = Call([&](Server server) { return pg::RecordedPartitions(server, source->id); });
 	const List *children = Call([&] { return static_cast<const List *>(find_inheritance_children(relid, NoLock)); });
 	for (int i = 0; i < list_length(children); i++) {
 		const Oid one = list_nth_oid(children, i);
@@ -412,12 +412,12 @@ FollowAttach(Oid relid) {
 			continue;
 		}
 		RefuseForeign(one);
-		AsFollower([&] {
+		AsEventTriggerOwner([&] {
 			Call([&](Server server) {
 				if (!pg::HasStatementTrigger(server, one)) {
 					pg::MakeStatementTriggers(server, one);
 				}
-				pg::KnowPartitions(server, one, source->id);
+				pg::RecordPartitions(server, one, source->id);
 			});
 		});
 		pg::RecordTable(one, *source, pg::Counting::kAdd);
@@ -427,7 +427,7 @@ FollowAttach(Oid relid) {
 // Drops what a table of a source had for that; the row trigger went with the partition.
 void
 EndPartition(Oid relid) {
-	AsFollower([&] {
+	AsEventTriggerOwner([&] {
 		Call([&](Server server) {
 			pg::DropStatementTriggers(server, relid);
 			pg::ForgetPartitions(server, relid);
@@ -442,7 +442,7 @@ FollowDetach(Oid relid) {
 	if (source == nullptr) {
 		return;
 	}
-	const List *known = Call([&](Server server) { return pg::KnownPartitions(server, source->id); });
+	const List *known = Call([&](Server server) { return pg::RecordedPartitions(server, source->id); });
 	for (int i = 0; i < list_length(known); i++) {
 		const Oid one = list_nth_oid(known, i);
 		const char kind = Call([&] { return get_rel_relkind(one); });
@@ -473,7 +473,7 @@ RequireColumns(Oid relid) {
 }
 
 void
-RefuseHeir() {
+RefuseInheritance() {
 	throw DomainError("0A000", "a table cannot inherit from a source of readings", "No trigger of the source would see its rows.",
 	                  "Partition the source instead.");
 }
@@ -483,7 +483,7 @@ void
 CountAnew(Oid relid) {
 	const pg::Source *source = SourceOf(relid);
 	if (source != nullptr) {
-		AsFollower([&] {
+		AsEventTriggerOwner([&] {
 			Oid types[1] = {INT4OID};
 			Datum values[1] = {Int32GetDatum(source->id)};
 			(void)Change("DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
@@ -516,7 +516,7 @@ ParentsOf(Server, Oid relid) {
 
 // A table was made, or inherits from another one now.
 void
-FollowHeir(Oid relid) {
+FollowInheritance(Oid relid) {
 	const List *parents = Call([&](Server server) { return ParentsOf(server, relid); });
 	for (int i = 0; i < list_length(parents); i++) {
 		const pg::Source *source = SourceOf(list_nth_oid(parents, i));
@@ -524,14 +524,14 @@ FollowHeir(Oid relid) {
 			continue;
 		}
 		if (!Call([&] { return get_rel_relispartition(relid); })) {
-			RefuseHeir();
+			RefuseInheritance();
 		}
 		RefuseForeign(relid);
 		if (!Call([&](Server server) { return pg::HasStatementTrigger(server, relid); })) {
-			AsFollower([&] {
+			AsEventTriggerOwner([&] {
 				Call([&](Server server) {
 					pg::MakeStatementTriggers(server, relid);
-					pg::KnowPartitions(server, relid, source->id);
+					pg::RecordPartitions(server, relid, source->id);
 				});
 			});
 		}
@@ -561,7 +561,7 @@ SwitchesTriggers(const AlterTableCmd *command) {
  * anew: by the views until the triggers are enabled, and by the first refresh from then on.
  */
 void
-FollowSwitch(Oid relid, const AlterTableCmd *command) {
+FollowTriggerSwitch(Oid relid, const AlterTableCmd *command) {
 	Call([&](Server server) { pg::FireAlways(server, relid); });
 	const char *name = command->name;
 	if (name == nullptr || std::strcmp(name, pg::kRowTrigger) == 0 || std::strcmp(name, pg::kStatementTrigger) == 0 || std::strcmp(name, pg::kTruncateTrigger) == 0) {
@@ -571,22 +571,22 @@ FollowSwitch(Oid relid, const AlterTableCmd *command) {
 
 // What a part of ALTER TABLE did to a table.
 void
-FollowPart(Oid relid, const AlterTableCmd *command) {
+FollowAlterTablePart(Oid relid, const AlterTableCmd *command) {
 	const AlterTableType type = command->subtype;
 	if (type == AT_AttachPartition) {
 		FollowAttach(relid);
 	} else if (type == AT_DetachPartition || type == AT_DetachPartitionFinalize) {
 		FollowDetach(relid);
 	} else if (type == AT_ChangeOwner && SourceOf(relid) != nullptr) {
-		LetOwnerRecord(relid);
+		GrantRecordingToOwner(relid);
 	} else if (pg::compat::ChangesValues(type)) {
 		CountAnew(relid);
 	} else if (type == AT_SetUnLogged || type == AT_ForceRowSecurity) {
 		RefuseWhileSource(relid, type == AT_SetUnLogged ? "Its metrics would outlive its readings in a crash." : "The metrics are counted on behalf of its owner.");
 	} else if (type == AT_AddInherit) {
-		FollowHeir(relid);
+		FollowInheritance(relid);
 	} else if (SwitchesTriggers(command)) {
-		FollowSwitch(relid, command);
+		FollowTriggerSwitch(relid, command);
 	}
 }
 
@@ -621,13 +621,13 @@ FollowCommand(const CollectedCommand *command) {
 		for (int i = 0; i < list_length(command->d.alterTable.subcmds); i++) {
 			const auto *part = static_cast<const CollectedATSubcmd *>(list_nth(command->d.alterTable.subcmds, i));
 			if (IsA(part->parsetree, AlterTableCmd)) {
-				FollowPart(relid, reinterpret_cast<const AlterTableCmd *>(part->parsetree));
+				FollowAlterTablePart(relid, reinterpret_cast<const AlterTableCmd *>(part->parsetree));
 			}
 		}
 	} else if (command->type == SCT_Simple && command->d.simple.address.classId == RelationRelationId) {
 		const Oid relid = command->d.simple.address.objectId;
 		if (IsA(command->parsetree, CreateStmt) || IsA(command->parsetree, CreateForeignTableStmt)) {
-			FollowHeir(relid);
+			FollowInheritance(relid);
 		} else {
 			RequireColumns(relid);
 		}
@@ -637,7 +637,7 @@ FollowCommand(const CollectedCommand *command) {
 void
 FollowCommands() {
 	const List *commands = nullptr;
-	AsFollower([&] { commands = Call([](Server server) { return CollectedCommands(server); }); });
+	AsEventTriggerOwner([&] { commands = Call([](Server server) { return CollectedCommands(server); }); });
 	for (int i = 0; i < list_length(commands); i++) {
 		FollowCommand(static_cast<const CollectedCommand *>(list_nth(commands, i)));
 	}
@@ -645,7 +645,7 @@ FollowCommands() {
 
 void
 EndSource(Oid relid) {
-	AsFollower([&] {
+	AsEventTriggerOwner([&] {
 		Oid types[1] = {REGCLASSOID};
 		Datum values[1] = {ObjectIdGetDatum(relid)};
 		(void)Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values);
@@ -717,7 +717,7 @@ FollowDrop(const DropStmt *statement) {
 			LockRelationOid(relid, AccessExclusiveLock);
 			(void)find_all_inheritors(relid, AccessExclusiveLock, nullptr);
 		});
-		AsFollower([&] { Call([&](Server server) { pg::ForgetPartitions(server, relid); }); });
+		AsEventTriggerOwner([&] { Call([&](Server server) { pg::ForgetPartitions(server, relid); }); });
 		pg::RecordTable(relid, *source, pg::Counting::kTake);
 		taken_tables.push_back(relid);
 	}
@@ -766,14 +766,14 @@ EndSourcesWithoutTable() {
 		return f;
 	});
 	if (found.lost) {
-		AsFollower([] {
+		AsEventTriggerOwner([] {
 			(void)Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c "
 			             "WHERE c.oid OPERATOR(pg_catalog.=) relation)",
 			             0, nullptr, nullptr);
 		});
 	}
 	if (found.partitioned) {
-		AsFollower([] {
+		AsEventTriggerOwner([] {
 			(void)Change("DELETE FROM auren.filled_sources f USING auren.source_partitions p, pg_catalog.pg_event_trigger_dropped_objects() d "
 			             "WHERE f.source_id OPERATOR(pg_catalog.=) p.source_id AND p.relation OPERATOR(pg_catalog.=) d.objid AND d.classid OPERATOR(pg_catalog.=) 1259",
 			             0, nullptr, nullptr);

@@ -105,7 +105,7 @@ ForgetPartitions(Server server, Oid relid) {
 }
 
 void
-KnowPartitions(Server server, Oid relid, int32 source) {
+RecordPartitions(Server server, Oid relid, int32 source) {
 	ForgetPartitions(server, relid);
 	Relation partitions = table_open(Oids(server).source_partitions, RowExclusiveLock);
 	const List *all = find_all_inheritors(relid, NoLock, nullptr);
@@ -121,7 +121,7 @@ KnowPartitions(Server server, Oid relid, int32 source) {
 }
 
 const List *
-KnownPartitions(Server server, int32 source) {
+RecordedPartitions(Server server, int32 source) {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Relation partitions = table_open(Oids(server).source_partitions, AccessShareLock);
 	TableScanDesc scan = table_beginscan(partitions, snapshot, 0, nullptr);

@@ -50,9 +50,9 @@ const Source *SourceOf(Server server, Oid relid);
  * The partitions of sources are written down by OID, so that it is known which source lost one that went with something else: a table and
  * what is below it, of a source.
  */
-void KnowPartitions(Server server, Oid relid, int32 source);
+void RecordPartitions(Server server, Oid relid, int32 source);
 void ForgetPartitions(Server server, Oid relid);
 // Those of a source; a palloc'ed list of OIDs.
-const List *KnownPartitions(Server server, int32 source);
+const List *RecordedPartitions(Server server, int32 source);
 
 } // namespace auren::pg

@@ -56,27 +56,27 @@ PayloadOf(Server, std::int64_t position, const char *stream, const char *event_t
  * place of their order each time: a commit does a bounded amount of work, however many rules there are.
  */
 void
-TellOthers() {
+NotifyChannelsOfOthers() {
 	const auto rules = NotificationRules();
 	const std::vector<std::string> &channels = rules->Channels();
 	const std::size_t count = std::min(channels.size(), kMostChannelsOfOthers);
 	for (std::size_t i = 0; i < count; i++) {
 		const std::string &channel = channels[(static_cast<std::size_t>(last_position) + i) % channels.size()];
 		if (pending.find(channel) == pending.end()) {
-			Tell({channel, last_position, "", ""});
+			SendNotification({channel, last_position, "", ""});
 		}
 	}
 }
 
 void
-TellOwn() {
+NotifyOwnChannels() {
 	std::vector<const Announcement *> told;
 	for (const auto &channel : pending) {
 		told.push_back(&channel.second.back().announcement);
 	}
 	std::sort(told.begin(), told.end(), [](const Announcement *a, const Announcement *b) { return a->position < b->position; });
 	for (const Announcement *announcement : told) {
-		Tell(*announcement);
+		SendNotification(*announcement);
 	}
 }
 
@@ -85,7 +85,7 @@ enum class Ending { kCommit, kPrepare };
 
 // Before the transaction commits or is prepared.
 void
-Decide(Ending ending) {
+NotifyOrLeaveToNotifier(Ending ending) {
 	struct Found {
 		bool held_back;
 		bool notifier;
@@ -106,9 +106,9 @@ Decide(Ending ending) {
 	if (found.notifier || ending == Ending::kPrepare) {
 		return;
 	}
-	TellOwn();
+	NotifyOwnChannels();
 	if (found.held_back) {
-		TellOthers();
+		NotifyChannelsOfOthers();
 	}
 }
 
@@ -119,7 +119,7 @@ OnTransaction(XactEvent event, void *) {
 	case XACT_EVENT_PRE_PREPARE:
 		if (last_position != 0) {
 			(void)Entry([&] {
-				Decide(event == XACT_EVENT_PRE_PREPARE ? Ending::kPrepare : Ending::kCommit);
+				NotifyOrLeaveToNotifier(event == XACT_EVENT_PRE_PREPARE ? Ending::kPrepare : Ending::kCommit);
 				return Datum(0);
 			});
 		}
@@ -196,7 +196,7 @@ Announce(std::string_view tenant, std::string_view stream, std::string_view even
 }
 
 void
-Tell(const Announcement &announcement) {
+SendNotification(const Announcement &announcement) {
 	Call([&](Server server) {
 		CHECK_FOR_INTERRUPTS();
 		NotifyUnlessFull(server, announcement.channel.c_str(),

@@ -28,7 +28,7 @@ struct Announcement {
 	std::string event_type;
 };
 // Notifies at this transaction's commit.
-void Tell(const Announcement &announcement);
+void SendNotification(const Announcement &announcement);
 
 // Whether the queue of notifications is nearly full (auren_events.notify_below): a full one would fail the commit.
 bool NotificationQueueNearlyFull(Server server);

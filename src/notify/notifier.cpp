@@ -319,7 +319,7 @@ class Notifier {
 		held_ = held_ || later;
 		if (!later) {
 			for (const Announcement &announcement : announcements_) {
-				Tell(announcement);
+				SendNotification(announcement);
 			}
 		}
 		Call([&] {

@@ -29,7 +29,7 @@ using pg::Server;
  * What a channel tells, and which columns it takes it from. History rows (from, to) are told when they are inserted,
  * current-state rows when their state changes.
  */
-struct Channel {
+struct TriggerChannel {
 	const char *name;
 	const char *function;
 	const char *key_field;     // a second identifying field, or nullptr
@@ -40,7 +40,7 @@ struct Channel {
 	const char *confidence_column; // or nullptr
 };
 
-constexpr Channel kModeSwitch = {"mode_switch",
+constexpr TriggerChannel kModeSwitch = {"mode_switch",
                                  "events.notify_mode_switch",
                                  nullptr,
                                  "from_mode",
@@ -48,7 +48,7 @@ constexpr Channel kModeSwitch = {"mode_switch",
                                  {"current_mode", nullptr, nullptr},
                                  {"switch_timestamp", "updated_at", nullptr},
                                  "confidence_score"};
-constexpr Channel kMemoryTier = {"memory_tier_change",
+constexpr TriggerChannel kMemoryTier = {"memory_tier_change",
                                  "events.notify_memory_tier_change",
                                  "memory_key",
                                  "from_tier",
@@ -71,9 +71,9 @@ struct Value {
 /*
  * One firing of a trigger: its table's columns under the names that the arguments give them.
  */
-class Firing {
+class TriggerCall {
   public:
-	Firing(const TriggerData *trigger, const Channel &channel) : trigger_(trigger), channel_(channel) {
+	TriggerCall(const TriggerData *trigger, const TriggerChannel &channel) : trigger_(trigger), channel_(channel) {
 		const TriggerEvent event = trigger->tg_event;
 		if (!TRIGGER_FIRED_AFTER(event) || !TRIGGER_FIRED_FOR_ROW(event) ||
 		    !(TRIGGER_FIRED_BY_INSERT(event) || TRIGGER_FIRED_BY_UPDATE(event))) {
@@ -87,7 +87,7 @@ class Firing {
 	}
 
 	void
-	Tell() {
+	SendNotification() {
 		const bool inserted = TRIGGER_FIRED_BY_INSERT(trigger_->tg_event);
 		const HeapTuple row = inserted ? trigger_->tg_trigtuple : trigger_->tg_newtuple;
 		const int user = Required({"user_id", nullptr, nullptr});
@@ -333,28 +333,28 @@ class Firing {
 	}
 
 	const TriggerData *trigger_;
-	const Channel &channel_;
+	const TriggerChannel &channel_;
 	std::vector<Rename> renames_;
 };
 
 Datum
-TellChannel(FunctionCallInfo fcinfo, const Channel &channel) {
+NotifyChannel(FunctionCallInfo fcinfo, const TriggerChannel &channel) {
 	if (!CALLED_AS_TRIGGER(fcinfo)) {
 		throw DomainError(sqlstate::kTriggerProtocol, std::string(channel.function) + " is a trigger function",
 		                  "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
 	}
-	Firing(reinterpret_cast<const TriggerData *>(fcinfo->context), channel).Tell();
+	TriggerCall(reinterpret_cast<const TriggerData *>(fcinfo->context), channel).SendNotification();
 	return PointerGetDatum(nullptr);
 }
 
 } // namespace
 
 AUREN_FUNCTION(auren_notify_mode_switch) {
-	return TellChannel(fcinfo, kModeSwitch);
+	return NotifyChannel(fcinfo, kModeSwitch);
 }
 
 AUREN_FUNCTION(auren_notify_memory_tier_change) {
-	return TellChannel(fcinfo, kMemoryTier);
+	return NotifyChannel(fcinfo, kMemoryTier);
 }
 
 namespace {
@@ -409,7 +409,7 @@ LockRulesOf(std::string_view tenant) {
 
 // A tenant's rules are kept by everybody who appends, and asked by its appends.
 void
-RequireRoom(const Datum *values) {
+RequireAnotherRuleAllowed(const Datum *values) {
 	const auto text = [&](int column) { return pg::TextBytes(values[column]); };
 	const std::string_view tenant = text(0);
 	LockRulesOf(tenant);
@@ -430,7 +430,7 @@ RequireRoom(const Datum *values) {
 AUREN_FUNCTION(auren_add_notification_rule) {
 	Datum values[4];
 	RuleArguments(fcinfo, values);
-	RequireRoom(values);
+	RequireAnotherRuleAllowed(values);
 	(void)ChangeRules("INSERT INTO auren.declared_notification_rules (tenant_id, channel, event_type, category) VALUES ($1, $2, $3, $4) "
 	                  "ON CONFLICT DO NOTHING",
 	                  values);

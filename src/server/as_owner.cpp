@@ -25,7 +25,7 @@ BecomeOwner(Server server, Oid relid) {
 }
 
 AsOwner
-BecomeFollower(Server server) {
+BecomeEventTriggerOwner(Server server) {
 	HeapTuple tuple = SearchSysCache1(EVENTTRIGGERNAME, CStringGetDatum("auren_events_tables_change"));
 	if (!HeapTupleIsValid(tuple)) {
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("event trigger \"auren_events_tables_change\" does not exist"),

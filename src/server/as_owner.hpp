@@ -13,7 +13,7 @@ struct AsOwner {
 };
 AsOwner BecomeOwner(Server server, Oid relid);
 // Those of the owner of the event triggers, a superuser: what follows the DDL of everybody.
-AsOwner BecomeFollower(Server server);
+AsOwner BecomeEventTriggerOwner(Server server);
 void BecomeAgain(Server server, const AsOwner &before);
 
 } // namespace auren::pg

@@ -15,7 +15,7 @@ inline constexpr uint16 kPersonLockClass = 0xA0E6;   // who makes keys of a pers
 
 inline constexpr uint16 kRuleLockClass = 0xA0E9;    // who adds notification rules of a tenant
 // of the whole server: their database is 0
-inline constexpr uint16 kAuditPlaceLockClass = 0xA0ED;  // workers of the audit
+inline constexpr uint16 kAuditSlotLockClass = 0xA0ED;  // workers of the audit
 inline constexpr uint16 kAuditWantedLockClass = 0xA0EE; // sessions that wait for one
 
 } // namespace auren::pg

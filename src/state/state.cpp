@@ -103,7 +103,7 @@ StateReader::Read(const Text &stream, int64 to_version) {
 	int64 folded = 0;
 	while (Call([&](Server server) { return NextEvent(server, &scan_, &row); })) {
 		Datum stored = 0;
-		const EventOf event = {tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])};
+		const EventNames event = {tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])};
 		if (decrypted_ && IsPersonal(event)) {
 			const Datum data = row.values[kEventData];
 			stored = Call([&] { return JsonbPGetDatum(DatumGetJsonbPCopy(data)); });

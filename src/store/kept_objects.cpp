@@ -278,7 +278,7 @@ RunAsKeeper(const std::string &sql) {
 	const KeepingObjects at_work;
 	const char *text = sql.c_str();
 	const char *found = Call([&](Server server) {
-		const AsOwner before = BecomeFollower(server);
+		const AsOwner before = BecomeEventTriggerOwner(server);
 		FixTexts(server);
 		MemoryContext context = CurrentMemoryContext;
 		SPI_connect();

@@ -125,7 +125,7 @@ Column(Server, uint64 row, int column, MemoryContext context) {
 // One at a time: the second waits, and finds nothing missing.
 List *
 ListMissing(Server server) {
-	const pg::AsOwner before = pg::BecomeFollower(server);
+	const pg::AsOwner before = pg::BecomeEventTriggerOwner(server);
 	MemoryContext context = CurrentMemoryContext;
 	SPI_connect();
 	SPI_execute("LOCK TABLE auren.kept_objects IN SHARE ROW EXCLUSIVE MODE", false, 0);
