@@ -124,6 +124,13 @@ RequireOwn(Oid relid) {
 }
 
 void
+RequireTable(Oid relid) {
+	if (!Call([&] { return get_rel_name(relid) != nullptr; })) {
+		throw DomainError("42P01", "there is no such table", "No table has the number " + std::to_string(relid) + ".", "Name it as schema.table.");
+	}
+}
+
+void
 RequireAttachable(Oid relid) {
 	const std::string name = NameOf(relid);
 	// before the lock: who waits for one has everybody wait who comes after
@@ -169,6 +176,50 @@ RequireAttachable(Oid relid) {
 		}
 		RefuseForeign(one);
 	}
+}
+
+// The columns of a table that becomes a source: those for device and tenant may be "", which names none.
+struct ColumnNames {
+	std::string user;
+	std::string device;
+	std::string metric;
+	std::string value;
+	std::string time;
+	std::string tenant;
+};
+
+// Raises what reading the columns would raise.
+void
+RequireReadable(Oid relid, const ColumnNames &names) {
+	const char *device = names.device.empty() ? nullptr : names.device.c_str();
+	const char *tenant = names.tenant.empty() ? nullptr : names.tenant.c_str();
+	Call([&](Server server) {
+		pg::Source read = {};
+		read.tenant = "";
+		read.user = names.user.c_str();
+		read.device = device;
+		read.metric = names.metric.c_str();
+		read.value = names.value.c_str();
+		read.time = names.time.c_str();
+		read.tenant_column = tenant;
+		Relation relation = table_open(relid, NoLock);
+		pg::ReadingColumns found;
+		pg::FindColumns(server, &found, RelationGetDescr(relation), RelationGetRelationName(relation), read, CurrentMemoryContext);
+		table_close(relation, NoLock);
+	});
+}
+
+// From here on triggers record what changes in a table.
+void
+StartRecording(Oid relid, int32 source) {
+	AsEventTriggerOwner([&] {
+		Call([&](Server server) {
+			pg::MakeRowTrigger(server, relid);
+			pg::MakeStatementTriggers(server, relid);
+		});
+	});
+	GrantRecordingToOwner(relid);
+	Call([&](Server server) { pg::RecordPartitions(server, relid, source); });
 }
 
 int32
@@ -237,6 +288,27 @@ RequireMetrics(Datum metrics) {
 	}
 }
 
+// p_user_field to p_samples_field of attach_events.
+void
+RequireFields(FunctionCallInfo fcinfo) {
+	for (int i = 2; i <= 5; i++) {
+		RequireField(OptionalString(fcinfo, i));
+	}
+}
+
+// After another source was added: it is the only one of that event type.
+void
+RequireOneSource(const pg::Text &type, const pg::Tenant &tenant) {
+	Oid types[2] = {TEXTOID, TEXTOID};
+	Datum values[2] = {type.datum, tenant.text};
+	const uint64 same = Change("SELECT FROM analytics.sources WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
+	                           2, types, values);
+	if (same > 1) {
+		throw DomainError("42710", "events of type \"" + std::string(type.name.bytes) + "\" are a source of readings already",
+		                  "Their readings would be counted twice.", "analytics.detach_events ends that.");
+	}
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_attach_source) {
@@ -250,36 +322,14 @@ AUREN_FUNCTION(auren_attach_source) {
 	const std::string tenant_column = OptionalString(fcinfo, 6);
 	const pg::Tenant tenant = pg::CurrentTenant();
 	RefuseWhenReadOnly("analytics.attach_source()");
-	if (!Call([&] { return get_rel_name(relid) != nullptr; })) {
-		throw DomainError("42P01", "there is no such table", "No table has the number " + std::to_string(relid) + ".", "Name it as schema.table.");
-	}
+	RequireTable(relid);
 	if (!tenant_column.empty()) {
 		pg::RequireUnbound("attach a table of several tenants", "Its column could name any tenant.", "Attach it without a tenant column: its readings are then of app.tenant_id.");
 	}
 	RequireAttachable(relid);
-	const std::string texts[6] = {std::string(user.name.bytes), device, std::string(metric.name.bytes), std::string(value.name.bytes), std::string(time.name.bytes), tenant_column};
-	Call([&](Server server) {
-		pg::Source read = {};
-		read.tenant = "";
-		const char **const names[6] = {&read.user, &read.device, &read.metric, &read.value, &read.time, &read.tenant_column};
-		for (int i = 0; i < 6; i++) {
-			const bool optional = names[i] == &read.device || names[i] == &read.tenant_column;
-			*names[i] = optional && texts[i].empty() ? nullptr : texts[i].c_str();
-		}
-		Relation relation = table_open(relid, NoLock);
-		pg::ReadingColumns found;
-		pg::FindColumns(server, &found, RelationGetDescr(relation), RelationGetRelationName(relation), read, CurrentMemoryContext);
-		table_close(relation, NoLock);
-	});
+	RequireReadable(relid, {std::string(user.name.bytes), device, std::string(metric.name.bytes), std::string(value.name.bytes), std::string(time.name.bytes), tenant_column});
 	const int32 source = NextSource();
-	AsEventTriggerOwner([&] {
-		Call([&](Server server) {
-			pg::MakeRowTrigger(server, relid);
-			pg::MakeStatementTriggers(server, relid);
-		});
-	});
-	GrantRecordingToOwner(relid);
-	Call([&](Server server) { pg::RecordPartitions(server, relid, source); });
+	StartRecording(relid, source);
 	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[9] = {Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
 	                   PG_GETARG_DATUM(6)};
@@ -327,9 +377,7 @@ AUREN_FUNCTION(auren_attach_events) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	RefuseWhenReadOnly("analytics.attach_events()");
 	pg::RequireUnbound("attach events", "It stops the appends of all tenants until its transaction ends.");
-	for (int i = 2; i <= 5; i++) {
-		RequireField(OptionalString(fcinfo, i));
-	}
+	RequireFields(fcinfo);
 	pg::RequireNotNull(fcinfo, 6, "p_once");
 	RequireMetrics(metrics);
 	// whoever appends now ends first, and who appends from then on records
@@ -344,14 +392,7 @@ AUREN_FUNCTION(auren_attach_events) {
 	(void)Change("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, samples_field, once, attached_by, "
 	                           "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
 	                           9, types, values, nulls);
-	Oid check_types[2] = {TEXTOID, TEXTOID};
-	Datum check_values[2] = {type.datum, tenant.text};
-	const uint64 same = Change("SELECT FROM analytics.sources WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
-	                           2, check_types, check_values);
-	if (same > 1) {
-		throw DomainError("42710", "events of type \"" + std::string(type.name.bytes) + "\" are a source of readings already",
-		                  "Their readings would be counted twice.", "analytics.detach_events ends that.");
-	}
+	RequireOneSource(type, tenant);
 	PG_RETURN_INT32(source);
 }
 
@@ -831,14 +872,8 @@ IsAbbreviation(Server, const char *name) {
 	return is;
 }
 
-} // namespace
-
-AUREN_FUNCTION(auren_set_time_zone) {
-	const pg::Text zone = pg::TextArgument(fcinfo, 0, "p_time_zone");
-	const std::string name(zone.name.bytes);
-	RefuseWhenReadOnly("analytics.set_time_zone()");
-	pg::RequireUnbound("set the zone", "The days of all tenants are in one zone.");
-	RequireReadCommitted("analytics.set_time_zone");
+void
+RequireZone(const std::string &name) {
 	struct Zone {
 		bool known;
 		bool ambiguous;
@@ -860,11 +895,28 @@ AUREN_FUNCTION(auren_set_time_zone) {
 		throw DomainError(sqlstate::kInvalidParameter, "\"" + name + "\" is a time zone and an abbreviation",
 		                  "SQL takes it as the abbreviation, which has no summer time.", "Name a place of that zone, such as Europe/Berlin.");
 	}
-	Call([](Server server) { pg::LockRollups(server); });
+}
+
+// Days and hours are made of the buckets of five minutes, so all of those must be there.
+void
+RequireFiveMinutes() {
 	if (Change("SELECT FROM auren.retention WHERE level OPERATOR(pg_catalog.=) '5min' AND dropped_before OPERATOR(pg_catalog.>) '-infinity'", 0, nullptr, nullptr) > 0) {
 		throw DomainError(sqlstate::kNotInState, "days cannot be made anew in another zone", "They are made of buckets of five minutes, and retention has dropped some.",
 		                  "Set the zone before retention drops buckets of five minutes.");
 	}
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_set_time_zone) {
+	const pg::Text zone = pg::TextArgument(fcinfo, 0, "p_time_zone");
+	const std::string name(zone.name.bytes);
+	RefuseWhenReadOnly("analytics.set_time_zone()");
+	pg::RequireUnbound("set the zone", "The days of all tenants are in one zone.");
+	RequireReadCommitted("analytics.set_time_zone");
+	RequireZone(name);
+	Call([](Server server) { pg::LockRollups(server); });
+	RequireFiveMinutes();
 	Oid types[1] = {TEXTOID};
 	Datum values[1] = {zone.datum};
 	(void)Change("DELETE FROM auren.metric_settings", 0, nullptr, nullptr);
@@ -912,6 +964,30 @@ ReadKept(Server server, Kept *kept) {
 	return count;
 }
 
+// Deletes the rows of a level before a time, and writes down that it did. The caller gets how many rows that were.
+uint64
+DropBuckets(const Kept &kept) {
+	const std::string level = kept.level;
+	const TimestampTz before = Call([&](Server server) {
+		pg_tz *zone = pg::MetricZone(server, GetActiveSnapshot());
+		return level == "5min" ? FiveMinutesOf(kept.before)
+		       : level == "hourly" ? pg::HourOf(kept.before, zone)
+		                           : pg::StartOfDay(pg::DayOf(kept.before, zone), zone);
+	});
+	const Datum level_text = Call([&] { return PointerGetDatum(cstring_to_text(kept.level)); });
+	Oid types[2] = {TIMESTAMPTZOID, TEXTOID};
+	Datum values[2] = {TimestampTzGetDatum(before), level_text};
+	(void)Change("UPDATE auren.retention SET dropped_before = $1 WHERE level OPERATOR(pg_catalog.=) $2 AND dropped_before OPERATOR(pg_catalog.<) $1", 2, types,
+	             values);
+	if (level == "daily") {
+		Oid day_types[1] = {DATEOID};
+		Datum day_values[1] = {Call([&](Server server) { return DateADTGetDatum(pg::DayOf(before, pg::MetricZone(server, GetActiveSnapshot()))); })};
+		return Change("DELETE FROM auren.rollup_daily WHERE day OPERATOR(pg_catalog.<) $1", 1, day_types, day_values);
+	}
+	const std::string sql = "DELETE FROM auren.rollup_" + level + " WHERE bucket OPERATOR(pg_catalog.<) $1";
+	return Change(sql.c_str(), 1, types, values);
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_set_retention) {
@@ -947,33 +1023,15 @@ AUREN_FUNCTION(auren_apply_retention) {
 	const int count = Call([&](Server server) { return ReadKept(server, kept); });
 	uint64 dropped = 0;
 	for (int i = 0; i < count; i++) {
-		const std::string level = kept[i].level;
-		const TimestampTz before = Call([&](Server server) {
-			pg_tz *zone = pg::MetricZone(server, GetActiveSnapshot());
-			return level == "5min" ? FiveMinutesOf(kept[i].before)
-			       : level == "hourly" ? pg::HourOf(kept[i].before, zone)
-			                           : pg::StartOfDay(pg::DayOf(kept[i].before, zone), zone);
-		});
-		const Datum level_text = Call([&] { return PointerGetDatum(cstring_to_text(kept[i].level)); });
-		Oid types[2] = {TIMESTAMPTZOID, TEXTOID};
-		Datum values[2] = {TimestampTzGetDatum(before), level_text};
-		(void)Change("UPDATE auren.retention SET dropped_before = $1 WHERE level OPERATOR(pg_catalog.=) $2 AND dropped_before OPERATOR(pg_catalog.<) $1", 2, types,
-		             values);
-		if (level == "daily") {
-			Oid day_types[1] = {DATEOID};
-			Datum day_values[1] = {Call([&](Server server) { return DateADTGetDatum(pg::DayOf(before, pg::MetricZone(server, GetActiveSnapshot()))); })};
-			dropped += Change("DELETE FROM auren.rollup_daily WHERE day OPERATOR(pg_catalog.<) $1", 1, day_types, day_values);
-		} else {
-			const std::string sql = "DELETE FROM auren.rollup_" + level + " WHERE bucket OPERATOR(pg_catalog.<) $1";
-			dropped += Change(sql.c_str(), 1, types, values);
-		}
+		dropped += DropBuckets(kept[i]);
 	}
 	PG_RETURN_INT64(static_cast<int64>(dropped));
 }
 
-AUREN_FUNCTION(auren_schedule) {
-	RefuseWhenReadOnly("analytics.schedule()");
-	pg::RequireUnbound("schedule jobs", "They are those of all tenants.");
+namespace {
+
+void
+RequireCron() {
 	if (!OidIsValid(Call([] { return get_extension_oid("pg_cron", true); }))) {
 		const char *database = Call([] { return GetConfigOption("cron.database_name", true, false); });
 		throw DomainError(sqlstate::kNotInState, "extension pg_cron is not in this database",
@@ -982,6 +1040,14 @@ AUREN_FUNCTION(auren_schedule) {
 		                                      : "CREATE EXTENSION pg_cron here, if that is this database; else call cron.schedule_in_database there for the commands "
 		                                        "SELECT analytics.refresh_user_metrics(), SELECT events.create_monthly_partitions() and SELECT analytics.apply_retention().");
 	}
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_schedule) {
+	RefuseWhenReadOnly("analytics.schedule()");
+	pg::RequireUnbound("schedule jobs", "They are those of all tenants.");
+	RequireCron();
 	static const char *const jobs[3][2] = {{"auren_refresh", "SELECT analytics.refresh_user_metrics()"},
 	                                       {"auren_months", "SELECT events.create_monthly_partitions()"},
 	                                       {"auren_retention", "SELECT analytics.apply_retention()"}};
