@@ -76,6 +76,33 @@ SELECT has_schema_privilege('regress_none', 'events', 'USAGE') AS reads, has_sch
 DROP ROLE regress_group;
 SELECT * FROM t.try($$SELECT events.grant_access('regress_none', 'owner')$$);
 SELECT * FROM t.try($$SELECT events.grant_access('regress_nobody', 'reader')$$);
+-- what a version brings for a right goes to the roles that have the right, to nobody else, and to nobody who may it already
+CREATE ROLE regress_one_function;
+GRANT USAGE ON SCHEMA events TO regress_one_function;
+GRANT EXECUTE ON FUNCTION events.replay_stream(text, bigint, bigint) TO regress_one_function;
+SELECT events.grant_access('regress_reader', 'reader');
+SELECT events.grant_access('regress Admin', 'admin');
+CREATE FUNCTION t.has_later(role name, OUT reader boolean, OUT admin boolean) LANGUAGE sql RETURN
+	(has_function_privilege(role, 'events.last_event(text, text)', 'EXECUTE'), has_function_privilege(role, 'events.take_snapshot(text)', 'EXECUTE'));
+BEGIN;
+UPDATE auren.rights SET since = '9.0.0' WHERE object IN ('events.last_event', 'events.take_snapshot');
+REVOKE EXECUTE ON FUNCTION events.last_event(text, text), events.take_snapshot(text) FROM regress_reader, "regress Admin";
+SELECT r AS role, t.has_later(r) FROM unnest('{regress_reader,regress Admin,regress_one_function,regress_writer}'::name[]) r;
+SELECT events.renew_access();
+SELECT r AS role, t.has_later(r) FROM unnest('{regress_reader,regress Admin,regress_one_function,regress_writer}'::name[]) r;
+SELECT events.renew_access();
+ROLLBACK;
+-- another extension's update, and this one's where there is none, change nothing
+ALTER EXTENSION auren_events UPDATE;
+SELECT * FROM t.try($$SELECT auren.renew_access_after_update()$$);
+SET ROLE regress_reader;
+SELECT * FROM t.try($$SELECT events.renew_access()$$);
+RESET ROLE;
+SELECT events.revoke_access('regress_reader', 'reader');
+SELECT events.revoke_access('regress Admin', 'admin');
+DROP FUNCTION t.has_later(name);
+DROP OWNED BY regress_one_function;
+DROP ROLE regress_one_function;
 -- the months that an admin made belong to the store's owner
 SELECT count(DISTINCT relowner) FROM pg_class WHERE relname LIKE 'event\_store%' AND relnamespace = 'events'::regnamespace;
 DROP ROLE regress_reader, regress_writer, "regress Admin", regress_none;

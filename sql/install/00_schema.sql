@@ -18,11 +18,13 @@ CREATE TABLE auren.rights (
 	object    text   COLLATE "C" NOT NULL,
 	privilege text   COLLATE "C" NOT NULL,
 	access    text[] NOT NULL,
+	since     text   NOT NULL DEFAULT '0.1.0',
 	CONSTRAINT rights_pkey PRIMARY KEY (object, privilege)
 );
 COMMENT ON TABLE auren.rights IS 'what each of the six rights gives (events.grant_access). Not dumped, each version has its own';
 COMMENT ON COLUMN auren.rights.object IS 'schema, or schema and name of a function, view or table';
 COMMENT ON COLUMN auren.rights.privilege IS 'USAGE, EXECUTE, SELECT or INSERT';
+COMMENT ON COLUMN auren.rights.since IS 'version of the extension that brought the object: a role that has all that 0.1.0 gave with a right gets the later ones from events.renew_access';
 COMMENT ON COLUMN auren.rights.access IS 'rights that give it: reader, writer, admin, encrypt, decrypt, key_admin; empty: the owner alone has it';
 
 CREATE SCHEMA events;

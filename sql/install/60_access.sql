@@ -18,7 +18,7 @@ CREATE VIEW auren.granted_objects AS
 		UNION ALL
 		SELECT 'SCHEMA', n.oid, n.nspname, quote_ident(n.nspname), false
 		FROM member m JOIN pg_namespace n ON n.oid = m.objid WHERE m.classid = 'pg_namespace'::regclass)
-	SELECT o.kind, o.oid, o.name, r.privilege, r.access, o.holds_rows AND r.privilege = 'SELECT' AS all_tenants
+	SELECT o.kind, o.oid, o.name, r.privilege, r.access, r.since, o.holds_rows AND r.privilege = 'SELECT' AS all_tenants
 	FROM auren.rights r
 		JOIN object o ON o.object = r.object AND o.kind = CASE r.privilege WHEN 'EXECUTE' THEN 'FUNCTION' WHEN 'USAGE' THEN 'SCHEMA' ELSE 'TABLE' END;
 COMMENT ON VIEW auren.granted_objects IS 'auren.rights with the objects that it names';
@@ -27,6 +27,7 @@ COMMENT ON COLUMN auren.granted_objects.oid IS 'object';
 COMMENT ON COLUMN auren.granted_objects.name IS 'its name in a GRANT';
 COMMENT ON COLUMN auren.granted_objects.privilege IS 'what is given';
 COMMENT ON COLUMN auren.granted_objects.access IS 'rights that give it';
+COMMENT ON COLUMN auren.granted_objects.since IS 'version that brought it';
 COMMENT ON COLUMN auren.granted_objects.all_tenants IS 'whether it shows rows of all tenants, and is not for whoever is bound to some';
 
 CREATE FUNCTION events.grant_access(p_role text, p_access text) RETURNS void
@@ -38,6 +39,22 @@ CREATE FUNCTION events.revoke_access(p_role text, p_access text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_revoke_access';
 COMMENT ON FUNCTION events.revoke_access(text, text) IS 'takes back what events.grant_access gave; for the store''s owner';
 INSERT INTO auren.rights VALUES ('events.revoke_access', 'EXECUTE', '{}');
+
+-- A version adds functions, and a role that was given a right before has none of them: not by ALTER EXTENSION UPDATE, and not by a dump of an
+-- older version. GRANTs of an update script would be initial privileges, which no dump holds, so they are made after it.
+CREATE FUNCTION events.renew_access() RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_renew_access';
+COMMENT ON FUNCTION events.renew_access() IS 'gives every role with a right what that right gives in this version, and returns how many rights of roles it renewed: after a restore from a dump of an older version; an update of the extension does it itself; for the store''s owner';
+INSERT INTO auren.rights VALUES ('events.renew_access', 'EXECUTE', '{}');
+
+CREATE FUNCTION auren.renew_access_after_update() RETURNS event_trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_renew_access_after_update';
+COMMENT ON FUNCTION auren.renew_access_after_update() IS 'event trigger: events.renew_access() after ALTER EXTENSION auren_events UPDATE';
+REVOKE ALL ON FUNCTION auren.renew_access_after_update() FROM PUBLIC;
+CREATE EVENT TRIGGER auren_events_updated ON ddl_command_end
+	WHEN TAG IN ('ALTER EXTENSION')
+	EXECUTE FUNCTION auren.renew_access_after_update();
+COMMENT ON EVENT TRIGGER auren_events_updated IS 'gives the roles with a right what an update of the extension brought for it';
 
 CREATE FUNCTION events.bind_tenant(p_role text, p_tenant text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_bind_tenant';

@@ -1,6 +1,7 @@
-// Who may do what: grant_access, revoke_access, bind_tenant, unbind_tenant, current_tenant and view_tenant.
+// Who may do what: grant_access, revoke_access, renew_access, bind_tenant, unbind_tenant, current_tenant and view_tenant.
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,14 @@ constexpr const char *kRevoke =
     "AND f.access <> ARRAY[$3] AND a.grantee = $2 AND a.privilege_type = 'EXECUTE') "
     "SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', CASE o.privilege WHEN 'INSERT' THEN 'INSERT, UPDATE, DELETE' ELSE o.privilege END, o.kind, o.name, $1), '; ') "
     "FROM granted o WHERE $3 = ANY (o.access) AND NOT EXISTS (SELECT FROM other WHERE other.access <@ o.access)";
+
+// A role has a right when it may execute all that the first version gave with this right alone. One or two of those, granted by hand, are no right.
+constexpr const char *kHolders =
+    "WITH telling AS MATERIALIZED (SELECT g.oid, g.access[1] AS access FROM auren.granted_objects g WHERE g.kind = 'FUNCTION' AND cardinality(g.access) = 1 AND g.since = '0.1.0'), "
+    "whole AS (SELECT t.access, count(*) AS functions FROM telling t GROUP BY t.access) "
+    "SELECT r.rolname, t.access FROM telling t JOIN pg_catalog.pg_proc p ON p.oid = t.oid, aclexplode(p.proacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee, whole w "
+    "WHERE a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner AND w.access = t.access "
+    "GROUP BY r.rolname, t.access, w.functions HAVING count(DISTINCT t.oid) = w.functions ORDER BY 1, 2";
 
 std::string
 AccessArgument(FunctionCallInfo fcinfo, int argument) {
@@ -253,17 +262,84 @@ TakeTablesFrom(const char *name) {
 	}
 }
 
+void
+Grant(const Role &role, const std::string &access) {
+	RunStatements(kGrant, role, access);
+	if (!AnyMemberIsBound(role.oid)) {
+		RunStatements(kGrantTables, role, access);
+	}
+}
+
+// A role and a right that it has, as texts of the current memory context.
+struct Holder {
+	char *role;
+	char *access;
+};
+
+// All of them, a list of Holder; read as the store's owner.
+List *
+ReadHolders(Server server) {
+	const pg::AsOwner before = pg::BecomeOwner(server, pg::Oids(server).stream_rows);
+	MemoryContext context = CurrentMemoryContext;
+	List *holders = NIL;
+	SPI_connect();
+	if (SPI_execute(kHolders, false, 0) != SPI_OK_SELECT) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read auren.granted_objects")));
+	}
+	for (uint64 i = 0; i < SPI_processed; i++) {
+		MemoryContext inner = MemoryContextSwitchTo(context);
+		auto *holder = static_cast<Holder *>(palloc(sizeof(Holder)));
+		holder->role = pstrdup(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+		holder->access = pstrdup(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
+		holders = lappend(holders, holder);
+		MemoryContextSwitchTo(inner);
+	}
+	SPI_finish();
+	pg::BecomeAgain(server, before);
+	return holders;
+}
+
+// Gives each role with a right what the right gives now; how many there were.
+int64
+RenewAccess() {
+	BeginChange();
+	const List *holders = Call([](Server server) { return static_cast<const List *>(ReadHolders(server)); });
+	for (int i = 0; i < list_length(holders); i++) {
+		const auto *holder = static_cast<const Holder *>(list_nth(holders, i));
+		Grant(FindRole(holder->role), holder->access);
+	}
+	return list_length(holders);
+}
+
+// Whether the statement is ALTER EXTENSION auren_events UPDATE.
+bool
+UpdatesExtension(const Node *statement) {
+	return IsA(statement, AlterExtensionStmt) && std::strcmp(reinterpret_cast<const AlterExtensionStmt *>(statement)->extname, "auren_events") == 0;
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_grant_access) {
 	const Role role = RoleArgument(fcinfo, 0);
 	const std::string access = AccessArgument(fcinfo, 1);
 	BeginChange();
-	RunStatements(kGrant, role, access);
-	if (!AnyMemberIsBound(role.oid)) {
-		RunStatements(kGrantTables, role, access);
-	}
+	Grant(role, access);
 	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_renew_access) {
+	PG_RETURN_INT64(RenewAccess());
+}
+
+AUREN_FUNCTION(auren_renew_access_after_update) {
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.renew_access_after_update is a trigger function",
+		                  "It was called as an ordinary function.", "Call events.renew_access().");
+	}
+	if (UpdatesExtension(reinterpret_cast<const EventTriggerData *>(fcinfo->context)->parsetree)) {
+		RenewAccess();
+	}
+	PG_RETURN_NULL();
 }
 
 AUREN_FUNCTION(auren_revoke_access) {
