@@ -57,6 +57,7 @@ foreach my $reader (@readers)
 is($node->safe_psql('postgres', q{SELECT (SELECT count(*) FROM pg_prepared_xacts), (SELECT count(*) FROM events.event_store)}), '0|1', 'the server stands; nothing is left');
 is($node->safe_psql('postgres', q{SELECT events.append_event('last', 'e', '1') IS NOT NULL}), 't', 'it takes an append');
 is($node->safe_psql('postgres', q{SELECT events.feed_horizon() = (SELECT max(global_position) FROM events.event_store)}), 't', 'and the horizon goes on');
+store_is_sound($node, 'postgres', 'after the prepared transactions');
 $node->stop;
 
 done_testing();

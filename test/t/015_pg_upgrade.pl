@@ -134,5 +134,7 @@ command_ok([ 'pg_restore', '--exit-on-error', '-d', $new->connstr('copy'), $dump
 is($new->safe_psql('copy', 'SELECT count(*) FROM events.restore_objects()'), 0, 'what was added is made again');
 is($new->safe_psql('copy', $same[1]), $new->safe_psql('postgres', $same[1]), 'it holds the same events');
 
+store_is_sound($new, 'postgres', 'the upgraded store');
+store_is_sound($new, 'copy', 'its copy');
 $new->stop;
 done_testing();

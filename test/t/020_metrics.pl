@@ -162,5 +162,6 @@ $node->safe_psql(
 $node->safe_psql('postgres', 'SELECT analytics.rebuild_source(1); SELECT analytics.refresh_user_metrics()') for 1 .. 3;
 check_metrics($node, 'made anew three times');
 
+store_is_sound($node, 'postgres', 'the store of the readings');
 $node->stop;
 done_testing();

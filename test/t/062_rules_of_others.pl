@@ -75,4 +75,6 @@ my @heard = $listener->query('SELECT 1') =~ /"position": (\d+)/g;
 is("@heard", $last, 'one notification, of the last event that stayed');
 $listener->quit;
 
+store_is_sound($node, 'postgres', 'after the notifications');
+
 done_testing();

@@ -365,6 +365,8 @@ foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 ok(!is_alive($command_pid), 'with its session');
 is(index(slurp_file($node->logfile), $NEW), -1, 'what it said of errors is not in the log');
 
+store_is_sound($node, 'postgres', 'the store with encrypted fields');
+
 # No worker at all.
 $node->adjust_conf('postgresql.conf', 'auren_events.master_key_command', "'cat $keys'");
 $node->adjust_conf('postgresql.conf', 'max_worker_processes', 0);
