@@ -3,7 +3,9 @@ SELECT stream_id, stream_version, global_position - min(global_position) OVER ()
 FROM events.append_events(ARRAY['batch:b', 'batch:a', 'batch:b', 'batch:c', 'batch:a'],
                           ARRAY['one', 'two', 'three', 'four', 'five'],
                           ARRAY['1', '2', '3', '4', '5']::jsonb[]) WITH ORDINALITY ORDER BY ordinality;
-SELECT t.show('batch:a'), t.show('batch:b'), t.show('batch:c');
+SELECT t.show('batch:a');
+SELECT t.show('batch:b');
+SELECT t.show('batch:c');
 -- metadata, created_by and expected versions per event
 SELECT stream_id, stream_version
 FROM events.append_events(ARRAY['batch:a', 'batch:d'], ARRAY['six', 'one'], ARRAY['6', '1']::jsonb[], 'importer',
@@ -20,7 +22,8 @@ SELECT * FROM t.try($$SELECT events.append_events(ARRAY['batch:f', 'batch:a', 'b
 SELECT events.stream_exists('batch:f'), events.stream_exists('batch:g'), events.stream_version('batch:a');
 -- arrays need not begin at 1
 SELECT stream_id, stream_version FROM events.append_events('[0:1]={batch:h,batch:i}', '[5:6]={x,y}', '{1,2}', p_event_ids := '[-3:-2]={NULL,00000000-0000-0000-0000-00000000b001}');
-SELECT t.show('batch:h'), t.show('batch:i');
+SELECT t.show('batch:h');
+SELECT t.show('batch:i');
 -- empty
 SELECT count(*) FROM events.append_events('{}', '{}', '{}');
 SELECT count(*) FROM events.append_events('{}', '{}', '{}', p_metadata := '{}', p_expected_versions := '{}', p_event_ids := '{}');

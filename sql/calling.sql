@@ -37,7 +37,8 @@ ann	61
 bob	72
 ann	63
 \.
-SELECT t.show('call:user:ann'), t.show('call:user:bob');
+SELECT t.show('call:user:ann');
+SELECT t.show('call:user:bob');
 DROP TRIGGER received ON t.readings;
 -- a deferred trigger appends at commit
 CREATE CONSTRAINT TRIGGER received AFTER INSERT ON t.readings DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION t.reading_received();

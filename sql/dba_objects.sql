@@ -27,7 +27,8 @@ SELECT stream_version FROM events.append_events('{dba:a,dba:b}', '{plain,plain}'
 SELECT * FROM t.try($$SELECT events.append_event('dba:a', 'dropped', '1')$$);
 SELECT * FROM t.try($$SELECT events.append_event('dba:a', 'moved', '1')$$);
 RESET ROLE;
-SELECT t.show('dba:a'), t.show('dba:b');
+SELECT t.show('dba:a');
+SELECT t.show('dba:b');
 SELECT what, who = 'regress_caller' AS caller, stream_id, version FROM t.seen ORDER BY stream_id, version, what;
 DROP TRIGGER dba_before ON events.event_store;
 DROP TRIGGER dba_after ON events.event_store;
@@ -47,7 +48,8 @@ SELECT count(*) FROM t.seen WHERE what = 'statement';
 DROP TRIGGER dba_statement ON events.event_store;
 -- a constraint
 ALTER TABLE events.event_store ADD CONSTRAINT dba_check CHECK (event_type <> 'unchecked');
-SELECT t.state($$SELECT events.append_event('dba:a', 'unchecked', '1')$$), t.state($$SELECT events.append_event('dba:a', 'checked', '1')$$);
+SELECT t.state($$SELECT events.append_event('dba:a', 'unchecked', '1')$$);
+SELECT t.state($$SELECT events.append_event('dba:a', 'checked', '1')$$);
 SELECT t.state($$SELECT events.append_events('{dba:a,dba:a}', '{checked,unchecked}', '{1,2}')$$);
 ALTER TABLE events.event_store DROP CONSTRAINT dba_check;
 -- indexes: on an expression, partial, unique over an expression, of another kind, exclusion
@@ -60,7 +62,8 @@ SELECT count(*) FROM events.event_store WHERE event_data ->> 'device' = 'scale' 
 SELECT count(*) FROM events.event_store_:month WHERE created_by = 'importer' AND created_by <> 'system' AND stream_id = 'dba:i';
 RESET enable_seqscan;
 CREATE UNIQUE INDEX dba_unique ON events.event_store_:month ((event_data ->> 'device')) WHERE event_type = 'once';
-SELECT t.state($$SELECT events.append_event('dba:i', 'once', '{"device": "scale"}')$$), t.state($$SELECT events.append_event('dba:i', 'once', '{"device": "scale"}')$$);
+SELECT t.state($$SELECT events.append_event('dba:i', 'once', '{"device": "scale"}')$$);
+SELECT t.state($$SELECT events.append_event('dba:i', 'once', '{"device": "scale"}')$$);
 DROP INDEX events.dba_expression, events.dba_partial, events.dba_unique;
 CREATE INDEX dba_hash ON events.event_store_:month USING hash (created_by);
 CREATE INDEX dba_brin ON events.event_store_:month USING brin (global_position);
@@ -76,7 +79,8 @@ DROP INDEX events.dba_hash, events.dba_brin, events.dba_ops;
 BEGIN;
 DROP INDEX events.idx_event_store_stream_:month;
 SELECT replace(line, :'month', 'YYYY_MM') FROM t.try($$SELECT events.append_event('dba:a', 'x', '1')$$) line;
-SELECT t.state($$SELECT events.append_event('dba:new', 'x', '1')$$), t.show('dba:b');
+SELECT t.state($$SELECT events.append_event('dba:new', 'x', '1')$$);
+SELECT t.show('dba:b');
 ROLLBACK;
 -- a column, which is refused now; a store of an earlier version may have one
 ALTER EVENT TRIGGER auren_events_objects_change DISABLE;
@@ -84,7 +88,8 @@ ALTER EVENT TRIGGER auren_events_objects_gone DISABLE;
 ALTER TABLE events.event_store ADD COLUMN dba_region text NOT NULL DEFAULT 'eu';
 SELECT events.append_event('dba:c', 'x', '1') IS NOT NULL, events.append_event('dba:c', 'y', '2') IS NOT NULL;
 SELECT stream_version, dba_region FROM events.event_store WHERE stream_id = 'dba:c' ORDER BY 1;
-SELECT t.show('dba:c'), events.get_stream_state('dba:c');
+SELECT t.show('dba:c');
+SELECT events.get_stream_state('dba:c');
 ALTER TABLE events.event_store DROP COLUMN dba_region;
 ALTER EVENT TRIGGER auren_events_objects_change ENABLE ALWAYS;
 ALTER EVENT TRIGGER auren_events_objects_gone ENABLE ALWAYS;

@@ -11,11 +11,15 @@ END $$;
 CREATE TRIGGER audit BEFORE INSERT ON events.event_store FOR EACH ROW EXECUTE FUNCTION t.audit();
 SELECT events.append_event('trigger:a', 'x', '1') IS NOT NULL AS appended;
 SELECT stream_id, stream_version FROM events.append_events('{trigger:a,trigger:b,trigger:a}', '{x,x,x}', '{2,3,4}');
-SELECT t.show('trigger:a'), t.show('audit:trigger:a'), t.show('audit:trigger:b');
+SELECT t.show('trigger:a');
+SELECT t.show('audit:trigger:a');
+SELECT t.show('audit:trigger:b');
 DROP TRIGGER audit ON events.event_store;
 CREATE TRIGGER audit AFTER INSERT ON events.event_store FOR EACH ROW EXECUTE FUNCTION t.audit();
 SELECT stream_id, stream_version FROM events.append_events('{trigger:a,trigger:b,trigger:a}', '{x,x,x}', '{5,6,7}');
-SELECT t.show('trigger:a'), t.show('audit:trigger:a'), t.show('audit:trigger:b');
+SELECT t.show('trigger:a');
+SELECT t.show('audit:trigger:a');
+SELECT t.show('audit:trigger:b');
 DROP TRIGGER audit ON events.event_store;
 -- to its own stream it may once the append is done: a deferred trigger
 CREATE FUNCTION t.confirm() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -2,7 +2,9 @@
 SET client_min_messages = warning;
 SELECT * FROM t.try('DROP EXTENSION auren_events');
 SELECT * FROM t.try('DROP EXTENSION auren_events CASCADE') LIMIT 1;
-SELECT t.state('DROP EXTENSION IF EXISTS auren_events'), t.state('DROP SCHEMA events CASCADE'), t.state('DROP TABLE events.event_store');
+SELECT t.state('DROP EXTENSION IF EXISTS auren_events');
+SELECT t.state('DROP SCHEMA events CASCADE');
+SELECT t.state('DROP TABLE events.event_store');
 SELECT t.state('DROP EVENT TRIGGER auren_events_guard_drop');
 SELECT t.state(format('DROP OWNED BY %I', rolname)) FROM pg_roles WHERE oid = 10;
 BEGIN;
@@ -10,7 +12,8 @@ SET LOCAL session_replication_role = replica;
 SELECT t.state('DROP EXTENSION auren_events') AS as_replica;
 ROLLBACK;
 -- others may be dropped
-SELECT t.state('CREATE EXTENSION pg_trgm'), t.state('DROP EXTENSION pg_trgm');
+SELECT t.state('CREATE EXTENSION pg_trgm');
+SELECT t.state('DROP EXTENSION pg_trgm');
 CREATE ROLE regress_dropped;
 SELECT t.state('DROP OWNED BY regress_dropped');
 DROP ROLE regress_dropped;

@@ -56,7 +56,8 @@ SELECT t.state($$SELECT events.append_event('idem:one', 'b', '{"v": 0.10}', p_ev
        t.state($$SELECT events.append_event('idem:two', 'a', '{"v": 0.10}', p_event_id := t.id(901))$$) AS stream,
        t.state($$SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', 'other', p_event_id := t.id(901))$$) AS created_by,
        t.state($$SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', p_metadata := '{"m": 1}', p_event_id := t.id(901))$$) AS metadata;
-SELECT t.show('idem:one'), events.stream_exists('idem:two');
+SELECT t.show('idem:one');
+SELECT events.stream_exists('idem:two');
 
 -- content that is stored out of line, compressed and not
 CREATE TABLE t.documents AS

@@ -90,7 +90,9 @@ DROP INDEX events.kept_month;
 -- who has no right to any of this may make tables and indexes as before
 SET ROLE regress_kept;
 SELECT t.state('CREATE TEMPORARY TABLE kept_temp (n integer); CREATE INDEX ON kept_temp (n); DROP TABLE kept_temp');
-SELECT t.state('SELECT * FROM auren.kept_objects'), t.state('SELECT * FROM events.restore_objects()'), t.state('SELECT events.give_up_objects()');
+SELECT t.state('SELECT * FROM auren.kept_objects');
+SELECT t.state('SELECT * FROM events.restore_objects()');
+SELECT t.state('SELECT events.give_up_objects()');
 RESET ROLE;
 CREATE FUNCTION t.restore() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM events.restore_objects()';
 GRANT CREATE ON SCHEMA t TO regress_kept;

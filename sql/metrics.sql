@@ -156,9 +156,11 @@ SELECT * FROM t.try($$SELECT analytics.set_retention('weekly', '1 day')$$);
 SELECT * FROM t.try($$SELECT analytics.set_retention('5min', '1 minute')$$);
 SELECT analytics.set_retention('5min', '10 days'), analytics.set_retention('hourly', '1000 years');
 SELECT analytics.apply_retention() > 0;
-SELECT (SELECT count(*) FROM analytics.user_metrics_5min WHERE user_id = 'z') AS five, (SELECT count(*) FROM analytics.user_metrics_hourly WHERE user_id = 'z') AS hours;
+SELECT (SELECT count(*) FROM analytics.user_metrics_5min WHERE user_id = 'z') AS five;
+SELECT (SELECT count(*) FROM analytics.user_metrics_hourly WHERE user_id = 'z') AS hours;
 INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('z', 'm', 3, '2026-01-02 01:10Z');
-SELECT (SELECT count(*) FROM analytics.user_metrics_5min WHERE user_id = 'z') AS five, (SELECT sum(reading_count) FROM analytics.user_metrics_hourly WHERE user_id = 'z') AS hours;
+SELECT (SELECT count(*) FROM analytics.user_metrics_5min WHERE user_id = 'z') AS five;
+SELECT (SELECT sum(reading_count) FROM analytics.user_metrics_hourly WHERE user_id = 'z') AS hours;
 SELECT analytics.refresh_user_metrics() > 0;
 SELECT (SELECT count(*) FROM analytics.user_metrics_5min WHERE user_id = 'z') AS five, (SELECT sum(reading_count) FROM analytics.user_metrics_hourly WHERE user_id = 'z') AS hours,
        (SELECT count(*) FROM biometric.biometric_events WHERE user_id = 'z') AS readings;
@@ -185,15 +187,18 @@ SELECT count(reading_count) FROM analytics.metric_series('of one', 'm', now() - 
 SELECT * FROM t.try($$INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp, tenant_id) VALUES ('x', 'm', 1, '2026-01-01', 'two')$$);
 -- whatever the type of the column is; a reading without one is the source's tenant's
 INSERT INTO t.of_tenants VALUES ('one more', 'm', 1, '2026-01-01', 'one');
-SELECT t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', 'two')$$) AS other, t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', NULL)$$) AS none;
+SELECT t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', 'two')$$) AS other;
+SELECT t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', NULL)$$) AS none;
 SELECT user_id, tenant_id FROM analytics.user_metrics_daily ORDER BY user_id;
 SELECT t.state($$DELETE FROM biometric.biometric_events$$) AS all_tenants, t.state($$SELECT * FROM biometric.biometric_events$$) AS read_table, t.state($$SELECT analytics.refresh_user_metrics()$$) AS refresh,
        t.state($$SELECT * FROM auren.deltas$$) AS deltas, t.state($$SELECT * FROM auren.series$$) AS series;
 SET app.tenant_id = 'two';
-SELECT t.state($$SELECT * FROM analytics.user_metrics_hourly$$) AS metrics, t.state($$SELECT analytics.metric_series('of one', 'm', '2026-01-01', '2026-01-03')$$) AS series;
+SELECT t.state($$SELECT * FROM analytics.user_metrics_hourly$$) AS metrics;
+SELECT t.state($$SELECT analytics.metric_series('of one', 'm', '2026-01-01', '2026-01-03')$$) AS series;
 RESET app.tenant_id;
 SET ROLE regress_metrics_none;
-SELECT t.state($$SELECT * FROM analytics.user_metrics_daily$$) AS metrics, t.state($$INSERT INTO biometric.biometric_events (user_id, metric_type) VALUES ('x', 'm')$$) AS write;
+SELECT t.state($$SELECT * FROM analytics.user_metrics_daily$$) AS metrics;
+SELECT t.state($$INSERT INTO biometric.biometric_events (user_id, metric_type) VALUES ('x', 'm')$$) AS write;
 RESET ROLE;
 SELECT count(*) FROM analytics.user_metrics_daily WHERE user_id = 'of one';
 DROP TABLE t.of_tenants;
@@ -203,5 +208,7 @@ TRUNCATE biometric.biometric_events;
 SELECT analytics.detach_events('biometric_received');
 DELETE FROM auren.retention;
 SELECT analytics.refresh_user_metrics() >= 0;
-SELECT (SELECT count(*) FROM analytics.user_metrics_daily) AS metrics, (SELECT count(*) FROM auren.deltas) AS deltas, (SELECT count(*) FROM auren.rollup_daily) AS days;
+SELECT (SELECT count(*) FROM analytics.user_metrics_daily) AS metrics;
+SELECT (SELECT count(*) FROM auren.deltas) AS deltas;
+SELECT (SELECT count(*) FROM auren.rollup_daily) AS days;
 DROP VIEW t.days;

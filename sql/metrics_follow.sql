@@ -87,7 +87,8 @@ SELECT analytics.attach_source('t.plain_source', 'who', NULL, 'what', 'measured'
 SELECT * FROM t.try('CREATE FOREIGN TABLE t.foreign_heir () INHERITS (t.plain_source) SERVER regress_server');
 SELECT * FROM t.try($$CREATE FOREIGN TABLE t.foreign_part PARTITION OF t.followed FOR VALUES IN ('f') SERVER regress_server$$);
 CREATE FOREIGN TABLE t.foreign_table (who text, what text, measured float8, at timestamptz) SERVER regress_server;
-SELECT t.state('ALTER FOREIGN TABLE t.foreign_table INHERIT t.plain_source') AS inherit, t.state($$ALTER TABLE t.followed ATTACH PARTITION t.foreign_table FOR VALUES IN ('f')$$) AS attach;
+SELECT t.state('ALTER FOREIGN TABLE t.foreign_table INHERIT t.plain_source') AS inherit;
+SELECT t.state($$ALTER TABLE t.followed ATTACH PARTITION t.foreign_table FOR VALUES IN ('f')$$) AS attach;
 SELECT t.state('CREATE SCHEMA regress_heirs CREATE TABLE heir () INHERITS (t.plain_source)') AS heir_in_schema;
 CREATE TABLE t.with_foreign (who text, what text, measured float8, at timestamptz) PARTITION BY LIST (who);
 ALTER TABLE t.with_foreign ATTACH PARTITION t.foreign_table FOR VALUES IN ('f');
@@ -116,7 +117,9 @@ END $$;
 ALTER TABLE encrypted.audit_log ENABLE TRIGGER USER;
 ALTER TABLE events.tenant_bindings ENABLE TRIGGER tell_sessions;
 SET session_replication_role = replica;
-SELECT t.state('UPDATE events.event_store SET event_type = event_type') AS change, t.state('DELETE FROM events.event_store') AS remove, t.state('TRUNCATE events.event_store') AS empty;
+SELECT t.state('UPDATE events.event_store SET event_type = event_type') AS change;
+SELECT t.state('DELETE FROM events.event_store') AS remove;
+SELECT t.state('TRUNCATE events.event_store') AS empty;
 RESET session_replication_role;
 SELECT tgenabled, count(DISTINCT tgname) > 5 AS several FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e' AND d.classid = 'pg_proc'::regclass
 WHERE NOT tgisinternal AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'auren_events') GROUP BY 1;

@@ -43,7 +43,10 @@ BEGIN; GRANT SELECT ON :month TO regress_sees; SELECT regexp_replace(line, '\d{4
 BEGIN; GRANT SELECT ON auren.stream_snapshots TO PUBLIC; SELECT * FROM t.can_be_bound(); ROLLBACK;
 BEGIN; GRANT SELECT (event_data) ON events.event_store TO regress_sees; SELECT * FROM t.can_be_bound(); ROLLBACK;
 BEGIN; GRANT SELECT (user_id) ON auren.series TO regress_sees; SELECT * FROM t.can_be_bound(); ROLLBACK;
-BEGIN; SELECT events.grant_access('regress_sees', a) FROM unnest('{reader,writer,admin,encrypt,decrypt,key_admin}'::text[]) a; SELECT * FROM t.can_be_bound(); ROLLBACK;
+BEGIN;
+SELECT events.grant_access('regress_sees', a) FROM unnest('{reader,writer,admin,encrypt,decrypt,key_admin}'::text[]) a;
+SELECT * FROM t.can_be_bound();
+ROLLBACK;
 -- DETACH, a change, ATTACH
 SELECT events.append_event('detached:a', 'x', '1') IS NOT NULL AS appended;
 SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset

@@ -7,7 +7,12 @@ SELECT * FROM events.notification_rules WHERE channel LIKE 'rules%' ORDER BY 1;
 SELECT count(*) FROM events.append_events('{rules:1,other:1}', '{told,told}', '{1,2}'::jsonb[]);
 SELECT usage FROM events.notification_queue LIMIT 1;
 -- a rule stands in no one's way: savepoints
-BEGIN; SELECT events.append_event('rules:1', 'told', '3') IS NOT NULL AS appended; SAVEPOINT s; SELECT events.append_event('rules:1', 'told', '4') IS NOT NULL AS appended; ROLLBACK TO SAVEPOINT s; COMMIT;
+BEGIN;
+SELECT events.append_event('rules:1', 'told', '3') IS NOT NULL AS appended;
+SAVEPOINT s;
+SELECT events.append_event('rules:1', 'told', '4') IS NOT NULL AS appended;
+ROLLBACK TO SAVEPOINT s;
+COMMIT;
 SELECT events.stream_version('rules:1');
 -- rules are a tenant's own
 SET app.tenant_id = 'rules_tenant';

@@ -58,10 +58,14 @@ SELECT day, user_id, reading_count, sum_value FROM regress_views.analytics_user_
 SELECT user_id, reading_count, sum_value FROM regress_views.analytics_user_metrics_hourly;
 SELECT user_id, reading_count, sum_value FROM regress_views.analytics_user_metrics_5min;
 -- the right to the view is all: neither what it is made of nor what it calls can be named
-SELECT t.state('TABLE events.streams'), t.state('TABLE auren.stream_rows'), t.state($$SELECT events.current_tenant()$$), t.state('SELECT NULL::auren.metrics');
+SELECT t.state('TABLE events.streams');
+SELECT t.state('TABLE auren.stream_rows');
+SELECT t.state($$SELECT events.current_tenant()$$);
+SELECT t.state('SELECT NULL::auren.metrics');
 SELECT DISTINCT t.state(format('SELECT auren.%I()', proname)) AS called, t.state(format('SELECT %L::regproc', 'auren.' || proname)) AS found FROM pg_proc
 WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'auren');
-SELECT t.state('CREATE TEMP VIEW mine AS SELECT auren.view_tenant()'), t.state('CREATE AGGREGATE pg_temp.mine(bigint) (SFUNC = auren.delta_lots, STYPE = integer[])');
+SELECT t.state('CREATE TEMP VIEW mine AS SELECT auren.view_tenant()');
+SELECT t.state('CREATE AGGREGATE pg_temp.mine(bigint) (SFUNC = auren.delta_lots, STYPE = integer[])');
 RESET ROLE;
 -- where a policy on the events applies to the reader, such a view is closed as ours are
 CREATE POLICY regress_odd ON events.event_store USING (stream_version % 2 = 1);

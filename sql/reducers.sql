@@ -74,7 +74,10 @@ SELECT pg_temp.fold('r:key', '{l2,l2,l2,l2,l2,l1,l2,k2,k1,k3,l1}', ARRAY['1', '2
 SELECT v, events.get_stream_state('r:key', v) FROM generate_series(1, 11) v;
 -- category: the closer one wins
 SELECT events.set_reducer('cat', 'count'), events.set_reducer('cat', 'ignore', '{"category": "quiet"}'), events.set_reducer('only', 'count', '{"category": "r"}');
-SELECT pg_temp.fold('quiet:1', '{cat,only}', '{5,6}'), pg_temp.fold('r:cat', '{cat,only}', '{5,6}'), pg_temp.fold('quiet', '{cat,only}', '{5,6}'), pg_temp.fold('quieter:1', '{cat,only}', '{5,6}');
+SELECT pg_temp.fold('quiet:1', '{cat,only}', '{5,6}');
+SELECT pg_temp.fold('r:cat', '{cat,only}', '{5,6}');
+SELECT pg_temp.fold('quiet', '{cat,only}', '{5,6}');
+SELECT pg_temp.fold('quieter:1', '{cat,only}', '{5,6}');
 SELECT event_type, category, kind, options FROM events.reducers WHERE event_type IN ('cat', 'only', 'sf') ORDER BY 1, 2;
 SELECT code, message, detail, hint FROM t.error_of($$SELECT events.drop_reducer('only')$$);
 SELECT code, message, detail, hint FROM t.error_of($$SELECT events.drop_reducer('cat', 'r')$$);
@@ -183,7 +186,10 @@ SELECT count(*) FROM events.reducers WHERE event_type = 'x';
 CREATE ROLE fold_reader; CREATE ROLE fold_admin; CREATE ROLE fold_none;
 SELECT events.grant_access('fold_reader', 'reader'), events.grant_access('fold_admin', 'admin');
 SET ROLE fold_reader;
-SELECT events.get_stream_state('r:sumnone'), events.state_diff('r:sumnone', 0), (SELECT count(*) > 10 FROM events.reducers) AS sees, events.reducers_version() IS NOT NULL AS version;
+SELECT events.get_stream_state('r:sumnone');
+SELECT events.state_diff('r:sumnone', 0);
+SELECT (SELECT count(*) > 10 FROM events.reducers) AS sees;
+SELECT events.reducers_version() IS NOT NULL AS version;
 SELECT code, message FROM t.error_of($$SELECT events.set_reducer('x', 'count')$$);
 -- a state is for its readers, whether or not they may call the function that makes it
 SELECT events.get_stream_state('r:function', 3);

@@ -21,16 +21,19 @@ SELECT * FROM t.try('SELECT * FROM events.streams');
 SELECT t.state('SELECT * FROM events.tenant_events');
 SELECT t.state($$SELECT events.append_event('rls:a', 'open', '5')$$);
 SELECT * FROM t.try($$SELECT events.append_event('rls:a', 'forbidden', '6')$$);
-SELECT t.state($$SELECT events.append_events('{rls:a,rls:c}', '{open,forbidden}', '{7,8}')$$), events.stream_exists('rls:c');
+SELECT t.state($$SELECT events.append_events('{rls:a,rls:c}', '{open,forbidden}', '{7,8}')$$);
+SELECT events.stream_exists('rls:c');
 -- versions go on behind what the role cannot see
 SELECT t.state($$SELECT events.append_event('rls:b', 'open', '9', p_expected_version := 1)$$);
 SELECT stream_version, event_type FROM events.replay_stream('rls:b');
 SET row_security = off;
-SELECT t.state($$SELECT * FROM events.replay_stream('rls:a')$$), t.state($$SELECT events.append_event('rls:a', 'open', '5')$$);
+SELECT t.state($$SELECT * FROM events.replay_stream('rls:a')$$);
+SELECT t.state($$SELECT events.append_event('rls:a', 'open', '5')$$);
 RESET row_security;
 RESET ROLE;
 -- who bypasses row security sees all
-SELECT t.show('rls:a'), t.show('rls:b');
+SELECT t.show('rls:a');
+SELECT t.show('rls:b');
 DROP POLICY seen ON events.event_store;
 DROP POLICY written ON events.event_store;
 ALTER TABLE events.event_store NO FORCE ROW LEVEL SECURITY;

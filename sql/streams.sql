@@ -14,7 +14,9 @@ SELECT t.state($$SELECT events.append_event('kind:one', 'c', '3', p_expected_ver
        t.state($$SELECT events.append_events('{kind:two,kind:one}', '{a,c}', '{1,3}')$$) AS batch;
 SELECT events.stream_exists('kind:two');
 -- reads go on, and so do repeats of what was appended before
-SELECT t.show('kind:one'), events.get_stream_state('kind:one'), events.stream_version('kind:one');
+SELECT t.show('kind:one');
+SELECT events.get_stream_state('kind:one');
+SELECT events.stream_version('kind:one');
 -- closing twice keeps the first reason
 SELECT events.close_stream('kind:one', 'another');
 SELECT closed_reason FROM events.streams WHERE stream_id = 'kind:one';
@@ -25,10 +27,12 @@ SELECT events.close_stream('kind:one', 'again');
 SELECT events.append_event('kind:one', 'c', '3', p_event_id := '00000000-0000-0000-0000-00000000c001');
 SELECT events.reopen_stream('kind:one'), events.reopen_stream('kind:one');
 SELECT * FROM t.try($$SELECT events.close_stream('nobody', 'r')$$);
-SELECT t.state($$SELECT events.reopen_stream('nobody')$$), t.state($$SELECT events.close_stream('', 'r')$$);
+SELECT t.state($$SELECT events.reopen_stream('nobody')$$);
+SELECT t.state($$SELECT events.close_stream('', 'r')$$);
 -- with an append in one statement, and taken back
 SELECT events.append_event('kind:three', 'a', '1') IS NOT NULL, events.close_stream('kind:three', 'at once');
-SELECT t.state($$SELECT events.append_event('kind:three', 'b', '2')$$), events.stream_version('kind:three');
+SELECT t.state($$SELECT events.append_event('kind:three', 'b', '2')$$);
+SELECT events.stream_version('kind:three');
 BEGIN;
 SELECT events.close_stream('kind:one', 'never mind');
 ROLLBACK;

@@ -13,7 +13,9 @@ BEGIN
 		END;
 	END LOOP;
 END $$;
-SELECT events.stream_version('tx:a'), (SELECT count(*) FROM events.streams WHERE stream_id LIKE 'tx:b%'), t.dense();
+SELECT events.stream_version('tx:a');
+SELECT (SELECT count(*) FROM events.streams WHERE stream_id LIKE 'tx:b%');
+SELECT t.dense();
 BEGIN;
 SELECT events.append_event('tx:c', 'one', '1') IS NOT NULL;
 SAVEPOINT s;
@@ -26,13 +28,15 @@ SAVEPOINT t;
 SELECT events.append_event('tx:d', 'two', '2', p_expected_version := 0) IS NOT NULL;
 RELEASE t;
 COMMIT;
-SELECT t.show('tx:c'), t.show('tx:d');
+SELECT t.show('tx:c');
+SELECT t.show('tx:d');
 -- several in one statement: in order, none a race with itself at any level
 SELECT events.append_event('tx:e', 'a', '1') IS NOT NULL, events.append_event('tx:e', 'b', '2', p_expected_version := 1) IS NOT NULL,
        events.append_event('tx:e', 'c', '3', p_expected_version := 2) IS NOT NULL;
 SELECT count(events.append_event('tx:e', 'many', to_jsonb(i))) FROM generate_series(1, 500) i;
 WITH appended AS (SELECT events.append_event('tx:e', 'cte', '1') AS id) SELECT count(id) FROM appended;
-SELECT events.stream_version('tx:e'), t.dense();
+SELECT events.stream_version('tx:e');
+SELECT t.dense();
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(events.append_event('tx:f', 'many', to_jsonb(i))) FROM generate_series(1, 5) i;
 SELECT events.append_event('tx:e', 'rr', '1') IS NOT NULL, events.append_event('tx:e', 'rr', '2') IS NOT NULL;
@@ -43,7 +47,9 @@ SELECT count(events.append_event('tx:f', 'many', to_jsonb(i))) FROM generate_ser
 SELECT events.append_event('tx:g', 'ser', '1') IS NOT NULL, events.append_event('tx:g', 'ser', '2', p_expected_version := 1) IS NOT NULL;
 SELECT events.append_event('tx:g', 'ser', '3', p_expected_version := events.stream_version('tx:g')) IS NOT NULL;
 COMMIT;
-SELECT events.stream_version('tx:f'), events.stream_version('tx:g'), t.dense();
+SELECT events.stream_version('tx:f');
+SELECT events.stream_version('tx:g');
+SELECT t.dense();
 -- an id given twice in one statement
 SELECT events.append_event('tx:h', 'a', '1', p_event_id := '00000000-0000-0000-0000-00000000f001') = events.append_event('tx:h', 'a', '1', p_event_id := '00000000-0000-0000-0000-00000000f001') AS same;
 SELECT events.stream_version('tx:h');

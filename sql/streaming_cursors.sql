@@ -1,0 +1,32 @@
+-- Cursors over functions that give events, with savepoints and after their transaction.
+SET client_min_messages = warning;
+SELECT count(*) FROM events.append_events((SELECT array_agg('held:' || 2 + i % 3) FROM generate_series(1, 30) i), array_fill('held_kind'::text, ARRAY[30]),
+	(SELECT array_agg(to_jsonb(i) ORDER BY i) FROM generate_series(1, 30) i));
+BEGIN;
+DECLARE c CURSOR FOR SELECT stream_version FROM events.replay_stream('held:2');
+SAVEPOINT a;
+FETCH 2 FROM c;
+ROLLBACK TO SAVEPOINT a;
+FETCH 2 FROM c;
+DECLARE d CURSOR FOR SELECT stream_version FROM events.replay_stream('held:3');
+FETCH 1 FROM d;
+ROLLBACK TO SAVEPOINT a;
+MOVE 2 FROM c;
+FETCH 1 FROM c;
+FETCH 1 FROM d;
+ROLLBACK;
+BEGIN;
+DECLARE s SCROLL CURSOR FOR SELECT stream_version FROM events.replay_stream('held:2');
+FETCH 3 FROM s;
+FETCH BACKWARD 2 FROM s;
+FETCH LAST FROM s;
+FETCH ABSOLUTE 4 FROM s;
+DECLARE h CURSOR WITH HOLD FOR SELECT stream_version FROM events.replay_stream('held:2');
+FETCH 1 FROM h;
+DECLARE t CURSOR WITH HOLD FOR SELECT stream_id, stream_version FROM events.events_by_time('-infinity', 'infinity', 'held_kind', 3);
+DECLARE a CURSOR WITH HOLD FOR SELECT stream_version FROM events.read_all(p_limit => 3, p_stream_prefix => 'held:3');
+COMMIT;
+FETCH ALL FROM h;
+FETCH ALL FROM t;
+FETCH ALL FROM a;
+CLOSE ALL;
