@@ -9,8 +9,8 @@ SELECT * FROM t.try(format('SELECT events.append_event(%L, ''x'', ''1'')', E'a\n
 SELECT * FROM t.try($$SELECT events.append_event(' s', 'x', '1')$$);
 SELECT * FROM t.try($$SELECT events.append_event('s', 'x ', '1')$$);
 SELECT * FROM t.try($$SELECT events.append_event('s', 'x', '1', p_expected_version := -7)$$);
-SELECT t.state($$SELECT events.append_event('s', 'x', '1', p_expected_version := -9223372036854775808)$$) AS least,
-       t.state($$SELECT events.append_event('s', 'x', '1', p_expected_version := -2)$$) AS below_exists;
+SELECT t.state($$SELECT events.append_event('s', 'x', '1', p_expected_version := -9223372036854775808)$$) AS least;
+SELECT t.state($$SELECT events.append_event('s', 'x', '1', p_expected_version := -2)$$) AS below_exists;
 -- control characters, in any name
 SELECT character, t.state(format('SELECT events.append_event(%L, ''x'', ''1'')', 's:' || chr(character) || 'x')) AS stream_id,
        t.state(format('SELECT events.append_event(''s'', %L, ''1'')', 'x' || chr(character) || 'x')) AS event_type,
@@ -61,10 +61,11 @@ SELECT t.state($$SELECT events.append_events(ARRAY['s', 's'], ARRAY['x', NULL], 
 SELECT t.state($$SELECT events.append_events(ARRAY['s', 's'], ARRAY['x', 'y'], ARRAY['1', NULL]::jsonb[])$$);
 SELECT t.state($$SELECT events.append_events(ARRAY['s'], ARRAY['x'], ARRAY['1']::jsonb[], p_metadata := ARRAY[NULL]::jsonb[])$$);
 SELECT * FROM t.try($$SELECT events.append_events(ARRAY[['s'], ['s']], ARRAY['x', 'y'], ARRAY['1', '2']::jsonb[])$$);
-SELECT t.state($$SELECT events.append_events('{s}', '{{x}}', '{1}')$$) AS types, t.state($$SELECT events.append_events('{s}', '{x}', '{{1}}')$$) AS data,
-       t.state($$SELECT events.append_events('{s}', '{x}', '{1}', p_metadata := '{{1}}')$$) AS metadata,
-       t.state($$SELECT events.append_events('{s}', '{x}', '{1}', p_expected_versions := '{{0}}')$$) AS expected,
-       t.state($$SELECT events.append_events('{s}', '{x}', '{1}', p_event_ids := ARRAY[ARRAY[gen_random_uuid()]])$$) AS ids;
+SELECT t.state($$SELECT events.append_events('{s}', '{{x}}', '{1}')$$) AS types;
+SELECT t.state($$SELECT events.append_events('{s}', '{x}', '{{1}}')$$) AS data;
+SELECT t.state($$SELECT events.append_events('{s}', '{x}', '{1}', p_metadata := '{{1}}')$$) AS metadata;
+SELECT t.state($$SELECT events.append_events('{s}', '{x}', '{1}', p_expected_versions := '{{0}}')$$) AS expected;
+SELECT t.state($$SELECT events.append_events('{s}', '{x}', '{1}', p_event_ids := ARRAY[ARRAY[gen_random_uuid()]])$$) AS ids;
 SELECT * FROM t.try($$SELECT events.append_events(ARRAY['s', ''], ARRAY['x', 'y'], ARRAY['1', '2']::jsonb[])$$);
 SELECT t.state($$SELECT events.append_events(ARRAY['s', 's'], ARRAY['x', 'y'], ARRAY['1', '2']::jsonb[], p_expected_versions := ARRAY[0, -7])$$);
 -- readers

@@ -52,10 +52,10 @@ SELECT expected, t.state(format('SELECT events.append_event(''idem:one'', ''a'',
 FROM unnest('{NULL,0,1,-1,7}'::bigint[]) expected;
 SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', p_event_id := t.id(901)) = t.id(901) AS same, events.stream_version('idem:one');
 SELECT * FROM t.try($$SELECT events.append_event('idem:one', 'a', '{"v": 0.1}', p_event_id := t.id(901))$$);
-SELECT t.state($$SELECT events.append_event('idem:one', 'b', '{"v": 0.10}', p_event_id := t.id(901))$$) AS type,
-       t.state($$SELECT events.append_event('idem:two', 'a', '{"v": 0.10}', p_event_id := t.id(901))$$) AS stream,
-       t.state($$SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', 'other', p_event_id := t.id(901))$$) AS created_by,
-       t.state($$SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', p_metadata := '{"m": 1}', p_event_id := t.id(901))$$) AS metadata;
+SELECT t.state($$SELECT events.append_event('idem:one', 'b', '{"v": 0.10}', p_event_id := t.id(901))$$) AS type;
+SELECT t.state($$SELECT events.append_event('idem:two', 'a', '{"v": 0.10}', p_event_id := t.id(901))$$) AS stream;
+SELECT t.state($$SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', 'other', p_event_id := t.id(901))$$) AS created_by;
+SELECT t.state($$SELECT events.append_event('idem:one', 'a', '{"v": 0.10}', p_metadata := '{"m": 1}', p_event_id := t.id(901))$$) AS metadata;
 SELECT t.show('idem:one');
 SELECT events.stream_exists('idem:two');
 

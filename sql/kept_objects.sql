@@ -44,23 +44,37 @@ ALTER TABLE biometric.biometric_events ENABLE ALWAYS TRIGGER auren_record_trunca
 SELECT count(*) FROM events.added_objects WHERE name = 'auren_record_truncate';
 -- what a restore could not make again is refused
 SELECT * FROM t.try('ALTER TABLE events.event_store ADD COLUMN hr text GENERATED ALWAYS AS (event_data ->> ''hr'') STORED');
-SELECT t.state('ALTER TABLE biometric.biometric_events ADD COLUMN more text'), t.state('ALTER TABLE biometric.biometric_events DROP COLUMN metadata'),
-       t.state('ALTER TABLE biometric.biometric_events RENAME COLUMN metadata TO more'), t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata TYPE text'),
-       t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata SET NOT NULL'), t.state('ALTER TABLE auren.stream_rows ADD COLUMN more text'),
-       t.state('ALTER TABLE encrypted.audit_log ADD COLUMN more text'), t.state('ALTER TABLE auren.stream_rows RENAME TO other_rows'), t.state('ALTER TABLE analytics.sources SET SCHEMA t');
+SELECT t.state('ALTER TABLE biometric.biometric_events ADD COLUMN more text');
+SELECT t.state('ALTER TABLE biometric.biometric_events DROP COLUMN metadata');
+SELECT t.state('ALTER TABLE biometric.biometric_events RENAME COLUMN metadata TO more');
+SELECT t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata TYPE text');
+SELECT t.state('ALTER TABLE biometric.biometric_events ALTER COLUMN metadata SET NOT NULL');
+SELECT t.state('ALTER TABLE auren.stream_rows ADD COLUMN more text');
+SELECT t.state('ALTER TABLE encrypted.audit_log ADD COLUMN more text');
+SELECT t.state('ALTER TABLE auren.stream_rows RENAME TO other_rows');
+SELECT t.state('ALTER TABLE analytics.sources SET SCHEMA t');
 SELECT * FROM t.try('ALTER SCHEMA events RENAME TO evts');
-SELECT t.state('ALTER SCHEMA analytics RENAME TO figures'), t.state('ALTER SCHEMA biometric RENAME TO readings'), t.state('ALTER SCHEMA encrypted RENAME TO secret'),
-       t.state('ALTER TABLE events.event_store RENAME TO other'), t.state('ALTER VIEW events.streams RENAME TO other'), t.state('ALTER VIEW events.streams SET SCHEMA t'),
-       t.state('ALTER SEQUENCE auren.global_position_seq RENAME TO other');
+SELECT t.state('ALTER SCHEMA analytics RENAME TO figures');
+SELECT t.state('ALTER SCHEMA biometric RENAME TO readings');
+SELECT t.state('ALTER SCHEMA encrypted RENAME TO secret');
+SELECT t.state('ALTER TABLE events.event_store RENAME TO other');
+SELECT t.state('ALTER VIEW events.streams RENAME TO other');
+SELECT t.state('ALTER VIEW events.streams SET SCHEMA t');
+SELECT t.state('ALTER SEQUENCE auren.global_position_seq RENAME TO other');
 SELECT * FROM t.try('CREATE INDEX kept_parent ON events.event_store (created_by)');
 SELECT t.state('ALTER TABLE events.event_store ADD PRIMARY KEY (created_at, global_position)');
 -- and so it is to drop or rename what the extension itself has there, but for the indexes of readings
 SELECT * FROM t.try('ALTER TABLE auren.stream_rows DROP CONSTRAINT stream_rows_pkey');
-SELECT t.state('DROP TRIGGER refuse_change ON events.event_store'), t.state('DROP TRIGGER auren_record_row ON biometric.biometric_events'),
-       t.state('ALTER TRIGGER tell_sessions ON analytics.sources RENAME TO told'), t.state('DROP INDEX auren.series_names'), t.state('DROP INDEX auren.deltas_series'),
-       t.state('ALTER INDEX auren.series_ids RENAME TO ids'), t.state('ALTER TABLE auren.data_keys DROP CONSTRAINT data_keys_pkey'),
-       t.state('ALTER TABLE auren.kept_objects DROP CONSTRAINT kept_objects_pkey'), t.state('ALTER TABLE biometric.biometric_events DROP CONSTRAINT biometric_events_names_fit'),
-       t.state('ALTER TABLE auren.rollup_daily RENAME CONSTRAINT rollup_daily_pkey TO days');
+SELECT t.state('DROP TRIGGER refuse_change ON events.event_store');
+SELECT t.state('DROP TRIGGER auren_record_row ON biometric.biometric_events');
+SELECT t.state('ALTER TRIGGER tell_sessions ON analytics.sources RENAME TO told');
+SELECT t.state('DROP INDEX auren.series_names');
+SELECT t.state('DROP INDEX auren.deltas_series');
+SELECT t.state('ALTER INDEX auren.series_ids RENAME TO ids');
+SELECT t.state('ALTER TABLE auren.data_keys DROP CONSTRAINT data_keys_pkey');
+SELECT t.state('ALTER TABLE auren.kept_objects DROP CONSTRAINT kept_objects_pkey');
+SELECT t.state('ALTER TABLE biometric.biometric_events DROP CONSTRAINT biometric_events_names_fit');
+SELECT t.state('ALTER TABLE auren.rollup_daily RENAME CONSTRAINT rollup_daily_pkey TO days');
 BEGIN;
 DROP INDEX biometric.idx_biometric_events_metric_time;
 ROLLBACK;
@@ -110,10 +124,15 @@ INSERT INTO auren.kept_objects VALUES
 SELECT * FROM t.try($$SELECT events.append_event('kept:a', 'open', '3')$$);
 SET ROLE regress_kept;
 SELECT * FROM t.try('SELECT count(*) FROM events.event_store');
-SELECT t.state('SELECT count(*) FROM biometric.biometric_events'), t.state($$INSERT INTO biometric.biometric_events (user_id, metric_type) VALUES ('u', 'm')$$),
-       t.state($$SELECT * FROM events.replay_stream('kept:a')$$), t.state($$SELECT events.get_stream_state('kept:a')$$), t.state('SELECT * FROM events.streams'),
-       t.state('SELECT * FROM events.tenant_events'), t.state('SELECT * FROM events.read_all()'), t.state('SELECT * FROM analytics.user_metrics_daily'),
-       t.state($$SELECT * FROM analytics.metric_series('u', 'm', now() - interval '1 day', now())$$);
+SELECT t.state('SELECT count(*) FROM biometric.biometric_events');
+SELECT t.state($$INSERT INTO biometric.biometric_events (user_id, metric_type) VALUES ('u', 'm')$$);
+SELECT t.state($$SELECT * FROM events.replay_stream('kept:a')$$);
+SELECT t.state($$SELECT events.get_stream_state('kept:a')$$);
+SELECT t.state('SELECT * FROM events.streams');
+SELECT t.state('SELECT * FROM events.tenant_events');
+SELECT t.state('SELECT * FROM events.read_all()');
+SELECT t.state('SELECT * FROM analytics.user_metrics_daily');
+SELECT t.state($$SELECT * FROM analytics.metric_series('u', 'm', now() - interval '1 day', now())$$);
 RESET ROLE;
 SELECT * FROM events.restore_objects();
 SELECT relation, kind, name, present FROM events.added_objects WHERE name LIKE '%lost%' OR name LIKE 'kept\_%' ORDER BY 1, 2, 3;

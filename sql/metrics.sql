@@ -190,8 +190,11 @@ INSERT INTO t.of_tenants VALUES ('one more', 'm', 1, '2026-01-01', 'one');
 SELECT t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', 'two')$$) AS other;
 SELECT t.state($$INSERT INTO t.of_tenants VALUES ('x', 'm', 1, '2026-01-01', NULL)$$) AS none;
 SELECT user_id, tenant_id FROM analytics.user_metrics_daily ORDER BY user_id;
-SELECT t.state($$DELETE FROM biometric.biometric_events$$) AS all_tenants, t.state($$SELECT * FROM biometric.biometric_events$$) AS read_table, t.state($$SELECT analytics.refresh_user_metrics()$$) AS refresh,
-       t.state($$SELECT * FROM auren.deltas$$) AS deltas, t.state($$SELECT * FROM auren.series$$) AS series;
+SELECT t.state($$DELETE FROM biometric.biometric_events$$) AS all_tenants;
+SELECT t.state($$SELECT * FROM biometric.biometric_events$$) AS read_table;
+SELECT t.state($$SELECT analytics.refresh_user_metrics()$$) AS refresh;
+SELECT t.state($$SELECT * FROM auren.deltas$$) AS deltas;
+SELECT t.state($$SELECT * FROM auren.series$$) AS series;
 SET app.tenant_id = 'two';
 SELECT t.state($$SELECT * FROM analytics.user_metrics_hourly$$) AS metrics;
 SELECT t.state($$SELECT analytics.metric_series('of one', 'm', '2026-01-01', '2026-01-03')$$) AS series;

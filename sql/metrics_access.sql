@@ -80,8 +80,10 @@ DELETE FROM biometric.biometric_events;
 
 -- a span that cannot be taken from now is refused when it is set, and keeps nothing from being dropped where it stands already
 SELECT * FROM t.try($$SELECT analytics.set_retention('daily', '400000 years')$$);
-SELECT t.state($$SELECT analytics.set_retention('daily', '170000000 days')$$) AS days, t.state($$SELECT analytics.set_retention('daily', '1000 years 1 day')$$) AS a_day_more,
-       t.state($$SELECT analytics.set_retention('daily', '1000 years')$$) AS longest, t.state($$SELECT analytics.set_retention('hourly', '2000000000 hours')$$) AS hours;
+SELECT t.state($$SELECT analytics.set_retention('daily', '170000000 days')$$) AS days;
+SELECT t.state($$SELECT analytics.set_retention('daily', '1000 years 1 day')$$) AS a_day_more;
+SELECT t.state($$SELECT analytics.set_retention('daily', '1000 years')$$) AS longest;
+SELECT t.state($$SELECT analytics.set_retention('hourly', '2000000000 hours')$$) AS hours;
 SELECT analytics.apply_retention();
 INSERT INTO auren.retention VALUES ('5min', '400000 years', '-infinity');
 SELECT analytics.set_retention('hourly', '1 day');

@@ -21,8 +21,8 @@ SELECT count(*) FILTER (WHERE event_data->>'hr' LIKE 'phi1:%') AS unreadable, co
 -- a key that was destroyed stays so when its row is put back, before and after the person is allowed again
 INSERT INTO auren.data_keys TABLE t.kept;
 SELECT count(*) FILTER (WHERE event_data->>'hr' LIKE 'phi1:%') AS unreadable, count(*) FROM events.replay_stream_decrypted('walk:1');
-SELECT t.state(format('SELECT encrypted.decrypt_phi_field(%L, %L, %L)', event_data->>'hr', '4711', '/hr')), t.state($$SELECT encrypted.encrypt_phi_field('1', '4711')$$)
-FROM events.replay_stream('walk:1', 1, 1);
+SELECT t.state(format('SELECT encrypted.decrypt_phi_field(%L, %L, %L)', event_data->>'hr', '4711', '/hr')) FROM events.replay_stream('walk:1', 1, 1);
+SELECT t.state($$SELECT encrypted.encrypt_phi_field('1', '4711')$$);
 SELECT encrypted.allow_user('4711', 'came back');
 SELECT events.append_event('walk:1', 'numbered', '{"user_id": 4711, "hr": 5}') IS NOT NULL AS appended;
 SELECT regexp_replace(event_data->>'hr', 'phi1:.*', 'envelope') FROM events.replay_stream_decrypted('walk:1');

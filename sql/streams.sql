@@ -10,8 +10,8 @@ SELECT * FROM events.stream_summary('nobody');
 SELECT events.close_stream('kind:one', 'account closed');
 SELECT stream_id, version, closed, closed_by = current_user AS by, closed_reason FROM events.streams WHERE closed;
 SELECT * FROM t.try($$SELECT events.append_event('kind:one', 'c', '3')$$);
-SELECT t.state($$SELECT events.append_event('kind:one', 'c', '3', p_expected_version := 7)$$) AS closed_before_conflict,
-       t.state($$SELECT events.append_events('{kind:two,kind:one}', '{a,c}', '{1,3}')$$) AS batch;
+SELECT t.state($$SELECT events.append_event('kind:one', 'c', '3', p_expected_version := 7)$$) AS closed_before_conflict;
+SELECT t.state($$SELECT events.append_events('{kind:two,kind:one}', '{a,c}', '{1,3}')$$) AS batch;
 SELECT events.stream_exists('kind:two');
 -- reads go on, and so do repeats of what was appended before
 SELECT t.show('kind:one');
