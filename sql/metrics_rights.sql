@@ -79,18 +79,37 @@ SELECT * FROM t.try($$SELECT analytics.attach_source('regress_of_one.forged', 'u
 SELECT analytics.attach_source('regress_of_one.forged', 'u', NULL, 'm', 'v', 'ts') > 1 AS attached;
 SELECT user_id, tenant_id FROM analytics.user_metrics_daily;
 SELECT * FROM t.try($$SELECT analytics.set_retention('daily', '1 hour')$$);
-SELECT t.state($$SELECT analytics.apply_retention()$$) AS apply_retention, t.state($$SELECT analytics.set_time_zone('Asia/Tokyo')$$) AS zone, t.state($$SELECT analytics.rebuild_source(1)$$) AS rebuild,
-       t.state($$SELECT analytics.schedule()$$) AS schedule, t.state($$SELECT events.set_reducer('x', 'ignore')$$) AS reducer, t.state($$SELECT events.drop_reducer('x')$$) AS drop_reducer;
+SELECT t.state($$SELECT analytics.apply_retention()$$) AS apply_retention;
+SELECT t.state($$SELECT analytics.set_time_zone('Asia/Tokyo')$$) AS zone;
+SELECT t.state($$SELECT analytics.rebuild_source(1)$$) AS rebuild;
+SELECT t.state($$SELECT analytics.schedule()$$) AS schedule;
+SELECT t.state($$SELECT events.set_reducer('x', 'ignore')$$) AS reducer;
+SELECT t.state($$SELECT events.drop_reducer('x')$$) AS drop_reducer;
 -- the function that the views aggregate with gives nothing of another tenant's series, to a role that was given the schema neither
 RESET ROLE;
 SELECT series_id AS of_two FROM auren.series WHERE user_id = 'target' \gset
 GRANT USAGE ON SCHEMA auren TO regress_one;
 SET ROLE regress_one;
 SELECT (m).reading_count, (m).min_value, (m).max_value FROM (SELECT auren.metric_values('\x01000001000000000000f03f', :of_two, '2026-01-01 10:00Z', 0) AS m) s;
+-- who has a source may make such triggers, until the last one is detached or dropped
+CREATE TABLE regress_of_one.second (u text, m text, v float8, ts timestamptz);
+SELECT analytics.attach_source('regress_of_one.second', 'u', NULL, 'm', 'v', 'ts') > 1 AS attached;
 SELECT analytics.detach_source('regress_of_one.forged');
--- who has had a source may make such triggers, which record nothing
+SELECT has_function_privilege('auren.record_change()', 'EXECUTE') AS of_the_second;
+DROP TABLE regress_of_one.second;
+SELECT has_function_privilege('auren.record_change()', 'EXECUTE') AS after_drop;
+SELECT analytics.attach_source('regress_of_one.forged', 'u', NULL, 'm', 'v', 'ts') > 1 AS attached;
+SELECT has_function_privilege('auren.record_change()', 'EXECUTE') AS attached_again;
+SELECT analytics.detach_source('regress_of_one.forged');
+SELECT t.state($$CREATE TRIGGER auren_record_row AFTER INSERT ON regress_of_one.forged FOR EACH ROW EXECUTE FUNCTION auren.record_change()$$) AS after_detach;
+-- such a trigger of a table that is no source records nothing
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION auren.record_change() TO regress_one;
+SET ROLE regress_one;
 CREATE TRIGGER auren_record_row AFTER INSERT ON regress_of_one.forged FOR EACH ROW EXECUTE FUNCTION auren.record_change();
 INSERT INTO regress_of_one.forged VALUES ('target', 'm', 1, '2026-01-01 10:00', 'two');
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION auren.record_change() FROM regress_one;
 RESET ROLE;
 REVOKE USAGE ON SCHEMA auren FROM regress_one;
 SET app.tenant_id = 'two';

@@ -119,7 +119,7 @@ CREATE TABLE auren.series_secret (
 	secret bytea NOT NULL
 );
 INSERT INTO auren.series_secret SELECT pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) || pg_catalog.uuid_send(pg_catalog.gen_random_uuid()));
-COMMENT ON TABLE auren.series_secret IS 'what makes the numbers of series unforeseeable; each database has its own, and a dump has none';
+COMMENT ON TABLE auren.series_secret IS 'what makes the numbers of series unforeseeable; a dump has none, and a database that is copied as a whole, by CREATE DATABASE ... TEMPLATE or in files, shares it';
 COMMENT ON COLUMN auren.series_secret.secret IS '32 bytes';
 CREATE INDEX series_names ON auren.series (tenant_id, user_id, metric_type, device_type, source_id);
 CREATE INDEX series_ids ON auren.series (series_id);

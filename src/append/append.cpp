@@ -29,10 +29,14 @@ namespace {
 
 EventIdMaker id_maker;
 
-// The time of the last append of a transaction: who has one holds streams.
+// How the name of each month's index on positions begins.
+constexpr std::string_view kPositionIndex = "idx_event_store_position_";
+
+// The times of a transaction's last append and of its first: who has one holds streams. Some may have gone with a savepoint since.
 struct LastAppend {
 	FullTransactionId transaction = InvalidFullTransactionId;
 	int64 time = 0;
+	int64 first = 0;
 };
 LastAppend last_append;
 
@@ -46,6 +50,7 @@ HoldsStreams() {
 struct LockedStream {
 	StreamRow row;
 	int64 last_created_at = PG_INT64_MIN;
+	int64 last_position = 0;
 	int64 created_at = 0; // of its new events
 };
 
@@ -58,6 +63,21 @@ ThrowLostRace(std::string_view stream_id) {
 	                  "could not serialize the append to stream \"" + std::string(stream_id) + "\"",
 	                  "A concurrent transaction appended to the stream after this transaction's snapshot was taken.",
 	                  "Retry the whole transaction.");
+}
+
+// Somebody set the sequence of positions back: an event that is appended from there would have the place of another one in the feed.
+[[noreturn]] void
+ThrowSetBack(int64 position) {
+	throw DomainError(sqlstate::kNotInState, "position " + std::to_string(position) + " of the store was given before",
+	                  "Sequence auren.global_position_seq was set back, by ALTER SEQUENCE ... RESTART or by setval().",
+	                  "Its owner sets it right: SELECT setval('auren.global_position_seq', max(global_position)) FROM events.event_store.");
+}
+
+// Whether an error is that of the index on the positions of a month.
+bool
+IsTakenPosition(const ErrorData &report) {
+	return report.sqlerrcode == ERRCODE_UNIQUE_VIOLATION && report.constraint_name != nullptr &&
+	       std::strncmp(report.constraint_name, kPositionIndex.data(), kPositionIndex.size()) == 0;
 }
 
 Datum
@@ -81,6 +101,20 @@ class Appending {
 
 	std::vector<AppendedEvent>
 	Run() {
+		try {
+			AppendAll();
+		} catch (const Error &error) {
+			if (IsTakenPosition(*error.report)) {
+				ThrowSetBack(first_position_);
+			}
+			throw;
+		}
+		return std::move(results_);
+	}
+
+  private:
+	void
+	AppendAll() {
 		OpenStore();
 		LockStreams();
 		FindStored();
@@ -95,10 +129,8 @@ class Appending {
 		}
 		FillRepeats();
 		CloseStore();
-		return std::move(results_);
 	}
 
-  private:
 	// The month of now is made before any stream is locked: months, then streams, then ids is the order of every append;
 	// a transaction that holds streams from earlier waits for no month.
 	void
@@ -139,19 +171,25 @@ class Appending {
 		OpenEvents();
 	}
 
-	// Who makes the month may wait for a stream of ours: this append keeps the time of the last one, unless its month went with a savepoint.
+	// Who makes the month may wait for a stream of ours: this append keeps the time of the last one, or of the first one where the month of
+	// the last went with a savepoint.
 	bool
 	KeepTimeOfLast() {
 		OpenEvents();
-		const bool exists = Call([this](Server server) {
-			const bool there = OidIsValid(FindPartition(server, events_, last_append.time).relid);
+		const int64 kept = Call([this](Server server) {
+			int64 time = last_append.time;
+			if (!OidIsValid(FindPartition(server, events_, time).relid)) {
+				time = last_append.first;
+			}
+			const bool there = OidIsValid(FindPartition(server, events_, time).relid);
 			table_close(events_, NoLock);
-			return there;
+			return there ? time : PG_INT64_MIN;
 		});
-		if (exists) {
-			now_ = last_append.time;
+		if (kept == PG_INT64_MIN) {
+			return false;
 		}
-		return exists;
+		now_ = kept;
+		return true;
 	}
 
 	void
@@ -161,7 +199,8 @@ class Appending {
 		for (std::size_t i = 0; i < streams.size(); i++) {
 			LockStream(&streams[i], &locked_[i]);
 		}
-		last_append = {Call([] { return GetTopFullTransactionId(); }), now_};
+		const int64 first = HoldsStreams() ? last_append.first : now_;
+		last_append = {Call([] { return GetTopFullTransactionId(); }), now_, first};
 	}
 
 	void
@@ -199,6 +238,7 @@ class Appending {
 		}
 		stream->version = newest.found ? newest.version : locked->row.dropped_version;
 		locked->last_created_at = newest.found ? newest.created_at : PG_INT64_MIN;
+		locked->last_position = newest.position;
 	}
 
 	struct Newest {
@@ -206,6 +246,7 @@ class Appending {
 		bool visible;
 		int64 version;
 		int64 created_at;
+		int64 position;
 	};
 
 	Newest
@@ -223,6 +264,7 @@ class Appending {
 			newest.visible = event.visible;
 			newest.version = DatumGetInt64(event.row.values[kStreamVersion]);
 			newest.created_at = DatumGetTimestampTz(event.row.values[kCreatedAt]);
+			newest.position = DatumGetInt64(event.row.values[kGlobalPosition]);
 		}
 		ExecClearTuple(partition.slot);
 		return newest;
@@ -437,12 +479,16 @@ class Appending {
 				return nextval_internal(sequence, false);
 			});
 			tagged = true;
+			if (result.position <= locked_[element.stream].last_position) {
+				ThrowSetBack(result.position);
+			}
 			last = result.position;
 			first = first == 0 ? last : first;
 			const auto &supplied = request_.elements[i].supplied_id;
 			result.id = supplied ? *supplied
 			                     : id_maker.Make(locked_[element.stream].created_at + kUnixEpochOffset, RandomBits());
 		}
+		first_position_ = first;
 		if ((first - 1) / kHorizonEvery != last / kHorizonEvery) {
 			Call([](Server server) { (void)WriteFeedHorizon(server); });
 		}
@@ -535,6 +581,7 @@ class Appending {
 	std::vector<LockedStream> locked_;
 	std::vector<Datum> sealed_; // of the elements, their data where some of it was encrypted; empty where nothing was
 	int64 now_ = 0;
+	int64 first_position_ = 0; // of the new events
 	Relation events_ = nullptr;
 	StreamRows rows_ = {};
 	EventWriter writer_ = {};

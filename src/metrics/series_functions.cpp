@@ -11,6 +11,7 @@
 #include "metrics/bucket_parts.hpp"
 #include "metrics/buckets.hpp"
 #include "metrics/metrics_functions.hpp"
+#include "metrics/named_zone.hpp"
 #include "metrics/sources.hpp"
 #include "server/arguments.hpp"
 #include "server/as_owner.hpp"
@@ -155,16 +156,7 @@ ZoneArgument(FunctionCallInfo fcinfo, int argument) {
 	if (!name) {
 		return session_timezone;
 	}
-	const std::string zone(name->name.bytes);
-	pg_tz *found = Call([&] {
-		pg_tz *tz = pg_tzset(zone.c_str());
-		return tz != nullptr && pg_tz_acceptable(tz) ? tz : nullptr;
-	});
-	if (found == nullptr) {
-		throw DomainError(sqlstate::kInvalidParameter, "there is no time zone \"" + zone + "\"", "It is in no list of zones of this server.",
-		                  "pg_timezone_names lists them.");
-	}
-	return found;
+	return pg::NamedZone(std::string(name->name.bytes));
 }
 
 // The steps that the arguments ask for, which are not too many.

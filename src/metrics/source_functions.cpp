@@ -10,6 +10,7 @@
 #include "core/metrics/reading_value.hpp"
 #include "core/store/names.hpp"
 #include "metrics/buckets.hpp"
+#include "metrics/named_zone.hpp"
 #include "metrics/readings.hpp"
 #include "metrics/refresh.hpp"
 #include "metrics/source_triggers.hpp"
@@ -105,6 +106,39 @@ GrantRecordingToOwner(Oid relid) {
 		Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
 		AsEventTriggerOwner([&] { Run(std::string("GRANT EXECUTE ON FUNCTION auren.record_change() TO ") + owner); });
 	}
+}
+
+// A table is no source any more: its owner keeps that right only while another table of theirs is one.
+void
+RevokeRecordingFromOwner(Oid relid) {
+	struct Owner {
+		Oid oid;
+		const char *name;
+	};
+	const Owner owner = Call([&](Server server) {
+		if (get_rel_relkind(relid) == '\0') {
+			return Owner{InvalidOid, nullptr};
+		}
+		const char *name = OwnerOf(server, relid);
+		Relation relation = table_open(relid, AccessShareLock);
+		const Oid oid = relation->rd_rel->relowner;
+		table_close(relation, NoLock);
+		return Owner{oid, name};
+	});
+	if (owner.name == nullptr) {
+		return;
+	}
+	AsEventTriggerOwner([&] {
+		Oid types[1] = {OIDOID};
+		Datum values[1] = {ObjectIdGetDatum(owner.oid)};
+		if (Change("SELECT FROM analytics.sources s JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.relation "
+		           "WHERE c.relowner OPERATOR(pg_catalog.=) $1 AND NOT s.detached",
+		           1, types, values) > 0) {
+			return;
+		}
+		Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
+		Run(std::string("REVOKE EXECUTE ON FUNCTION auren.record_change() FROM ") + owner.name);
+	});
 }
 
 void
@@ -366,6 +400,7 @@ AUREN_FUNCTION(auren_detach_source) {
 		pg::DropRowTrigger(server, relid);
 		pg::ForgetPartitions(server, relid);
 	});
+	RevokeRecordingFromOwner(relid);
 	PG_RETURN_VOID();
 }
 
@@ -691,6 +726,7 @@ EndSource(Oid relid) {
 		Datum values[1] = {ObjectIdGetDatum(relid)};
 		(void)Change("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values);
 	});
+	RevokeRecordingFromOwner(relid);
 }
 
 // Its owner, and that of its schema.
@@ -860,43 +896,6 @@ AUREN_FUNCTION(auren_follow_tables) {
 
 namespace {
 
-// Whether AT TIME ZONE takes a name as an abbreviation, which it looks for first.
-bool
-IsAbbreviation(Server, const char *name) {
-	SPI_connect();
-	Oid types[1] = {TEXTOID};
-	Datum values[1] = {CStringGetTextDatum(name)};
-	SPI_execute_with_args("SELECT FROM pg_catalog.pg_timezone_abbrevs WHERE abbrev OPERATOR(pg_catalog.=) pg_catalog.upper($1)", 1, types, values, nullptr, true, 1);
-	const bool is = SPI_processed > 0;
-	SPI_finish();
-	return is;
-}
-
-void
-RequireZone(const std::string &name) {
-	struct Zone {
-		bool known;
-		bool ambiguous;
-	};
-	const Zone found = Call([&](Server server) {
-		pg_tz *zone = pg_tzset(name.c_str());
-		Zone z = {zone != nullptr && pg_tz_acceptable(zone), false};
-		long offset;
-		if (z.known && !pg_get_timezone_offset(zone, &offset)) {
-			z.ambiguous = IsAbbreviation(server, name.c_str());
-		}
-		return z;
-	});
-	if (!found.known) {
-		throw DomainError(sqlstate::kInvalidParameter, "there is no time zone \"" + name + "\"", "It is in no list of zones of this server.",
-		                  "pg_timezone_names lists them.");
-	}
-	if (found.ambiguous) {
-		throw DomainError(sqlstate::kInvalidParameter, "\"" + name + "\" is a time zone and an abbreviation",
-		                  "SQL takes it as the abbreviation, which has no summer time.", "Name a place of that zone, such as Europe/Berlin.");
-	}
-}
-
 // Days and hours are made of the buckets of five minutes, so all of those must be there.
 void
 RequireFiveMinutes() {
@@ -914,7 +913,7 @@ AUREN_FUNCTION(auren_set_time_zone) {
 	RefuseWhenReadOnly("analytics.set_time_zone()");
 	pg::RequireUnbound("set the zone", "The days of all tenants are in one zone.");
 	RequireReadCommitted("analytics.set_time_zone");
-	RequireZone(name);
+	(void)pg::NamedZone(name);
 	Call([](Server server) { pg::LockRollups(server); });
 	RequireFiveMinutes();
 	Oid types[1] = {TEXTOID};

@@ -176,6 +176,22 @@ is(where_is('hot:4'), "1|events.event_store_2023_01\n2|events.event_store_2023_0
 	'the transaction stays in the month in which it holds the stream');
 store_is_sound($timed, 'postgres', 'a stream held over the border');
 
+# The same, after an append of the transaction made the month and went with its savepoint, and the month with it.
+set_clock('2023-04-30 23:59:55');
+$ask->('SELECT events.create_monthly_partitions(0)');
+$late->query_safe('BEGIN');
+$late->query_safe(q{SELECT events.append_event('hot:6', 'e', '{}')});
+$late->query_safe('SAVEPOINT made_month');
+set_clock('2023-05-01 00:00:05');
+$late->query_safe(q{SELECT events.append_event('hot:7', 'e', '{}')});
+$late->query_safe('ROLLBACK TO SAVEPOINT made_month');
+append_behind('maker', 'hot:6');
+$late->query_safe(q{SELECT events.append_event('hot:6', 'e', '{}')});
+$late->query_safe('COMMIT');
+is(what_they_got(), "hot:6 3\n", 'neither waits for the other after a savepoint took the month');
+is(where_is('hot:6'), "1|events.event_store_2023_04\n2|events.event_store_2023_04\n3|events.event_store_2023_05", 'the transaction goes on in the month of its first append');
+store_is_sound($timed, 'postgres', 'a month that went with a savepoint');
+
 # Many sessions on a few streams while the clock goes over borders, on to a month that is not there, and back
 set_clock('2022-06-30 23:59:58');
 $ask->('SELECT events.create_monthly_partitions(1)');
