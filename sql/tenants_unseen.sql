@@ -98,6 +98,9 @@ INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) 
 SET app.tenant_id = 'unseen';
 INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('own', 'pulse', 60, '2026-01-02 03:00Z');
 SELECT analytics.refresh_user_metrics() > 0 AS merged;
+-- what a DBA makes beside the server's own statistics is of all tenants too
+CREATE STATISTICS events.regress_kinds (mcv) ON tenant_id, stream_id, event_type FROM events.event_store;
+CREATE STATISTICS events.regress_kinds_of_month (mcv) ON tenant_id, stream_id, event_type FROM events.event_store_:month;
 ANALYZE events.event_store, auren.stream_rows, auren.series, auren.rollup_5min, auren.rollup_daily;
 CREATE FUNCTION t.plan(p_sql text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -114,7 +117,8 @@ CREATE TABLE t.guesses AS SELECT * FROM (VALUES
 	(5, 'SELECT * FROM events.tenant_events WHERE tenant_id = %L', 'other', 'nobodys'),
 	(6, 'SELECT * FROM events.streams WHERE stream_id < %L', 'other:often', 'aa:aa'),
 	(7, 'SELECT * FROM analytics.user_metrics_daily WHERE user_id = %L', 'other_1', 'nobodys'),
-	(8, 'SELECT * FROM analytics.user_metrics_daily WHERE user_id < %L', 'other_1', 'aa_aa')) g (id, question, theirs, nobodys);
+	(8, 'SELECT * FROM analytics.user_metrics_daily WHERE user_id < %L', 'other_1', 'aa_aa'),
+	(9, 'SELECT * FROM events.tenant_events WHERE stream_id = %L AND event_type = ''other_type''', 'other:often', 'nobodys')) g (id, question, theirs, nobodys);
 GRANT SELECT ON t.guesses TO regress_unseen;
 \c -
 SET client_min_messages = warning;
@@ -130,7 +134,9 @@ END $$;
 SELECT count(*) FROM analytics.user_metrics_5min WHERE pg_temp.see(bucket);
 SELECT count(*) FROM analytics.user_metrics_hourly WHERE pg_temp.see(bucket);
 SELECT count(*) FROM analytics.user_metrics_daily WHERE pg_temp.see(day);
+SELECT count(*) AS extended FROM pg_stats_ext WHERE statistics_schemaname = 'events';
 RESET ROLE;
+DROP STATISTICS events.regress_kinds, events.regress_kinds_of_month;
 -- where policies apply the executor finds the rows, and no index is asked for content or type
 ALTER TABLE events.event_store ENABLE ROW LEVEL SECURITY;
 CREATE POLICY regress_unseen ON events.event_store FOR SELECT TO regress_unseen USING (event_data ->> 'kind' IS DISTINCT FROM 'rare');

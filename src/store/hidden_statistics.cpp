@@ -12,6 +12,8 @@ namespace auren::pg {
 namespace {
 
 get_relation_stats_hook_type next_hook = nullptr;
+get_index_stats_hook_type next_index_hook = nullptr;
+get_relation_info_hook_type next_info_hook = nullptr;
 
 // Also where the extension is not in the database and its names are somebody's.
 bool
@@ -33,6 +35,18 @@ AreHidden(Server server, Oid relid) {
 	       DatumGetBool(Entry([] { return BoolGetDatum(CallerIsKnownBound()); }));
 }
 
+// How many different values there are and how wide they are, and none of them.
+void
+GiveWithoutValues(Server, Oid relid, AttrNumber column, bool inherits, VariableStatData *found) {
+	HeapTuple statistics = SearchSysCacheCopy3(STATRELATTINH, ObjectIdGetDatum(relid), Int16GetDatum(column), BoolGetDatum(inherits));
+	if (HeapTupleIsValid(statistics)) {
+		auto *form = reinterpret_cast<Form_pg_statistic>(GETSTRUCT(statistics));
+		form->stakind1 = form->stakind2 = form->stakind3 = form->stakind4 = form->stakind5 = 0;
+		found->statsTuple = statistics;
+		found->freefunc = heap_freetuple;
+	}
+}
+
 // For the server.
 bool
 GiveStatistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber column, VariableStatData *found) {
@@ -42,14 +56,32 @@ GiveStatistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber column, Variabl
 	if (rte->rtekind != RTE_RELATION || !AreHidden(Server::Callback(), rte->relid)) {
 		return false;
 	}
-	HeapTuple statistics = SearchSysCacheCopy3(STATRELATTINH, ObjectIdGetDatum(rte->relid), Int16GetDatum(column), BoolGetDatum(rte->inh));
-	if (HeapTupleIsValid(statistics)) {
-		auto *form = reinterpret_cast<Form_pg_statistic>(GETSTRUCT(statistics));
-		form->stakind1 = form->stakind2 = form->stakind3 = form->stakind4 = form->stakind5 = 0;
-		found->statsTuple = statistics;
-		found->freefunc = heap_freetuple;
-	}
+	GiveWithoutValues(Server::Callback(), rte->relid, column, rte->inh, found);
 	return true;
+}
+
+// For the server: those of an index on an expression.
+bool
+GiveIndexStatistics(PlannerInfo *root, Oid index, AttrNumber column, VariableStatData *found) {
+	if (next_index_hook != nullptr && next_index_hook(root, index, column, found)) {
+		return true;
+	}
+	if (!AreHidden(Server::Callback(), index)) {
+		return false;
+	}
+	GiveWithoutValues(Server::Callback(), index, column, false, found);
+	return true;
+}
+
+// For the server: those of CREATE STATISTICS, which the planner finds by itself, are taken from it.
+void
+TakeExtendedStatistics(PlannerInfo *root, Oid relid, bool inherits, RelOptInfo *relation) {
+	if (next_info_hook != nullptr) {
+		next_info_hook(root, relid, inherits, relation);
+	}
+	if (relation->statlist != NIL && AreHidden(Server::Callback(), relid)) {
+		relation->statlist = NIL;
+	}
 }
 
 } // namespace
@@ -58,6 +90,10 @@ void
 RegisterHiddenStatistics(Server) {
 	next_hook = get_relation_stats_hook;
 	get_relation_stats_hook = GiveStatistics;
+	next_index_hook = get_index_stats_hook;
+	get_index_stats_hook = GiveIndexStatistics;
+	next_info_hook = get_relation_info_hook;
+	get_relation_info_hook = TakeExtendedStatistics;
 }
 
 } // namespace auren::pg
