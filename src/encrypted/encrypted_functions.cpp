@@ -313,10 +313,13 @@ AUREN_FUNCTION(auren_replay_stream_decrypted) {
 	const int64 to = VersionArgument(fcinfo, 2, "p_to_version", PG_INT64_MAX);
 	const pg::Tenant tenant = pg::CurrentTenant();
 	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	pg::StreamPart part = pg::WholeStream(tenant.text, stream.datum);
+	part.from_version = from;
+	part.to_version = to;
 	pg::StreamScan scan;
 	MemoryContext context = Call([&](Server server) {
 		pg::BeginStreamScan(server, &scan, GetActiveSnapshot());
-		pg::StartStream(server, &scan, tenant.text, stream.datum, from, to, false);
+		pg::StartStream(server, &scan, part);
 		return AllocSetContextCreate(CurrentMemoryContext, "auren_events decrypted", ALLOCSET_DEFAULT_SIZES);
 	});
 	pg::EventRow row;

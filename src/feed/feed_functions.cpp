@@ -77,7 +77,7 @@ RequireEpoch(FunctionCallInfo fcinfo, int argument) {
 } // namespace
 
 pg::RowSource *
-OpenReadAll(FunctionCallInfo fcinfo, Snapshot, bool) {
+OpenReadAll(FunctionCallInfo fcinfo, Snapshot, ScanDirection) {
 	pg::RequireNotNull(fcinfo, 0, "p_after_position");
 	const int64 after = PG_GETARG_INT64(0);
 	const int64 limit = LimitArgument(fcinfo, 1);
@@ -98,7 +98,8 @@ OpenReadAll(FunctionCallInfo fcinfo, Snapshot, bool) {
 		source->base = {NextOfFeed, EndOfFeed};
 		source->left = limit;
 		const int64 horizon = pg::FeedHorizon(server);
-		pg::BeginFeedScan(server, &source->scan, filter, after, horizon, pg::ReadFlushed());
+		const pg::FeedEvents given = pg::ReadFlushed() ? pg::FeedEvents::kFlushed : pg::FeedEvents::kCommitted;
+		pg::BeginFeedScan(server, &source->scan, filter, after, horizon, given);
 		return &source->base;
 	});
 }

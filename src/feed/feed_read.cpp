@@ -48,7 +48,7 @@ Passes(const FeedFilter &filter, const EventRow &row) {
 // Moves a month to its next event; false when it has none.
 bool
 Advance(Server server, const FeedScan *scan, FeedMonth *month) {
-	if (!NextIndexRow(server, month->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, month->slot, scan->context)) {
+	if (!NextIndexRow(server, month->scan, scan->direction, month->slot, scan->context)) {
 		return false;
 	}
 	bool isnull;
@@ -70,7 +70,7 @@ CloseMonth(Server, const FeedMonth &month, LOCKMODE mode) {
  */
 bool
 LockForScan(Server, const FeedScan *scan, Oid relid) {
-	if (scan->backward) {
+	if (ScanDirectionIsBackward(scan->direction)) {
 		return ConditionalLockRelationOid(relid, AccessShareLock);
 	}
 	LockRelationOid(relid, AccessShareLock);
@@ -90,7 +90,7 @@ OpenMonths(Server server, FeedScan *scan, int64 after) {
 	int64 lower = PG_INT64_MIN;
 	for (;;) {
 		CHECK_FOR_INTERRUPTS();
-		const PartitionRange range = FirstPartition(server, scan->events, lower, PG_INT64_MAX, false);
+		const PartitionRange range = FirstPartition(server, scan->events, lower, PG_INT64_MAX, ForwardScanDirection);
 		if (!OidIsValid(range.relid)) {
 			return Opened::kAll;
 		}
@@ -140,7 +140,7 @@ OpenQuery(Server server, FeedScan *scan, int64 after) {
 	const bool all_tenants = scan->filter.tenant == 0;
 	char *sql = psprintf("SELECT %s, xmin FROM events.event_store WHERE global_position OPERATOR(pg_catalog.>) $1 AND "
 	                     "global_position OPERATOR(pg_catalog.<=) $2%s ORDER BY global_position%s",
-	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3", scan->backward ? " DESC" : "");
+	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3", ScanDirectionIsBackward(scan->direction) ? " DESC" : "");
 	Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 	const Datum values[3] = {Int64GetDatum(after), Int64GetDatum(scan->horizon), scan->filter.tenant};
 	StartQuery(server, &scan->query, sql, all_tenants ? 2 : 3, types, values, scan->snapshot);
@@ -159,7 +159,7 @@ MayBeGiven(Server, FeedScan *scan, TransactionId inserter) {
 	if (scan->fixed != nullptr && !TransactionIdIsCurrentTransactionId(inserter) && XidInMVCCSnapshot(inserter, scan->fixed)) {
 		return false;
 	}
-	if (scan->flush) {
+	if (scan->events_given == FeedEvents::kFlushed) {
 		const XLogRecPtr commit = TransactionIdGetCommitLSN(inserter);
 		if (!XLogRecPtrIsInvalid(commit) && commit > scan->flushed) {
 			XLogFlush(commit);
@@ -189,8 +189,9 @@ NextOfAll(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter)
 		scan->months[scan->current] = scan->months[--scan->month_count];
 	}
 	scan->current = -1;
+	const bool backward = ScanDirectionIsBackward(scan->direction);
 	for (int i = 0; i < scan->month_count; i++) {
-		if (scan->current < 0 || (scan->months[i].position < scan->months[scan->current].position) != scan->backward) {
+		if (scan->current < 0 || (scan->months[i].position < scan->months[scan->current].position) != backward) {
 			scan->current = i;
 		}
 	}
@@ -207,16 +208,16 @@ NextOfAll(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter)
 
 // False where it would have to wait and may not.
 bool
-Begin(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush, bool backward) {
+Begin(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, FeedEvents given, ScanDirection direction) {
 	std::memset(scan, 0, sizeof *scan);
-	scan->backward = backward;
+	scan->direction = direction;
 	scan->context = CurrentMemoryContext;
 	scan->names.parent = CurrentMemoryContext;
 	scan->filter = filter;
 	scan->horizon = horizon;
 	scan->current = -1;
 	scan->examined = after;
-	scan->flush = flush && !RecoveryInProgress();
+	scan->events_given = RecoveryInProgress() ? FeedEvents::kCommitted : given;
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan->fixed = IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : nullptr;
 	scan->events = table_open(Oids(server).events, AccessShareLock);
@@ -235,13 +236,13 @@ Begin(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int6
 } // namespace
 
 void
-BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush) {
-	(void)Begin(server, scan, filter, after, horizon, flush, false);
+BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, FeedEvents given) {
+	(void)Begin(server, scan, filter, after, horizon, given, ForwardScanDirection);
 }
 
 bool
 TryFeedScanBackward(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon) {
-	if (Begin(server, scan, filter, after, horizon, false, true)) {
+	if (Begin(server, scan, filter, after, horizon, FeedEvents::kCommitted, BackwardScanDirection)) {
 		return true;
 	}
 	EndFeedScan(server, scan);

@@ -18,6 +18,12 @@ struct FeedFilter {
 	Datum prefix;   // 0: all
 };
 
+/*
+ * Which events a reader is given. A commit is seen before it is safe from a crash (synchronous_commit = off): an event that goes to a reader
+ * outside the database must not be one that a crash takes back, so its commit is flushed before it is given.
+ */
+enum class FeedEvents { kCommitted, kFlushed };
+
 // The next final event of a month that has one.
 struct FeedMonth {
 	Relation heap;
@@ -38,7 +44,7 @@ struct FeedScan {
 	FeedFilter filter;
 	UnpackedNames names;
 	int64 horizon;
-	bool backward;     // from the horizon to `after`
+	ScanDirection direction; // backward: from the horizon to `after`
 	Snapshot snapshot; // registered
 	Snapshot fixed;    // nullptr at READ COMMITTED
 	Relation events;
@@ -48,14 +54,14 @@ struct FeedScan {
 	int current; // month whose event was given last, -1: none
 	bool through_query;
 	RunningQuery query;
-	bool flush; // events go to a reader outside the database: none that a crash could take back
+	FeedEvents events_given;
 	XLogRecPtr flushed;
 	TransactionId checked; // whose commit is known to be flushed and seen by the fixed snapshot
 	int64 examined; // position up to which every event was looked at
 };
 
-// Begins behind a position, and reads up to a horizon (of FeedHorizon, taken before).
-void BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, bool flush);
+// Begins after a position, and reads up to a horizon (of FeedHorizon, taken before).
+void BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, FeedEvents given);
 // The same events from the last one on, at READ COMMITTED alone. False, and nothing begun, where another holds the lock of a month: it waits
 // for none, so that the caller's locks cannot be part of a deadlock.
 bool TryFeedScanBackward(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon);

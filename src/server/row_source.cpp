@@ -8,7 +8,7 @@ namespace auren::pg {
 Datum
 Materialize(FunctionCallInfo fcinfo, OpenRowSource open) {
 	const Rows rows = Call([&](Server server) { return BeginRows(server, fcinfo); });
-	RowSource *source = open(fcinfo, GetActiveSnapshot(), false);
+	RowSource *source = open(fcinfo, GetActiveSnapshot(), ForwardScanDirection);
 	Call([&](Server server) {
 		Datum values[kMaxRowSourceColumns];
 		bool isnull[kMaxRowSourceColumns] = {};

@@ -19,9 +19,9 @@ struct RowSource {
 
 /*
  * Opens the row source of a call, whose arguments it checks. The snapshot stays registered or active until the source is
- * ended. `reverse`: against its own order, where the function says that it can.
+ * ended. BackwardScanDirection: against the function's own order, where the function says that it can.
  */
-using OpenRowSource = RowSource *(*)(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
+using OpenRowSource = RowSource *(*)(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection direction);
 
 /*
  * A function whose rows are streamed where it stands in FROM; see server/streaming_scan.hpp.

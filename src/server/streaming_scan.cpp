@@ -30,7 +30,7 @@ struct StreamingScan {
 	const StreamingFunction *function;
 	FuncExpr *call;
 	List *arguments; // ExprState
-	bool reverse;
+	ScanDirection direction; // against the function's own order where it is backward
 	bool whole_row;
 	Index rti; // in the whole statement
 	TupleDesc row_type; // of the function's rows
@@ -63,7 +63,7 @@ FunctionOf(Server, const FuncExpr *call) {
 
 // The pathkeys of the function's order, as far as the query has a use for them.
 List *
-OrderOf(Server, PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &function, bool reverse) {
+OrderOf(Server, PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &function, ScanDirection direction) {
 	List *pathkeys = NIL;
 	for (const AttrNumber column : function.order) {
 		Var *found = nullptr;
@@ -79,7 +79,7 @@ OrderOf(Server, PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &fun
 			break;
 		}
 		const TypeCacheEntry *type = lookup_type_cache(found->vartype, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
-		const Oid op = function.descending != reverse ? type->gt_opr : type->lt_opr;
+		const Oid op = function.descending != ScanDirectionIsBackward(direction) ? type->gt_opr : type->lt_opr;
 		List *key = compat::PathkeysOf(root, reinterpret_cast<Expr *>(found), op, rel->relids);
 		if (key == NIL) {
 			break;
@@ -90,10 +90,10 @@ OrderOf(Server, PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &fun
 }
 
 void
-AddPath(Server server, PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, int index, bool reverse) {
+AddPath(Server server, PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, int index, ScanDirection direction) {
 	const StreamingFunction &function = functions[index];
-	List *pathkeys = OrderOf(server, root, rel, function, reverse);
-	if (reverse && pathkeys == NIL) {
+	List *pathkeys = OrderOf(server, root, rel, function, direction);
+	if (ScanDirectionIsBackward(direction) && pathkeys == NIL) {
 		return;
 	}
 	auto *path = makeNode(CustomPath);
@@ -110,7 +110,7 @@ AddPath(Server server, PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, i
 	                        path->path.rows * (cpu_tuple_cost + cpu_index_tuple_cost + rel->baserestrictcost.per_tuple);
 	path->path.pathkeys = pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
-	path->custom_private = list_make1(makeInteger(reverse ? 1 : 0));
+	path->custom_private = list_make1(makeInteger(direction));
 	path->methods = &path_methods[index];
 	add_path(rel, &path->path);
 }
@@ -136,9 +136,9 @@ OfferStreaming(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 	root->glob->relationOids = lappend_oid(root->glob->relationOids, Oids(server).events);
 	rel->pathlist = NIL;
 	rel->partial_pathlist = NIL;
-	AddPath(server, root, rel, rte, index, false);
+	AddPath(server, root, rel, rte, index, ForwardScanDirection);
 	if (functions[index].reversible) {
-		AddPath(server, root, rel, rte, index, true);
+		AddPath(server, root, rel, rte, index, BackwardScanDirection);
 	}
 }
 
@@ -197,7 +197,7 @@ CreateScan(CustomScan *plan) {
 	scan->css.methods = &exec_methods[index];
 	scan->function = &functions[index];
 	scan->call = linitial_node(FuncExpr, plan->custom_exprs);
-	scan->reverse = intVal(linitial(plan->custom_private)) != 0;
+	scan->direction = static_cast<ScanDirection>(intVal(linitial(plan->custom_private)));
 	scan->whole_row = intVal(lsecond(plan->custom_private)) != 0;
 	// Not from custom_private: the planner keeps this set right where it puts a sub-query's relations behind those of the whole statement.
 	scan->rti = static_cast<Index>(bms_singleton_member(plan->custom_relids));
@@ -249,7 +249,7 @@ OpenRowSourceOf(Server, StreamingScan *scan) {
 	}
 	Snapshot snapshot = scan->css.ss.ps.state->es_snapshot;
 	scan->source = reinterpret_cast<RowSource *>(
-	    Entry([&] { return PointerGetDatum(scan->function->open(fcinfo, snapshot, scan->reverse)); }));
+	    Entry([&] { return PointerGetDatum(scan->function->open(fcinfo, snapshot, scan->direction)); }));
 	MemoryContextSwitchTo(old);
 }
 
@@ -347,7 +347,7 @@ ExplainScan(CustomScanState *node, List *ancestors, ExplainState *es) {
 	List *context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
 	const bool qualified = list_length(es->rtable) > 1 || es->verbose;
 	ExplainPropertyText("Function Call", deparse_expression(reinterpret_cast<Node *>(ScanOf(node)->call), context, qualified, false), es);
-	if (ScanOf(node)->reverse) {
+	if (ScanDirectionIsBackward(ScanOf(node)->direction)) {
 		ExplainPropertyText("Order", "backward", es);
 	}
 }

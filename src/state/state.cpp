@@ -73,10 +73,10 @@ Apply(Fold *fold, const Folded &event, const JsonHost &host) {
 
 } // namespace
 
-StateReader::StateReader(const Tenant &tenant, Snapshot snapshot, bool decrypted)
-    : tenant_(tenant), reducers_(DeclaredReducers()), decrypted_(decrypted) {
+StateReader::StateReader(const Tenant &tenant, Snapshot snapshot, PersonalData personal)
+    : tenant_(tenant), reducers_(DeclaredReducers()), personal_(personal) {
 	Call([&](Server server) { BeginStreamScan(server, &scan_, snapshot); });
-	use_snapshots_ = !decrypted && !scan_.row_security &&
+	use_snapshots_ = personal == PersonalData::kAsStored && !scan_.row_security &&
 	                 Call([&](Server server) { return OpenSnapshots(server, &snapshots_, snapshot); });
 }
 
@@ -95,16 +95,17 @@ StateReader::Read(const Text &stream, int64 to_version) {
 			pfree(DatumGetPointer(stored.state));
 		}
 	}
-	Call([&](Server server) {
-		StartStream(server, &scan_, tenant_.text, stream.datum, result.version + 1, to_version, false,
-		            result.event_time);
-	});
+	StreamPart part = WholeStream(tenant_.text, stream.datum);
+	part.from_version = result.version + 1;
+	part.to_version = to_version;
+	part.not_before = result.event_time;
+	Call([&](Server server) { StartStream(server, &scan_, part); });
 	EventRow row;
 	int64 folded = 0;
 	while (Call([&](Server server) { return NextEvent(server, &scan_, &row); })) {
 		Datum stored = 0;
 		const EventNames event = {tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])};
-		if (decrypted_ && IsPersonal(event)) {
+		if (personal_ == PersonalData::kDecrypted && IsPersonal(event)) {
 			const Datum data = row.values[kEventData];
 			stored = Call([&] { return JsonbPGetDatum(DatumGetJsonbPCopy(data)); });
 			row.values[kEventData] = OpenEvent(event, stored, Audited::kAsSet);

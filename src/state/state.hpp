@@ -18,6 +18,9 @@ struct State {
 	Datum state;      // jsonb, in the caller's memory context
 };
 
+// Whether an event is folded with its personal fields as they are stored, encrypted, or decrypted.
+enum class PersonalData { kAsStored, kDecrypted };
+
 /*
  * Folds streams, one after the other: from the newest snapshot that can be trusted, else from the first event. Where row
  * security applies a state is of the events that the caller may see, and no snapshot is read or taken.
@@ -28,8 +31,8 @@ struct State {
  */
 class StateReader {
   public:
-	// `decrypted`: each event's personal fields are decrypted before it is folded; no snapshot is read or taken then.
-	StateReader(const Tenant &tenant, Snapshot snapshot, bool decrypted = false);
+	// No snapshot is read or taken where personal fields are decrypted.
+	StateReader(const Tenant &tenant, Snapshot snapshot, PersonalData personal = PersonalData::kAsStored);
 	// The state at a version, PG_INT64_MAX for now; takes a snapshot by itself when the fold to now was long.
 	State Read(const Text &stream, int64 to_version);
 	void End();
@@ -57,7 +60,7 @@ class StateReader {
 	StreamScan scan_;
 	Snapshots snapshots_;
 	bool use_snapshots_;
-	bool decrypted_;
+	PersonalData personal_;
 };
 
 } // namespace auren::pg

@@ -34,22 +34,15 @@ class StateRows {
 	      reader_(pg::CurrentTenant(), GetActiveSnapshot()),
 	      context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events state", ALLOCSET_DEFAULT_SIZES); })) {
 	}
-	// `always`: a row for a stream without events too. Returns whether there is a row.
+	// A row for a stream, one without events too.
+	void
+	Put(const pg::Text &stream) {
+		PutState(stream, 0);
+	}
+	// A row for a stream that has events. Returns whether there is a row.
 	bool
-	Put(const pg::Text &stream, bool always) {
-		MemoryContext old = MemoryContextSwitchTo(context_);
-		const pg::State state = reader_.Read(stream, PG_INT64_MAX);
-		const bool put = always || state.version > 0;
-		const Datum values[3] = {stream.datum, Int64GetDatum(state.version), state.state};
-		const bool isnull[3] = {};
-		MemoryContextSwitchTo(old);
-		Call([&](Server server) {
-			if (put) {
-				pg::PutRow(server, rows_, values, isnull);
-			}
-			MemoryContextReset(context_);
-		});
-		return put;
+	PutUnlessEmpty(const pg::Text &stream) {
+		return PutState(stream, 1);
 	}
 	void
 	End() {
@@ -61,6 +54,24 @@ class StateRows {
 	}
 
   private:
+	// A row for a stream that has at least this version. Returns whether there is a row.
+	bool
+	PutState(const pg::Text &stream, int64 least_version) {
+		MemoryContext old = MemoryContextSwitchTo(context_);
+		const pg::State state = reader_.Read(stream, PG_INT64_MAX);
+		const bool put = state.version >= least_version;
+		const Datum values[3] = {stream.datum, Int64GetDatum(state.version), state.state};
+		const bool isnull[3] = {};
+		MemoryContextSwitchTo(old);
+		Call([&](Server server) {
+			if (put) {
+				pg::PutRow(server, rows_, values, isnull);
+			}
+			MemoryContextReset(context_);
+		});
+		return put;
+	}
+
 	pg::Rows rows_;
 	pg::StateReader reader_;
 	MemoryContext context_;
@@ -98,7 +109,7 @@ AUREN_FUNCTION(auren_get_stream_states) {
 	for (int i = 0; i < ids.count; i++) {
 		const pg::Text stream = pg::TextOf(ids.values[i]);
 		CheckStreamId(stream.name);
-		(void)rows.Put(stream, true);
+		rows.Put(stream);
 	}
 	rows.End();
 	return 0;
@@ -115,12 +126,12 @@ AUREN_FUNCTION(auren_get_category_states) {
 	while (left > 0) {
 		const int asked = static_cast<int>(Min(left, static_cast<int64>(kPage)));
 		const int found = Call([&](Server server) {
-			return pg::ListStreams(server, rows.reader().stream_rows(), rows.reader().tenant().text, category.datum, last, asked, page,
-			                       GetActiveSnapshot());
+			return pg::ListStreams(server, rows.reader().stream_rows(), {rows.reader().tenant().text, category.datum, last, asked},
+			                       GetActiveSnapshot(), page);
 		});
 		for (int i = 0; i < found; i++) {
 			// a stream whose events are hidden from the caller is not there
-			left -= rows.Put(pg::TextOf(page[i]), false) ? 1 : 0;
+			left -= rows.PutUnlessEmpty(pg::TextOf(page[i])) ? 1 : 0;
 		}
 		if (found < asked) {
 			break;
@@ -249,7 +260,7 @@ AUREN_FUNCTION(auren_drop_reducer) {
 AUREN_FUNCTION(auren_get_stream_state_decrypted) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	const int64 to = VersionArgument(fcinfo, 1, "p_to_version", PG_INT64_MAX);
-	pg::StateReader reader(pg::CurrentTenant(), GetActiveSnapshot(), true);
+	pg::StateReader reader(pg::CurrentTenant(), GetActiveSnapshot(), pg::PersonalData::kDecrypted);
 	const pg::State state = reader.Read(stream, to);
 	reader.End();
 	return state.state;

@@ -16,16 +16,23 @@ const char *const kEventColumnList = "event_id, stream_id, stream_version, event
 
 namespace {
 
+// An index of a partition, and where the event that is found by it goes.
+struct EventLookup {
+	Relation partition;
+	Relation index;
+	const AttrNumber *attnum; // of the partition
+	TupleTableSlot *slot;
+};
+
 StoredEvent
-Find(Server server, Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, const Datum *keys, const Oid *equal,
-     int key_count) {
+FindEvent(Server server, const EventLookup &lookup, const Datum *keys, const Oid *equal, int key_count) {
 	StoredEvent event;
 	event.visible = false;
-	event.found = FindLast(server, partition, index, keys, equal, key_count, slot);
+	event.found = FindLast(server, lookup.partition, lookup.index, keys, equal, key_count, lookup.slot);
 	if (!event.found) {
 		return event;
 	}
-	ReadSlot(server, slot, attnum, &event.row);
+	ReadSlot(server, lookup.slot, lookup.attnum, &event.row);
 	UnpackedNames names = {CurrentMemoryContext, nullptr};
 	UnpackNames(server, &event.row, &names);
 	if (!IsolationUsesXactSnapshot()) {
@@ -34,9 +41,9 @@ Find(Server server, Relation partition, Relation index, const AttrNumber *attnum
 	}
 	// Our own earlier rows of the same statement are not visible to its snapshot, and no race.
 	bool isnull;
-	const TransactionId inserter = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+	const TransactionId inserter = DatumGetTransactionId(slot_getsysattr(lookup.slot, MinTransactionIdAttributeNumber, &isnull));
 	event.visible = TransactionIdIsCurrentTransactionId(inserter) ||
-	                table_tuple_satisfies_snapshot(partition, slot, GetTransactionSnapshot());
+	                table_tuple_satisfies_snapshot(lookup.partition, lookup.slot, GetTransactionSnapshot());
 	return event;
 }
 
@@ -68,12 +75,12 @@ OpenQuery(Server server, StreamScan *scan, int64 lower, int64 upper) {
 	                 "OPERATOR(pg_catalog.=) $2 AND stream_version OPERATOR(pg_catalog.>=) $3 AND stream_version "
 	                 "OPERATOR(pg_catalog.<=) $4 AND created_at OPERATOR(pg_catalog.>=) $5 AND created_at "
 	                 "OPERATOR(pg_catalog.<) $6 ORDER BY stream_version %s",
-	                 kEventColumnList, scan->backward ? "DESC" : "ASC");
+	                 kEventColumnList, ScanDirectionIsBackward(scan->part.direction) ? "DESC" : "ASC");
 	Oid types[6] = {TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	const Datum arguments[6] = {scan->tenant,
-	                            scan->stream,
-	                            Int64GetDatum(scan->from_version),
-	                            Int64GetDatum(scan->to_version),
+	const Datum arguments[6] = {scan->part.tenant,
+	                            scan->part.stream,
+	                            Int64GetDatum(scan->part.from_version),
+	                            Int64GetDatum(scan->part.to_version),
 	                            TimestampTzGetDatum(lower < MIN_TIMESTAMP ? MIN_TIMESTAMP : lower),
 	                            TimestampTzGetDatum(upper >= END_TIMESTAMP ? END_TIMESTAMP - 1 : upper)};
 	StartQuery(server, &scan->query, sql.data, 6, types, arguments, scan->snapshot);
@@ -91,26 +98,26 @@ OpenMonth(Server server, StreamScan *scan) {
 		}
 		return first;
 	}
-	const PartitionRange range = FirstPartition(server, scan->events, scan->lower, scan->upper, scan->backward);
+	const PartitionRange range = FirstPartition(server, scan->events, scan->lower, scan->upper, scan->part.direction);
 	if (!OidIsValid(range.relid)) {
 		return false;
 	}
 	const int64 lower = Max(range.lower, scan->lower);
 	const int64 upper = Min(range.upper, scan->upper);
-	if (scan->backward) {
+	if (ScanDirectionIsBackward(scan->part.direction)) {
 		scan->upper = lower;
 	} else {
 		scan->lower = upper;
 	}
 	ScanKeyData keys[4];
 	int key_count = 0;
-	ScanKeyInit(&keys[key_count++], 1, BTEqualStrategyNumber, F_TEXTEQ, scan->tenant);
-	ScanKeyInit(&keys[key_count++], 2, BTEqualStrategyNumber, F_TEXTEQ, scan->stream);
-	if (scan->from_version > 1) {
-		ScanKeyInit(&keys[key_count++], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(scan->from_version));
+	ScanKeyInit(&keys[key_count++], 1, BTEqualStrategyNumber, F_TEXTEQ, scan->part.tenant);
+	ScanKeyInit(&keys[key_count++], 2, BTEqualStrategyNumber, F_TEXTEQ, scan->part.stream);
+	if (scan->part.from_version > 1) {
+		ScanKeyInit(&keys[key_count++], 3, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(scan->part.from_version));
 	}
-	if (scan->to_version < PG_INT64_MAX) {
-		ScanKeyInit(&keys[key_count++], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->to_version));
+	if (scan->part.to_version < PG_INT64_MAX) {
+		ScanKeyInit(&keys[key_count++], 3, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->part.to_version));
 	}
 	if (scan->month != range.relid || scan->key_count != key_count) {
 		CloseMonth(server, scan);
@@ -149,7 +156,7 @@ NextOfMonth(Server server, StreamScan *scan, EventRow *row) {
 		UnpackNames(server, row, &scan->names);
 		return true;
 	}
-	if (!NextIndexRow(server, scan->scan, scan->backward ? BackwardScanDirection : ForwardScanDirection, scan->slot, scan->context)) {
+	if (!NextIndexRow(server, scan->scan, scan->part.direction, scan->slot, scan->context)) {
 		return false;
 	}
 	ReadSlot(server, scan->slot, scan->attnum, row);
@@ -199,7 +206,7 @@ StoredEvent
 NewestEvent(Server server, Relation partition, Relation index, const AttrNumber *attnum, TupleTableSlot *slot, Datum tenant, Datum stream) {
 	const Datum keys[2] = {tenant, stream};
 	const Oid equal[2] = {F_TEXTEQ, F_TEXTEQ};
-	return Find(server, partition, index, attnum, slot, keys, equal, 2);
+	return FindEvent(server, {partition, index, attnum, slot}, keys, equal, 2);
 }
 
 StoredEvent
@@ -207,7 +214,7 @@ EventAtPosition(Server server, Relation partition, const PartitionShape *shape, 
 	const Datum keys[1] = {Int64GetDatum(position)};
 	const Oid equal[1] = {F_INT8EQ};
 	Relation index = index_open(shape->position_index, AccessShareLock);
-	const StoredEvent event = Find(server, partition, index, shape->attnum, slot, keys, equal, 1);
+	const StoredEvent event = FindEvent(server, {partition, index, shape->attnum, slot}, keys, equal, 1);
 	index_close(index, NoLock);
 	return event;
 }
@@ -218,7 +225,7 @@ EventWithId(Server server, Relation partition, const PartitionShape *shape, Tupl
 	const Datum keys[2] = {event_id, tenant};
 	const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
 	Relation index = index_open(shape->event_id_index, AccessShareLock);
-	const StoredEvent event = Find(server, partition, index, shape->attnum, slot, keys, equal, 2);
+	const StoredEvent event = FindEvent(server, {partition, index, shape->attnum, slot}, keys, equal, 2);
 	index_close(index, NoLock);
 	return event;
 }
@@ -236,20 +243,15 @@ BeginStreamScan(Server server, StreamScan *scan, Snapshot snapshot) {
 }
 
 void
-StartStream(Server server, StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version,
-            bool backward, int64 not_before) {
+StartStream(Server server, StreamScan *scan, const StreamPart &part) {
 	CloseQuery(server, scan);
-	scan->tenant = tenant;
-	scan->stream = stream;
-	scan->from_version = from_version;
-	scan->to_version = to_version;
-	scan->backward = backward;
+	scan->part = part;
 	scan->reading = false;
-	const StreamRow row = ReadStreamRow(server, &scan->rows, tenant, stream, scan->snapshot);
-	scan->finished = !row.found || from_version > to_version;
+	const StreamRow row = ReadStreamRow(server, &scan->rows, part.tenant, part.stream, scan->snapshot);
+	scan->finished = !row.found || part.from_version > part.to_version;
 	scan->dropped_version = row.found ? row.dropped_version : 0;
 	if (!scan->finished) {
-		scan->lower = Max(Month::FromDays(row.first_month).StartMicros(), not_before);
+		scan->lower = Max(Month::FromDays(row.first_month).StartMicros(), part.not_before);
 		scan->upper = Month::FromDays(row.last_month).Next().StartMicros();
 	}
 }
@@ -260,8 +262,8 @@ NextEvent(Server server, StreamScan *scan, EventRow *row) {
 		CHECK_FOR_INTERRUPTS();
 		if (scan->reading && NextOfMonth(server, scan, row)) {
 			const int64 version = DatumGetInt64(row->values[kStreamVersion]);
-			// versions are dense: behind the last one asked for no month needs to be opened
-			scan->finished = scan->backward ? version <= scan->from_version : version >= scan->to_version;
+			// versions are dense: after the last one asked for no month needs to be opened
+			scan->finished = ScanDirectionIsBackward(scan->part.direction) ? version <= scan->part.from_version : version >= scan->part.to_version;
 			return true;
 		}
 		CloseQuery(server, scan);
@@ -284,8 +286,10 @@ int64
 StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot) {
 	StreamScan scan;
 	EventRow row;
+	StreamPart part = WholeStream(tenant, stream);
+	part.direction = BackwardScanDirection;
 	BeginStreamScan(server, &scan, snapshot);
-	StartStream(server, &scan, tenant, stream, 1, PG_INT64_MAX, true);
+	StartStream(server, &scan, part);
 	const int64 version = NextEvent(server, &scan, &row) ? DatumGetInt64(row.values[kStreamVersion])
 	                      : scan.row_security   ? 0
 	                                            : scan.dropped_version;

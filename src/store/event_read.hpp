@@ -47,6 +47,23 @@ StoredEvent EventAtPosition(Server server, Relation partition, const PartitionSh
 StoredEvent EventWithId(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id, Datum tenant);
 
 /*
+ * What is read of a stream: the versions from and to are included. No event of the stream that is older than `not_before` (created_at) is
+ * among them.
+ */
+struct StreamPart {
+	Datum tenant;
+	Datum stream;
+	int64 from_version;
+	int64 to_version;
+	int64 not_before;
+	ScanDirection direction; // in order of version, or against it
+};
+inline StreamPart
+WholeStream(Datum tenant, Datum stream) {
+	return {tenant, stream, 1, PG_INT64_MAX, PG_INT64_MIN, ForwardScanDirection};
+}
+
+/*
  * Reads the events of a stream in order of version, or against it, from the months that hold some of them. Where row
  * security applies, or a partition is not of our make, the events come through the executor. One scan reads stream after
  * stream, and keeps the month that it has open.
@@ -59,12 +76,7 @@ struct StreamScan {
 	Relation events;
 	StreamRows rows;
 	bool row_security;
-	// what it reads; set by StartStream
-	Datum tenant;
-	Datum stream;
-	int64 from_version;
-	int64 to_version;
-	bool backward;
+	StreamPart part; // set by StartStream
 	// where it stands
 	int64 lower; // created_at still to be read: [lower, upper)
 	int64 upper;
@@ -84,9 +96,8 @@ struct StreamScan {
 };
 // Opens what every stream needs; the snapshot must be registered or active until the scan is ended.
 void BeginStreamScan(Server server, StreamScan *scan, Snapshot snapshot);
-// Goes to a stream, whose versions from and to are included. No event of it is older than `not_before` (created_at).
-void StartStream(Server server, StreamScan *scan, Datum tenant, Datum stream, int64 from_version, int64 to_version,
-                 bool backward, int64 not_before = PG_INT64_MIN);
+// Goes to a stream.
+void StartStream(Server server, StreamScan *scan, const StreamPart &part);
 // False when there is no further event.
 bool NextEvent(Server server, StreamScan *scan, EventRow *row);
 void EndStreamScan(Server server, StreamScan *scan);

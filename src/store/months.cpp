@@ -168,15 +168,17 @@ MissingMonths(Month first, int count) {
 	return false;
 }
 
+enum class WhileOtherMakes { kWait, kGiveUp };
+
 // One maker at a time: the others wait here for its transaction and then find the months made. Returns how many were
-// made, -1 where it may not wait and another is at it.
+// made, -1 where it gives up because another transaction makes months.
 int
-MakeLocked(Month first, int count, bool wait) {
-	const bool locked = Call([wait] {
+MakeLocked(Month first, int count, WhileOtherMakes behaviour) {
+	const bool locked = Call([behaviour] {
 		LOCKTAG tag;
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kMonthLockClass);
 		AUREN_WAIT_POINT("months-before-lock");
-		const LockAcquireResult result = LockAcquire(&tag, ExclusiveLock, false, !wait);
+		const LockAcquireResult result = LockAcquire(&tag, ExclusiveLock, false, behaviour == WhileOtherMakes::kGiveUp);
 		AcceptInvalidationMessages();
 		return result != LOCKACQUIRE_NOT_AVAIL;
 	});
@@ -197,12 +199,12 @@ MakeLocked(Month first, int count, bool wait) {
 
 int
 MakeMonths(Month first, int count) {
-	return MissingMonths(first, count) ? MakeLocked(first, count, /*wait=*/true) : 0;
+	return MissingMonths(first, count) ? MakeLocked(first, count, WhileOtherMakes::kWait) : 0;
 }
 
 bool
 MakeMonthsUnlessBusy(Month first, int count) {
-	return MakeLocked(first, count, /*wait=*/false) >= 0;
+	return MakeLocked(first, count, WhileOtherMakes::kGiveUp) >= 0;
 }
 
 } // namespace auren::pg

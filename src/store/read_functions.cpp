@@ -27,10 +27,12 @@ using pg::Server;
  */
 class Stream {
   public:
-	Stream(const pg::Tenant &tenant, const pg::Text &stream, bool backward) {
+	Stream(const pg::Tenant &tenant, const pg::Text &stream, ScanDirection direction) {
+		pg::StreamPart part = pg::WholeStream(tenant.text, stream.datum);
+		part.direction = direction;
 		Call([&](Server server) {
 			pg::BeginStreamScan(server, &scan_, GetActiveSnapshot());
-			pg::StartStream(server, &scan_, tenant.text, stream.datum, 1, PG_INT64_MAX, backward);
+			pg::StartStream(server, &scan_, part);
 		});
 	}
 	bool
@@ -94,14 +96,13 @@ EndOfStream(Server server, pg::RowSource *base) {
 }
 
 pg::RowSource *
-OpenStream(const pg::Text &stream, int64 from, int64 to, int64 limit, bool backward, Snapshot snapshot) {
-	const pg::Tenant tenant = pg::CurrentTenant();
+OpenStream(const pg::StreamPart &part, int64 limit, Snapshot snapshot) {
 	return Call([&](Server server) {
 		auto *source = static_cast<StreamSource *>(palloc(sizeof(StreamSource)));
 		source->base = {NextOfStream, EndOfStream};
 		source->left = limit;
 		pg::BeginStreamScan(server, &source->scan, snapshot);
-		pg::StartStream(server, &source->scan, tenant.text, stream.datum, from, to, backward);
+		pg::StartStream(server, &source->scan, part);
 		return &source->base;
 	});
 }
@@ -109,16 +110,21 @@ OpenStream(const pg::Text &stream, int64 from, int64 to, int64 limit, bool backw
 } // namespace
 
 pg::RowSource *
-OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse) {
+OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection direction) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	pg::RequireNotNull(fcinfo, 1, "p_from_version");
 	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", 1);
 	const int64 to = VersionArgument(fcinfo, 2, "p_to_version", PG_INT64_MAX);
-	return OpenStream(stream, from, to, PG_INT64_MAX, reverse, snapshot);
+	const pg::Tenant tenant = pg::CurrentTenant();
+	pg::StreamPart part = pg::WholeStream(tenant.text, stream.datum);
+	part.from_version = from;
+	part.to_version = to;
+	part.direction = direction;
+	return OpenStream(part, PG_INT64_MAX, snapshot);
 }
 
 pg::RowSource *
-OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
+OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", PG_INT64_MAX);
 	int64 limit = PG_INT64_MAX;
@@ -129,7 +135,11 @@ OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
 			                  "The limit given is " + std::to_string(limit) + ".", "NULL means all events.");
 		}
 	}
-	return OpenStream(stream, 1, from, limit, true, snapshot);
+	const pg::Tenant tenant = pg::CurrentTenant();
+	pg::StreamPart part = pg::WholeStream(tenant.text, stream.datum);
+	part.to_version = from;
+	part.direction = BackwardScanDirection;
+	return OpenStream(part, limit, snapshot);
 }
 
 AUREN_FUNCTION(auren_replay_stream) {
@@ -148,7 +158,7 @@ AUREN_FUNCTION(auren_last_event) {
 	}
 	const pg::Tenant tenant = pg::CurrentTenant();
 	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
-	Stream events(tenant, stream, true);
+	Stream events(tenant, stream, BackwardScanDirection);
 	while (events.Next()) {
 		if (!type || events.event_type() == type->name.bytes) {
 			Datum values[8];
@@ -186,11 +196,11 @@ AUREN_FUNCTION(auren_stream_summary) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	Datum values[3] = {};
 	bool isnull[3] = {true, true, true};
-	Stream newest(tenant, stream, true);
+	Stream newest(tenant, stream, BackwardScanDirection);
 	if (newest.Next()) {
 		values[0] = newest.row().values[pg::kStreamVersion];
 		values[2] = newest.row().values[pg::kCreatedAt];
-		Stream oldest(tenant, stream, false);
+		Stream oldest(tenant, stream, ForwardScanDirection);
 		if (oldest.Next()) {
 			values[1] = oldest.row().values[pg::kCreatedAt];
 			isnull[0] = isnull[1] = isnull[2] = false;

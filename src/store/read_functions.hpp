@@ -6,9 +6,9 @@
 namespace auren {
 
 // What the streaming functions read.
-pg::RowSource *OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
-pg::RowSource *OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
-pg::RowSource *OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
-pg::RowSource *OpenReadAll(FunctionCallInfo fcinfo, Snapshot snapshot, bool reverse);
+pg::RowSource *OpenReplay(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection direction);
+pg::RowSource *OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection direction);
+pg::RowSource *OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection direction);
+pg::RowSource *OpenReadAll(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection direction);
 
 } // namespace auren

@@ -159,7 +159,7 @@ OpenEvents() {
 } // namespace
 
 pg::RowSource *
-OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
+OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection) {
 	pg::RequireNotNull(fcinfo, 0, "p_from");
 	pg::RequireNotNull(fcinfo, 1, "p_to");
 	const auto type = pg::OptionalTextArgument(fcinfo, 2);
@@ -171,7 +171,7 @@ OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, bool) {
 	if (pg::CallerIsBound()) {
 		const int64 from = PG_GETARG_TIMESTAMPTZ(0);
 		const bool next_page = !PG_ARGISNULL(4);
-		return OpenSearch({tenant.text, type ? type->datum : 0, 0, from, PG_GETARG_TIMESTAMPTZ(1), false, next_page, from,
+		return OpenSearch({tenant.text, type ? type->datum : 0, 0, from, PG_GETARG_TIMESTAMPTZ(1), ForwardScanDirection, next_page, from,
 		                   next_page ? PG_GETARG_INT64(4) : 0},
 		                  limit, snapshot);
 	}
@@ -202,61 +202,71 @@ AUREN_FUNCTION(auren_events_by_time) {
 	return pg::Materialize(fcinfo, OpenByTime);
 }
 
-/*
- * Month by month from the newest on, so that a page of recent events reads no older month. In each the hits are taken
- * by the GIN index first and sorted then: a planner that expects many hits would else walk the whole month in order. A role that is
- * bound to tenants reads its tenant's own entries instead: GIN has those of all tenants, and the work would tell what others store.
- */
-AUREN_FUNCTION(auren_find_events) {
-	pg::RequireNotNull(fcinfo, 0, "p_contains");
-	const Datum contains = pg::JsonbOf(PG_GETARG_DATUM(0));
-	const auto type = pg::OptionalTextArgument(fcinfo, 1);
-	if (type) {
+namespace {
+
+// What the arguments of events.find_events ask for; the tenant is not set.
+pg::TenantSearchTerms
+FindArguments(FunctionCallInfo fcinfo) {
+	pg::TenantSearchTerms terms = {};
+	terms.contains = pg::JsonbOf(PG_GETARG_DATUM(0));
+	if (const auto type = pg::OptionalTextArgument(fcinfo, 1)) {
 		CheckEventType(type->name);
+		terms.type = type->datum;
 	}
-	const int64 from = PG_ARGISNULL(2) ? PG_INT64_MIN : PG_GETARG_TIMESTAMPTZ(2);
+	terms.from = PG_ARGISNULL(2) ? PG_INT64_MIN : PG_GETARG_TIMESTAMPTZ(2);
 	const int64 to = PG_ARGISNULL(3) ? PG_INT64_MAX : PG_GETARG_TIMESTAMPTZ(3);
-	int64 left = LimitArgument(fcinfo, 4);
-	const bool next_page = !PG_ARGISNULL(5);
-	if (next_page && PG_ARGISNULL(3)) {
+	terms.direction = BackwardScanDirection;
+	terms.bordered = !PG_ARGISNULL(5);
+	if (terms.bordered && PG_ARGISNULL(3)) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_before_position goes with p_to",
 		                  "A position alone does not say where in time the next page begins.",
 		                  "Give the last row's created_at as p_to and its global_position as p_before_position.");
 	}
-	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
-	const int64 end = next_page && to < PG_INT64_MAX ? to + 1 : to;
-	if (pg::CallerIsBound()) {
-		RunSearch({tenant.text, type ? type->datum : 0, contains, from, end, true, next_page, to, next_page ? PG_GETARG_INT64(5) : 0}, left,
-		          rows);
-		return 0;
+	terms.border_time = to;
+	terms.border_position = terms.bordered ? PG_GETARG_INT64(5) : 0;
+	terms.to = terms.bordered && to < PG_INT64_MAX ? to + 1 : to;
+	return terms;
+}
+
+// The events of one month, up to a time in it, that a search asks for.
+Query
+QueryOfMonth(const pg::TenantSearchTerms &terms, const pg::PartitionRange &month, int64 upper) {
+	Query query;
+	query.Where("created_at", ">=", TIMESTAMPTZOID,
+	            TimestampTzGetDatum(Max(Max(terms.from, month.lower), static_cast<int64>(MIN_TIMESTAMP))));
+	query.Where("created_at", "<", TIMESTAMPTZOID,
+	            TimestampTzGetDatum(Min(Min(upper, month.upper), static_cast<int64>(END_TIMESTAMP) - 1)));
+	query.Where("tenant_id", "=", TEXTOID, terms.tenant);
+	query.Where("event_data", "@>", JSONBOID, terms.contains);
+	if (terms.type != 0) {
+		query.Where("event_type", "=", TEXTOID, terms.type);
 	}
+	if (terms.bordered) {
+		query.Where("(created_at OPERATOR(pg_catalog.<) " + query.Bind(TIMESTAMPTZOID, TimestampTzGetDatum(terms.border_time)) +
+		            " OR global_position OPERATOR(pg_catalog.<) " + query.Bind(INT8OID, Int64GetDatum(terms.border_position)) + ")");
+	}
+	return query;
+}
+
+/*
+ * Month by month from the newest on, so that a page of recent events reads no older month. In each the hits are taken
+ * by the GIN index first and sorted then: a planner that expects many hits would else walk the whole month in order.
+ */
+void
+FindByMonth(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &rows) {
 	const Relation events = OpenEvents();
 	// every object contains {}: no index helps, and no sort is needed to find the newest
-	const bool everything = JB_ROOT_IS_OBJECT(DatumGetJsonbP(contains)) && JB_ROOT_COUNT(DatumGetJsonbP(contains)) == 0;
+	const Jsonb *contained = DatumGetJsonbP(terms.contains);
+	const bool everything = JB_ROOT_IS_OBJECT(contained) && JB_ROOT_COUNT(contained) == 0;
 	const std::string order = " ORDER BY created_at DESC, global_position DESC LIMIT ";
-
-	int64 upper = end;
-	while (left > 0) {
+	int64 upper = terms.to;
+	for (int64 left = limit; left > 0;) {
 		const pg::PartitionRange month =
-		    Call([&](Server server) { return pg::FirstPartition(server, events, from, upper, true); });
+		    Call([&](Server server) { return pg::FirstPartition(server, events, terms.from, upper, BackwardScanDirection); });
 		if (!OidIsValid(month.relid)) {
 			break;
 		}
-		Query query;
-		query.Where("created_at", ">=", TIMESTAMPTZOID,
-		            TimestampTzGetDatum(Max(Max(from, month.lower), static_cast<int64>(MIN_TIMESTAMP))));
-		query.Where("created_at", "<", TIMESTAMPTZOID,
-		            TimestampTzGetDatum(Min(Min(upper, month.upper), static_cast<int64>(END_TIMESTAMP) - 1)));
-		query.Where("tenant_id", "=", TEXTOID, tenant.text);
-		query.Where("event_data", "@>", JSONBOID, contains);
-		if (type) {
-			query.Where("event_type", "=", TEXTOID, type->datum);
-		}
-		if (next_page) {
-			query.Where("(created_at OPERATOR(pg_catalog.<) " + query.Bind(TIMESTAMPTZOID, TimestampTzGetDatum(to)) +
-			            " OR global_position OPERATOR(pg_catalog.<) " + query.Bind(INT8OID, PG_GETARG_DATUM(5)) + ")");
-		}
+		Query query = QueryOfMonth(terms, month, upper);
 		const std::string page = order + std::to_string(left);
 		left -= query.Run(everything ? query.Select(page)
 		                             : "WITH hit AS MATERIALIZED (" + query.Select("") + ") SELECT " + kResultColumnList +
@@ -265,6 +275,26 @@ AUREN_FUNCTION(auren_find_events) {
 		upper = month.lower;
 	}
 	Call([&] { table_close(events, NoLock); });
+}
+
+} // namespace
+
+/*
+ * A role that is bound to tenants reads its tenant's own index entries instead of GIN, which has those of all tenants: the work would tell
+ * what others store.
+ */
+AUREN_FUNCTION(auren_find_events) {
+	pg::RequireNotNull(fcinfo, 0, "p_contains");
+	pg::TenantSearchTerms terms = FindArguments(fcinfo);
+	const int64 limit = LimitArgument(fcinfo, 4);
+	const pg::Tenant tenant = pg::CurrentTenant();
+	terms.tenant = tenant.text;
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	if (pg::CallerIsBound()) {
+		RunSearch(terms, limit, rows);
+	} else {
+		FindByMonth(terms, limit, rows);
+	}
 	return 0;
 }
 

@@ -254,10 +254,11 @@ OpenIndexes(Server, Relation heap, const PartitionShape &shape) {
 
 /*
  * An access method's cache may hold the relation that it was made for. Where an index changed after the shape was looked at, its
- * relation may be a new one at the address of the old.
+ * relation may be a new one at the address of the old. `shape` is the partition's, as it is after its indexes were opened.
  */
 void
-DropOldIndexCaches(WritablePartition *open, bool unchanged) {
+DropOldIndexCaches(WritablePartition *open, const PartitionShape &shape) {
+	const bool unchanged = shape.freshness.IsFresh();
 	for (int i = 0; i < open->index_count; i++) {
 		IndexShape &index = open->shapes[i];
 		if (!unchanged || index.built_for != open->indexes[i]) {
@@ -371,7 +372,8 @@ FindPartition(Server server, Relation events, int64 micros) {
 }
 
 PartitionRange
-FirstPartition(Server server, Relation events, int64 lower, int64 upper, bool backward) {
+FirstPartition(Server server, Relation events, int64 lower, int64 upper, ScanDirection direction) {
+	const bool backward = ScanDirectionIsBackward(direction);
 	EnsureRanges(server, events);
 	if (lower >= upper) {
 		return kNoPartition;
@@ -422,7 +424,7 @@ OpenForWrite(Server server, Oid relid) {
 	Relation heap = table_open(relid, RowExclusiveLock);
 	const PartitionShape *shape = ShapeOf(server, heap);
 	WritablePartition open = OpenIndexes(server, heap, *shape);
-	DropOldIndexCaches(&open, shape->freshness.IsFresh());
+	DropOldIndexCaches(&open, *shape);
 	open.slot = MakeSingleTupleTableSlot(RelationGetDescr(heap), table_slot_callbacks(heap));
 	return open;
 }

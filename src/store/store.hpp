@@ -106,7 +106,7 @@ struct PartitionRange {
 // The partition that holds a time.
 PartitionRange FindPartition(Server server, Relation events, int64 micros);
 // The first partition, in time's order or against it, that overlaps [lower, upper).
-PartitionRange FirstPartition(Server server, Relation events, int64 lower, int64 upper, bool backward);
+PartitionRange FirstPartition(Server server, Relation events, int64 lower, int64 upper, ScanDirection direction);
 
 /*
  * One index of a month as an append needs it: what is kept across calls, so that an insert costs little more than the

@@ -17,16 +17,17 @@ namespace {
 using pg::Call;
 using pg::Server;
 
-void
-SetStreamClosed(const pg::Text &stream, bool closed, Datum reason) {
+struct LockedStream {
+	pg::StreamRows rows;
+	pg::StreamRow row;
+};
+
+LockedStream
+LockStream(const pg::Text &stream) {
 	Call([] { PreventCommandIfReadOnly("closing or opening a stream"); });
 	const pg::Tenant tenant = pg::CurrentTenant();
-	struct Locked {
-		pg::StreamRows rows;
-		pg::StreamRow row;
-	};
-	const Locked locked = Call([&](Server server) {
-		Locked found;
+	const LockedStream locked = Call([&](Server server) {
+		LockedStream found;
 		found.rows = pg::OpenStreamRows(server, RowExclusiveLock);
 		found.row = pg::LockStreamRow(server, &found.rows, tenant.text, stream.datum);
 		return found;
@@ -35,13 +36,7 @@ SetStreamClosed(const pg::Text &stream, bool closed, Datum reason) {
 		throw DomainError(sqlstate::kUndefinedObject, "stream \"" + std::string(stream.name.bytes) + "\" does not exist",
 		                  "It has no event in this tenant.", "A stream begins with its first event.");
 	}
-	Call([&](Server server) {
-		if (locked.row.closed != closed) {
-			const Datum by = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
-			pg::SetClosed(server, locked.rows, locked.row, closed, by, reason);
-		}
-		pg::Close(server, locked.rows);
-	});
+	return locked;
 }
 
 } // namespace
@@ -50,14 +45,27 @@ AUREN_FUNCTION(auren_close_stream) {
 	const pg::Text stream = pg::TextArgument(fcinfo, 0, "p_stream_id");
 	const pg::Text reason = pg::TextArgument(fcinfo, 1, "p_reason");
 	CheckStreamId(stream.name);
-	SetStreamClosed(stream, true, reason.datum);
+	const LockedStream locked = LockStream(stream);
+	Call([&](Server server) {
+		if (!locked.row.closed) {
+			const Datum by = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+			pg::SetClosed(server, locked.rows, locked.row, by, reason.datum);
+		}
+		pg::Close(server, locked.rows);
+	});
 	PG_RETURN_VOID();
 }
 
 AUREN_FUNCTION(auren_reopen_stream) {
 	const pg::Text stream = pg::TextArgument(fcinfo, 0, "p_stream_id");
 	CheckStreamId(stream.name);
-	SetStreamClosed(stream, false, 0);
+	const LockedStream locked = LockStream(stream);
+	Call([&](Server server) {
+		if (locked.row.closed) {
+			pg::SetOpen(server, locked.rows, locked.row);
+		}
+		pg::Close(server, locked.rows);
+	});
 	PG_RETURN_VOID();
 }
 

@@ -202,20 +202,38 @@ SetLastMonth(Server server, const StreamRows &rows, const StreamRow &row, int32 
 	Update(server, rows, row, values, isnull, replace);
 }
 
+namespace {
+
+// Changes the columns of a locked row that say when, by whom and why its stream was closed; values[...] of the three columns are read.
 void
-SetClosed(Server server, const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason) {
+SetClosing(Server server, const StreamRows &rows, const StreamRow &row, const Datum *values, const bool *isnull) {
+	bool replace[kStreamRowColumns] = {};
+	for (const int column : {kRowClosedAt, kRowClosedBy, kRowClosedReason}) {
+		replace[column] = true;
+	}
+	Update(server, rows, row, values, isnull, replace);
+}
+
+} // namespace
+
+void
+SetClosed(Server server, const StreamRows &rows, const StreamRow &row, Datum by, Datum reason) {
 	Datum values[kStreamRowColumns];
 	bool isnull[kStreamRowColumns] = {};
-	bool replace[kStreamRowColumns] = {};
 	std::memset(values, 0, sizeof values);
 	values[kRowClosedAt] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[kRowClosedBy] = by;
 	values[kRowClosedReason] = reason;
-	for (const int column : {kRowClosedAt, kRowClosedBy, kRowClosedReason}) {
-		replace[column] = true;
-		isnull[column] = !closed;
-	}
-	Update(server, rows, row, values, isnull, replace);
+	SetClosing(server, rows, row, values, isnull);
+}
+
+void
+SetOpen(Server server, const StreamRows &rows, const StreamRow &row) {
+	Datum values[kStreamRowColumns];
+	bool isnull[kStreamRowColumns] = {};
+	std::memset(values, 0, sizeof values);
+	isnull[kRowClosedAt] = isnull[kRowClosedBy] = isnull[kRowClosedReason] = true;
+	SetClosing(server, rows, row, values, isnull);
 }
 
 StreamRow
@@ -237,30 +255,30 @@ ReadStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, Snaps
 }
 
 int
-ListStreams(Server server, StreamRows *rows, Datum tenant, Datum category, Datum after, int limit, Datum *ids,
-            Snapshot snapshot) {
+ListStreams(Server server, StreamRows *rows, const CategoryPage &page, Snapshot snapshot, Datum *ids) {
 	const Datum colon = PointerGetDatum(cstring_to_text(":"));
-	const Datum behind = PointerGetDatum(cstring_to_text(";")); // the next byte
-	const Datum first = DirectFunctionCall2(textcat, category, colon);
-	const Datum end = DirectFunctionCall2(textcat, category, behind);
+	const Datum next_byte = PointerGetDatum(cstring_to_text(";"));
+	const Datum first = DirectFunctionCall2(textcat, page.category, colon);
+	const Datum end = DirectFunctionCall2(textcat, page.category, next_byte);
 	const auto less = [](Datum a, Datum b) {
 		return DatumGetInt32(DirectFunctionCall2Coll(bttextcmp, C_COLLATION_OID, a, b)) < 0;
 	};
 	int count = 0;
 	// a stream whose id has no colon is a category of its own, and comes first
-	if (count < limit && (after == 0 || less(after, category)) && ReadStreamRow(server, rows, tenant, category, snapshot).found) {
-		ids[count++] = datumCopy(category, false, -1);
+	if (count < page.limit && (page.after == 0 || less(page.after, page.category)) &&
+	    ReadStreamRow(server, rows, page.tenant, page.category, snapshot).found) {
+		ids[count++] = datumCopy(page.category, false, -1);
 	}
-	const bool behind_after = after != 0 && !less(after, first);
+	const bool continued = page.after != 0 && !less(page.after, first);
 	ScanKeyData keys[3];
-	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, tenant);
-	ScanKeyEntryInitialize(&keys[1], 0, 2, behind_after ? BTGreaterStrategyNumber : BTGreaterEqualStrategyNumber, TEXTOID,
-	                       C_COLLATION_OID, behind_after ? F_TEXT_GT : F_TEXT_GE, behind_after ? after : first);
+	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, page.tenant);
+	ScanKeyEntryInitialize(&keys[1], 0, 2, continued ? BTGreaterStrategyNumber : BTGreaterEqualStrategyNumber, TEXTOID,
+	                       C_COLLATION_OID, continued ? F_TEXT_GT : F_TEXT_GE, continued ? page.after : first);
 	ScanKeyEntryInitialize(&keys[2], 0, 2, BTLessStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXT_LT, end);
 	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, Pkey(server, rows), snapshot, 3);
 	index_rescan(scan, keys, 3, nullptr, 0);
-	while (count < limit && index_getnext_slot(scan, ForwardScanDirection, slot)) {
+	while (count < page.limit && index_getnext_slot(scan, ForwardScanDirection, slot)) {
 		CHECK_FOR_INTERRUPTS();
 		bool isnull;
 		ids[count++] = datumCopy(slot_getattr(slot, kRowStream + 1, &isnull), false, -1);

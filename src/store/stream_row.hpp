@@ -29,7 +29,7 @@ void Close(Server server, const StreamRows &rows);
 
 /*
  * Locks the row of a stream against other appends (FOR NO KEY UPDATE) until the end of the transaction, waiting for
- * who holds it, and returns its newest state. Not found: there is none, or only one that another transaction has not
+ * whoever holds it, and returns its newest state. Not found: there is none, or only one that another transaction has not
  * committed. Registers the append with SERIALIZABLE readers of the stream.
  */
 StreamRow LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream);
@@ -42,14 +42,20 @@ bool InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream
 
 // Changes a locked row.
 void SetLastMonth(Server server, const StreamRows &rows, const StreamRow &row, int32 month);
-void SetClosed(Server server, const StreamRows &rows, const StreamRow &row, bool closed, Datum by, Datum reason);
+void SetClosed(Server server, const StreamRows &rows, const StreamRow &row, Datum by, Datum reason);
+void SetOpen(Server server, const StreamRows &rows, const StreamRow &row);
 
 // The row as a snapshot sees it. Takes the predicate lock of a SERIALIZABLE reader.
 StreamRow ReadStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, Snapshot snapshot);
 
-// Ids of a category's streams in order of their bytes, behind `after` (0: from the first), `limit` at most, in the
-// caller's memory context. Returns how many there are.
-int ListStreams(Server server, StreamRows *rows, Datum tenant, Datum category, Datum after, int limit, Datum *ids,
-                Snapshot snapshot);
+// A page of a category's streams, in order of the bytes of their ids.
+struct CategoryPage {
+	Datum tenant;
+	Datum category;
+	Datum after; // the last id of the page before; 0: from the first on
+	int limit;
+};
+// The ids of a page, in the caller's memory context. Returns how many there are.
+int ListStreams(Server server, StreamRows *rows, const CategoryPage &page, Snapshot snapshot, Datum *ids);
 
 } // namespace auren::pg

@@ -24,21 +24,21 @@ ValueOf(Server, const TenantSearch *search, TupleTableSlot *slot, EventColumn co
 
 // Below zero when the first one comes before the second one in time.
 int
-CompareFound(const void *a, const void *b, void *backward) {
+CompareFound(const void *a, const void *b, void *direction) {
 	const auto *one = static_cast<const FoundEvent *>(a);
 	const auto *two = static_cast<const FoundEvent *>(b);
 	const int order = one->created_at != two->created_at ? (one->created_at < two->created_at ? -1 : 1)
 	                  : one->position != two->position   ? (one->position < two->position ? -1 : 1)
 	                                                     : 0;
-	return *static_cast<bool *>(backward) ? -order : order;
+	return ScanDirectionIsBackward(*static_cast<ScanDirection *>(direction)) ? -order : order;
 }
 
 // The server's heap has the greatest first.
 int
-CompareCursors(Datum a, Datum b, void *backward) {
+CompareCursors(Datum a, Datum b, void *direction) {
 	const auto *one = reinterpret_cast<TypeCursor *>(DatumGetPointer(a));
 	const auto *two = reinterpret_cast<TypeCursor *>(DatumGetPointer(b));
-	return CompareFound(&two->found[two->given], &one->found[one->given], backward);
+	return CompareFound(&two->found[two->given], &one->found[one->given], direction);
 }
 
 bool
@@ -46,7 +46,7 @@ IsBehindBorder(const TenantSearchTerms &terms, int64 created_at, int64 position)
 	if (!terms.bordered || created_at != terms.border_time) {
 		return true;
 	}
-	return terms.backward ? position < terms.border_position : position > terms.border_position;
+	return ScanDirectionIsBackward(terms.direction) ? position < terms.border_position : position > terms.border_position;
 }
 
 // Whether the event in the slot is one that was asked for.
@@ -87,11 +87,10 @@ ReadChunk(Server server, TenantSearch *search, TypeCursor *cursor) {
 	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE, TimestampTzGetDatum(cursor->lower));
 	ScanKeyInit(&keys[3], 3, BTLessStrategyNumber, F_TIMESTAMPTZ_LT, TimestampTzGetDatum(cursor->upper));
 	index_rescan(search->scan, keys, 4, nullptr, 0);
-	const ScanDirection direction = search->terms.backward ? BackwardScanDirection : ForwardScanDirection;
 	int looked_at = 0;
 	int64 last = 0;
 	bool more = false;
-	while (NextIndexRow(server, search->scan, direction, search->slot, search->month_context)) {
+	while (NextIndexRow(server, search->scan, search->terms.direction, search->slot, search->month_context)) {
 		CHECK_FOR_INTERRUPTS();
 		const int64 created_at = ValueOf(server, search, search->slot, kCreatedAt);
 		more = looked_at >= cursor->chunk && created_at != last;
@@ -108,7 +107,7 @@ ReadChunk(Server server, TenantSearch *search, TypeCursor *cursor) {
 	ExecClearTuple(search->slot);
 	if (!more) {
 		cursor->lower = cursor->upper;
-	} else if (search->terms.backward) {
+	} else if (ScanDirectionIsBackward(search->terms.direction)) {
 		cursor->upper = last;
 	} else {
 		cursor->lower = last + 1;
@@ -124,7 +123,7 @@ Refill(Server server, TenantSearch *search, TypeCursor *cursor) {
 	while (cursor->count == 0 && cursor->lower < cursor->upper) {
 		ReadChunk(server, search, cursor);
 	}
-	qsort_arg(cursor->found, static_cast<size_t>(cursor->count), sizeof(FoundEvent), CompareFound, &search->terms.backward);
+	qsort_arg(cursor->found, static_cast<size_t>(cursor->count), sizeof(FoundEvent), CompareFound, &search->terms.direction);
 	return cursor->count > 0;
 }
 
@@ -169,8 +168,9 @@ FindTypes(Server server, TenantSearch *search) {
 void
 OpenQuery(Server server, TenantSearch *search) {
 	const TenantSearchTerms &terms = search->terms;
-	const char *order = terms.backward ? " DESC" : "";
-	const char *beyond = terms.backward ? "<" : ">";
+	const bool backward = ScanDirectionIsBackward(terms.direction);
+	const char *order = backward ? " DESC" : "";
+	const char *beyond = backward ? "<" : ">";
 	StringInfoData sql;
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, "
@@ -225,7 +225,7 @@ OpenTypes(Server server, TenantSearch *search, Relation heap, const PartitionSha
 	search->given = table_slot_create(heap, nullptr);
 	search->scan = compat::BeginIndexScan(heap, search->index, search->snapshot, 4);
 	List *types = FindTypes(server, search);
-	search->cursors = binaryheap_allocate(Max(list_length(types), 1), CompareCursors, &search->terms.backward);
+	search->cursors = binaryheap_allocate(Max(list_length(types), 1), CompareCursors, &search->terms.direction);
 	ListCell *cell;
 	foreach (cell, types) {
 		auto *cursor = static_cast<TypeCursor *>(lfirst(cell));
@@ -241,7 +241,7 @@ bool
 OpenMonth(Server server, TenantSearch *search) {
 	CloseMonth(server, search);
 	const PartitionRange range =
-	    FirstPartition(server, search->events, search->lower, search->upper, search->terms.backward);
+	    FirstPartition(server, search->events, search->lower, search->upper, search->terms.direction);
 	if (search->lower >= search->upper || !OidIsValid(range.relid)) {
 		return false;
 	}
@@ -266,8 +266,9 @@ OpenMonth(Server server, TenantSearch *search) {
 		}
 		OpenQuery(server, search);
 	}
-	search->lower = search->terms.backward ? lower : month_upper;
-	search->upper = search->terms.backward ? month_lower : upper;
+	const bool backward = ScanDirectionIsBackward(search->terms.direction);
+	search->lower = backward ? lower : month_upper;
+	search->upper = backward ? month_lower : upper;
 	MemoryContextSwitchTo(old);
 	return true;
 }

@@ -14,7 +14,7 @@ struct TenantSearchTerms {
 	Datum contains; // jsonb that the data contains, 0: any
 	int64 from;     // created_at, included
 	int64 to;       // not included
-	bool backward;  // newest first
+	ScanDirection direction; // forward: oldest first
 	// What came before the page: at `border_time` only events behind `border_position` are given.
 	bool bordered;
 	int64 border_time;

@@ -60,7 +60,7 @@ enum class Reading { kFound, kGone, kLater };
 // The event at a position, in *row; the scan has to be ended. kLater: the transaction's fixed snapshot does not see it yet.
 Reading
 ReadEventAt(Server server, FeedScan *scan, const FeedFilter &filter, int64 position, EventRow *row) {
-	BeginFeedScan(server, scan, filter, position - 1, position, true);
+	BeginFeedScan(server, scan, filter, position - 1, position, FeedEvents::kFlushed);
 	int64 budget = 2;
 	if (NextFeedEvent(server, scan, row, &budget)) {
 		return Reading::kFound;
@@ -75,59 +75,6 @@ PutEvent(Server server, const Rows &rows, const EventRow &row, int share, int at
 	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata], row.values[kCreatedAt],
 	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts)};
 	PutRow(server, rows, values, isnull);
-}
-
-/*
- * Which shares the consumer has in this fetch: those it had, but no more than its part, and free ones up to it. *lost of a
- * share: its last consumer, or this one, did not come back before the lease ended.
- */
-int
-DealShares(Server server, const Subscription &subscription, text *consumer, int64 now, Share *shares, bool *lost,
-           bool *changed) {
-	const int consumers = CountConsumers(server, subscription, consumer, now);
-	const int part = (subscription.shares + consumers - 1) / consumers;
-	int kept = 0;
-	for (int i = 0; i < subscription.shares; i++) {
-		if (!HasShare(shares[i], consumer) || !LockShare(server, subscription, i)) {
-			continue;
-		}
-		shares[i] = ReadShare(server, subscription, i);
-		shares[i].locked = HasShare(shares[i], consumer);
-		if (!shares[i].locked) {
-			UnlockShare(server, subscription, i);
-			continue;
-		}
-		lost[i] = shares[i].lease_until < now && !shares[i].written_by_us;
-		kept++;
-	}
-	for (int i = subscription.shares - 1; i >= 0 && kept > part; i--) {
-		if (shares[i].locked && !HasInHand(shares[i])) {
-			shares[i].consumer = cstring_to_text("");
-			shares[i].lease_until = now;
-			WriteShare(server, subscription, i, shares[i]);
-			shares[i].locked = false;
-			kept--;
-		}
-	}
-	const int first = ShareOf(PointerGetDatum(consumer), subscription.shares);
-	for (int k = 0; k < subscription.shares && kept < part; k++) {
-		const int i = (first + k) % subscription.shares;
-		const auto is_free = [&] { return !HasShare(shares[i], consumer) && (VARSIZE_ANY_EXHDR(shares[i].consumer) == 0 || shares[i].lease_until < now); };
-		if (shares[i].locked || !is_free() || !LockShare(server, subscription, i)) {
-			continue;
-		}
-		shares[i] = ReadShare(server, subscription, i);
-		if (!is_free()) {
-			UnlockShare(server, subscription, i);
-			continue;
-		}
-		lost[i] = VARSIZE_ANY_EXHDR(shares[i].consumer) > 0;
-		shares[i].consumer = consumer;
-		shares[i].locked = true;
-		changed[i] = true;
-		kept++;
-	}
-	return kept;
 }
 
 // Positions in ascending order.
@@ -215,6 +162,62 @@ struct Fetching {
 	int64 gone; // held events that are no more
 };
 
+/*
+ * Which shares the consumer has in this fetch: those it had, but no more than its part, and free ones up to it. *lost of a
+ * share: its last consumer, or this one, did not come back before the lease ended.
+ */
+int
+DealShares(Server server, Fetching *fetching) {
+	const Subscription &subscription = *fetching->subscription;
+	text *consumer = fetching->consumer;
+	const int64 now = fetching->now;
+	Share *shares = fetching->shares;
+	const int consumers = CountConsumers(server, subscription, consumer, now);
+	const int part = (subscription.shares + consumers - 1) / consumers;
+	int kept = 0;
+	for (int i = 0; i < subscription.shares; i++) {
+		if (!HasShare(shares[i], consumer) || !LockShare(server, subscription, i)) {
+			continue;
+		}
+		shares[i] = ReadShare(server, subscription, i);
+		shares[i].locked = HasShare(shares[i], consumer);
+		if (!shares[i].locked) {
+			UnlockShare(server, subscription, i);
+			continue;
+		}
+		fetching->lost[i] = shares[i].lease_until < now && !shares[i].written_by_us;
+		kept++;
+	}
+	for (int i = subscription.shares - 1; i >= 0 && kept > part; i--) {
+		if (shares[i].locked && !HasInHand(shares[i])) {
+			shares[i].consumer = cstring_to_text("");
+			shares[i].lease_until = now;
+			WriteShare(server, subscription, i, shares[i]);
+			shares[i].locked = false;
+			kept--;
+		}
+	}
+	const int first = ShareOf(PointerGetDatum(consumer), subscription.shares);
+	for (int k = 0; k < subscription.shares && kept < part; k++) {
+		const int i = (first + k) % subscription.shares;
+		const auto is_free = [&] { return !HasShare(shares[i], consumer) && (VARSIZE_ANY_EXHDR(shares[i].consumer) == 0 || shares[i].lease_until < now); };
+		if (shares[i].locked || !is_free() || !LockShare(server, subscription, i)) {
+			continue;
+		}
+		shares[i] = ReadShare(server, subscription, i);
+		if (!is_free()) {
+			UnlockShare(server, subscription, i);
+			continue;
+		}
+		fetching->lost[i] = VARSIZE_ANY_EXHDR(shares[i].consumer) > 0;
+		shares[i].consumer = consumer;
+		shares[i].locked = true;
+		fetching->changed[i] = true;
+		kept++;
+	}
+	return kept;
+}
+
 // The first event in hand of a share, held or not, and its failed attempts; false when nothing is in hand.
 bool
 FirstInHand(Server server, HeldTable *table, const Share &share, int number, HeldEvent *first) {
@@ -227,7 +230,7 @@ FirstInHand(Server server, HeldTable *table, const Share &share, int number, Hel
 	EventRow row;
 	int64 budget = PG_INT64_MAX;
 	bool found = false;
-	BeginFeedScan(server, &scan, subscription.filter, share.checkpoint, held ? Min(first->position, share.delivered) : share.delivered, true);
+	BeginFeedScan(server, &scan, subscription.filter, share.checkpoint, held ? Min(first->position, share.delivered) : share.delivered, FeedEvents::kFlushed);
 	while (!found && NextFeedEvent(server, &scan, &row, &budget)) {
 		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
 		found = ShareOf(row.values[kStreamId], subscription.shares) == number && !IsHeld(server, table, position);
@@ -417,7 +420,7 @@ GiveInOrder(Server server, Fetching *fetching) {
 	FeedScan scan;
 	EventRow row;
 	int64 budget = kFetchBudget;
-	BeginFeedScan(server, &scan, subscription.filter, from, FeedHorizon(server), true);
+	BeginFeedScan(server, &scan, subscription.filter, from, FeedHorizon(server), FeedEvents::kFlushed);
 	while (fetching->left > 0 && NextFeedEvent(server, &scan, &row, &budget)) {
 		GiveHeldBefore(server, fetching, DatumGetInt64(row.values[kGlobalPosition]));
 		if (fetching->left == 0) {
@@ -513,9 +516,7 @@ Fetch(Server server, const Subscription &subscription, text *consumer, int64 lim
 	fetching.changed = static_cast<bool *>(palloc0(sizeof(bool) * count));
 	fetching.last = static_cast<int64 *>(palloc0(sizeof(int64) * count));
 	fetching.given = static_cast<Positions *>(palloc0(sizeof(Positions) * count));
-	const int dealt =
-	    DealShares(server, subscription, consumer, fetching.now, fetching.shares, fetching.lost, fetching.changed);
-	if (dealt == 0) {
+	if (DealShares(server, &fetching) == 0) {
 		return;
 	}
 	for (int i = 0; i < subscription.shares; i++) {
@@ -649,7 +650,7 @@ TakeBack(Server server, HeldTable *table, Share *share, const HeldEvent &failed)
 	FeedScan scan;
 	EventRow row;
 	int64 budget = PG_INT64_MAX;
-	BeginFeedScan(server, &scan, subscription.filter, Max(failed.position, share->checkpoint), share->delivered, true);
+	BeginFeedScan(server, &scan, subscription.filter, Max(failed.position, share->checkpoint), share->delivered, FeedEvents::kFlushed);
 	while (NextFeedEvent(server, &scan, &row, &budget)) {
 		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
 		if (SameText(row.values[kStreamId], failed.stream) && !IsHeld(server, table, position)) {
@@ -697,7 +698,12 @@ TakeFromHand(Server server, HeldTable *table, Share *shares, int64 position, Hel
 	return found && shares[event->share].locked && position > shares[event->share].checkpoint && position <= shares[event->share].delivered;
 }
 
-} // namespace
+struct Failure {
+	int64 position;
+	HeldState becomes;
+	int64 delay;  // microseconds
+	Datum reason; // 0: none
+};
 
 void
 Fail(Server server, const Subscription &subscription, text *consumer, const Failure &failure) {
@@ -718,13 +724,12 @@ Fail(Server server, const Subscription &subscription, text *consumer, const Fail
 		share->held++;
 	}
 	event.attempts++;
-	const bool parked = failure.park || event.attempts >= subscription.max_attempts;
-	event.state = parked ? HeldState::kParked : HeldState::kRetry;
+	event.state = event.attempts >= subscription.max_attempts ? HeldState::kParked : failure.becomes;
 	event.not_before = GetCurrentTimestamp() + failure.delay;
 	event.reason = failure.reason;
 	event.since = 0;
 	InsertHeld(server, subscription, event);
-	const bool stream_goes_on = parked && !subscription.stream_waits;
+	const bool stream_goes_on = event.state == HeldState::kParked && !subscription.stream_waits;
 	if (!stream_goes_on) {
 		TakeBack(server, &table, share, event);
 	}
@@ -736,6 +741,18 @@ Fail(Server server, const Subscription &subscription, text *consumer, const Fail
 	}
 	WriteShare(server, subscription, event.share, *share);
 	CommandCounterIncrement();
+}
+
+} // namespace
+
+void
+Retry(Server server, const Subscription &subscription, text *consumer, int64 position, int64 delay, Datum reason) {
+	Fail(server, subscription, consumer, {position, HeldState::kRetry, delay, reason});
+}
+
+void
+Park(Server server, const Subscription &subscription, text *consumer, int64 position, Datum reason) {
+	Fail(server, subscription, consumer, {position, HeldState::kParked, 0, reason});
 }
 
 bool

@@ -46,14 +46,12 @@ void Fetch(Server server, const Subscription &subscription, text *consumer, int6
 // What is in the consumer's hands up to a position is done.
 void Acknowledge(Server server, const Subscription &subscription, text *consumer, int64 position);
 
-struct Failure {
-	int64 position;
-	bool park;    // at once
-	int64 delay;  // microseconds
-	Datum reason; // 0: none
-};
-// An event in the consumer's hands failed: it is to be given again after a delay, or parked.
-void Fail(Server server, const Subscription &subscription, text *consumer, const Failure &failure);
+// An event in the consumer's hands failed and is to be given again after a delay in microseconds, or is parked when this was the
+// subscription's last attempt. A reason of 0 is none.
+void Retry(Server server, const Subscription &subscription, text *consumer, int64 position, int64 delay, Datum reason);
+
+// An event in the consumer's hands failed and is parked. A reason of 0 is none.
+void Park(Server server, const Subscription &subscription, text *consumer, int64 position, Datum reason);
 
 // Whether everything up to a position is done or parked. Needs no lock.
 bool HasPassed(Server server, const Subscription &subscription, int64 position);

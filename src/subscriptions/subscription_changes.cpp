@@ -60,7 +60,7 @@ HoldBetween(Server server, const Subscription &subscription, const Share *shares
 	EventRow row;
 	int64 budget = PG_INT64_MAX;
 	OpenHeld(server, &table, subscription);
-	BeginFeedScan(server, &scan, subscription.filter, span.lowest, span.highest, false);
+	BeginFeedScan(server, &scan, subscription.filter, span.lowest, span.highest, FeedEvents::kCommitted);
 	while (NextFeedEvent(server, &scan, &row, &budget)) {
 		const Datum stream = row.values[kStreamId];
 		const int number = ShareOf(stream, subscription.shares);

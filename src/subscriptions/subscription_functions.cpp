@@ -272,7 +272,7 @@ AUREN_FUNCTION(auren_retry) {
 	RefuseWhenReadOnly("events.retry()");
 	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
 	Call([&](Server server) {
-		pg::Fail(server, subscription, consumer, {position, false, delay, reason ? reason->datum : 0});
+		pg::Retry(server, subscription, consumer, position, delay, reason ? reason->datum : 0);
 	});
 	PG_RETURN_VOID();
 }
@@ -284,7 +284,7 @@ AUREN_FUNCTION(auren_park) {
 	RefuseWhenReadOnly("events.park()");
 	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
 	Call([&](Server server) {
-		pg::Fail(server, subscription, consumer, {position, true, 0, reason ? reason->datum : 0});
+		pg::Park(server, subscription, consumer, position, reason ? reason->datum : 0);
 	});
 	PG_RETURN_VOID();
 }
@@ -334,7 +334,7 @@ AUREN_FUNCTION(auren_wait_for_events) {
 		pg::FeedScan scan;
 		pg::EventRow row;
 		int64 budget = PG_INT64_MAX;
-		pg::BeginFeedScan(server, &scan, filter, looked_at, horizon, false);
+		pg::BeginFeedScan(server, &scan, filter, looked_at, horizon, pg::FeedEvents::kCommitted);
 		const bool found = pg::NextFeedEvent(server, &scan, &row, &budget);
 		pg::EndFeedScan(server, &scan);
 		looked_at = horizon;

@@ -47,7 +47,7 @@ CountAhead(Server server, Counting *counting) {
 	FeedScan scan;
 	EventRow row;
 	int64 budget = kCountAtMost;
-	BeginFeedScan(server, &scan, subscription.filter, counting->lag.checkpoint, counting->lag.head, false);
+	BeginFeedScan(server, &scan, subscription.filter, counting->lag.checkpoint, counting->lag.head, FeedEvents::kCommitted);
 	while (NextFeedEvent(server, &scan, &row, &budget)) {
 		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
 		const Share &share = counting->shares[ShareOf(row.values[kStreamId], subscription.shares)];
@@ -71,7 +71,7 @@ TimeOf(Server server, const Subscription &subscription, int64 position, int64 ot
 	FeedScan scan;
 	EventRow row;
 	int64 budget = 2;
-	BeginFeedScan(server, &scan, all, position - 1, position, false);
+	BeginFeedScan(server, &scan, all, position - 1, position, FeedEvents::kCommitted);
 	const int64 time =
 	    NextFeedEvent(server, &scan, &row, &budget) ? DatumGetTimestampTz(row.values[kCreatedAt]) : otherwise;
 	EndFeedScan(server, &scan);

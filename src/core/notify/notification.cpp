@@ -15,8 +15,11 @@ Quoted(const std::string &text) {
 	return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+enum class Fields { kAll, kIdentifying };
+
 std::string
-Object(const std::vector<PayloadField> &fields, bool truncated) {
+Object(const std::vector<PayloadField> &fields, Fields told) {
+	const bool truncated = told == Fields::kIdentifying;
 	std::string object = "{";
 	for (const PayloadField &field : fields) {
 		if (truncated && !field.identifying) {
@@ -61,11 +64,11 @@ Prefix(const std::string &text, std::size_t bytes) {
 
 std::string
 ComposePayload(const std::vector<PayloadField> &fields, std::size_t limit) {
-	std::string payload = Object(fields, false);
+	std::string payload = Object(fields, Fields::kAll);
 	if (payload.size() <= limit) {
 		return payload;
 	}
-	payload = Object(fields, true);
+	payload = Object(fields, Fields::kIdentifying);
 	if (payload.size() <= limit) {
 		return payload;
 	}
@@ -79,7 +82,7 @@ ComposePayload(const std::vector<PayloadField> &fields, std::size_t limit) {
 			}
 			field.text = Prefix(field.text, bytes);
 		}
-		payload = Object(cut, true);
+		payload = Object(cut, Fields::kIdentifying);
 		if (bytes == 0) {
 			break;
 		}
