@@ -204,24 +204,27 @@ AUREN_FUNCTION(auren_reducers_version) {
 	});
 }
 
-AUREN_FUNCTION(auren_set_reducer) {
-	pg::RequireUnbound("set reducers", "They fold the streams of all tenants.");
-	const pg::Text type = pg::TextArgument(fcinfo, 0, "p_event_type");
-	CheckEventType(type.name);
-	const pg::Text kind = pg::TextArgument(fcinfo, 1, "p_kind");
-	pg::RequireNotNull(fcinfo, 2, "p_options");
-	const Datum options = pg::JsonbOf(PG_GETARG_DATUM(2));
-	const char *text = Call([&] {
-		Jsonb *jsonb = DatumGetJsonbP(options);
+namespace {
+
+// A jsonb as text, in the caller's memory context.
+const char *
+TextOfJsonb(Datum datum) {
+	return Call([&] {
+		Jsonb *jsonb = DatumGetJsonbP(datum);
 		return static_cast<const char *>(JsonbToCString(nullptr, &jsonb->root, static_cast<int>(VARSIZE(jsonb))));
 	});
-	const ReducerOptions declared =
-	    pg::ParseDeclaration(std::string(type.name.bytes).c_str(), std::string(kind.name.bytes).c_str(), text);
+}
+
+/*
+ * A reducer's options as its row holds them: without the category, which has a column of its own, and with the function's name in its
+ * schema, so that what the name means does not depend on the session that reads the state.
+ */
+Datum
+OptionsToStore(Datum options, const ReducerOptions &declared) {
 	const pg::ServerJson json;
 	Json kept = json.Expand(pg::JsonOf(options).document().bytes);
-	kept.object().erase("category"); // it has a column of its own
+	kept.object().erase("category");
 	if (declared.reducer.kind == ReducerKind::kFunction) {
-		// with its schema: what the name means must not depend on who reads
 		const char *name = declared.reducer.function.c_str();
 		kept.object()["function"].SetString(Call([&](Server server) {
 			char *qualified;
@@ -229,11 +232,25 @@ AUREN_FUNCTION(auren_set_reducer) {
 			return qualified;
 		}));
 	}
+	return pg::WriteJsonb(kept);
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_set_reducer) {
+	pg::RequireUnbound("set reducers", "They fold the streams of all tenants.");
+	const pg::Text type = pg::TextArgument(fcinfo, 0, "p_event_type");
+	CheckEventType(type.name);
+	const pg::Text kind = pg::TextArgument(fcinfo, 1, "p_kind");
+	pg::RequireNotNull(fcinfo, 2, "p_options");
+	const Datum options = pg::JsonbOf(PG_GETARG_DATUM(2));
+	const ReducerOptions declared = pg::ParseDeclaration(std::string(type.name.bytes).c_str(), std::string(kind.name.bytes).c_str(),
+	                                                     TextOfJsonb(options));
 	const Datum category = Call([&] {
 		return PointerGetDatum(cstring_to_text_with_len(declared.category.data(), static_cast<int>(declared.category.size())));
 	});
 	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, JSONBOID};
-	Datum values[4] = {type.datum, category, kind.datum, pg::WriteJsonb(kept)};
+	Datum values[4] = {type.datum, category, kind.datum, OptionsToStore(options, declared)};
 	(void)ChangeReducers("INSERT INTO auren.declared_reducers (event_type, category, kind, options) VALUES ($1, $2, $3, $4) "
 	        "ON CONFLICT (event_type, category) DO UPDATE SET kind = EXCLUDED.kind, options = EXCLUDED.options, "
 	        "declared_by = EXCLUDED.declared_by, declared_at = EXCLUDED.declared_at",

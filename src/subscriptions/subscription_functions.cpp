@@ -178,6 +178,41 @@ WaitUntil(int64 timeout, Condition &&condition) {
 	});
 }
 
+// The position that a new subscription begins after: that before a time, a position, or the end of the feed.
+int64
+StartArgument(FunctionCallInfo fcinfo, const pg::Tenant &tenant) {
+	if (!PG_ARGISNULL(2)) {
+		return PositionBefore(tenant.text, PG_GETARG_DATUM(2));
+	}
+	return PG_ARGISNULL(1) ? Call([](Server server) { return pg::FeedHorizon(server); }) : PG_GETARG_INT64(1);
+}
+
+// Refuses event types and a category that no event has.
+void
+CheckFilterArguments(FunctionCallInfo fcinfo) {
+	(void)EventTypesArgument(fcinfo, 3);
+	if (!PG_ARGISNULL(4)) {
+		(void)CategoryArgument(fcinfo, 4);
+	}
+}
+
+// Writes the settings of a new subscription. Returns 0 where the tenant has one of that name.
+uint64
+InsertSettings(FunctionCallInfo fcinfo, const pg::Tenant &tenant, const pg::Text &name, int64 start) {
+	Oid types[10] = {TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
+	Datum values[10] = {tenant.text, name.datum, Int64GetDatum(start)};
+	char nulls[11] = "          ";
+	for (int i = 3; i <= 9; i++) {
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	return Change(
+	    "INSERT INTO auren.subscription_settings (tenant_id, name, start_position, event_types, category, stream_prefix, shares, max_attempts, "
+	    "lease, stream_waits, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user, pg_catalog.now()) "
+	    "ON CONFLICT (tenant_id, name) DO NOTHING",
+	    10, types, values, nulls);
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_create_subscription) {
@@ -187,35 +222,14 @@ AUREN_FUNCTION(auren_create_subscription) {
 	if (!PG_ARGISNULL(1) && PG_GETARG_INT64(1) < 0) {
 		(void)PositionArgument(fcinfo, 1, "p_after_position");
 	}
-	const int shares = CountArgument(fcinfo, 6, "p_shares", kMaxShares);
-	const int attempts = CountArgument(fcinfo, 7, "p_max_attempts", 1000000);
+	(void)CountArgument(fcinfo, 6, "p_shares", kMaxShares);
+	(void)CountArgument(fcinfo, 7, "p_max_attempts", 1000000);
 	(void)IntervalArgument(fcinfo, 8, "p_lease", 100000);
 	pg::RequireNotNull(fcinfo, 9, "p_stream_waits");
 	RefuseWhenReadOnly("events.create_subscription()");
-	int64 start = 0;
-	if (!PG_ARGISNULL(2)) {
-		start = PositionBefore(tenant.text, PG_GETARG_DATUM(2));
-	} else if (PG_ARGISNULL(1)) {
-		start = Call([](Server server) { return pg::FeedHorizon(server); });
-	} else {
-		start = PG_GETARG_INT64(1);
-	}
-	(void)EventTypesArgument(fcinfo, 3);
-	if (!PG_ARGISNULL(4)) {
-		(void)CategoryArgument(fcinfo, 4);
-	}
-	Oid types[10] = {TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
-	Datum values[10] = {tenant.text,         name.datum,          Int64GetDatum(start),    PG_GETARG_DATUM(3),      PG_GETARG_DATUM(4),
-	                    PG_GETARG_DATUM(5),  Int32GetDatum(shares), Int32GetDatum(attempts), PG_GETARG_DATUM(8),      PG_GETARG_DATUM(9)};
-	char nulls[11] = "          ";
-	for (int i = 3; i <= 5; i++) {
-		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
-	}
-	const uint64 rows = Change(
-	    "INSERT INTO auren.subscription_settings (tenant_id, name, start_position, event_types, category, stream_prefix, shares, max_attempts, "
-	    "lease, stream_waits, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user, pg_catalog.now()) "
-	    "ON CONFLICT (tenant_id, name) DO NOTHING",
-	    10, types, values, nulls);
+	const int64 start = StartArgument(fcinfo, tenant);
+	CheckFilterArguments(fcinfo);
+	const uint64 rows = InsertSettings(fcinfo, tenant, name, start);
 	if (rows == 0) {
 		throw DomainError("42710", "there is a subscription \"" + std::string(name.name.bytes) + "\" already",
 		                  "Its progress would be lost.", "events.drop_subscription drops it, events.reset_subscription sets it back.");
@@ -342,6 +356,25 @@ AUREN_FUNCTION(auren_wait_for_events) {
 	}));
 }
 
+namespace {
+
+// Writes the settings that are given; the others stay.
+void
+WriteSettings(FunctionCallInfo fcinfo, const pg::Subscription &subscription) {
+	Oid types[5] = {INT8OID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
+	Datum values[5] = {Int64GetDatum(subscription.id)};
+	char nulls[6] = "     ";
+	for (int i = 1; i <= 4; i++) {
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	(void)Change("UPDATE auren.subscription_settings SET shares = COALESCE($2, shares), max_attempts = COALESCE($3, max_attempts), "
+	             "lease = COALESCE($4, lease), stream_waits = COALESCE($5, stream_waits) WHERE subscription_id OPERATOR(pg_catalog.=) $1",
+	             5, types, values, nulls);
+}
+
+} // namespace
+
 AUREN_FUNCTION(auren_alter_subscription) {
 	const pg::Text name = pg::TextArgument(fcinfo, 0, "p_name");
 	const int shares = PG_ARGISNULL(1) ? 0 : CountArgument(fcinfo, 1, "p_shares", kMaxShares);
@@ -356,16 +389,7 @@ AUREN_FUNCTION(auren_alter_subscription) {
 	if (shares != 0 && shares != subscription.shares) {
 		Call([&](Server server) { pg::Reshare(server, subscription, shares); });
 	}
-	Oid types[5] = {INT8OID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
-	Datum values[5] = {Int64GetDatum(subscription.id)};
-	char nulls[6] = "     ";
-	for (int i = 1; i <= 4; i++) {
-		values[i] = PG_GETARG_DATUM(i);
-		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
-	}
-	(void)Change("UPDATE auren.subscription_settings SET shares = COALESCE($2, shares), max_attempts = COALESCE($3, max_attempts), "
-	             "lease = COALESCE($4, lease), stream_waits = COALESCE($5, stream_waits) WHERE subscription_id OPERATOR(pg_catalog.=) $1",
-	             5, types, values, nulls);
+	WriteSettings(fcinfo, subscription);
 	Call([&](Server server) {
 		CommandCounterIncrement();
 		if (subscription.stream_waits && !PG_ARGISNULL(4) && !PG_GETARG_BOOL(4)) {

@@ -592,6 +592,27 @@ Summary::Bytes() const {
 	return bytes;
 }
 
+namespace {
+
+// The counts of a sketch, by their places.
+std::map<std::int32_t, std::int64_t>
+ReadSketch(Reader *reader) {
+	std::map<std::int32_t, std::int64_t> sketch;
+	const std::int64_t bins = reader->Count();
+	std::int64_t place = 0;
+	for (std::int64_t i = 0; i < bins; i++) {
+		place += reader->Count();
+		if (place < std::numeric_limits<std::int32_t>::min() || place > std::numeric_limits<std::int32_t>::max()) {
+			Reader::Refuse();
+		}
+		const std::int64_t count = reader->Count();
+		sketch.emplace_hint(sketch.end(), static_cast<std::int32_t>(place), count);
+	}
+	return sketch;
+}
+
+} // namespace
+
 Summary
 Summary::FromBytes(std::string_view bytes) {
 	Reader reader(bytes);
@@ -640,16 +661,7 @@ Summary::FromBytes(std::string_view bytes) {
 		summary.greatest_taken_ = reader.Double();
 	}
 	summary.took_ = (flags & kTook) != 0;
-	const std::int64_t bins = reader.Count();
-	std::int64_t place = 0;
-	for (std::int64_t i = 0; i < bins; i++) {
-		place += reader.Count();
-		if (place < std::numeric_limits<std::int32_t>::min() || place > std::numeric_limits<std::int32_t>::max()) {
-			Reader::Refuse();
-		}
-		const std::int64_t count = reader.Count();
-		summary.sketch_.emplace_hint(summary.sketch_.end(), static_cast<std::int32_t>(place), count);
-	}
+	summary.sketch_ = ReadSketch(&reader);
 	if (reader.left() != 0) {
 		Reader::Refuse();
 	}
