@@ -174,14 +174,11 @@ MayBeGiven(Server, FeedScan *scan, TransactionId inserter) {
 bool
 NextOfAll(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter) {
 	if (scan->through_query) {
-		const Datum *values;
-		const bool *isnull;
-		if (!NextRow(server, &scan->query, &values, &isnull)) {
+		const Datum *columns = NextQueriedEvent(server, &scan->query, &scan->names, row);
+		if (columns == nullptr) {
 			return false;
 		}
-		std::memcpy(row->values, values, sizeof row->values);
-		UnpackNames(server, row, &scan->names);
-		*inserter = DatumGetTransactionId(values[kEventColumns]);
+		*inserter = DatumGetTransactionId(columns[kEventColumns]);
 		return true;
 	}
 	if (scan->current >= 0 && !Advance(server, scan, &scan->months[scan->current])) {

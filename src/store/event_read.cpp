@@ -147,14 +147,7 @@ OpenMonth(Server server, StreamScan *scan) {
 bool
 NextOfMonth(Server server, StreamScan *scan, EventRow *row) {
 	if (scan->query.desc != nullptr) {
-		const Datum *values;
-		const bool *isnull;
-		if (!NextRow(server, &scan->query, &values, &isnull)) {
-			return false;
-		}
-		std::memcpy(row->values, values, sizeof row->values);
-		UnpackNames(server, row, &scan->names);
-		return true;
+		return NextQueriedEvent(server, &scan->query, &scan->names, row) != nullptr;
 	}
 	if (!NextIndexRow(server, scan->scan, scan->part.direction, scan->slot, scan->context)) {
 		return false;
@@ -200,6 +193,18 @@ ReadSlot(Server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) 
 	for (int column = 0; column < kEventColumns; column++) {
 		row->values[column] = slot->tts_values[attnum[column] - 1];
 	}
+}
+
+const Datum *
+NextQueriedEvent(Server server, RunningQuery *query, UnpackedNames *names, EventRow *row) {
+	const Datum *values;
+	const bool *isnull;
+	if (!NextRow(server, query, &values, &isnull)) {
+		return nullptr;
+	}
+	std::memcpy(row->values, values, sizeof row->values);
+	UnpackNames(server, row, names);
+	return values;
 }
 
 StoredEvent

@@ -15,6 +15,9 @@ struct EventRow {
 	Datum values[kEventColumns];
 };
 
+// Columns of events.event_store in the order of EventColumn, for a select list.
+extern const char *const kEventColumnList;
+
 /*
  * Room for the names of the event read last, where the server had compressed them: it does so to the texts of a row of about 2 kB.
  * Made when it is needed first.
@@ -29,6 +32,10 @@ void Forget(UnpackedNames *names);
 
 // The event in a slot of a partition, whose columns have these numbers.
 void ReadSlot(Server server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row);
+
+// The next event of a query whose select list begins with kEventColumnList. Returns all columns of its row, which live until the next one is
+// read; nullptr after the last event.
+const Datum *NextQueriedEvent(Server server, RunningQuery *query, UnpackedNames *names, EventRow *row);
 
 // What an append has to know of an event that is there: the stream's newest, or the one that has a supplied id.
 struct StoredEvent {
@@ -104,8 +111,5 @@ void EndStreamScan(Server server, StreamScan *scan);
 
 // Version of a stream for a reader, 0 when it has no event. A stream whose months were all dropped keeps its version.
 int64 StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot);
-
-// Columns of events.event_store in the order of EventColumn, for a select list.
-extern const char *const kEventColumnList;
 
 } // namespace auren::pg

@@ -222,19 +222,7 @@ DeleteHeld(Server server, ItemPointer tid) {
 
 void
 DeleteAllHeld(Server server, const Subscription &subscription) {
-	HeldTable table;
-	HeldEvent event;
-	OpenHeld(server, &table, subscription);
-	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(row);
-	StartHeld(server, &table);
-	while (NextHeld(server, &table, &event)) {
-		DeleteHeld(server, &event.tid);
-		MemoryContextReset(row);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(row);
-	CloseHeld(server, &table);
+	ForEachHeld(server, subscription, [server](HeldEvent *event) { DeleteHeld(server, &event->tid); });
 	CommandCounterIncrement();
 }
 

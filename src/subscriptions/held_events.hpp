@@ -61,6 +61,28 @@ bool NextHeldOfStream(Server server, HeldTable *table, Datum stream, int64 after
 void StartHeld(Server server, HeldTable *table);
 bool NextHeld(Server server, HeldTable *table, HeldEvent *event);
 
+/*
+ * Calls visit(&event) for each event that a subscription holds, in order of position; it may change the event's row. What visit allocates is
+ * given back after each event.
+ */
+template <typename F>
+void
+ForEachHeld(Server server, const Subscription &subscription, F &&visit) {
+	HeldTable table;
+	HeldEvent event;
+	OpenHeld(server, &table, subscription);
+	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(row);
+	StartHeld(server, &table);
+	while (NextHeld(server, &table, &event)) {
+		visit(&event);
+		MemoryContextReset(row);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(row);
+	CloseHeld(server, &table);
+}
+
 // Whether a fetch may give an event, nothing before it in its stream being held.
 inline bool
 MayBeGiven(const HeldEvent &event, int64 now) {

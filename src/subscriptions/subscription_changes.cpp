@@ -84,22 +84,12 @@ HoldBetween(Server server, const Subscription &subscription, const Share *shares
 // Writes every held event's share anew, and counts them.
 void
 MoveHeld(Server server, const Subscription &subscription, int count, Share *shares) {
-	HeldTable table;
-	HeldEvent event;
-	OpenHeld(server, &table, subscription);
-	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(row);
-	StartHeld(server, &table);
-	while (NextHeld(server, &table, &event)) {
-		DeleteHeld(server, &event.tid);
-		event.share = ShareOf(event.stream, count);
-		InsertHeld(server, subscription, event);
-		shares[event.share].held++;
-		MemoryContextReset(row);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(row);
-	CloseHeld(server, &table);
+	ForEachHeld(server, subscription, [&](HeldEvent *event) {
+		DeleteHeld(server, &event->tid);
+		event->share = ShareOf(event->stream, count);
+		InsertHeld(server, subscription, *event);
+		shares[event->share].held++;
+	});
 }
 
 } // namespace
