@@ -141,7 +141,7 @@ ReadStatements(Server server, const char *sql, const Role &role, const char *acc
 	const char *name = role.quoted.c_str();
 	Oid types[3] = {TEXTOID, OIDOID, TEXTOID};
 	Datum values[3] = {CStringGetTextDatum(name), ObjectIdGetDatum(role.oid), CStringGetTextDatum(access)};
-	const pg::AsOwner before = pg::BecomeOwner(server, pg::Oids(server).stream_rows);
+	const pg::SavedUser before = pg::SwitchToOwner(server, pg::Oids(server).stream_rows);
 	MemoryContext context = CurrentMemoryContext;
 	SPI_connect();
 	if (SPI_execute_with_args(sql, 3, types, values, nullptr, false, 0) != SPI_OK_SELECT || SPI_processed != 1) {
@@ -150,7 +150,7 @@ ReadStatements(Server server, const char *sql, const Role &role, const char *acc
 	const char *statements = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	statements = statements == nullptr ? "" : MemoryContextStrdup(context, statements);
 	SPI_finish();
-	pg::BecomeAgain(server, before);
+	pg::SwitchBack(server, before);
 	return statements;
 }
 
@@ -279,7 +279,7 @@ struct Holder {
 // All of them, a list of Holder; read as the store's owner.
 List *
 ReadHolders(Server server) {
-	const pg::AsOwner before = pg::BecomeOwner(server, pg::Oids(server).stream_rows);
+	const pg::SavedUser before = pg::SwitchToOwner(server, pg::Oids(server).stream_rows);
 	MemoryContext context = CurrentMemoryContext;
 	List *holders = NIL;
 	SPI_connect();
@@ -295,7 +295,7 @@ ReadHolders(Server server) {
 		MemoryContextSwitchTo(inner);
 	}
 	SPI_finish();
-	pg::BecomeAgain(server, before);
+	pg::SwitchBack(server, before);
 	return holders;
 }
 

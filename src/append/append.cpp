@@ -474,7 +474,7 @@ class Appending {
 			result.version = element.version;
 			result.position = Call([&](Server server) {
 				if (!tagged) {
-					TagPositions(server);
+					HoldBackHorizon(server);
 				}
 				return nextval_internal(sequence, false);
 			});
@@ -512,7 +512,7 @@ class Appending {
 			    DateADTGetDatum(Month::FromMicros(locked_[element.stream].created_at).StartDays());
 			values[kSuppliedPosition] = Int64GetDatum(results_[i].position);
 			const bool inserted = Call(
-			    [&](Server server) { return InsertUnlessThere(server, ids_, ids_pkey_, key_columns, values, isnull); });
+			    [&](Server server) { return InsertIfAbsent(server, ids_, ids_pkey_, key_columns, values, isnull); });
 			if (!inserted) {
 				ThrowIdReused(results_[i].id);
 			}

@@ -232,7 +232,7 @@ WriteByInsert(Server server, EventWriter *writer) {
 		initStringInfo(&sql);
 		appendStringInfo(&sql, "INSERT INTO events.event_store (%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 		                 kEventColumnList);
-		writer->plan = PrepareWaived(server, sql.data, kEventColumns, types, 0);
+		writer->plan = PrepareWithRightsWaived(server, sql.data, kEventColumns, types, 0);
 		pfree(sql.data);
 	}
 	for (int event = 0; event < writer->count; event++) {

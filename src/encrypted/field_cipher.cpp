@@ -251,7 +251,7 @@ SealText(const PersonalField &of, std::string_view plain, TextSink *sink, const 
 		converted = ToUtf8(std::string(plain).c_str());
 		plain = converted;
 	}
-	*known = Seal(of, {Plain::Kind::kText, plain}, Invalidations::kAccepted, *known, [&](std::size_t length) { return sink->Room(length); });
+	*known = Seal(of, {Plain::Kind::kText, plain}, Invalidations::kAccepted, *known, [&](std::size_t length) { return sink->Reserve(length); });
 	TrimBuffers();
 }
 
@@ -267,7 +267,7 @@ OpenText(const PersonalField &of, std::string_view envelope, TextSink *sink, con
 	    {of, header, &of, Invalidations::kAccepted, known},
 	    [&](std::size_t size) {
 		    if (as_it_is) {
-			    return sink->Room(size);
+			    return sink->Reserve(size);
 		    }
 		    plain.resize(size);
 		    return &plain[0];
@@ -285,7 +285,7 @@ OpenText(const PersonalField &of, std::string_view envelope, TextSink *sink, con
 		plain = value.is(Json::Kind::kString) ? (IsUtf8() ? value.string() : ToUtf8(value.string().c_str())) : JsonText(value);
 	}
 	const std::string text = FromUtf8(plain);
-	(void)text.copy(sink->Room(text.size()), text.size());
+	(void)text.copy(sink->Reserve(text.size()), text.size());
 }
 
 void

@@ -512,7 +512,7 @@ ForgetOnRelation(Oid relid) {
  */
 uint64
 ExecuteNow(Server server, const char *sql, int count, Oid *types, Datum *values) {
-	const AsOwner before = BecomeOwner(server, Oids(server).data_keys);
+	const SavedUser before = SwitchToOwner(server, Oids(server).data_keys);
 	SPI_connect();
 	SPIPlanPtr plan = SPI_prepare(sql, count, types);
 	const int result = SPI_execute_snapshot(plan, values, nullptr, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
@@ -521,7 +521,7 @@ ExecuteNow(Server server, const char *sql, int count, Oid *types, Datum *values)
 	}
 	const uint64 rows = SPI_processed;
 	SPI_finish();
-	BecomeAgain(server, before);
+	SwitchBack(server, before);
 	return rows;
 }
 
@@ -539,7 +539,7 @@ int
 LockRowsToRewrap(Server server, std::string_view current, int limit, MemoryContext context, RewrapRow **rows) {
 	Oid types[2] = {TEXTOID, INT4OID};
 	Datum values[2] = {TextDatum(server, current), Int32GetDatum(limit)};
-	const AsOwner before = BecomeOwner(server, Oids(server).data_keys);
+	const SavedUser before = SwitchToOwner(server, Oids(server).data_keys);
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM auren.data_keys "
 	                          "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
@@ -564,7 +564,7 @@ LockRowsToRewrap(Server server, std::string_view current, int limit, MemoryConte
 	}
 	MemoryContextSwitchTo(spi);
 	SPI_finish();
-	BecomeAgain(server, before);
+	SwitchBack(server, before);
 	return found;
 }
 

@@ -231,7 +231,7 @@ CurrentMasterKeys() {
 			kept.reset();
 			kept = RunCommand(source.command.c_str());
 			kept_source = source;
-			Call([](Server server) { TellIfSourceIsShown(server); });
+			Call([](Server server) { WarnIfKeySourceIsShown(server); });
 		}
 		return kept;
 	}
@@ -247,7 +247,7 @@ CurrentMasterKeys() {
 		if (!kept || !(source == kept_source)) {
 			kept = ReadFile(file);
 			kept_source = source;
-			Call([](Server server) { TellIfSourceIsShown(server); });
+			Call([](Server server) { WarnIfKeySourceIsShown(server); });
 		}
 	} catch (...) {
 		kept.reset();

@@ -40,7 +40,7 @@ WrittenHorizon(Server server) {
  * or `horizon` when that is smaller. The links of a list change under its partition's lock.
  */
 int64
-SmallestTag(Server, uint32 first, uint32 end, int64 horizon) {
+LowestHeldPosition(Server, uint32 first, uint32 end, int64 horizon) {
 	const auto look = [&](const PROCLOCK *lock) {
 		const LOCKTAG &tag = lock->tag.myLock->tag;
 		if (tag.locktag_type == LOCKTAG_ADVISORY && tag.locktag_field4 == kPositionLockClass && tag.locktag_field1 == MyDatabaseId &&
@@ -81,7 +81,7 @@ LastPosition(Server server) {
 }
 
 void
-TagPositions(Server server) {
+HoldBackHorizon(Server server) {
 	const LocalTransactionId transaction = compat::CurrentLocalTransaction();
 	if (tagged_transaction != transaction) {
 		tagged_position = LastPosition(server);
@@ -96,7 +96,7 @@ TagPositions(Server server) {
 }
 
 bool
-OthersDrew(Server server, int64 drawn) {
+OthersDrewPositions(Server server, int64 drawn) {
 	return tagged_transaction == compat::CurrentLocalTransaction() && LastPosition(server) - tagged_position > drawn;
 }
 
@@ -110,12 +110,12 @@ FeedHorizon(Server server) {
 	// from the session to the process that stands for the prepared transaction, behind all others, and never back: so those come second, and
 	// a tag that moves meanwhile is met in one of the two places.
 	const uint32 processes = ProcGlobal->allProcCount;
-	int64 horizon = SmallestTag(server, 0, processes, last);
+	int64 horizon = LowestHeldPosition(server, 0, processes, last);
 	if (max_prepared_xacts > 0) {
 		// The next PREPARE that takes a free one of these clears it, lists included, and holds this lock alone meanwhile. COMMIT PREPARED too
 		// takes this lock before it takes those of partitions, in every major from 15 to 18, so the order cannot deadlock.
 		LWLockAcquire(TwoPhaseStateLock, LW_SHARED);
-		horizon = SmallestTag(server, processes, processes + static_cast<uint32>(max_prepared_xacts), horizon);
+		horizon = LowestHeldPosition(server, processes, processes + static_cast<uint32>(max_prepared_xacts), horizon);
 		LWLockRelease(TwoPhaseStateLock);
 	}
 	return horizon;

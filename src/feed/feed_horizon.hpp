@@ -16,7 +16,7 @@ namespace auren::pg {
  */
 
 // For an appender, before it draws positions: takes the tag, or makes sure that this transaction still holds it.
-void TagPositions(Server server);
+void HoldBackHorizon(Server server);
 
 // For a reader, before it takes the snapshot that it reads by. On a standby, where no locks of the primary are seen: the last
 // horizon that the primary wrote down.
@@ -29,7 +29,7 @@ int64 WriteFeedHorizon(Server server);
 inline constexpr int64 kHorizonEvery = 1024;
 
 // Whether others drew positions since this transaction took its tag; `drawn` says how many it drew itself.
-bool OthersDrew(Server server, int64 drawn);
+bool OthersDrewPositions(Server server, int64 drawn);
 
 // The sequence's last value; 0 before the first position was drawn.
 int64 LastPosition(Server server);

@@ -18,7 +18,7 @@ BeginsWith(Datum text, Datum prefix) {
 }
 
 bool
-OfCategory(Datum stream, Datum category) {
+IsOfCategory(Datum stream, Datum category) {
 	if (!BeginsWith(stream, category)) {
 		return false;
 	}
@@ -41,13 +41,13 @@ Passes(const FeedFilter &filter, const EventRow &row) {
 			return false;
 		}
 	}
-	return (filter.category == 0 || OfCategory(row.values[kStreamId], filter.category)) &&
+	return (filter.category == 0 || IsOfCategory(row.values[kStreamId], filter.category)) &&
 	       (filter.prefix == 0 || BeginsWith(row.values[kStreamId], filter.prefix));
 }
 
 // Moves a month to its next event; false when it has none.
 bool
-Advance(Server server, const FeedScan *scan, FeedMonth *month) {
+AdvanceMonth(Server server, const FeedScan *scan, FeedMonth *month) {
 	if (!NextIndexRow(server, month->scan, scan->direction, month->slot, scan->context)) {
 		return false;
 	}
@@ -85,8 +85,8 @@ OpenMonths(Server server, FeedScan *scan, int64 after) {
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
 	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(scan->horizon));
-	int room = 4;
-	scan->months = static_cast<FeedMonth *>(palloc(sizeof(FeedMonth) * static_cast<Size>(room)));
+	int capacity = 4;
+	scan->months = static_cast<FeedMonth *>(palloc(sizeof(FeedMonth) * static_cast<Size>(capacity)));
 	int64 lower = PG_INT64_MIN;
 	for (;;) {
 		CHECK_FOR_INTERRUPTS();
@@ -115,13 +115,13 @@ OpenMonths(Server server, FeedScan *scan, int64 after) {
 		month.slot = table_slot_create(month.heap, nullptr);
 		month.scan = compat::BeginIndexScan(month.heap, month.index, scan->snapshot, 2);
 		index_rescan(month.scan, keys, 2, nullptr, 0);
-		if (!Advance(server, scan, &month)) {
+		if (!AdvanceMonth(server, scan, &month)) {
 			CloseMonth(server, month, AccessShareLock); // its locks too: the months may be many
 			continue;
 		}
-		if (scan->month_count == room) {
-			room *= 2;
-			scan->months = static_cast<FeedMonth *>(repalloc(scan->months, sizeof(FeedMonth) * static_cast<Size>(room)));
+		if (scan->month_count == capacity) {
+			capacity *= 2;
+			scan->months = static_cast<FeedMonth *>(repalloc(scan->months, sizeof(FeedMonth) * static_cast<Size>(capacity)));
 		}
 		scan->months[scan->month_count++] = month;
 	}
@@ -172,7 +172,7 @@ MayBeGiven(Server, FeedScan *scan, TransactionId inserter) {
 
 // The next event of the months or of the query, whatever the filter says.
 bool
-NextOfAll(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter) {
+NextUnfilteredEvent(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter) {
 	if (scan->through_query) {
 		const Datum *columns = NextQueriedEvent(server, &scan->query, &scan->names, row);
 		if (columns == nullptr) {
@@ -181,7 +181,7 @@ NextOfAll(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter)
 		*inserter = DatumGetTransactionId(columns[kEventColumns]);
 		return true;
 	}
-	if (scan->current >= 0 && !Advance(server, scan, &scan->months[scan->current])) {
+	if (scan->current >= 0 && !AdvanceMonth(server, scan, &scan->months[scan->current])) {
 		CloseMonth(server, scan->months[scan->current], NoLock);
 		scan->months[scan->current] = scan->months[--scan->month_count];
 	}
@@ -205,7 +205,7 @@ NextOfAll(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter)
 
 // False where it would have to wait and may not.
 bool
-Begin(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, FeedEvents given, ScanDirection direction) {
+BeginScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, FeedEvents given, ScanDirection direction) {
 	std::memset(scan, 0, sizeof *scan);
 	scan->direction = direction;
 	scan->context = CurrentMemoryContext;
@@ -234,12 +234,12 @@ Begin(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int6
 
 void
 BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, FeedEvents given) {
-	(void)Begin(server, scan, filter, after, horizon, given, ForwardScanDirection);
+	(void)BeginScan(server, scan, filter, after, horizon, given, ForwardScanDirection);
 }
 
 bool
 TryFeedScanBackward(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon) {
-	if (Begin(server, scan, filter, after, horizon, FeedEvents::kCommitted, BackwardScanDirection)) {
+	if (BeginScan(server, scan, filter, after, horizon, FeedEvents::kCommitted, BackwardScanDirection)) {
 		return true;
 	}
 	EndFeedScan(server, scan);
@@ -251,7 +251,7 @@ NextFeedEvent(Server server, FeedScan *scan, EventRow *row, int64 *budget) {
 	TransactionId inserter;
 	while (*budget > 0) {
 		CHECK_FOR_INTERRUPTS();
-		if (!NextOfAll(server, scan, row, &inserter)) {
+		if (!NextUnfilteredEvent(server, scan, row, &inserter)) {
 			scan->examined = Max(scan->examined, scan->horizon);
 			return false;
 		}

@@ -11,7 +11,7 @@ namespace auren::pg {
 
 void
 BucketParts::Add(const SummaryOrigin &origin, std::string_view bytes) {
-	if (DistinctReadings::Is(bytes)) {
+	if (DistinctReadings::IsSet(bytes)) {
 		const DistinctReadings added = DistinctReadings::FromBytes(bytes);
 		Set &set = sets_.try_emplace(added.place(), Set{origin.in_rollups, DistinctReadings(added.place())}).first->second;
 		set.readings.Merge(added);
@@ -41,7 +41,7 @@ BucketParts::KeepUnmergedSets() {
 			set.readings = DistinctReadings(place);
 		} else {
 			const std::string_view merged = Call([&, &at = place](Server server) { return MergedFiveMinutes(server, at.series, at.bucket, GetActiveSnapshot()); });
-			if (DistinctReadings::Is(merged)) {
+			if (DistinctReadings::IsSet(merged)) {
 				set.readings.TakeOut(DistinctReadings::FromBytes(merged));
 			}
 		}

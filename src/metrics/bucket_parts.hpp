@@ -43,8 +43,8 @@ class BucketParts {
 		Summary whole;
 		for (const Part &part : parts_) {
 			Summary summary = part.summary;
-			summary.Settle();
-			if (summary.Unsure() && part.origin.in_rollups) {
+			summary.ResolveRange();
+			if (summary.IsUnsure() && part.origin.in_rollups) {
 				summary = CountInTable(part.origin.series, bucket());
 			}
 			whole.Merge(summary);

@@ -338,12 +338,12 @@ void
 ScanEvents(const Source &row, ReadingSink *sink) {
 	const EventSource source = MakeEventSource(row);
 	struct Run {
-		AsOwner before;
+		SavedUser before;
 		Portal portal;
 	};
 	const Run run = Call([&](Server server) {
 		Run r;
-		r.before = BecomeOwner(server, Oids(server).events);
+		r.before = SwitchToOwner(server, Oids(server).events);
 		SPI_connect();
 		Oid types[2] = {TEXTOID, TEXTOID};
 		Datum values[2] = {CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.event_type)};
@@ -371,7 +371,7 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 	Call([&](Server server) {
 		SPI_cursor_close(run.portal);
 		SPI_finish();
-		BecomeAgain(server, run.before);
+		SwitchBack(server, run.before);
 	});
 }
 

@@ -27,7 +27,7 @@ Execute(Server server, const char *sql, Person *person) {
 uint64
 ExecuteOnReadings(Server server, const char *sql, Person *person) {
 	Oid types[2] = {TEXTOID, TEXTOID};
-	return ExecuteWaived(server, sql, 2, types, person->values, nullptr);
+	return ExecuteWithRightsWaived(server, sql, 2, types, person->values, nullptr);
 }
 
 void
@@ -111,7 +111,7 @@ OtherSources(Server server, Person *person) {
 	Oid types[2] = {TEXTOID, TEXTOID};
 	StringInfoData list;
 	initStringInfo(&list);
-	const AsOwner before = BecomeOwner(server, Oids(server).series);
+	const SavedUser before = SwitchToOwner(server, Oids(server).series);
 	RunningQuery query;
 	PushActiveSnapshot(GetLatestSnapshot());
 	StartQuery(server, &query,
@@ -128,7 +128,7 @@ OtherSources(Server server, Person *person) {
 	}
 	EndQuery(server, &query);
 	PopActiveSnapshot();
-	BecomeAgain(server, before);
+	SwitchBack(server, before);
 	return list.data;
 }
 

@@ -340,10 +340,10 @@ Whole(const State &state) {
 	pg::BucketParts one;
 	if (state.parts == nullptr) {
 		// as most are: known without the rest
-		if (!DistinctReadings::Is(BytesOf(state.first))) {
+		if (!DistinctReadings::IsSet(BytesOf(state.first))) {
 			Summary summary = Summary::FromBytes(BytesOf(state.first));
-			summary.Settle();
-			if (!summary.Unsure() || !state.first_origin.in_rollups) {
+			summary.ResolveRange();
+			if (!summary.IsUnsure() || !state.first_origin.in_rollups) {
 				return summary;
 			}
 		}

@@ -95,7 +95,7 @@ ForEachSummary(std::vector<Reading> *readings, F &&fn) {
 					reading.taken ? summary.Take(reading.value) : summary.Add(reading.value);
 				}
 			}
-			if (!summary.Nothing()) {
+			if (!summary.ChangesNothing()) {
 				const std::string bytes = summary.Bytes();
 				fn(first, std::string_view(bytes));
 			}

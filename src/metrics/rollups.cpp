@@ -72,7 +72,7 @@ Rollups::Rollups(Snapshot snapshot, int32 *counting) : snapshot_(snapshot), coun
 
 void
 Rollups::Apply(const std::vector<Change> &changes, int first_level) {
-	const auto is_set = [](const Change &change) { return DistinctReadings::Is(change.bytes); };
+	const auto is_set = [](const Change &change) { return DistinctReadings::IsSet(change.bytes); };
 	if (first_level == kFive && std::any_of(changes.begin(), changes.end(), is_set)) {
 		std::vector<Change> plain;
 		std::vector<Change> longer;
@@ -95,7 +95,7 @@ Rollups::ApplySets(const std::vector<Change> &changes, std::vector<Change> *plai
 	rollups_[kFive].leaf.valid = false;
 	for (std::size_t i = 0; i < changes.size();) {
 		const Change &change = changes[i];
-		if (!DistinctReadings::Is(change.bytes)) {
+		if (!DistinctReadings::IsSet(change.bytes)) {
 			plain->push_back(change);
 			longer->push_back(change);
 			i++;
@@ -362,11 +362,11 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	for (const Change *change = first; change < end; change++) {
 		summary.Merge(Summary::FromBytes(change->bytes));
 	}
-	summary.Settle();
-	if (summary.Unsure()) {
+	summary.ResolveRange();
+	if (summary.IsUnsure()) {
 		CountExactly(key, &summary);
 	}
-	if (summary.Empty()) {
+	if (summary.IsEmpty()) {
 		if (found) {
 			Call([&](Server server) { Delete(server, rollup); });
 			buckets_++;

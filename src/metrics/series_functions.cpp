@@ -45,7 +45,7 @@ constexpr const char *kPartsSql =
 constexpr int kPartsArguments = 7;
 
 struct PartsQuery {
-	pg::AsOwner before;
+	pg::SavedUser before;
 	Portal portal;
 	SPITupleTable *table;
 	uint64 rows;
@@ -54,7 +54,7 @@ struct PartsQuery {
 PartsQuery
 OpenParts(Server server, Datum *values, const char *nulls) {
 	PartsQuery query = {};
-	query.before = pg::BecomeOwner(server, pg::Oids(server).rollups[0]);
+	query.before = pg::SwitchToOwner(server, pg::Oids(server).rollups[0]);
 	SPI_connect();
 	Oid types[kPartsArguments] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID};
 	query.portal = SPI_cursor_open_with_args(nullptr, kPartsSql, kPartsArguments, types, values, nulls, true, 0);
@@ -105,7 +105,7 @@ PartsOf(const pg::ChartSteps &steps, Datum *values, const char *nulls) {
 	Call([&](Server server) {
 		SPI_cursor_close(query.portal);
 		SPI_finish();
-		pg::BecomeAgain(server, query.before);
+		pg::SwitchBack(server, query.before);
 	});
 	return parts;
 }

@@ -81,9 +81,9 @@ RequireReadCommitted(const char *function) {
 template <typename F>
 void
 AsEventTriggerOwner(F &&work) {
-	const pg::AsOwner before = Call([](Server server) { return pg::BecomeEventTriggerOwner(server); });
+	const pg::SavedUser before = Call([](Server server) { return pg::BecomeEventTriggerOwner(server); });
 	work();
-	Call([&](Server server) { pg::BecomeAgain(server, before); });
+	Call([&](Server server) { pg::SwitchBack(server, before); });
 }
 
 // ---- triggers of a source's tables ---------------------------------------------------------------------------------------
@@ -948,7 +948,7 @@ struct Kept {
 // The levels that drop something, and before when by now.
 int
 ReadKept(Server server, Kept *kept) {
-	const pg::AsOwner before = pg::BecomeOwner(server, pg::Oids(server).retention);
+	const pg::SavedUser before = pg::SwitchToOwner(server, pg::Oids(server).retention);
 	SPI_connect();
 	SPI_execute("SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM auren.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval", false, 0);
 	int count = 0;
@@ -959,7 +959,7 @@ ReadKept(Server server, Kept *kept) {
 		kept[count++].before = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
 	}
 	SPI_finish();
-	pg::BecomeAgain(server, before);
+	pg::SwitchBack(server, before);
 	return count;
 }
 

@@ -94,7 +94,7 @@ NotifyOrLeaveToNotifier(Ending ending) {
 	const Found found = Call([&](Server server) {
 		Found f = {false, something && NotifierRuns(server)};
 		if (!f.notifier) {
-			f.held_back = OthersDrew(server, drawn);
+			f.held_back = OthersDrewPositions(server, drawn);
 			f.notifier = !something && f.held_back && NotifierRuns(server);
 		}
 		return f;

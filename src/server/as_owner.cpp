@@ -4,9 +4,9 @@ namespace auren::pg {
 
 namespace {
 
-AsOwner
+SavedUser
 Become(Server, Oid owner) {
-	AsOwner before;
+	SavedUser before;
 	GetUserIdAndSecContext(&before.user, &before.context);
 	SetUserIdAndSecContext(owner, before.context | SECURITY_RESTRICTED_OPERATION | SECURITY_LOCAL_USERID_CHANGE);
 	before.guc_level = NewGUCNestLevel();
@@ -16,15 +16,15 @@ Become(Server, Oid owner) {
 
 } // namespace
 
-AsOwner
-BecomeOwner(Server server, Oid relid) {
+SavedUser
+SwitchToOwner(Server server, Oid relid) {
 	Relation relation = table_open(relid, AccessShareLock);
 	const Oid owner = relation->rd_rel->relowner;
 	table_close(relation, NoLock);
 	return Become(server, owner);
 }
 
-AsOwner
+SavedUser
 BecomeEventTriggerOwner(Server server) {
 	HeapTuple tuple = SearchSysCache1(EVENTTRIGGERNAME, CStringGetDatum("auren_events_tables_change"));
 	if (!HeapTupleIsValid(tuple)) {
@@ -37,7 +37,7 @@ BecomeEventTriggerOwner(Server server) {
 }
 
 void
-BecomeAgain(Server, const AsOwner &before) {
+SwitchBack(Server, const SavedUser &before) {
 	AtEOXact_GUC(false, before.guc_level);
 	SetUserIdAndSecContext(before.user, before.context);
 }

@@ -82,7 +82,7 @@ MakePrefix(Prefix *prefix, Relation index, const Datum *keys, int key_count) {
 	return true;
 }
 
-enum class Order { kBefore, kEqual, kBehind, kUnknown };
+enum class Order { kBefore, kEqual, kAfter, kUnknown };
 
 /*
  * Where the prefix lies against an entry: before it, equal to its leading columns, or behind it. Columns cut off from a
@@ -92,7 +92,7 @@ Order
 Compare(Relation index, const Prefix &prefix, Page page, OffsetNumber offset) {
 	BTPageOpaque opaque = BTPageGetOpaque(page);
 	if (!P_ISLEAF(opaque) && offset == P_FIRSTDATAKEY(opaque)) {
-		return Order::kBehind; // the leftmost downlink stands for minus infinity
+		return Order::kAfter; // the leftmost downlink stands for minus infinity
 	}
 	IndexTuple entry = reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, offset)));
 	if (IndexTupleHasNulls(entry)) {
@@ -102,14 +102,14 @@ Compare(Relation index, const Prefix &prefix, Page page, OffsetNumber offset) {
 	const char *at = reinterpret_cast<const char *>(entry) + IndexInfoFindDataOffset(entry->t_info);
 	for (int i = 0; i < prefix.count; i++) {
 		if (i >= columns) {
-			return Order::kBehind;
+			return Order::kAfter;
 		}
 		if (prefix.kind[i] == Kind::kInt4 || prefix.kind[i] == Kind::kInt8) {
 			const bool wide = prefix.kind[i] == Kind::kInt8;
 			at = reinterpret_cast<const char *>(wide ? DOUBLEALIGN(at) : INTALIGN(at));
 			const int64 number = wide ? *reinterpret_cast<const int64 *>(at) : *reinterpret_cast<const int32 *>(at);
 			if (prefix.number[i] != number) {
-				return prefix.number[i] < number ? Order::kBefore : Order::kBehind;
+				return prefix.number[i] < number ? Order::kBefore : Order::kAfter;
 			}
 			at += wide ? sizeof(int64) : sizeof(int32);
 			continue;
@@ -126,10 +126,10 @@ Compare(Relation index, const Prefix &prefix, Page page, OffsetNumber offset) {
 		}
 		const int by_bytes = std::memcmp(prefix.bytes[i], bytes, Min(prefix.length[i], length));
 		if (by_bytes != 0) {
-			return by_bytes < 0 ? Order::kBefore : Order::kBehind;
+			return by_bytes < 0 ? Order::kBefore : Order::kAfter;
 		}
 		if (prefix.length[i] != length) {
-			return prefix.length[i] < length ? Order::kBefore : Order::kBehind;
+			return prefix.length[i] < length ? Order::kBefore : Order::kAfter;
 		}
 		at = bytes + length;
 	}
@@ -138,7 +138,7 @@ Compare(Relation index, const Prefix &prefix, Page page, OffsetNumber offset) {
 
 // First item of a page behind every entry that the prefix equals or lies behind. False when an entry cannot be compared.
 bool
-FirstBehind(Relation index, const Prefix &prefix, Page page, OffsetNumber *first) {
+FirstAfter(Relation index, const Prefix &prefix, Page page, OffsetNumber *first) {
 	OffsetNumber low = P_FIRSTDATAKEY(BTPageGetOpaque(page));
 	OffsetNumber high = OffsetNumberNext(PageGetMaxOffsetNumber(page));
 	while (low < high) {
@@ -171,7 +171,7 @@ Descend(Server, Relation index, const Prefix &prefix, bool *known) {
 		Page page = BufferGetPage(buffer);
 		BTPageOpaque opaque = BTPageGetOpaque(page);
 		if (!P_RIGHTMOST(opaque)) {
-			const Order order = P_IGNORE(opaque) ? Order::kBehind : Compare(index, prefix, page, P_HIKEY);
+			const Order order = P_IGNORE(opaque) ? Order::kAfter : Compare(index, prefix, page, P_HIKEY);
 			if (order == Order::kUnknown) {
 				break;
 			}
@@ -183,12 +183,12 @@ Descend(Server, Relation index, const Prefix &prefix, bool *known) {
 		if (P_ISLEAF(opaque)) {
 			return buffer;
 		}
-		OffsetNumber behind;
-		if (!FirstBehind(index, prefix, page, &behind)) {
+		OffsetNumber after;
+		if (!FirstAfter(index, prefix, page, &after)) {
 			break;
 		}
 		IndexTuple downlink =
-		    reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, OffsetNumberPrev(behind))));
+		    reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, OffsetNumberPrev(after))));
 		buffer = _bt_relandgetbuf(index, buffer, BTreeTupleGetDownLink(downlink), BT_READ);
 	}
 	if (BufferIsValid(buffer)) {
@@ -213,18 +213,18 @@ ProbeLast(Server server, Relation heap, Relation index, const Prefix &prefix, Tu
 	}
 	Page page = BufferGetPage(leaf);
 	BTPageOpaque opaque = BTPageGetOpaque(page);
-	OffsetNumber behind;
+	OffsetNumber after;
 	Probe probe = Probe::kUnknown;
 	ItemPointerData tid;
-	if (FirstBehind(index, prefix, page, &behind)) {
-		if (behind <= P_FIRSTDATAKEY(opaque)) {
+	if (FirstAfter(index, prefix, page, &after)) {
+		if (after <= P_FIRSTDATAKEY(opaque)) {
 			probe = P_LEFTMOST(opaque) ? Probe::kAbsent : Probe::kUnknown;
 		} else {
-			const OffsetNumber last = OffsetNumberPrev(behind);
+			const OffsetNumber last = OffsetNumberPrev(after);
 			ItemId item = PageGetItemId(page, last);
 			IndexTuple entry = reinterpret_cast<IndexTuple>(PageGetItem(page, item));
 			const Order order = Compare(index, prefix, page, last);
-			if (order == Order::kBehind) {
+			if (order == Order::kAfter) {
 				probe = Probe::kAbsent;
 			} else if (order == Order::kEqual && !ItemIdIsDead(item) && !BTreeTupleIsPosting(entry)) {
 				probe = Probe::kFound;
@@ -251,17 +251,17 @@ ProbeLast(Server server, Relation heap, Relation index, const Prefix &prefix, Tu
 bool
 FindInLeaf(Relation index, const Prefix &prefix, Page page, Lookup *answer, ItemPointer tid) {
 	BTPageOpaque opaque = BTPageGetOpaque(page);
-	OffsetNumber behind;
-	if ((!P_RIGHTMOST(opaque) && Compare(index, prefix, page, P_HIKEY) != Order::kBefore) || !FirstBehind(index, prefix, page, &behind)) {
+	OffsetNumber after;
+	if ((!P_RIGHTMOST(opaque) && Compare(index, prefix, page, P_HIKEY) != Order::kBefore) || !FirstAfter(index, prefix, page, &after)) {
 		return false;
 	}
-	if (behind <= P_FIRSTDATAKEY(opaque)) {
+	if (after <= P_FIRSTDATAKEY(opaque)) {
 		*answer = Lookup::kAbsent;
 		return P_LEFTMOST(opaque);
 	}
-	const OffsetNumber last = OffsetNumberPrev(behind);
+	const OffsetNumber last = OffsetNumberPrev(after);
 	switch (Compare(index, prefix, page, last)) {
-	case Order::kBehind:
+	case Order::kAfter:
 		*answer = Lookup::kAbsent;
 		return true;
 	case Order::kEqual:
@@ -270,7 +270,7 @@ FindInLeaf(Relation index, const Prefix &prefix, Page page, Lookup *answer, Item
 		return false;
 	}
 	const IndexTuple item = reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, last)));
-	const bool one = !BTreeTupleIsPosting(item) && last > P_FIRSTDATAKEY(opaque) && Compare(index, prefix, page, OffsetNumberPrev(last)) == Order::kBehind;
+	const bool one = !BTreeTupleIsPosting(item) && last > P_FIRSTDATAKEY(opaque) && Compare(index, prefix, page, OffsetNumberPrev(last)) == Order::kAfter;
 	*answer = one ? Lookup::kOne : Lookup::kAsk; // several: versions of the row
 	*tid = item->t_tid;
 	return true;

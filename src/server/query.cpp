@@ -55,7 +55,7 @@ WaiveRights(Server server, Query *query) {
 } // namespace
 
 SPIPlanPtr
-PrepareWaived(Server server, const char *sql, int argument_count, Oid *argument_types, int cursor_options) {
+PrepareWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, int cursor_options) {
 	SPIPlanPtr plan = SPI_prepare_cursor(sql, argument_count, argument_types, cursor_options);
 	if (plan == nullptr) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
@@ -125,10 +125,10 @@ EndQuery(Server, RunningQuery *query) {
 }
 
 uint64
-ExecuteWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values,
+ExecuteWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values,
               const char *nulls) {
 	SPI_connect();
-	SPIPlanPtr plan = PrepareWaived(server, sql, argument_count, argument_types, 0);
+	SPIPlanPtr plan = PrepareWithRightsWaived(server, sql, argument_count, argument_types, 0);
 	const int result = SPI_execute_plan(plan, values, nulls, false, 0);
 	if (result < 0) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a statement failed: %s", SPI_result_code_string(result))));
@@ -140,7 +140,7 @@ ExecuteWaived(Server server, const char *sql, int argument_count, Oid *argument_
 
 uint64
 ExecuteAsStore(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls) {
-	const AsOwner before = BecomeOwner(server, Oids(server).stream_rows);
+	const SavedUser before = SwitchToOwner(server, Oids(server).stream_rows);
 	SPI_connect();
 	const int result = SPI_execute_with_args(sql, argument_count, argument_types, values, nulls, false, 0);
 	if (result < 0) {
@@ -148,7 +148,7 @@ ExecuteAsStore(Server server, const char *sql, int argument_count, Oid *argument
 	}
 	const uint64 rows = SPI_processed;
 	SPI_finish();
-	BecomeAgain(server, before);
+	SwitchBack(server, before);
 	return rows;
 }
 

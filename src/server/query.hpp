@@ -25,10 +25,10 @@ void EndQuery(Server server, RunningQuery *query);
  * call our function is enough, while policies and triggers see the caller. For one execution; inside an SPI connection
  * and with the table locked.
  */
-SPIPlanPtr PrepareWaived(Server server, const char *sql, int argument_count, Oid *argument_types, int cursor_options);
+SPIPlanPtr PrepareWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, int cursor_options);
 
 // Prepares and runs such a statement once; returns how many rows it changed.
-uint64 ExecuteWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values,
+uint64 ExecuteWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values,
                      const char *nulls);
 
 /*

@@ -9,7 +9,7 @@ void (*functions[kMostFunctions])(Oid);
 int count = 0;
 
 void
-TellAll(Datum, Oid relid) {
+CallAll(Datum, Oid relid) {
 	for (int i = 0; i < count; i++) {
 		functions[i](relid);
 	}
@@ -20,7 +20,7 @@ TellAll(Datum, Oid relid) {
 void
 OnRelationChange(Server, void (*function)(Oid relid)) {
 	if (count == 0) {
-		CacheRegisterRelcacheCallback(TellAll, 0);
+		CacheRegisterRelcacheCallback(CallAll, 0);
 	}
 	if (count == kMostFunctions) {
 		elog(ERROR, "too many functions want to hear of changed relations");

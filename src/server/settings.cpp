@@ -70,7 +70,7 @@ bool source_shown = false;
 
 // Notes the settings of ours that the client's connection brought.
 void
-NoteBrought(Server) {
+RememberClientSettings(Server) {
 	const compat::Settings known = compat::KnownSettings();
 	for (int i = 0; i < known.count; i++) {
 		const config_generic *setting = known.settings[i];
@@ -85,7 +85,7 @@ NoteBrought(Server) {
 }
 
 bool
-WasTaken(const compat::Settings &known, const char *name) {
+WasAccepted(const compat::Settings &known, const char *name) {
 	for (int i = 0; i < known.count; i++) {
 		if (pg_strcasecmp(known.settings[i]->name, name) == 0) {
 			return known.settings[i]->reset_source == PGC_S_CLIENT;
@@ -96,11 +96,11 @@ WasTaken(const compat::Settings &known, const char *name) {
 
 // Leaves of them those that were refused.
 void
-KeepRefused(Server) {
+KeepRefusedSettings(Server) {
 	const compat::Settings known = compat::KnownSettings();
 	int refused = 0;
 	for (int i = 0; i < brought_count; i++) {
-		if (!WasTaken(known, brought[i])) {
+		if (!WasAccepted(known, brought[i])) {
 			brought[refused++] = brought[i];
 		}
 	}
@@ -197,7 +197,7 @@ DecryptReason() {
 }
 
 void
-TellIfSourceIsShown(Server) {
+WarnIfKeySourceIsShown(Server) {
 	if (!source_shown || !superuser()) {
 		return;
 	}
@@ -213,10 +213,10 @@ DefineSettings(Server server) {
 	// an error below does not take the module out of memory: it is initialized again by the session's next call
 	static bool defined = false;
 	if (!defined) {
-		NoteBrought(server);
+		RememberClientSettings(server);
 		source_shown = IsSourceShown(compat::KnownSettings());
 		Define(server);
-		KeepRefused(server);
+		KeepRefusedSettings(server);
 		defined = true;
 	}
 	RequireNoneRefused(server);

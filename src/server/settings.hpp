@@ -35,7 +35,7 @@ const char *MasterKeyFile();
 const char *MasterKeyCommand();
 // Tells a superuser, once a session, where the server shows these two to every role: the module was loaded after the session's first
 // statement had begun.
-void TellIfSourceIsShown(Server server);
+void WarnIfKeySourceIsShown(Server server);
 // auren_events.master_key_timeout, in milliseconds
 int MasterKeyTimeout();
 // auren_events.max_key_uses: values that a data key encrypts before another takes its place.

@@ -100,7 +100,7 @@ DeleteRow(Server, Relation heap, ItemPointer tid, Snapshot snapshot) {
 }
 
 bool
-InsertUnlessThere(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values,
+InsertIfAbsent(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values,
                   const bool *isnull) {
 	ScanKeyData keys[INDEX_MAX_KEYS];
 	const int key_count = IndexRelationGetNumberOfKeyAttributes(pkey);

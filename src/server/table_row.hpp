@@ -19,13 +19,13 @@ ReadAllRows(Server, Oid relid, Row **rows, F &&read) {
 	Relation relation = table_open(relid, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
 	int count = 0;
-	int room = 8;
-	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
+	int capacity = 8;
+	*rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(capacity)));
 	HeapTuple tuple;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-		if (count == room) {
-			room *= 2;
-			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(room)));
+		if (count == capacity) {
+			capacity *= 2;
+			*rows = static_cast<Row *>(repalloc(*rows, sizeof(Row) * static_cast<Size>(capacity)));
 		}
 		read(tuple, RelationGetDescr(relation), &(*rows)[count++]);
 	}
@@ -62,7 +62,7 @@ bool DeleteRow(Server server, Relation heap, ItemPointer tid, Snapshot snapshot)
  * Inserts a row into a table of ours with one plain unique index, unless its key is there. Returns false when another
  * transaction's row with the same key is, after waiting for that transaction if it was still running.
  */
-bool InsertUnlessThere(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values,
+bool InsertIfAbsent(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values,
                        const bool *isnull);
 
 } // namespace auren::pg

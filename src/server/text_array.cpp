@@ -39,12 +39,12 @@ TextArrayWriter::TextArrayWriter(const TextArrayReader &like, Size bytes) {
 	const int dimensions = AARR_NDIM(model);
 	const bool nulls = AARR_HASNULL(model);
 	used_ = nulls ? ARR_OVERHEAD_WITHNULLS(dimensions, like.count()) : ARR_OVERHEAD_NONULLS(dimensions);
-	room_ = used_ + bytes + kPadding;
-	if (room_ > MaxAllocSize) {
-		room_ = MaxAllocSize; // it was a guess
+	capacity_ = used_ + bytes + kPadding;
+	if (capacity_ > MaxAllocSize) {
+		capacity_ = MaxAllocSize; // it was a guess
 	}
 	const Size head = used_;
-	array_ = Call([&] { return static_cast<char *>(palloc(room_)); });
+	array_ = Call([&] { return static_cast<char *>(palloc(capacity_)); });
 	std::memset(array_, 0, head);
 	auto *array = reinterpret_cast<ArrayType *>(array_);
 	array->ndim = dimensions;
@@ -69,8 +69,8 @@ TextArrayWriter::Grow(Size needed) {
 	if (needed > MaxAllocSize || used_ + needed + kPadding > MaxAllocSize) {
 		ThrowTooLarge();
 	}
-	room_ = Min(MaxAllocSize, Max(room_ * 2, used_ + needed + kPadding));
-	array_ = Call([&] { return static_cast<char *>(repalloc(array_, room_)); });
+	capacity_ = Min(MaxAllocSize, Max(capacity_ * 2, used_ + needed + kPadding));
+	array_ = Call([&] { return static_cast<char *>(repalloc(array_, capacity_)); });
 }
 
 Datum

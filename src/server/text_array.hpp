@@ -61,10 +61,10 @@ class TextArrayWriter final : public TextSink {
 	TextArrayWriter(const TextArrayReader &like, Size bytes);
 
 	char *
-	Room(std::size_t bytes) override {
+	Reserve(std::size_t bytes) override {
 		const Size needed = VARHDRSZ + static_cast<Size>(bytes);
-		// sums of sizes, never differences: what is used may have passed room_ - kPadding, and a difference would wrap
-		if (used_ + needed + kPadding > room_) {
+		// sums of sizes, never differences: what is used may have passed capacity_ - kPadding, and a difference would wrap
+		if (used_ + needed + kPadding > capacity_) {
 			Grow(needed);
 		}
 		char *element = array_ + used_;
@@ -91,7 +91,7 @@ class TextArrayWriter final : public TextSink {
 
 	char *array_;
 	Size used_;
-	Size room_;
+	Size capacity_;
 };
 
 } // namespace auren::pg

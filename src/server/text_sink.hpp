@@ -10,7 +10,7 @@ namespace auren::pg {
 // Where a text is written: gives the place for so many bytes, which the caller then fills.
 class TextSink {
   public:
-	virtual char *Room(std::size_t bytes) = 0;
+	virtual char *Reserve(std::size_t bytes) = 0;
 
   protected:
 	~TextSink() = default;
@@ -20,7 +20,7 @@ class TextSink {
 class TextValue final : public TextSink {
   public:
 	char *
-	Room(std::size_t bytes) override {
+	Reserve(std::size_t bytes) override {
 		constexpr std::size_t kSmall = 8192;
 		const Size size = VARHDRSZ + bytes;
 		if (size <= kSmall) {

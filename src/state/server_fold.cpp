@@ -13,7 +13,7 @@ namespace {
 
 // What must not be taken for a failure of the function.
 bool
-MustEnd(int sqlerrcode) {
+EndsTransaction(int sqlerrcode) {
 	const int category = ERRCODE_TO_CATEGORY(sqlerrcode);
 	return category == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
 	       category == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
@@ -58,7 +58,7 @@ TryFunction(Server server, const FunctionCall &call) {
 	if (error == nullptr) {
 		return result;
 	}
-	if (MustEnd(error->sqlerrcode)) {
+	if (EndsTransaction(error->sqlerrcode)) {
 		ReThrowError(error);
 	}
 	FreeErrorData(error);
@@ -67,7 +67,7 @@ TryFunction(Server server, const FunctionCall &call) {
 
 // Leaves of an error of a reducer's function what tells nothing of the values that it was given.
 void
-LeaveOutText(Server, ErrorData *report, const char *function) {
+RemoveValues(Server, ErrorData *report, const char *function) {
 	report->message = pstrdup("the reducer's function raised an error");
 	report->detail = psprintf("It is %s. What it says is not shown, since the state holds what was decrypted.", function);
 	report->hint = pstrdup("The SQLSTATE says what kind of error it is.");
@@ -150,7 +150,7 @@ ServerFold::CallFunction(const Reducer &reducer, const Json &state, std::string_
 		if (holds_decrypted_ && ERRCODE_TO_CATEGORY(error.report->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION) {
 			ErrorData *report = error.report;
 			const char *name = reducer.function.c_str();
-			Call([&](Server server) { LeaveOutText(server, report, name); });
+			Call([&](Server server) { RemoveValues(server, report, name); });
 		}
 		throw;
 	}

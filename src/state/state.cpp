@@ -17,7 +17,7 @@ namespace auren::pg {
 namespace {
 
 std::string
-Named(const EventRow &row, const Text &stream) {
+DescribeEvent(const EventRow &row, const Text &stream) {
 	const char *id = Call([&] { return DatumGetCString(DirectFunctionCall1(uuid_out, row.values[kEventId])); });
 	return "event " + std::string(id) + " (version " + std::to_string(DatumGetInt64(row.values[kStreamVersion])) + ") of stream \"" +
 	       std::string(stream.name.bytes) + "\" cannot be applied to the state: ";
@@ -57,12 +57,12 @@ Apply(Fold *fold, const Folded &event, const JsonHost &host) {
 	} catch (const DomainError &raised) {
 		const DomainError error = WithoutSecrets(raised, event, host);
 		const bool bad_patch = error.hint().empty() && error.sqlstate() == sqlstate::kInvalidParameter;
-		throw DomainError(error.sqlstate().c_str(), Named(event.row, event.stream) + error.message(), error.detail(),
+		throw DomainError(error.sqlstate().c_str(), DescribeEvent(event.row, event.stream) + error.message(), error.detail(),
 		                  bad_patch ? "A reducer declared with {\"on_error\": \"skip\"} leaves such an event out." : error.hint());
 	} catch (const Error &error) {
 		// raised by a reducer's function; a cancel stays what it is
 		if (ERRCODE_TO_CATEGORY(error.report->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION) {
-			const std::string message = Named(event.row, event.stream) + error.report->message;
+			const std::string message = DescribeEvent(event.row, event.stream) + error.report->message;
 			const char *text = message.c_str();
 			ErrorData *report = error.report;
 			Call([&] { report->message = pstrdup(text); });

@@ -104,11 +104,11 @@ RefuseToDropIndex(const Node *statement) {
 	if (oids == nullptr) {
 		return;
 	}
-	const std::string index = pg::RunAsKeeper("SELECT concat_ws(' ', 'index', quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s "
+	const std::string index = pg::RunAsTriggerOwner("SELECT concat_ws(' ', 'index', quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s "
 	                                          "JOIN pg_class i ON i.relname = s.name JOIN pg_index x ON x.indexrelid = i.oid AND x.indrelid = to_regclass(s.relation) "
 	                                          "WHERE s.kind = 'index' AND s.relation <> 'biometric.biometric_events' AND i.oid IN (" + std::string(oids) + ") LIMIT 1");
 	if (!index.empty()) {
-		pg::ThrowNeeded(index);
+		pg::ThrowObjectIsNeeded(index);
 	}
 }
 

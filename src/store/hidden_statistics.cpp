@@ -30,7 +30,7 @@ IsOfStore(Server, Oid relid) {
 }
 
 bool
-AreHidden(Server server, Oid relid) {
+StatisticsAreHidden(Server server, Oid relid) {
 	return relid >= FirstNormalObjectId && IsOfStore(server, relid) && !superuser() && IsStoreHere(server) &&
 	       DatumGetBool(Entry([] { return BoolGetDatum(CallerIsKnownBound()); }));
 }
@@ -53,7 +53,7 @@ GiveStatistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber column, Variabl
 	if (next_hook != nullptr && next_hook(root, rte, column, found)) {
 		return true;
 	}
-	if (rte->rtekind != RTE_RELATION || !AreHidden(Server::Callback(), rte->relid)) {
+	if (rte->rtekind != RTE_RELATION || !StatisticsAreHidden(Server::Callback(), rte->relid)) {
 		return false;
 	}
 	GiveWithoutValues(Server::Callback(), rte->relid, column, rte->inh, found);
@@ -66,7 +66,7 @@ GiveIndexStatistics(PlannerInfo *root, Oid index, AttrNumber column, VariableSta
 	if (next_index_hook != nullptr && next_index_hook(root, index, column, found)) {
 		return true;
 	}
-	if (!AreHidden(Server::Callback(), index)) {
+	if (!StatisticsAreHidden(Server::Callback(), index)) {
 		return false;
 	}
 	GiveWithoutValues(Server::Callback(), index, column, false, found);
@@ -79,7 +79,7 @@ TakeExtendedStatistics(PlannerInfo *root, Oid relid, bool inherits, RelOptInfo *
 	if (next_info_hook != nullptr) {
 		next_info_hook(root, relid, inherits, relation);
 	}
-	if (relation->statlist != NIL && AreHidden(Server::Callback(), relid)) {
+	if (relation->statlist != NIL && StatisticsAreHidden(Server::Callback(), relid)) {
 		relation->statlist = NIL;
 	}
 }

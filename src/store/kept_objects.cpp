@@ -128,7 +128,7 @@ IsClosed() {
  * meanwhile, and would have it written down again.
  */
 int
-ExecuteOnNewest(Server, const char *sql) {
+ExecuteUnderNewestSnapshot(Server, const char *sql) {
 	SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
 	if (plan == nullptr) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare a statement: %s", SPI_result_code_string(SPI_result))));
@@ -143,14 +143,14 @@ ExecuteOnNewest(Server, const char *sql) {
 }
 
 bool
-AreMissing() {
-	return !RunAsKeeper(kMissing).empty();
+ObjectsAreMissing() {
+	return !RunAsTriggerOwner(kMissing).empty();
 }
 
 } // namespace
 
 bool
-KeepsObjects(Server) {
+HasObjectTables(Server) {
 	const Oid schema = get_namespace_oid("auren", true);
 	const Oid events = get_namespace_oid("events", true);
 	const auto there = [schema](const char *name) { return OidIsValid(get_relname_relid(name, schema)); };
@@ -168,14 +168,14 @@ TableObjectsMayDiffer(Server server) {
 }
 
 void
-ThrowNeeded(const std::string &what) {
+ThrowObjectIsNeeded(const std::string &what) {
 	throw DomainError("0A000", "what the extension puts on its tables is neither dropped nor renamed: " + what, "The store does not work without it.",
 	                  "Leave it as it is; objects of your own can be added beside it.");
 }
 
 void
 RefuseWhatCannotBeKept() {
-	const std::string refused = RunAsKeeper(kRefused);
+	const std::string refused = RunAsTriggerOwner(kRefused);
 	if (refused.empty()) {
 		return;
 	}
@@ -184,7 +184,7 @@ RefuseWhatCannotBeKept() {
 		                  "Make a view, an index on an expression of a month, or a table of your own beside it; a CHECK constraint in place of NOT NULL.");
 	}
 	if (refused.compare(0, 13, "parent index ") != 0) {
-		ThrowNeeded(refused);
+		ThrowObjectIsNeeded(refused);
 	}
 	throw DomainError("0A000", "events.event_store has no indexes of its own: " + refused, "A dump could not be restored: it would attach the months' indexes to one that is not there.",
 	                  "Make the index on each month that needs it.");
@@ -192,7 +192,7 @@ RefuseWhatCannotBeKept() {
 
 void
 RefuseMonthTrigger(Oid month) {
-	const std::string refused = RunAsKeeper("SELECT quote_ident(t.tgname) FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid WHERE t.tgrelid = " + std::to_string(month) +
+	const std::string refused = RunAsTriggerOwner("SELECT quote_ident(t.tgname) FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid WHERE t.tgrelid = " + std::to_string(month) +
 	                                        " AND p.tgrelid = 'events.event_store'::regclass AND t.tgenabled <> p.tgenabled LIMIT 1");
 	if (!refused.empty()) {
 		throw DomainError("0A000", "trigger " + refused + " of events.event_store is the same on all months",
@@ -201,45 +201,45 @@ RefuseMonthTrigger(Oid month) {
 }
 
 void
-WriteDownObjects() {
+RecordObjects() {
 	// first: what changes meanwhile is not lost
 	watched.changed = false;
-	(void)RunAsKeeper(std::string(kAdded) + kWriteDown);
-	const bool missing = AreMissing();
+	(void)RunAsTriggerOwner(std::string(kAdded) + kWriteDown);
+	const bool missing = ObjectsAreMissing();
 	if (missing != IsClosed()) {
-		(void)RunAsKeeper(RunAsKeeper(missing ? kClose : kOpen));
+		(void)RunAsTriggerOwner(RunAsTriggerOwner(missing ? kClose : kOpen));
 	}
 }
 
 void
 CloseWhenObjectsAreMissing() {
-	if (AreMissing() && !IsClosed()) {
-		(void)RunAsKeeper(RunAsKeeper(kClose));
+	if (ObjectsAreMissing() && !IsClosed()) {
+		(void)RunAsTriggerOwner(RunAsTriggerOwner(kClose));
 	}
 }
 
 void
 OpenTables() {
 	if (IsClosed()) {
-		(void)RunAsKeeper(RunAsKeeper(kOpen));
+		(void)RunAsTriggerOwner(RunAsTriggerOwner(kOpen));
 	}
 }
 
-KeepingObjects::KeepingObjects() : before_(keeping) {
+ObjectRecordingPause::ObjectRecordingPause() : before_(keeping) {
 	keeping = true;
 }
 
-KeepingObjects::~KeepingObjects() {
+ObjectRecordingPause::~ObjectRecordingPause() {
 	keeping = before_;
 }
 
 bool
-KeepingObjects::Any() {
+ObjectRecordingPause::Active() {
 	return keeping;
 }
 
 void
-RequireRestored() {
+RequireStoreOpen() {
 	if (!known.valid) {
 		// set first: a change that arrives meanwhile unsets it, and is not lost
 		known.valid = true;
@@ -264,7 +264,7 @@ RegisterKeptObjects(Server server) {
 }
 
 void
-FixTexts(Server) {
+FixDefinitionSettings(Server) {
 	static const char *const kSettings[][2] = {{"DateStyle", "ISO"},        {"IntervalStyle", "postgres"},   {"TimeZone", "UTC"},
 	                                           {"extra_float_digits", "3"}, {"bytea_output", "hex"},         {"lc_monetary", "C"},
 	                                           {"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"}};
@@ -274,22 +274,22 @@ FixTexts(Server) {
 }
 
 std::string
-RunAsKeeper(const std::string &sql) {
-	const KeepingObjects at_work;
+RunAsTriggerOwner(const std::string &sql) {
+	const ObjectRecordingPause at_work;
 	const char *text = sql.c_str();
 	const char *found = Call([&](Server server) {
-		const AsOwner before = BecomeEventTriggerOwner(server);
-		FixTexts(server);
+		const SavedUser before = BecomeEventTriggerOwner(server);
+		FixDefinitionSettings(server);
 		MemoryContext context = CurrentMemoryContext;
 		SPI_connect();
-		const int result = ExecuteOnNewest(server, text);
+		const int result = ExecuteUnderNewestSnapshot(server, text);
 		const char *value = nullptr;
 		if (result == SPI_OK_SELECT && SPI_processed > 0) {
 			value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 			value = value == nullptr ? nullptr : MemoryContextStrdup(context, value);
 		}
 		SPI_finish();
-		BecomeAgain(server, before);
+		SwitchBack(server, before);
 		return value;
 	});
 	return found == nullptr ? std::string() : std::string(found);

@@ -15,9 +15,9 @@ namespace auren::pg {
  */
 
 // Whether the tables of this are there: they are made and dropped one after the other.
-bool KeepsObjects(Server server);
+bool HasObjectTables(Server server);
 
-// Whether something may have changed on the store's tables since the last WriteDownObjects of this session.
+// Whether something may have changed on the store's tables since the last RecordObjects of this session.
 bool TableObjectsMayDiffer(Server server);
 
 // Throws 0A000 when a table of the store has something that a dump of it could not be restored with: a column, an index of the parent.
@@ -26,7 +26,7 @@ void RefuseWhatCannotBeKept();
 void RefuseMonthTrigger(Oid month);
 
 // Brings auren.kept_objects up to date with the catalogs, closes the store when an object is missing and opens it when none is.
-void WriteDownObjects();
+void RecordObjects();
 
 // Closes the tables when objects are kept that are not present. Locks them (ACCESS EXCLUSIVE).
 void CloseWhenObjectsAreMissing();
@@ -35,23 +35,23 @@ void CloseWhenObjectsAreMissing();
 void OpenTables();
 
 // While one lives, what happens to the store's tables is our own doing and is not written down.
-class KeepingObjects {
+class ObjectRecordingPause {
   public:
-	KeepingObjects();
-	~KeepingObjects();
-	KeepingObjects(const KeepingObjects &) = delete;
-	KeepingObjects &operator=(const KeepingObjects &) = delete;
-	static bool Any();
+	ObjectRecordingPause();
+	~ObjectRecordingPause();
+	ObjectRecordingPause(const ObjectRecordingPause &) = delete;
+	ObjectRecordingPause &operator=(const ObjectRecordingPause &) = delete;
+	static bool Active();
 
   private:
 	const bool before_;
 };
 
 // Throws 55000 while the store is closed. What it found is kept until events.event_store changes.
-void RequireRestored();
+void RequireStoreOpen();
 
 // Throws 0A000: `what`, an object of the extension on one of its tables, was dropped or renamed, or would be.
-[[noreturn]] void ThrowNeeded(const std::string &what);
+[[noreturn]] void ThrowObjectIsNeeded(const std::string &what);
 
 // For _PG_init.
 void RegisterKeptObjects(Server server);
@@ -60,12 +60,12 @@ void RegisterKeptObjects(Server server);
  * Sets what decides how the server writes a definition, and reads it, until the end of the caller's level of settings: whoever's statement it is
  * that has definitions written down, they say the same.
  */
-void FixTexts(Server server);
+void FixDefinitionSettings(Server server);
 
 /*
  * Runs statements of ours as the owner of the event triggers, a superuser, and returns the first column of the first row, or an empty string.
  * They see what is committed now, whatever the transaction's snapshot.
  */
-std::string RunAsKeeper(const std::string &sql);
+std::string RunAsTriggerOwner(const std::string &sql);
 
 } // namespace auren::pg

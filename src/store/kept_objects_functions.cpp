@@ -85,7 +85,7 @@ RefuseNewName(const Node *statement) {
 	if (!IsA(statement, RenameStmt) && !IsA(statement, AlterObjectSchemaStmt)) {
 		return;
 	}
-	const std::string renamed = pg::RunAsKeeper(kRenamed);
+	const std::string renamed = pg::RunAsTriggerOwner(kRenamed);
 	if (!renamed.empty()) {
 		throw DomainError("0A000", "what belongs to extension auren_events keeps its name and its schema", "It would be " + renamed + ", which a dump could not restore.",
 		                  "Make a view or a function of that name over it.");
@@ -125,7 +125,7 @@ Column(Server, uint64 row, int column, MemoryContext context) {
 // One at a time: the second waits, and finds nothing missing.
 List *
 ListMissing(Server server) {
-	const pg::AsOwner before = pg::BecomeEventTriggerOwner(server);
+	const pg::SavedUser before = pg::BecomeEventTriggerOwner(server);
 	MemoryContext context = CurrentMemoryContext;
 	SPI_connect();
 	SPI_execute("LOCK TABLE auren.kept_objects IN SHARE ROW EXCLUSIVE MODE", false, 0);
@@ -139,21 +139,21 @@ ListMissing(Server server) {
 	}
 	MemoryContextSwitchTo(spi);
 	SPI_finish();
-	pg::BecomeAgain(server, before);
+	pg::SwitchBack(server, before);
 	return all;
 }
 
 // Makes one as the owner of its table; what went wrong, or nullptr.
 const char *
-Make(Server server, const Missing &missing) {
+MakeObject(Server server, const Missing &missing) {
 	ErrorData *error = pg::TryInSubtransaction(server, [&] {
 		const Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(pg::compat::QualifiedName(missing.relation)), NoLock, false);
-		const pg::AsOwner before = pg::BecomeOwner(server, relid);
-		pg::FixTexts(server);
+		const pg::SavedUser before = pg::SwitchToOwner(server, relid);
+		pg::FixDefinitionSettings(server);
 		SPI_connect();
 		SPI_execute(missing.definition, false, 0);
 		SPI_finish();
-		pg::BecomeAgain(server, before);
+		pg::SwitchBack(server, before);
 	});
 	if (error == nullptr) {
 		return nullptr;
@@ -172,11 +172,11 @@ AUREN_FUNCTION(auren_keep_objects) {
 		                  "Use it in CREATE EVENT TRIGGER.");
 	}
 	const Node *statement = reinterpret_cast<const EventTriggerData *>(fcinfo->context)->parsetree;
-	if (pg::KeepingObjects::Any() || Call([](Server server) { return IsInstalling(server); })) {
+	if (pg::ObjectRecordingPause::Active() || Call([](Server server) { return IsInstalling(server); })) {
 		PG_RETURN_NULL();
 	}
 	RefuseNewName(statement);
-	if (!Call([](Server server) { return pg::KeepsObjects(server); })) {
+	if (!Call([](Server server) { return pg::HasObjectTables(server); })) {
 		PG_RETURN_NULL();
 	}
 	const Oid table = Call([&](Server server) { return TableOfNamedTrigger(server, statement); });
@@ -187,7 +187,7 @@ AUREN_FUNCTION(auren_keep_objects) {
 		PG_RETURN_NULL();
 	}
 	pg::RefuseWhatCannotBeKept();
-	pg::WriteDownObjects();
+	pg::RecordObjects();
 	PG_RETURN_NULL();
 }
 
@@ -195,7 +195,7 @@ AUREN_FUNCTION(auren_objects_came) {
 	if (!CALLED_AS_TRIGGER(fcinfo)) {
 		throw DomainError(sqlstate::kTriggerProtocol, "auren.objects_came is a trigger function", "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
 	}
-	if (!pg::KeepingObjects::Any() && Call([](Server server) { return pg::KeepsObjects(server); })) {
+	if (!pg::ObjectRecordingPause::Active() && Call([](Server server) { return pg::HasObjectTables(server); })) {
 		pg::CloseWhenObjectsAreMissing();
 	}
 	return PointerGetDatum(nullptr);
@@ -204,12 +204,12 @@ AUREN_FUNCTION(auren_objects_came) {
 AUREN_FUNCTION(auren_restore_objects) {
 	RequireOwner("events.restore_objects");
 	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
-	const pg::KeepingObjects at_work;
+	const pg::ObjectRecordingPause at_work;
 	const List *all = Call([](Server server) { return static_cast<const List *>(ListMissing(server)); });
 	bool complete = true;
 	for (int i = 0; i < list_length(all); i++) {
 		const auto &missing = *static_cast<const Missing *>(list_nth(all, i));
-		const char *problem = missing.there ? nullptr : Call([&](Server server) { return Make(server, missing); });
+		const char *problem = missing.there ? nullptr : Call([&](Server server) { return MakeObject(server, missing); });
 		if (problem != nullptr) {
 			complete = false;
 			Call([&](Server server) {
@@ -220,25 +220,25 @@ AUREN_FUNCTION(auren_restore_objects) {
 		}
 	}
 	if (complete) {
-		(void)pg::RunAsKeeper("INSERT INTO auren.present_objects SELECT relation, kind, name FROM auren.kept_objects ON CONFLICT DO NOTHING");
+		(void)pg::RunAsTriggerOwner("INSERT INTO auren.present_objects SELECT relation, kind, name FROM auren.kept_objects ON CONFLICT DO NOTHING");
 		pg::OpenTables();
 	}
-	pg::WriteDownObjects();
+	pg::RecordObjects();
 	return static_cast<Datum>(0);
 }
 
 AUREN_FUNCTION(auren_give_up_objects) {
 	RequireOwner("events.give_up_objects");
-	const pg::KeepingObjects at_work;
-	const std::string count = pg::RunAsKeeper("WITH gone AS (DELETE FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE "
+	const pg::ObjectRecordingPause at_work;
+	const std::string count = pg::RunAsTriggerOwner("WITH gone AS (DELETE FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE "
 	                                          "p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) RETURNING 1) SELECT count(*) FROM gone");
 	pg::OpenTables();
-	pg::WriteDownObjects();
+	pg::RecordObjects();
 	PG_RETURN_INT64(std::stoll(count));
 }
 
 AUREN_FUNCTION(auren_require_restored) {
-	pg::RequireRestored();
+	pg::RequireStoreOpen();
 	PG_RETURN_BOOL(true);
 }
 

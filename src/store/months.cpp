@@ -97,7 +97,7 @@ RunAsOwner(Server server, const char *script, Oid owner) {
  * through the parent, whose policies and bindings count.
  */
 const char *
-RightsTaken(Server, const char *month) {
+RevokesOf(Server, const char *month) {
 	StringInfoData sql;
 	initStringInfo(&sql);
 	const Oid relid = get_relname_relid(month, get_namespace_oid("events", false));
@@ -143,14 +143,14 @@ MakeMonth(Month month) {
 		                  "A relation events." + table + " exists and is not a partition of events.event_store.",
 		                  "Attach it again if it was detached, else move it to another schema.");
 	}
-	const KeepingObjects at_work;
+	const ObjectRecordingPause at_work;
 	const ParentShape parent = Call([](Server server) { return ShapeOfParent(server); });
 	const std::string script = MonthScript(month, parent);
 	const char *text = script.c_str();
 	Call([&](Server server) {
 		AUREN_WAIT_POINT("month-before-script");
 		RunAsOwner(server, text, parent.owner);
-		const char *taken = RightsTaken(server, name);
+		const char *taken = RevokesOf(server, name);
 		if (taken[0] != '\0') {
 			RunAsOwner(server, taken, parent.owner);
 		}
@@ -173,7 +173,7 @@ enum class WhileOtherMakes { kWait, kGiveUp };
 // One maker at a time: the others wait here for its transaction and then find the months made. Returns how many were
 // made, -1 where it gives up because another transaction makes months.
 int
-MakeLocked(Month first, int count, WhileOtherMakes behaviour) {
+MakeUnderLock(Month first, int count, WhileOtherMakes behaviour) {
 	const bool locked = Call([behaviour] {
 		LOCKTAG tag;
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kMonthLockClass);
@@ -199,12 +199,12 @@ MakeLocked(Month first, int count, WhileOtherMakes behaviour) {
 
 int
 MakeMonths(Month first, int count) {
-	return MissingMonths(first, count) ? MakeLocked(first, count, WhileOtherMakes::kWait) : 0;
+	return MissingMonths(first, count) ? MakeUnderLock(first, count, WhileOtherMakes::kWait) : 0;
 }
 
 bool
 MakeMonthsUnlessBusy(Month first, int count) {
-	return MakeLocked(first, count, WhileOtherMakes::kGiveUp) >= 0;
+	return MakeUnderLock(first, count, WhileOtherMakes::kGiveUp) >= 0;
 }
 
 } // namespace auren::pg

@@ -117,7 +117,7 @@ struct TenantSource {
 bool
 NextOfSearch(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<TenantSource *>(base);
-	return source->left > 0 && source->left-- > 0 && pg::NextOfTenant(server, &source->search, values, isnull);
+	return source->left > 0 && source->left-- > 0 && pg::NextTenantEvent(server, &source->search, values, isnull);
 }
 
 void
@@ -144,7 +144,7 @@ RunSearch(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &rows)
 		pg::BeginTenantSearch(server, &search, terms, GetActiveSnapshot());
 		Datum values[kResultColumns];
 		bool isnull[kResultColumns];
-		for (int64 left = limit; left > 0 && pg::NextOfTenant(server, &search, values, isnull); left--) {
+		for (int64 left = limit; left > 0 && pg::NextTenantEvent(server, &search, values, isnull); left--) {
 			pg::PutRow(server, rows, values, isnull);
 		}
 		pg::EndTenantSearch(server, &search);
@@ -216,15 +216,15 @@ FindArguments(FunctionCallInfo fcinfo) {
 	terms.from = PG_ARGISNULL(2) ? PG_INT64_MIN : PG_GETARG_TIMESTAMPTZ(2);
 	const int64 to = PG_ARGISNULL(3) ? PG_INT64_MAX : PG_GETARG_TIMESTAMPTZ(3);
 	terms.direction = BackwardScanDirection;
-	terms.bordered = !PG_ARGISNULL(5);
-	if (terms.bordered && PG_ARGISNULL(3)) {
+	terms.is_next_page = !PG_ARGISNULL(5);
+	if (terms.is_next_page && PG_ARGISNULL(3)) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_before_position goes with p_to",
 		                  "A position alone does not say where in time the next page begins.",
 		                  "Give the last row's created_at as p_to and its global_position as p_before_position.");
 	}
-	terms.border_time = to;
-	terms.border_position = terms.bordered ? PG_GETARG_INT64(5) : 0;
-	terms.to = terms.bordered && to < PG_INT64_MAX ? to + 1 : to;
+	terms.last_time = to;
+	terms.last_position = terms.is_next_page ? PG_GETARG_INT64(5) : 0;
+	terms.to = terms.is_next_page && to < PG_INT64_MAX ? to + 1 : to;
 	return terms;
 }
 
@@ -241,9 +241,9 @@ QueryOfMonth(const pg::TenantSearchTerms &terms, const pg::PartitionRange &month
 	if (terms.type != 0) {
 		query.Where("event_type", "=", TEXTOID, terms.type);
 	}
-	if (terms.bordered) {
-		query.Where("(created_at OPERATOR(pg_catalog.<) " + query.Bind(TIMESTAMPTZOID, TimestampTzGetDatum(terms.border_time)) +
-		            " OR global_position OPERATOR(pg_catalog.<) " + query.Bind(INT8OID, Int64GetDatum(terms.border_position)) + ")");
+	if (terms.is_next_page) {
+		query.Where("(created_at OPERATOR(pg_catalog.<) " + query.Bind(TIMESTAMPTZOID, TimestampTzGetDatum(terms.last_time)) +
+		            " OR global_position OPERATOR(pg_catalog.<) " + query.Bind(INT8OID, Int64GetDatum(terms.last_position)) + ")");
 	}
 	return query;
 }

@@ -59,7 +59,7 @@ Update(Server, const StreamRows &rows, const StreamRow &row, const Datum *values
 }
 
 Relation
-Pkey(Server server, StreamRows *rows) {
+PrimaryKey(Server server, StreamRows *rows) {
 	if (rows->pkey == nullptr) {
 		rows->pkey = index_open(Oids(server).stream_rows_pkey, rows->mode);
 	}
@@ -149,7 +149,7 @@ LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream) {
 		CHECK_FOR_INTERRUPTS();
 		if (turn > 0 || !FetchRemembered(server, rows->heap, remembered, tenant, stream, slot)) {
 			const Datum keys[2] = {tenant, stream};
-			if (!FindLast(server, rows->heap, Pkey(server, rows), keys, kTextKeys, 2, slot)) {
+			if (!FindLast(server, rows->heap, PrimaryKey(server, rows), keys, kTextKeys, 2, slot)) {
 				break;
 			}
 		}
@@ -188,7 +188,7 @@ InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, int
 	values[kRowLastMonth] = DateADTGetDatum(month);
 	values[kRowDroppedVersion] = Int64GetDatum(0);
 	isnull[kRowClosedAt] = isnull[kRowClosedBy] = isnull[kRowClosedReason] = true;
-	return InsertUnlessThere(server, rows->heap, Pkey(server, rows), key_columns, values, isnull);
+	return InsertIfAbsent(server, rows->heap, PrimaryKey(server, rows), key_columns, values, isnull);
 }
 
 void
@@ -242,7 +242,7 @@ ReadStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, Snaps
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
 	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
-	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, Pkey(server, rows), snapshot, 2);
+	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, PrimaryKey(server, rows), snapshot, 2);
 	index_rescan(scan, keys, 2, nullptr, 0);
 	StreamRow row;
 	row.found = false;
@@ -276,7 +276,7 @@ ListStreams(Server server, StreamRows *rows, const CategoryPage &page, Snapshot 
 	                       C_COLLATION_OID, continued ? F_TEXT_GT : F_TEXT_GE, continued ? page.after : first);
 	ScanKeyEntryInitialize(&keys[2], 0, 2, BTLessStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXT_LT, end);
 	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
-	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, Pkey(server, rows), snapshot, 3);
+	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, PrimaryKey(server, rows), snapshot, 3);
 	index_rescan(scan, keys, 3, nullptr, 0);
 	while (count < page.limit && index_getnext_slot(scan, ForwardScanDirection, slot)) {
 		CHECK_FOR_INTERRUPTS();

@@ -51,7 +51,7 @@ enum class Verdict : int { kUnbound, kAllowed, kRefused };
  * Reads the bindings under the newest snapshot: a fixed one would let a session go on with what was taken from it.
  */
 Verdict
-Judge(Server server, Oid role, const char *tenant) {
+FindVerdict(Server server, Oid role, const char *tenant) {
 	if (superuser_arg(role)) {
 		return Verdict::kUnbound; // nothing could hold it
 	}
@@ -76,8 +76,8 @@ Judge(Server server, Oid role, const char *tenant) {
 }
 
 void
-Require(Oid role, const char *tenant) {
-	const Verdict verdict = Call([&](Server server) { return Judge(server, role, tenant); });
+RequireBinding(Oid role, const char *tenant) {
+	const Verdict verdict = Call([&](Server server) { return FindVerdict(server, role, tenant); });
 	if (verdict != Verdict::kRefused) {
 		return;
 	}
@@ -154,12 +154,12 @@ TenantIdOfWriter() {
 	// it may be fresh, and for somebody else
 	kept.freshness.Forget();
 	kept.freshness.Refresh([&] {
-		Require(session_user, bytes);
+		RequireBinding(session_user, bytes);
 		if (outer_user != session_user) {
-			Require(outer_user, bytes);
+			RequireBinding(outer_user, bytes);
 		}
 		if (current_user != outer_user) {
-			Require(current_user, bytes);
+			RequireBinding(current_user, bytes);
 		}
 	});
 	kept.tenant = tenant;
@@ -172,7 +172,7 @@ TenantIdOfWriter() {
 std::string_view
 CurrentTenantId() {
 	const std::string_view id = TenantIdOfWriter();
-	RequireRestored();
+	RequireStoreOpen();
 	return id;
 }
 
@@ -187,7 +187,7 @@ CurrentTenant() {
 
 bool
 IsBound(Oid role) {
-	return Call([&](Server server) { return Judge(server, role, nullptr) != Verdict::kUnbound; });
+	return Call([&](Server server) { return FindVerdict(server, role, nullptr) != Verdict::kUnbound; });
 }
 
 bool

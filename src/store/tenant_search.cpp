@@ -42,17 +42,17 @@ CompareCursors(Datum a, Datum b, void *direction) {
 }
 
 bool
-IsBehindBorder(const TenantSearchTerms &terms, int64 created_at, int64 position) {
-	if (!terms.bordered || created_at != terms.border_time) {
+IsOfPage(const TenantSearchTerms &terms, int64 created_at, int64 position) {
+	if (!terms.is_next_page || created_at != terms.last_time) {
 		return true;
 	}
-	return ScanDirectionIsBackward(terms.direction) ? position < terms.border_position : position > terms.border_position;
+	return ScanDirectionIsBackward(terms.direction) ? position < terms.last_position : position > terms.last_position;
 }
 
 // Whether the event in the slot is one that was asked for.
 bool
 IsAskedFor(Server, TenantSearch *search, int64 created_at, int64 position) {
-	if (!IsBehindBorder(search->terms, created_at, position)) {
+	if (!IsOfPage(search->terms, created_at, position)) {
 		return false;
 	}
 	if (search->terms.contains == 0) {
@@ -68,10 +68,10 @@ IsAskedFor(Server, TenantSearch *search, int64 created_at, int64 position) {
 }
 
 void
-Keep(Server, TenantSearch *search, TypeCursor *cursor, int64 created_at, int64 position) {
-	if (cursor->count == cursor->room) {
-		cursor->room = cursor->room == 0 ? kFirstChunk : cursor->room * 2;
-		const Size size = sizeof(FoundEvent) * static_cast<Size>(cursor->room);
+AddFound(Server, TenantSearch *search, TypeCursor *cursor, int64 created_at, int64 position) {
+	if (cursor->count == cursor->capacity) {
+		cursor->capacity = cursor->capacity == 0 ? kFirstChunk : cursor->capacity * 2;
+		const Size size = sizeof(FoundEvent) * static_cast<Size>(cursor->capacity);
 		cursor->found = static_cast<FoundEvent *>(cursor->found == nullptr ? MemoryContextAlloc(search->month_context, size)
 		                                                                  : repalloc_huge(cursor->found, size));
 	}
@@ -101,7 +101,7 @@ ReadChunk(Server server, TenantSearch *search, TypeCursor *cursor) {
 		last = created_at;
 		const int64 position = ValueOf(server, search, search->slot, kGlobalPosition);
 		if (IsAskedFor(server, search, created_at, position)) {
-			Keep(server, search, cursor, created_at, position);
+			AddFound(server, search, cursor, created_at, position);
 		}
 	}
 	ExecClearTuple(search->slot);
@@ -182,7 +182,7 @@ OpenQuery(Server server, TenantSearch *search) {
 	if (terms.contains != 0) {
 		appendStringInfoString(&sql, " AND pg_catalog.jsonb_contains(event_data, $5)");
 	}
-	if (terms.bordered) {
+	if (terms.is_next_page) {
 		appendStringInfo(&sql, " AND (created_at OPERATOR(pg_catalog.%s) $6 OR global_position OPERATOR(pg_catalog.%s) $7)", beyond, beyond);
 	}
 	appendStringInfo(&sql, " ORDER BY created_at%s, global_position%s", order, order);
@@ -192,8 +192,8 @@ OpenQuery(Server server, TenantSearch *search) {
 	                         TimestampTzGetDatum(Min(search->upper, static_cast<int64>(END_TIMESTAMP) - 1)),
 	                         terms.type,
 	                         terms.contains,
-	                         TimestampTzGetDatum(terms.border_time),
-	                         Int64GetDatum(terms.border_position)};
+	                         TimestampTzGetDatum(terms.last_time),
+	                         Int64GetDatum(terms.last_position)};
 	StartQuery(server, &search->query, sql.data, 7, types, values, search->snapshot);
 }
 
@@ -324,7 +324,7 @@ BeginTenantSearch(Server server, TenantSearch *search, const TenantSearchTerms &
 }
 
 bool
-NextOfTenant(Server server, TenantSearch *search, Datum *values, bool *isnull) {
+NextTenantEvent(Server server, TenantSearch *search, Datum *values, bool *isnull) {
 	do {
 		CHECK_FOR_INTERRUPTS();
 		if (NextOfMonth(server, search, values, isnull)) {

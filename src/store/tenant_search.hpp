@@ -15,10 +15,10 @@ struct TenantSearchTerms {
 	int64 from;     // created_at, included
 	int64 to;       // not included
 	ScanDirection direction; // forward: oldest first
-	// What came before the page: at `border_time` only events behind `border_position` are given.
-	bool bordered;
-	int64 border_time;
-	int64 border_position;
+	// What came before the page: at `last_time` only events behind `last_position` are given.
+	bool is_next_page;
+	int64 last_time;
+	int64 last_position;
 };
 
 // An event that was found, before its row is given.
@@ -40,7 +40,7 @@ struct TypeCursor {
 	FoundEvent *found;
 	int count;
 	int given;
-	int room;
+	int capacity;
 };
 
 /*
@@ -75,7 +75,7 @@ struct TenantSearch {
 void BeginTenantSearch(Server server, TenantSearch *search, const TenantSearchTerms &terms, Snapshot snapshot);
 // The next event: event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position. False behind
 // the last one; the values live until the next call.
-bool NextOfTenant(Server server, TenantSearch *search, Datum *values, bool *isnull);
+bool NextTenantEvent(Server server, TenantSearch *search, Datum *values, bool *isnull);
 void EndTenantSearch(Server server, TenantSearch *search);
 
 } // namespace auren::pg

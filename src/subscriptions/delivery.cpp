@@ -14,7 +14,7 @@ namespace {
 constexpr int64 kFetchBudget = 1000000;
 
 [[noreturn]] void
-LeaseLost(Server, const text *consumer) {
+RaiseLeaseLost(Server, const text *consumer) {
 	ereport(ERROR, (errcode(MAKE_SQLSTATE('Z', 'E', '0', '0', '5')),
 	                errmsg("consumer \"%s\" has no lease on the subscription", text_to_cstring(consumer)),
 	                errdetail("It fetched nothing yet, or its lease ended before it came back, and others may have been given its events."),
@@ -44,7 +44,7 @@ OwnShares(Server server, const Subscription &subscription, const text *consumer)
 		any |= shares[i].locked;
 	}
 	if (!any) {
-		LeaseLost(server, consumer);
+		RaiseLeaseLost(server, consumer);
 	}
 	return shares;
 }
@@ -81,14 +81,14 @@ PutEvent(Server server, const Rows &rows, const EventRow &row, int share, int at
 struct Positions {
 	int64 *items;
 	int count;
-	int room;
+	int capacity;
 };
 
 void
 Add(Server, Positions *positions, int64 position) {
-	if (positions->count == positions->room) {
-		positions->room = positions->room == 0 ? 16 : positions->room * 2;
-		const Size size = sizeof(int64) * static_cast<Size>(positions->room);
+	if (positions->count == positions->capacity) {
+		positions->capacity = positions->capacity == 0 ? 16 : positions->capacity * 2;
+		const Size size = sizeof(int64) * static_cast<Size>(positions->capacity);
 		positions->items = static_cast<int64 *>(positions->items == nullptr ? palloc(size) : repalloc_huge(positions->items, size));
 	}
 	positions->items[positions->count++] = position;
@@ -98,7 +98,7 @@ Add(Server, Positions *positions, int64 position) {
 struct StreamHeap {
 	StreamEntry **items;
 	int count;
-	int room;
+	int capacity;
 };
 
 bool
@@ -108,9 +108,9 @@ Precedes(const StreamEntry *a, const StreamEntry *b) {
 
 void
 Push(Server, StreamHeap *heap, StreamEntry *entry) {
-	if (heap->count == heap->room) {
-		heap->room = heap->room == 0 ? 16 : heap->room * 2;
-		const Size size = sizeof(StreamEntry *) * static_cast<Size>(heap->room);
+	if (heap->count == heap->capacity) {
+		heap->capacity = heap->capacity == 0 ? 16 : heap->capacity * 2;
+		const Size size = sizeof(StreamEntry *) * static_cast<Size>(heap->capacity);
 		heap->items = static_cast<StreamEntry **>(heap->items == nullptr ? palloc(size) : repalloc_huge(heap->items, size));
 	}
 	int at = heap->count++;
@@ -167,7 +167,7 @@ struct Fetching {
  * share: its last consumer, or this one, did not come back before the lease ended.
  */
 int
-DealShares(Server server, Fetching *fetching) {
+AssignShares(Server server, Fetching *fetching) {
 	const Subscription &subscription = *fetching->subscription;
 	text *consumer = fetching->consumer;
 	const int64 now = fetching->now;
@@ -247,7 +247,7 @@ FirstInHand(Server server, HeldTable *table, const Share &share, int number, Hel
 
 // The first event that was in the hands of a consumer that did not come back counts as failed: it may have been what ended it.
 void
-SettleLost(Server server, Fetching *fetching, int number) {
+SettleLostShare(Server server, Fetching *fetching, int number) {
 	const Subscription &subscription = *fetching->subscription;
 	Share *share = &fetching->shares[number];
 	HeldTable table;
@@ -516,12 +516,12 @@ Fetch(Server server, const Subscription &subscription, text *consumer, int64 lim
 	fetching.changed = static_cast<bool *>(palloc0(sizeof(bool) * count));
 	fetching.last = static_cast<int64 *>(palloc0(sizeof(int64) * count));
 	fetching.given = static_cast<Positions *>(palloc0(sizeof(Positions) * count));
-	if (DealShares(server, &fetching) == 0) {
+	if (AssignShares(server, &fetching) == 0) {
 		return;
 	}
 	for (int i = 0; i < subscription.shares; i++) {
 		if (fetching.lost[i] && fetching.shares[i].locked) {
-			SettleLost(server, &fetching, i);
+			SettleLostShare(server, &fetching, i);
 		}
 	}
 	CommandCounterIncrement();

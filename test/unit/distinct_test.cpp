@@ -37,8 +37,8 @@ TEST(DistinctReadings, BytesAreReadAsWritten) {
 	const DistinctReadings read = DistinctReadings::FromBytes(set.Bytes());
 	EXPECT_EQ(read.Bytes(), set.Bytes());
 	EXPECT_FALSE(read.place() < kPlace || kPlace < read.place());
-	EXPECT_TRUE(DistinctReadings::Is(set.Bytes()));
-	EXPECT_FALSE(DistinctReadings::Is(Summary().Bytes()));
+	EXPECT_TRUE(DistinctReadings::IsSet(set.Bytes()));
+	EXPECT_FALSE(DistinctReadings::IsSet(Summary().Bytes()));
 	const std::string bytes = set.Bytes();
 	for (std::size_t length = 0; length < bytes.size(); length++) {
 		if (length != 21 && length != 33) {

@@ -85,7 +85,7 @@ TEST(Summary, AMillionValuesOfMeanAMillionInAnyMix) {
 		present.pop_back();
 	}
 	EXPECT_NEAR(static_cast<double>(*whole.Deviation() / exact.Deviation()), 1, 1e-9);
-	EXPECT_TRUE(whole.Unsure()) << "least and greatest were taken";
+	EXPECT_TRUE(whole.IsUnsure()) << "least and greatest were taken";
 }
 
 TEST(Summary, FewValuesAreKeptAsTheyAre) {
@@ -98,24 +98,24 @@ TEST(Summary, FewValuesAreKeptAsTheyAre) {
 	EXPECT_EQ(*s.Greatest(), 3);
 	EXPECT_EQ(*s.Average(), 2.5);
 	EXPECT_NEAR(*s.Deviation(), std::sqrt(0.5), 1e-15);
-	EXPECT_FALSE(s.Unsure());
+	EXPECT_FALSE(s.IsUnsure());
 	s.Take(3);
 	EXPECT_FALSE(s.Deviation());
 	s.Take(2);
-	EXPECT_TRUE(s.Empty());
+	EXPECT_TRUE(s.IsEmpty());
 	EXPECT_FALSE(s.Average());
 }
 
 TEST(Summary, TakenBeforeAdded) {
 	Summary change;
 	change.Take(5);
-	EXPECT_TRUE(change.Unsure());
+	EXPECT_TRUE(change.IsUnsure());
 	EXPECT_EQ(change.readings(), -1);
 	Summary bucket;
 	bucket.Add(5);
 	bucket.Add(7);
 	bucket.Merge(Summary::FromBytes(change.Bytes()));
-	EXPECT_FALSE(bucket.Unsure());
+	EXPECT_FALSE(bucket.IsUnsure());
 	EXPECT_EQ(*bucket.Least(), 7);
 }
 
@@ -127,10 +127,10 @@ TEST(Summary, APartThatTookAsManyAsItAddedIsNotNothing) {
 		change.Add(1000001 + i / 100.0);
 		bucket.Add(1000000);
 	}
-	EXPECT_FALSE(change.Nothing());
+	EXPECT_FALSE(change.ChangesNothing());
 	bucket.Merge(Summary::FromBytes(change.Bytes()));
 	EXPECT_NEAR(*bucket.Average(), 1000001.095, 1e-9);
-	EXPECT_TRUE(Summary().Nothing());
+	EXPECT_TRUE(Summary().ChangesNothing());
 }
 
 TEST(Summary, WhatIsBeyondTheRangeIsUnsure) {
@@ -139,11 +139,11 @@ TEST(Summary, WhatIsBeyondTheRangeIsUnsure) {
 		s.Add(i);
 	}
 	s.Take(50);
-	s.Settle();
-	EXPECT_FALSE(s.Unsure());
+	s.ResolveRange();
+	EXPECT_FALSE(s.IsUnsure());
 	s.Take(99);
-	s.Settle();
-	EXPECT_TRUE(s.Unsure());
+	s.ResolveRange();
+	EXPECT_TRUE(s.IsUnsure());
 	s = Summary();
 	for (int i = 0; i < 100; i++) {
 		s.Add(i);
@@ -151,9 +151,9 @@ TEST(Summary, WhatIsBeyondTheRangeIsUnsure) {
 	for (int i = 0; i < 100; i++) {
 		s.Take(i);
 	}
-	EXPECT_TRUE(s.Empty());
-	s.Settle();
-	EXPECT_FALSE(s.Unsure());
+	EXPECT_TRUE(s.IsEmpty());
+	s.ResolveRange();
+	EXPECT_FALSE(s.IsUnsure());
 	s.Add(4);
 	EXPECT_EQ(*s.Least(), 4);
 	EXPECT_EQ(*s.Greatest(), 4);
@@ -168,8 +168,8 @@ TEST(Summary, RoundingOfSomethingHugeThatWasTakenIsUnsure) {
 	s.Take(1e200);
 	s.Add(100);
 	s.Add(-1);
-	s.Settle();
-	EXPECT_TRUE(s.Unsure());
+	s.ResolveRange();
+	EXPECT_TRUE(s.IsUnsure());
 }
 
 TEST(Summary, SpecialValuesFollowSql) {
@@ -215,8 +215,8 @@ TEST(Summary, OnlySpecialValues) {
 	for (int i = 0; i < 20; i++) {
 		s.Take(kNaN);
 	}
-	s.Settle();
-	EXPECT_TRUE(s.Empty());
+	s.ResolveRange();
+	EXPECT_TRUE(s.IsEmpty());
 	EXPECT_FALSE(s.Least());
 }
 

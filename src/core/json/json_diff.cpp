@@ -63,8 +63,8 @@ Comparison::Compare(const Json &from, const Json &to) {
 	}
 	Json from_room;
 	Json to_room;
-	const Json &before = Opened(from, &from_room, host_);
-	const Json &after = Opened(to, &to_room, host_);
+	const Json &before = Expanded(from, &from_room, host_);
+	const Json &after = Expanded(to, &to_room, host_);
 	if (before.is(Kind::kObject) && after.is(Kind::kObject)) {
 		CompareObjects(before.object(), after.object());
 	} else if (before.is(Kind::kArray) && after.is(Kind::kArray)) {

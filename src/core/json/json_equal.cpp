@@ -16,9 +16,9 @@ EqualOpened(const Json &value, const Json &other, const JsonHost &host) {
 	if (value.is(Kind::kDocument) && other.is(Kind::kDocument) && value.document().bytes == other.document().bytes) {
 		return true;
 	}
-	Json room;
-	Json other_room;
-	return Equal(Opened(value, &room, host), Opened(other, &other_room, host), host);
+	Json storage;
+	Json other_storage;
+	return Equal(Expanded(value, &storage, host), Expanded(other, &other_storage, host), host);
 }
 
 bool
@@ -67,12 +67,12 @@ Equal(const Json &value, const Json &other, const JsonHost &host) {
 }
 
 const Json &
-Opened(const Json &value, Json *room, const JsonHost &host) {
+Expanded(const Json &value, Json *storage, const JsonHost &host) {
 	if (!value.is(Kind::kDocument)) {
 		return value;
 	}
-	*room = host.Expand(value.document().bytes);
-	return *room;
+	*storage = host.Expand(value.document().bytes);
+	return *storage;
 }
 
 } // namespace auren

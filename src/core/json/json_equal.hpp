@@ -8,7 +8,7 @@ namespace auren {
 // objects whatever the order of their members. Documents are compared by what they hold.
 bool Equal(const Json &value, const Json &other, const JsonHost &host);
 
-// The value to look into: what a document holds, made in *room, or else the value itself.
-const Json &Opened(const Json &value, Json *room, const JsonHost &host);
+// The value to look into: what a document holds, made in *storage, or else the value itself.
+const Json &Expanded(const Json &value, Json *storage, const JsonHost &host);
 
 } // namespace auren

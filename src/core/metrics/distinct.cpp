@@ -71,7 +71,7 @@ DistinctReadings::Value(std::size_t i) const {
 }
 
 bool
-DistinctReadings::Is(std::string_view bytes) {
+DistinctReadings::IsSet(std::string_view bytes) {
 	return !bytes.empty() && bytes.front() == kForm;
 }
 
@@ -92,7 +92,7 @@ DistinctReadings::Bytes() const {
 
 DistinctReadings
 DistinctReadings::FromBytes(std::string_view bytes) {
-	if (!Is(bytes) || bytes.size() < kHeadBytes || (bytes.size() - kHeadBytes) % kMemberBytes != 0) {
+	if (!IsSet(bytes) || bytes.size() < kHeadBytes || (bytes.size() - kHeadBytes) % kMemberBytes != 0) {
 		throw DomainError("22P03", "these bytes are no set of readings", "They end early or say what no set says.",
 		                  "Summaries are made by the extension and read by auren.metric_values.");
 	}

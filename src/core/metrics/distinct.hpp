@@ -50,7 +50,7 @@ class DistinctReadings {
 	void TakeOut(const DistinctReadings &other);
 	double Value(std::size_t i) const;
 
-	static bool Is(std::string_view bytes);
+	static bool IsSet(std::string_view bytes);
 	std::string Bytes() const;
 	// Throws 22P03 where the bytes are no set.
 	static DistinctReadings FromBytes(std::string_view bytes);

@@ -163,7 +163,7 @@ KeepGreater(std::optional<double> *kept, double value) {
 
 // Takes one such value out of a list.
 bool
-Strike(std::vector<double> *list, double value) {
+RemoveOne(std::vector<double> *list, double value) {
 	const auto found = std::find_if(list->begin(), list->end(), [&](double v) { return SqlEqual(v, value); });
 	if (found == list->end()) {
 		return false;
@@ -218,7 +218,7 @@ Summary::Add(double value) {
 		Count(value, 1);
 		return;
 	}
-	if (!Strike(&taken_, value)) {
+	if (!RemoveOne(&taken_, value)) {
 		added_.push_back(value);
 		if (added_.size() + taken_.size() > kFewValues) {
 			Widen();
@@ -232,7 +232,7 @@ Summary::Take(double value) {
 		Count(value, -1);
 		return;
 	}
-	if (!Strike(&added_, value)) {
+	if (!RemoveOne(&added_, value)) {
 		taken_.push_back(value);
 		if (added_.size() + taken_.size() > kFewValues) {
 			Widen();
@@ -336,12 +336,12 @@ Summary::Merge(const Summary &other) {
 }
 
 bool
-Summary::Nothing() const {
+Summary::ChangesNothing() const {
 	return nulls_ == 0 && !wide_ && added_.empty() && taken_.empty();
 }
 
 bool
-Summary::Empty() const {
+Summary::IsEmpty() const {
 	if (nulls_ != 0) {
 		return false;
 	}
@@ -350,7 +350,7 @@ Summary::Empty() const {
 }
 
 void
-Summary::Settle() {
+Summary::ResolveRange() {
 	if (!wide_) {
 		return;
 	}
@@ -374,7 +374,7 @@ Summary::Settle() {
 }
 
 bool
-Summary::Unsure() const {
+Summary::IsUnsure() const {
 	if (!wide_) {
 		return !taken_.empty();
 	}
@@ -617,7 +617,7 @@ Summary
 Summary::FromBytes(std::string_view bytes) {
 	Reader reader(bytes);
 	Summary summary;
-	if (DistinctReadings::Is(bytes)) {
+	if (DistinctReadings::IsSet(bytes)) {
 		const DistinctReadings set = DistinctReadings::FromBytes(bytes);
 		for (std::size_t i = 0; i < set.size(); i++) {
 			summary.Add(set.Value(i));

@@ -29,7 +29,7 @@ struct WideSum {
  * that takes the old value and adds the new one.
  *
  * A few values are kept as they are, so that nothing is lost by taking some back. Beyond that the least and the greatest are
- * unsure once a value at or beyond them was taken: Unsure() says that only the readings themselves know.
+ * unsure once a value at or beyond them was taken: IsUnsure() says that only the readings themselves know.
  *
  * The distribution beyond a few values is a DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch
  * with relative-error guarantees", VLDB 2019): counts of values by the logarithm of their magnitude. A quantile that it gives is
@@ -50,16 +50,16 @@ class Summary {
 	void Merge(const Summary &other);
 
 	// Of a part: it changes nothing. (One that took as many as it added may well change their sum.)
-	bool Nothing() const;
+	bool ChangesNothing() const;
 	// Of a whole bucket: no reading is left.
-	bool Empty() const;
+	bool IsEmpty() const;
 	/*
 	 * For the summary of a whole bucket, with everything added and taken that there is: forgets what the values taken mean for
-	 * least and greatest where that is plain. Unsure() asks for it.
+	 * least and greatest where that is plain. IsUnsure() asks for it.
 	 */
-	void Settle();
+	void ResolveRange();
 	// Whether what is left can only be found out from the readings.
-	bool Unsure() const;
+	bool IsUnsure() const;
 
 	std::int64_t readings() const; // NULLs included
 	std::int64_t values() const;

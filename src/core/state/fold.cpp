@@ -11,7 +11,7 @@ namespace auren {
 namespace {
 
 void
-Straighten(Json *ring, std::size_t start) {
+RotateToFront(Json *ring, std::size_t start) {
 	Json::Array &array = ring->array();
 	std::rotate(array.begin(), array.begin() + static_cast<std::ptrdiff_t>(start), array.end());
 }
@@ -45,13 +45,13 @@ PointersOf(Json *patch, const JsonHost &host) {
 
 } // namespace
 
-Fold::Bound *
-Fold::BoundOf(std::string_view event_type) {
+Fold::BoundReducer *
+Fold::BoundReducerOf(std::string_view event_type) {
 	const auto found = bound_.find(event_type);
 	if (found != bound_.end()) {
 		return &found->second;
 	}
-	Bound bound;
+	BoundReducer bound;
 	if (const Reducer *reducer = reducers_.Find(event_type, category_)) {
 		bound.reducer = *reducer;
 	} else {
@@ -62,7 +62,7 @@ Fold::BoundOf(std::string_view event_type) {
 }
 
 Json *
-Fold::Target(Bound *bound) {
+Fold::Target(BoundReducer *bound) {
 	if (bound->generation != generation_) {
 		ExpandInPlace(&root_, *host_);
 		if (!root_.is(Json::Kind::kObject)) {
@@ -74,13 +74,13 @@ Fold::Target(Bound *bound) {
 		bound->generation = generation_;
 	}
 	if (!rings_.empty()) {
-		SettleUnless(bound->target, bound->reducer.kind == ReducerKind::kAppend ? bound->reducer.limit : 0);
+		OrderRingUnless(bound->target, bound->reducer.kind == ReducerKind::kAppend ? bound->reducer.limit : 0);
 	}
 	return bound->target;
 }
 
 void
-Fold::Count(Bound *bound) {
+Fold::Count(BoundReducer *bound) {
 	Json *target = Target(bound);
 	ExpandInPlace(target, *host_);
 	if (target->is(Json::Kind::kNumber)) {
@@ -91,7 +91,7 @@ Fold::Count(Bound *bound) {
 }
 
 Json *
-Fold::Place(Bound *bound) {
+Fold::PlaceOfNextElement(BoundReducer *bound) {
 	Json *target = Target(bound);
 	ExpandInPlace(target, *host_);
 	Json::Array &array = target->is(Json::Kind::kArray) ? target->array() : target->SetArray();
@@ -125,10 +125,10 @@ Fold::TryPatch(const Reducer &reducer, Json *target, const Json &patch) {
 }
 
 void
-Fold::Patch(Bound *bound, Json *patch) {
+Fold::Patch(BoundReducer *bound, Json *patch) {
 	const Reducer &reducer = bound->reducer;
 	if (!reducer.into) {
-		SettleNamed(patch);
+		OrderRingsNamedIn(patch);
 		generation_++;
 		(void)TryPatch(reducer, &root_, *patch);
 		return;
@@ -146,32 +146,32 @@ Fold::Patch(Bound *bound, Json *patch) {
 }
 
 void
-Fold::Settle() {
+Fold::OrderRings() {
 	for (const auto &[array, ring] : rings_) {
-		Straighten(array, ring.start);
+		RotateToFront(array, ring.start);
 	}
 	rings_.clear();
 }
 
 void
-Fold::SettleUnless(Json *array, std::size_t limit) {
+Fold::OrderRingUnless(Json *array, std::size_t limit) {
 	const auto ring = rings_.find(array);
 	if (ring != rings_.end() && ring->second.limit != limit) {
-		Straighten(array, ring->second.start);
+		RotateToFront(array, ring->second.start);
 		rings_.erase(ring);
 	}
 }
 
 void
-Fold::SettleMember(std::string_view key) {
+Fold::OrderRingOfMember(std::string_view key) {
 	const auto member = root_.object().find(key);
 	if (member != root_.object().end()) {
-		SettleUnless(&member->second, 0);
+		OrderRingUnless(&member->second, 0);
 	}
 }
 
 void
-Fold::SettleNamed(Json *patch) {
+Fold::OrderRingsNamedIn(Json *patch) {
 	if (rings_.empty()) {
 		return;
 	}
@@ -180,10 +180,10 @@ Fold::SettleNamed(Json *patch) {
 		const std::string_view key = std::string_view(pointer).substr(0, end).substr(pointer.empty() ? 0 : 1);
 		if (pointer.empty() || key.find('~') != std::string_view::npos) {
 			// the whole state, or a key that is written in another way
-			Settle();
+			OrderRings();
 			return;
 		}
-		SettleMember(key);
+		OrderRingOfMember(key);
 	}
 }
 

@@ -59,13 +59,13 @@ class Fold {
 	// The state so far.
 	const Json &
 	state() {
-		Settle();
+		OrderRings();
 		return root_;
 	}
 
   private:
 	// An event type that was met, with the place in the state that its reducer changes.
-	struct Bound {
+	struct BoundReducer {
 		Reducer reducer;
 		Json *target = nullptr;
 		std::uint64_t generation = 0;
@@ -76,25 +76,25 @@ class Fold {
 		std::size_t start;
 	};
 
-	Bound *BoundOf(std::string_view event_type);
+	BoundReducer *BoundReducerOf(std::string_view event_type);
 	// The place that a bound reducer changes; made, as null, when the state has none.
-	Json *Target(Bound *bound);
-	void Count(Bound *bound);
+	Json *Target(BoundReducer *bound);
+	void Count(BoundReducer *bound);
 	// The place for one more element.
-	Json *Place(Bound *bound);
+	Json *PlaceOfNextElement(BoundReducer *bound);
 	bool TryPatch(const Reducer &reducer, Json *target, const Json &patch);
-	void Patch(Bound *bound, Json *patch);
+	void Patch(BoundReducer *bound, Json *patch);
 	template <typename View>
 	void MergeIntoRoot(const View &data);
 	template <typename View>
-	void Sum(Bound *bound, const View &data);
+	void Sum(BoundReducer *bound, const View &data);
 	// Puts the elements of rings in order: of all; of one, unless it is of that limit; of a member of the state; of those
 	// that a patch of the state names. Where appends and changes of the whole state take turns, putting all in order each
 	// time would cost more than everything else.
-	void Settle();
-	void SettleUnless(Json *array, std::size_t limit);
-	void SettleMember(std::string_view key);
-	void SettleNamed(Json *patch);
+	void OrderRings();
+	void OrderRingUnless(Json *array, std::size_t limit);
+	void OrderRingOfMember(std::string_view key);
+	void OrderRingsNamedIn(Json *patch);
 
 	const ReducerSet &reducers_;
 	std::string category_;
@@ -102,7 +102,7 @@ class Fold {
 	Json root_;
 	// goes up when places in the state may have moved
 	std::uint64_t generation_ = 1;
-	std::unordered_map<std::string_view, Bound> bound_;
+	std::unordered_map<std::string_view, BoundReducer> bound_;
 	std::deque<std::string> names_; // what the keys of bound_ point to
 	std::unordered_map<Json *, Ring> rings_; // by their array; only where the state is an object
 };
@@ -113,7 +113,7 @@ Fold::MergeIntoRoot(const View &data) {
 	if (data.kind() != Json::Kind::kObject) {
 		rings_.clear(); // all go with the state
 	} else if (!rings_.empty()) {
-		data.ForEachMember([this](std::string_view key, const auto &) { SettleMember(key); });
+		data.ForEachMember([this](std::string_view key, const auto &) { OrderRingOfMember(key); });
 	}
 	generation_++;
 	MergeView(&root_, data, *host_);
@@ -121,7 +121,7 @@ Fold::MergeIntoRoot(const View &data) {
 
 template <typename View>
 void
-Fold::Sum(Bound *bound, const View &data) {
+Fold::Sum(BoundReducer *bound, const View &data) {
 	if (data.kind() != Json::Kind::kObject) {
 		return;
 	}
@@ -161,7 +161,7 @@ Fold::Sum(Bound *bound, const View &data) {
 template <typename View>
 void
 Fold::Apply(std::string_view event_type, const View &data) {
-	Bound *bound = BoundOf(event_type);
+	BoundReducer *bound = BoundReducerOf(event_type);
 	const Reducer &reducer = bound->reducer;
 	switch (reducer.kind) {
 	case ReducerKind::kIgnore:
@@ -183,7 +183,7 @@ Fold::Apply(std::string_view event_type, const View &data) {
 		Count(bound);
 		break;
 	case ReducerKind::kAppend:
-		Store(Place(bound), data);
+		Store(PlaceOfNextElement(bound), data);
 		break;
 	case ReducerKind::kPatch: {
 		Json patch;
@@ -194,7 +194,7 @@ Fold::Apply(std::string_view event_type, const View &data) {
 	case ReducerKind::kFunction: {
 		Json value;
 		Store(&value, data);
-		Settle();
+		OrderRings();
 		Json result;
 		if (host_->CallFunction(reducer, root_, event_type, value, &result)) {
 			root_ = std::move(result);

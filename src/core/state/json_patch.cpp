@@ -78,7 +78,7 @@ constexpr OpName kOps[] = {{"add", Op::kAdd},   {"remove", Op::kRemove}, {"repla
 // One operation of a patch; what its members hold is read when it is asked for.
 class Operation {
   public:
-	Operation(const Json &operation, const JsonHost &host) : value_(Opened(operation, &room_, host)), host_(host) {
+	Operation(const Json &operation, const JsonHost &host) : value_(Expanded(operation, &storage_, host)), host_(host) {
 	}
 	Operation(const Operation &) = delete;
 	Operation &operator=(const Operation &) = delete;
@@ -98,7 +98,7 @@ class Operation {
 	// A member's text in quotes, or that it is encrypted; nothing when it has none.
 	std::string Quoted(const char *name) const;
 
-	Json room_;
+	Json storage_;
 	const Json &value_;
 	const JsonHost &host_;
 };
@@ -116,8 +116,8 @@ Operation::Text(const char *name) const {
 	if (member == nullptr) {
 		ThrowBadPatch("operation has no " + quoted, "The member " + quoted + " is missing.");
 	}
-	Json room;
-	const Json &text = Opened(*member, &room, host_);
+	Json storage;
+	const Json &text = Expanded(*member, &storage, host_);
 	if (!text.is(Kind::kString)) {
 		ThrowBadPatch(quoted + " of an operation is not a string", std::string("It is ") + KindText(text.kind()) + ".");
 	}
@@ -155,8 +155,8 @@ Operation::Quoted(const char *name) const {
 	if (member == nullptr) {
 		return {};
 	}
-	Json room;
-	const Json &text = Opened(*member, &room, host_);
+	Json storage;
+	const Json &text = Expanded(*member, &storage, host_);
 	if (!text.is(Kind::kString)) {
 		return {};
 	}
@@ -275,8 +275,8 @@ Sentence(std::size_t number, const Operation &operation) {
 
 std::string
 DescribeOperation(const Json &patch, std::size_t number, const JsonHost &host) {
-	Json room;
-	const Json &operations = Opened(patch, &room, host);
+	Json storage;
+	const Json &operations = Expanded(patch, &storage, host);
 	if (!operations.is(Kind::kArray) || number >= operations.array().size()) {
 		return "The patch is encrypted.";
 	}
@@ -285,8 +285,8 @@ DescribeOperation(const Json &patch, std::size_t number, const JsonHost &host) {
 
 void
 ApplyPatch(Json *target, const Json &patch, const JsonHost &host) {
-	Json room;
-	const Json &operations = Opened(patch, &room, host);
+	Json storage;
+	const Json &operations = Expanded(patch, &storage, host);
 	if (!operations.is(Kind::kArray)) {
 		ThrowBadPatch("JSON patch is not an array", std::string("It is ") + KindText(operations.kind()) + ".",
 		              "Write the operations as an array, even a single one.");
