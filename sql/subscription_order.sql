@@ -60,7 +60,7 @@ SELECT pg_temp.got('unparked');
 SELECT events.park('unparked', 'c', pg_temp.at(1), 'aside');
 SELECT count(*) FROM events.append_events(array_fill('order:A'::text, ARRAY[100]), array_fill('t'::text, ARRAY[100]), array_fill('{}'::jsonb, ARRAY[100]));
 SELECT pg_temp.got('unparked');
-SELECT pg_temp.figures('unparked'), (SELECT waiting_behind FROM events.parked WHERE name = 'unparked');
+SELECT pg_temp.figures('unparked'), (SELECT events_waiting FROM events.parked WHERE name = 'unparked');
 SELECT events.unpark('unparked', pg_temp.at(1));
 SELECT pg_temp.figures('unparked');
 SELECT count(*), min(global_position) - min(p) AS first, max(global_position) - min(p) AS last FROM order_start, events.fetch('unparked', 'c');

@@ -62,7 +62,7 @@ SELECT pg_temp.got('retry', 'c');
 -- the last attempt: parked by itself, and its stream waits
 SELECT events.retry('retry', 'c', pg_temp.at(2), '0 seconds', 'third time');
 SELECT pg_temp.got('retry', 'c');
-SELECT name, global_position - p AS position, stream_id, attempts, reason, waiting_behind FROM start, events.parked;
+SELECT name, global_position - p AS position, stream_id, attempts, reason, events_waiting FROM start, events.parked;
 SELECT events.wait_for_subscription('retry', pg_temp.at(1), '0 seconds'), events.wait_for_subscription('retry', pg_temp.at(14), '50 ms');
 SELECT events.unpark('retry', pg_temp.at(2));
 SELECT pg_temp.got('retry', 'c');

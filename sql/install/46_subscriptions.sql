@@ -198,7 +198,7 @@ INSERT INTO auren.rights VALUES ('events.subscriptions', 'SELECT', '{reader,admi
 CREATE VIEW events.parked WITH (security_barrier) AS
 	SELECT s.name, p.global_position, p.stream_id, p.attempts, p.reason, p.since,
 	       (SELECT count(*) FROM auren.subscription_held w WHERE w.subscription_id OPERATOR(pg_catalog.=) p.subscription_id AND w.stream_id OPERATOR(pg_catalog.=) p.stream_id
-	        AND s.stream_waits AND w.global_position OPERATOR(pg_catalog.>) p.global_position AND w.state OPERATOR(pg_catalog.<>) 'parked') AS waiting_behind
+	        AND s.stream_waits AND w.global_position OPERATOR(pg_catalog.>) p.global_position AND w.state OPERATOR(pg_catalog.<>) 'parked') AS events_waiting
 	FROM auren.subscription_held p JOIN auren.subscription_settings s USING (subscription_id)
 	WHERE p.state OPERATOR(pg_catalog.=) 'parked' AND s.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.parked IS 'events that subscriptions put aside';

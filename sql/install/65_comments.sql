@@ -127,7 +127,7 @@ COMMENT ON COLUMN events.parked.stream_id IS 'stream';
 COMMENT ON COLUMN events.parked.attempts IS 'how often it failed';
 COMMENT ON COLUMN events.parked.reason IS 'what the consumer said';
 COMMENT ON COLUMN events.parked.since IS 'since when';
-COMMENT ON COLUMN events.parked.waiting_behind IS 'later events of its stream that wait for it';
+COMMENT ON COLUMN events.parked.events_waiting IS 'later events of its stream that wait for it';
 COMMENT ON COLUMN events.reducers.event_type IS 'event type';
 COMMENT ON COLUMN events.reducers.category IS 'of which category; NULL: of all';
 COMMENT ON COLUMN events.reducers.kind IS 'how it folds';
