@@ -13,7 +13,7 @@ CREATE SCHEMA auren;
 COMMENT ON SCHEMA auren IS 'auren_events: what the store is made of; its owner alone may use it';
 REVOKE ALL ON SCHEMA auren FROM PUBLIC;
 
--- A row beside each CREATE outside of schema auren says who may have the object: events.grant_access gives what it finds here.
+-- A row beside each CREATE outside of schema auren says which roles may have the object: events.grant_access gives what it finds here.
 CREATE TABLE auren.rights (
 	object    text   COLLATE "C" NOT NULL,
 	privilege text   COLLATE "C" NOT NULL,

@@ -25,7 +25,7 @@ COMMENT ON COLUMN events.event_store.event_type IS 'event type, 1 to 100 charact
 COMMENT ON COLUMN events.event_store.event_data IS 'what happened, as the caller gave it';
 COMMENT ON COLUMN events.event_store.metadata IS 'what the caller says about the event (correlation, causation)';
 COMMENT ON COLUMN events.event_store.created_at IS 'time of the append; never goes backwards within a stream';
-COMMENT ON COLUMN events.event_store.created_by IS 'who appended it, as the caller says';
+COMMENT ON COLUMN events.event_store.created_by IS 'the person or program that appended it, as the caller says';
 COMMENT ON COLUMN events.event_store.tenant_id IS 'tenant that the event belongs to (setting app.tenant_id of the appending session)';
 COMMENT ON COLUMN events.event_store.global_position IS 'place of the event in the order of all events';
 

@@ -1,7 +1,7 @@
 -- Reading.
 
 -- Loads the module while a statement is planned, so that its functions in FROM give their rows one by one, and the views' plans
--- tell nobody who is bound what is in statistics.
+-- tell a role that is bound to tenants nothing of what is in statistics.
 CREATE FUNCTION auren.stream_support(internal) RETURNS internal
 	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'auren_stream_support';
 COMMENT ON FUNCTION auren.stream_support(internal) IS 'planner support: rows expected and streaming in FROM of the functions that give events, and that the module is loaded while a view is planned';

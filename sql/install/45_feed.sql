@@ -41,7 +41,7 @@ CREATE FUNCTION events.store_epoch() RETURNS uuid
 COMMENT ON FUNCTION events.store_epoch() IS 'names the history that positions belong to: another one after a restore from a dump and after a promotion';
 INSERT INTO auren.rights VALUES ('events.store_epoch', 'EXECUTE', '{reader}');
 
--- Who appends now. A prepared transaction has no process: the lock on its number says which it is.
+-- The transactions that append now. A prepared transaction has no process: the lock on its number says which it is.
 CREATE VIEW events.feed_blockers WITH (security_barrier) AS
 	SELECT ((l.classid::bigint << 32) | l.objid::bigint) AS after_position, l.pid,
 	       COALESCE(p.prepared, a.xact_start) AS since, a.state, a.query, p.gid AS prepared_gid, COALESCE(a.usename, p.owner) AS role
@@ -55,7 +55,7 @@ CREATE VIEW events.feed_blockers WITH (security_barrier) AS
 COMMENT ON VIEW events.feed_blockers IS 'transactions that append now: the feed ends at the smallest after_position until they end; a prepared one until it is decided';
 INSERT INTO auren.rights VALUES ('events.feed_blockers', 'SELECT', '{reader}');
 
--- Who holds a lock that may keep others waiting to the end of its transaction.
+-- The sessions that hold a lock that may keep others waiting to the end of its transaction.
 CREATE VIEW events.lock_holders WITH (security_barrier) AS
 	SELECT h.holds, h.mode, h.locks, h.pid, COALESCE(p.prepared, a.xact_start) AS since, a.state, a.query, p.gid AS prepared_gid, COALESCE(a.usename, p.owner) AS role
 	FROM (SELECT CASE WHEN l.locktype OPERATOR(pg_catalog.=) 'relation' THEN l.relation::pg_catalog.regclass::text

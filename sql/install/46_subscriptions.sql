@@ -48,7 +48,7 @@ CREATE TABLE auren.subscription_progress (
 	held            bigint      NOT NULL
 );
 CREATE INDEX subscription_progress_share ON auren.subscription_progress (subscription_id, share, step);
-COMMENT ON TABLE auren.subscription_progress IS 'how far each share of a subscription is and who has it: the row of the highest step counts';
+COMMENT ON TABLE auren.subscription_progress IS 'how far each share of a subscription is and which consumer has it: the row of the highest step counts';
 COMMENT ON INDEX auren.subscription_progress_share IS 'finds the newest row of a share';
 COMMENT ON COLUMN auren.subscription_progress.subscription_id IS 'subscription';
 COMMENT ON COLUMN auren.subscription_progress.share IS 'share, from 0';
@@ -57,7 +57,7 @@ COMMENT ON COLUMN auren.subscription_progress.checkpoint IS 'every event of the 
 COMMENT ON COLUMN auren.subscription_progress.delivered IS 'the events after the checkpoint and up to here are in the consumer''s hands, unless they are held';
 COMMENT ON COLUMN auren.subscription_progress.reached IS 'how far the last fetch looked: no other event of the share up to here may be given';
 COMMENT ON COLUMN auren.subscription_progress.examined IS 'how far any fetch looked';
-COMMENT ON COLUMN auren.subscription_progress.consumer IS 'who has the share; empty: nobody';
+COMMENT ON COLUMN auren.subscription_progress.consumer IS 'the consumer that has the share; empty: nobody';
 COMMENT ON COLUMN auren.subscription_progress.lease_until IS 'until when, unless it fetches again';
 COMMENT ON COLUMN auren.subscription_progress.given IS 'positions of the held events that are in the consumer''s hands; NULL: none';
 COMMENT ON COLUMN auren.subscription_progress.held IS 'how many events of the share are held';
@@ -115,7 +115,7 @@ CREATE FUNCTION events.create_subscription(
 ) RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_create_subscription';
 COMMENT ON FUNCTION events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean) IS
-'makes a subscription that begins behind a position (0: with the first event, NULL: with what comes from now on) or with a time, and returns the position behind which it begins';
+'makes a subscription that begins after a position (0: with the first event, NULL: with what comes from now on) or with a time, and returns the position after which it begins';
 INSERT INTO auren.rights VALUES ('events.create_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.alter_subscription(
@@ -156,7 +156,7 @@ INSERT INTO auren.rights VALUES ('events.acknowledge', 'EXECUTE', '{reader}');
 CREATE FUNCTION events.retry(p_name text, p_consumer text, p_position bigint, p_delay interval DEFAULT '1 second', p_reason text DEFAULT NULL) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_retry';
 COMMENT ON FUNCTION events.retry(text, text, bigint, interval, text) IS
-'an event failed: it is given again after a delay, with the later ones of its stream behind it, or parked after the subscription''s attempts; ZE005 when the lease is lost';
+'an event failed: it is given again after a delay, with the later ones of its stream after it, or parked after the subscription''s attempts; ZE005 when the lease is lost';
 INSERT INTO auren.rights VALUES ('events.retry', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.park(p_name text, p_consumer text, p_position bigint, p_reason text DEFAULT NULL) RETURNS void
@@ -192,7 +192,7 @@ CREATE VIEW events.subscriptions WITH (security_barrier) AS
 	       s.event_types, s.category, s.stream_prefix, s.shares, s.max_attempts, s.lease, s.stream_waits, s.created_by, s.created_at, t.due_events, t.delayed_events, t.waiting_events
 	FROM auren.subscription_settings s CROSS JOIN LATERAL auren.subscription_status(s.name) t
 	WHERE s.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
-COMMENT ON VIEW events.subscriptions IS 'subscriptions of this session''s tenant: where each stands, who works on it, what went wrong last';
+COMMENT ON VIEW events.subscriptions IS 'subscriptions of this session''s tenant: where each stands, which consumers work on it, what went wrong last';
 INSERT INTO auren.rights VALUES ('events.subscriptions', 'SELECT', '{reader,admin}');
 
 CREATE VIEW events.parked WITH (security_barrier) AS

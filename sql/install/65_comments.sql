@@ -182,7 +182,7 @@ COMMENT ON COLUMN events.tenant_events.event_type IS 'event type';
 COMMENT ON COLUMN events.tenant_events.event_data IS 'what happened';
 COMMENT ON COLUMN events.tenant_events.metadata IS 'what the caller said about the event';
 COMMENT ON COLUMN events.tenant_events.created_at IS 'when it was appended';
-COMMENT ON COLUMN events.tenant_events.created_by IS 'who appended it, as the caller said';
+COMMENT ON COLUMN events.tenant_events.created_by IS 'the person or program that appended it, as the caller said';
 COMMENT ON COLUMN events.tenant_events.tenant_id IS 'tenant';
 COMMENT ON COLUMN events.tenant_events.global_position IS 'place among all events';
 

@@ -1,4 +1,4 @@
--- What a dump must hold, and what nobody may do unless granted. Months are no members of the extension:
+-- What a dump must hold, and what no role may do unless that is granted. Months are not members of the extension:
 -- pg_dump holds them as tables of the database.
 
 SELECT pg_catalog.pg_extension_config_dump('auren.global_position_seq', '');
@@ -18,7 +18,7 @@ SELECT pg_catalog.pg_extension_config_dump('auren.forgotten_people', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.declared_personal_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('encrypted.audit_log', '');
 
--- No metrics are dumped: a restore copies readings in before the triggers are there, or behind them, and counts none of them twice.
+-- No metrics are dumped: a restore copies readings in before the triggers are there, or after they are, and counts none of them twice.
 -- Those of biometric.biometric_events are made anew as its rows come in, those of attached sources by the first refresh.
 SELECT pg_catalog.pg_extension_config_dump('biometric.biometric_events', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.source_id_seq', '');

@@ -32,7 +32,7 @@ EventIdMaker id_maker;
 // How the name of each month's index on positions begins.
 constexpr std::string_view kPositionIndex = "idx_event_store_position_";
 
-// The times of a transaction's last append and of its first: who has one holds streams. Some may have gone with a savepoint since.
+// The times of a transaction's last append and of its first: a transaction that has made one holds streams. Some may have gone with a savepoint since.
 struct LastAppend {
 	FullTransactionId transaction = InvalidFullTransactionId;
 	int64 time = 0;
@@ -142,7 +142,8 @@ class Appending {
 		OpenWriter();
 	}
 
-	// The writer holds the month of now open from the start: that is where most streams' newest events are read too.
+	// No month is open yet: ReadNewest has the writer open that of a stream's newest event, which for most streams is the month that the
+	// writer writes to as well.
 	void
 	OpenWriter() {
 		const int expected = static_cast<int>(request_.elements.size());
@@ -171,7 +172,7 @@ class Appending {
 		OpenEvents();
 	}
 
-	// Who makes the month may wait for a stream of ours: this append keeps the time of the last one, or of the first one where the month of
+	// The transaction that makes the month may wait for a stream of ours: this append keeps the time of the last one, or of the first one where the month of
 	// the last went with a savepoint.
 	bool
 	KeepTimeOfLast() {
@@ -211,7 +212,7 @@ class Appending {
 			if (locked->row.found) {
 				break;
 			}
-			// not behind the month of its first event, which is that of now or a later one
+			// not later than the month of its first event, which is that of now or a later one
 			const int32 month = Month::FromMicros(now_).StartDays();
 			const bool inserted =
 			    Call([&](Server server) { return InsertStreamRow(server, &rows_, tenant_.text, stream_id, month); });
@@ -406,7 +407,7 @@ class Appending {
 
 	/*
 	 * Whether a stored event is the given one with its personal fields encrypted: each envelope has a nonce of its own, so what it holds is
-	 * compared. Who was forgotten cannot be compared, and no event of theirs is appended again.
+	 * compared. The data of a person who was forgotten cannot be compared, and no event of theirs is appended again.
 	 */
 	bool
 	SameWhenOpened(std::size_t element, Datum stored) const {
@@ -429,11 +430,11 @@ class Appending {
 		}
 	}
 
-	// Taken behind the locks and never before a stream's last event: a late transaction cannot append to an older month.
+	// Taken after the locks, and never earlier than a stream's last event: a late transaction cannot append to an older month.
 	void
 	GiveTimes() {
 		const int64 now = GetCurrentTimestamp();
-		// No month is made behind the locks, where its maker may be waiting for this stream: an append that waited over a
+		// No month is made after the locks are taken, where its maker may be waiting for this stream: an append that waited over a
 		// month's border keeps the time at which it began.
 		if (Call([&](Server server) { return OidIsValid(FindPartition(server, events_, now).relid); })) {
 			now_ = now;
@@ -540,7 +541,7 @@ class Appending {
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
 			Call([&](Server server) { WriteEvent(server, &writer_, values); });
 			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
-			// as it is stored: what was encrypted is no reading
+			// as it is stored: what was encrypted is not a reading
 			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at,
 			            results_[i].position);
 		}

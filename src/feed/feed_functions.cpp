@@ -69,7 +69,7 @@ RequireEpoch(FunctionCallInfo fcinfo, int argument) {
 		};
 		throw DomainError(sqlstate::kEpochDiffers, "the store's epoch is another one",
 		                  "The epoch given is " + text(given) + ", the store's is " + text(&epoch) + ".",
-		                  "The store came out of a dump or a promotion: positions behind the last common event may mean other events. "
+		                  "The store came out of a dump or a promotion: positions after the last common event may mean other events. "
 		                  "Compare, then go on with the new epoch.");
 	}
 }

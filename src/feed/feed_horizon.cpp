@@ -107,7 +107,7 @@ FeedHorizon(Server server) {
 	}
 	const int64 last = LastPosition(server);
 	// A tag stays in its partition until its transaction is seen as committed, so one that counts is met whenever we come by. PREPARE moves it
-	// from the session to the process that stands for the prepared transaction, behind all others, and never back: so those come second, and
+	// from the session to the process that stands for the prepared transaction, which comes after all others, and never back: so those come second, and
 	// a tag that moves meanwhile is met in one of the two places.
 	const uint32 processes = ProcGlobal->allProcCount;
 	int64 horizon = LowestHeldPosition(server, 0, processes, last);

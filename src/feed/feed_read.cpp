@@ -65,7 +65,7 @@ CloseMonth(Server, const FeedMonth &month, LOCKMODE mode) {
 }
 
 /*
- * Takes the lock of a month or of an index. Who reads backward waits for nobody while it holds locks of other tables: where DROP TRIGGER on
+ * Takes the lock of a month or of an index. A reader that reads backward waits for nobody while it holds locks of other tables: where DROP TRIGGER on
  * the parent has a month's lock it will want the parent's next, and one of the two would have to lose.
  */
 bool
@@ -79,7 +79,7 @@ LockForScan(Server, const FeedScan *scan, Oid relid) {
 
 enum class Opened { kAll, kThroughQuery, kBusy };
 
-// Opens every month with an event behind a position, unless one has to be read through the executor or is locked.
+// Opens every month with an event after a position, unless one has to be read through the executor or is locked.
 Opened
 OpenMonths(Server server, FeedScan *scan, int64 after) {
 	ScanKeyData keys[2];

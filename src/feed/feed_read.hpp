@@ -37,7 +37,7 @@ struct FeedMonth {
 /*
  * Reads final events in order of position, of every month, by the months' position indexes. It reads by a snapshot of its own, taken
  * after the horizon: the statement's may be older. Above READ COMMITTED an event that the transaction's fixed snapshot does
- * not see is the end: what lies behind it is for a later transaction. Where row security applies, or a month is not of our
+ * not see is the end: what comes after it is for a later transaction. Where row security applies, or a month is not of our
  * make, the events come through the executor.
  */
 struct FeedScan {
@@ -65,7 +65,7 @@ void BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int6
 // The same events from the last one on, at READ COMMITTED alone. False, and nothing begun, where another holds the lock of a month: it waits
 // for none, so that the caller's locks cannot be part of a deadlock.
 bool TryFeedScanBackward(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon);
-// The next event that the filter lets through; false behind the last final one. At most `budget` events are looked at (it is
+// The next event that the filter lets through; false after the last final one. At most `budget` events are looked at (it is
 // counted down): false too when it is used up, scan->examined says how far it came.
 bool NextFeedEvent(Server server, FeedScan *scan, EventRow *row, int64 *budget);
 void EndFeedScan(Server server, FeedScan *scan);

@@ -85,7 +85,7 @@ MakePrefix(Prefix *prefix, Relation index, const Datum *keys, int key_count) {
 enum class Order { kBefore, kEqual, kAfter, kUnknown };
 
 /*
- * Where the prefix lies against an entry: before it, equal to its leading columns, or behind it. Columns cut off from a
+ * Where the prefix lies against an entry: before it, equal to its leading columns, or after it. Columns cut off from a
  * pivot are below every value. Unknown for an entry with NULLs or a compressed text, which ours have none of.
  */
 Order
@@ -136,7 +136,7 @@ Compare(Relation index, const Prefix &prefix, Page page, OffsetNumber offset) {
 	return Order::kEqual;
 }
 
-// First item of a page behind every entry that the prefix equals or lies behind. False when an entry cannot be compared.
+// The first item of a page after every entry that the prefix equals or comes after. False when an entry cannot be compared.
 bool
 FirstAfter(Relation index, const Prefix &prefix, Page page, OffsetNumber *first) {
 	OffsetNumber low = P_FIRSTDATAKEY(BTPageGetOpaque(page));

@@ -20,8 +20,8 @@ public:
 	}
 
 	/*
-	 * The value; read(relid) gives it anew where the table changed, and throws what the server raises. Whoever looks holds
-	 * the pointer for as long as he looks: what he calls meanwhile may have the value made anew.
+	 * The value; read(relid) gives it anew where the table changed, and throws what the server raises. The caller holds
+	 * the pointer for as long as it looks at the value: what it calls meanwhile may have the value made anew.
 	 */
 	template <typename Read>
 	std::shared_ptr<const T>

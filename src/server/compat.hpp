@@ -172,7 +172,7 @@ template <typename F>
 inline void
 ForEachLockOf(PGPROC *process, int partition, F &&function) {
 #if PG_VERSION_NUM >= 160000
-	// dlist_foreach is no C++
+	// dlist_foreach is not C++
 	dlist_node *end = &process->myProcLocks[partition].head;
 	for (dlist_node *at = end->next != nullptr ? end->next : end; at != end; at = at->next) {
 		function(reinterpret_cast<PROCLOCK *>(reinterpret_cast<char *>(at) - offsetof(PROCLOCK, procLink)));

@@ -59,7 +59,7 @@ Entry(F &&body) {
 } // namespace auren::pg
 
 /*
- * Declares a function behind an SQL function. Its body is C++ and may throw.
+ * Declares the C function of an SQL function. Its body is C++ and may throw.
  */
 #define AUREN_FUNCTION(name)                                                                                           \
 	extern "C" {                                                                                                       \

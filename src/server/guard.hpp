@@ -9,7 +9,7 @@ namespace auren::pg {
 
 /*
  * An error of the server on its way through C++. It keeps the whole report, so that the entry can raise it again with
- * SQLSTATE, DETAIL, HINT and position intact. It is no std::exception on purpose: code that handles those must not
+ * SQLSTATE, DETAIL, HINT and position intact. It is not a std::exception, on purpose: code that handles those must not
  * swallow a cancel or a terminate. Only the entry catches it.
  */
 struct Error {

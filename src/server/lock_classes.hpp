@@ -6,14 +6,14 @@ namespace auren::pg {
 
 // The classes of our advisory locks: the last field of their tags, which pg_locks shows as objsubid (a smallint: 0xA0E2 is -24350).
 // SQL's own advisory locks have 1 and 2.
-inline constexpr uint16 kMonthLockClass = 0xA0E1;    // who makes months
+inline constexpr uint16 kMonthLockClass = 0xA0E1;    // the maker of months
 inline constexpr uint16 kPositionLockClass = 0xA0E2; // appends in flight, by the last position before theirs
 inline constexpr uint16 kShareLockClass = 0xA0E3;    // shares of subscriptions
 inline constexpr uint16 kNotifierLockClass = 0xA0E4; // the notifier
-inline constexpr uint16 kRefreshLockClass = 0xA0E5;  // who refreshes metrics
-inline constexpr uint16 kPersonLockClass = 0xA0E6;   // who makes keys of a person or forgets one
+inline constexpr uint16 kRefreshLockClass = 0xA0E5;  // the session that refreshes metrics
+inline constexpr uint16 kPersonLockClass = 0xA0E6;   // a session that makes keys of a person or forgets one
 
-inline constexpr uint16 kRuleLockClass = 0xA0E9;    // who adds notification rules of a tenant
+inline constexpr uint16 kRuleLockClass = 0xA0E9;    // a session that adds notification rules of a tenant
 // of the whole server: their database is 0
 inline constexpr uint16 kAuditSlotLockClass = 0xA0ED;  // workers of the audit
 inline constexpr uint16 kAuditWantedLockClass = 0xA0EE; // sessions that wait for one

@@ -13,10 +13,10 @@ namespace auren::pg {
 struct RunningQuery {
 	MemoryContext context;
 	QueryDesc *desc;
-	TupleTableSlot *row; // the last one, nullptr behind the end
+	TupleTableSlot *row; // the last one, nullptr after the last one
 };
 void StartQuery(Server server, RunningQuery *query, const char *sql, int parameter_count, Oid *types, const Datum *values, Snapshot snapshot);
-// The next row's columns, valid until the one after; false behind the end.
+// The next row's columns, valid until the one after; false after the last one.
 bool NextRow(Server server, RunningQuery *query, const Datum **values, const bool **isnull);
 void EndQuery(Server server, RunningQuery *query);
 

@@ -9,7 +9,7 @@ inline constexpr int kMaxRowSourceColumns = 9;
 
 /*
  * What a set-returning function of ours reads, row by row. Plain data in the memory context in which it was opened, so
- * that an error's longjmp leaves nothing behind.
+ * that an error's longjmp leaves nothing open.
  */
 struct RowSource {
 	// The next row's columns, valid until the one after; false after the last one.
@@ -30,7 +30,7 @@ struct StreamingFunction {
 	PGFunction function; // the entry, by which a call is known
 	const char *name;    // of its custom scan, for EXPLAIN
 	OpenRowSource open;
-	// Its order: numbers of result columns, 0 behind the last one.
+	// Its order: numbers of result columns, 0 after the last one.
 	AttrNumber order[2];
 	bool descending;
 	bool reversible;

@@ -29,7 +29,7 @@ const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Namin
                                                   {nullptr, 0, false}};
 
 /*
- * A client may name any setting when it connects (PGOPTIONS). Before the module is loaded the server does not know who may set ours: it
+ * A client may name any setting when it connects (PGOPTIONS). Before the module is loaded the server does not know which roles may set ours: it
  * keeps the client's value in the place of what the configuration says, and drops it when the module defines the setting and refuses
  * it, so that the default would hold. A session that brought such a value is not served.
  */
@@ -256,7 +256,7 @@ Define(Server) {
 	DefineCustomIntVariable("auren_events.max_key_uses", "Values that a data key encrypts before another takes its place.",
 	                        "Random nonces of 96 bits are safe for some 4 billion values.", &max_key_uses, INT_MAX, 1, INT_MAX, PGC_SUSET, 0,
 	                        nullptr, nullptr, nullptr);
-	DefineCustomBoolVariable("auren_events.audit_decrypt", "Writes down who decrypts what in encrypted.audit_log, before it is decrypted.",
+	DefineCustomBoolVariable("auren_events.audit_decrypt", "Writes each decryption, with its user and field, to encrypted.audit_log before anything is decrypted.",
 	                         "The row stays when the transaction is rolled back.", &audit_decrypt, false, PGC_SUSET, 0, nullptr, nullptr,
 	                         nullptr);
 	DefineCustomStringVariable("auren_events.decrypt_reason", "Why the session decrypts, for the audit.", nullptr, &decrypt_reason, "",

@@ -199,7 +199,7 @@ CreateScan(CustomScan *plan) {
 	scan->call = linitial_node(FuncExpr, plan->custom_exprs);
 	scan->direction = static_cast<ScanDirection>(intVal(linitial(plan->custom_private)));
 	scan->whole_row = intVal(lsecond(plan->custom_private)) != 0;
-	// Not from custom_private: the planner keeps this set right where it puts a sub-query's relations behind those of the whole statement.
+	// Not from custom_private: the planner keeps this set right where it puts a sub-query's relations after those of the whole statement.
 	scan->rti = static_cast<Index>(bms_singleton_member(plan->custom_relids));
 	return reinterpret_cast<Node *>(scan);
 }

@@ -18,7 +18,7 @@ void RegisterStreamingScans(Server server, const StreamingFunction *functions, i
 
 // The body of the planner support function.
 Datum SupportStreaming(Server server, FunctionCallInfo fcinfo);
-// Who it is, as the planner knows it.
+// The support function's address, by which the planner's call is known.
 extern PGFunction streaming_support;
 
 } // namespace auren::pg

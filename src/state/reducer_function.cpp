@@ -50,7 +50,7 @@ CheckReducerFunction(Server server, Oid function, const char *name) {
 	}
 	if (!SetsSearchPath(server, tuple)) {
 		ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("reducer function %s does not set its search_path", name),
-		                errdetail("What it means by a name would depend on who reads the state."),
+		                errdetail("What it means by a name would depend on the session that reads the state."),
 		                errhint("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp.", name)));
 	}
 	Relation events = table_open(Oids(server).events, AccessShareLock);

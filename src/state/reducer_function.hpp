@@ -12,7 +12,7 @@ namespace auren::pg {
  * 42883, 42P13 or 42501.
  */
 Oid FindReducerFunction(Server server, const char *text, char **name);
-// The function of a name with its schema, InvalidOid when there is none. Who reads a state needs no right on the schema.
+// The function of a name with its schema, InvalidOid when there is none. The reader of a state needs no right on the schema.
 Oid FunctionOfName(Server server, const char *qualified_name);
 // The checks alone; raises as above.
 void CheckReducerFunction(Server server, Oid function, const char *name);

@@ -24,8 +24,8 @@ enum SnapshotColumn : int {
 };
 
 /*
- * Deletes the snapshots that a scan's keys name, but for those behind a version that the reducers `but_by` made. A row that
- * this command inserted is not seen; whose deletion another is at, is left to it.
+ * Deletes the snapshots that a scan's keys name, but for those after a version that the reducers `but_by` made. A row that
+ * this command inserted is not seen; a row that another transaction is deleting is left to it.
  */
 int64
 Delete(Server server, Relation heap, Relation index, ScanKey keys, int key_count, int64 version,

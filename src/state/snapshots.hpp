@@ -28,7 +28,7 @@ struct StoredState {
 StoredState ReadSnapshot(Server server, Snapshots *snapshots, Datum tenant, Datum stream, int64 to_version, const pg_uuid_t *reducers_version);
 
 /*
- * Whether this transaction may take a snapshot by itself: it may write, and a write of its own is no surprise (a
+ * Whether this transaction may take a snapshot by itself: it may write, and a write of its own is not a surprise (a
  * SERIALIZABLE reader would become a writer).
  */
 bool MayTakeSnapshot();

@@ -65,7 +65,7 @@ EventTypesArgument(FunctionCallInfo fcinfo, int argument) {
 		types.values[i] = type.datum;
 	}
 	if (types.values == nullptr) {
-		// an empty array is no NULL
+		// an empty array is not NULL
 		types.values = pg::Call([] { return static_cast<Datum *>(palloc(sizeof(Datum))); });
 	}
 	return types;

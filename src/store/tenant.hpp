@@ -33,7 +33,7 @@ bool CallerIsBound();
 // As that, but by what was known when the statement's locks were taken: for what is asked at every turn.
 bool CallerIsKnownBound();
 
-// What concerns all tenants is not for who is bound to some: raises 42501, "a role that is bound to tenants may not ..." .
+// Refuses a role that is bound to tenants what concerns all of them: raises 42501, "a role that is bound to tenants may not ..." .
 void RequireUnbound(const char *what, const char *detail, const char *hint = "Ask a role that may name every tenant.");
 
 // The first set-up of this module in a session registers what makes CurrentTenant look again.

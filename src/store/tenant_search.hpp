@@ -15,7 +15,7 @@ struct TenantSearchTerms {
 	int64 from;     // created_at, included
 	int64 to;       // not included
 	ScanDirection direction; // forward: oldest first
-	// What came before the page: at `last_time` only events behind `last_position` are given.
+	// What came before the page: at `last_time` only events after `last_position`, in the search's direction, are given.
 	bool is_next_page;
 	int64 last_time;
 	int64 last_position;
@@ -73,7 +73,7 @@ struct TenantSearch {
 
 // The snapshot must be registered or active until the search is ended.
 void BeginTenantSearch(Server server, TenantSearch *search, const TenantSearchTerms &terms, Snapshot snapshot);
-// The next event: event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position. False behind
+// The next event: event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position. False after
 // the last one; the values live until the next call.
 bool NextTenantEvent(Server server, TenantSearch *search, Datum *values, bool *isnull);
 void EndTenantSearch(Server server, TenantSearch *search);

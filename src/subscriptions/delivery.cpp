@@ -159,7 +159,7 @@ struct Fetching {
 	int due_count;
 	StreamTable streams; // those of which something is held, as far as they were met
 	StreamHeap heap;
-	int64 gone; // held events that are no more
+	int64 gone; // held events that are no longer there
 };
 
 /*

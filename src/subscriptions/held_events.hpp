@@ -11,7 +11,7 @@ namespace auren::pg {
  * (auren.subscription_held). Whoever changes the row of an event has its share locked, except events.unpark, which makes a parked event
  * one that is to be retried.
  *
- * Of the rows of a stream the first one that is not passed over (a parked one is, where streams do not wait) is never `waiting`: a fetch
+ * The first row of a stream that is not passed over (a parked one is, where streams do not wait) is never `waiting`: a fetch
  * finds the streams that have something to give by their due rows, and the rows after those by the stream.
  */
 enum class HeldState : char {

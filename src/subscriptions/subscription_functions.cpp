@@ -401,7 +401,7 @@ AUREN_FUNCTION(auren_alter_subscription) {
 
 namespace {
 
-// Who has a lease on a share.
+// The consumers that have a lease on a share.
 Datum
 ConsumersOf(Server, const pg::Share *shares, int count, int64 now) {
 	auto *names = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(count)));

@@ -14,7 +14,7 @@ constexpr std::uint8_t kFieldBound = 2;
 
 constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-// What each of four digits adds to 24 bits; a character that is no digit sets a bit above them.
+// What each of four digits adds to 24 bits; a character that is not a digit sets a bit above them.
 constexpr std::uint32_t kNoDigit = 1U << 24;
 struct Values {
 	std::uint32_t of[4][256];
@@ -74,7 +74,7 @@ Decode(std::string_view text, std::string *bytes) {
 	const auto *in = reinterpret_cast<const unsigned char *>(text.data());
 	std::size_t left = text.size();
 	std::uint32_t seen = 0;
-	// six bytes a step; two more are written behind them, which the next step makes right, so there must be room for them
+	// six bytes a step; two more are written after them, which the next step makes right, so there must be room for them
 	for (; left >= 11; left -= 8, in += 8, out += 6) {
 		const std::uint32_t first = FourDigits(in);
 		const std::uint32_t second = FourDigits(in + 4);

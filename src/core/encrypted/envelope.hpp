@@ -41,7 +41,7 @@ EnvelopeHeader ReadEnvelope(std::string_view text, std::string *body);
 bool TryReadEnvelope(std::string_view text, EnvelopeHeader *header, std::string *body);
 
 /*
- * What an envelope is bound to, without two meanings: each part behind its length. The field is that of the header where it
+ * What an envelope is bound to, without two meanings: each part after its length. The field is that of the header where it
  * is bound to one.
  */
 void AppendAssociated(const EnvelopeHeader &header, std::string_view tenant, std::string_view user, std::string_view field, std::string *to);

@@ -21,7 +21,7 @@ class ShellCommand {
 	descriptor() const {
 		return reading_;
 	}
-	// Whether it has ended; *status as waitpid gives it then. Throws F0000 where the system does not say how it ended: that is no success.
+	// Whether it has ended; *status as waitpid gives it then. Throws F0000 where the system does not say how it ended: that is not a success.
 	bool Ended(int *status);
 
 	// Kills what runs, for a process that ends without destructors.

@@ -10,8 +10,8 @@ namespace auren {
 
 /*
  * Changes *target as RFC 7396 says: members of an object are merged, null removes one, anything else takes the place of
- * what was there. Every patch is valid. The patch is any view (core/json/json_view.hpp). What an exception of the host leaves
- * behind is a part of the merge.
+ * what was there. Every patch is valid. The patch is any view (core/json/json_view.hpp). Where the host throws, a part of the
+ * merge has been made.
  */
 template <typename View>
 void

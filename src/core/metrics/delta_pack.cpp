@@ -44,7 +44,7 @@ Lot(std::int64_t series, int size) {
 
 [[noreturn]] void
 Refuse() {
-	throw DomainError("22P03", "these bytes are no pack of deltas", "They end early or say what no pack says.",
+	throw DomainError("22P03", "these bytes are not a pack of deltas", "They end early or say what no pack says.",
 	                  "Packs are made by the extension and read by its views.");
 }
 

@@ -11,7 +11,7 @@
 namespace auren {
 
 /*
- * Many deltas in one: what a statement with many readings leaves behind, in the order of series and bucket, so that one series' are found
+ * Many deltas in one, which a statement with many readings writes, in the order of series and bucket, so that one series' are found
  * by halving. Layout, least byte first: how many there are (4 bytes); for each its series (8), its bucket (8) and where the bytes of
  * its summary end (4), counted from the first summary's; then the summaries.
  */
@@ -48,7 +48,7 @@ class DeltaPack {
 	std::string summaries_;
 };
 
-// Reads a pack's bytes. Refuses what is none with 22P03.
+// Reads a pack's bytes. Refuses other bytes with 22P03.
 class DeltaPackReader {
   public:
 	struct Delta {

@@ -93,7 +93,7 @@ DistinctReadings::Bytes() const {
 DistinctReadings
 DistinctReadings::FromBytes(std::string_view bytes) {
 	if (!IsSet(bytes) || bytes.size() < kHeadBytes || (bytes.size() - kHeadBytes) % kMemberBytes != 0) {
-		throw DomainError("22P03", "these bytes are no set of readings", "They end early or say what no set says.",
+		throw DomainError("22P03", "these bytes are not a set of readings", "They end early or say what no set says.",
 		                  "Summaries are made by the extension and read by auren.metric_values.");
 	}
 	DistinctReadings set({static_cast<std::int32_t>(NumberAt(bytes, 1, 4)), static_cast<std::int64_t>(NumberAt(bytes, 5, 8)), static_cast<std::int64_t>(NumberAt(bytes, 13, 8))});

@@ -11,7 +11,7 @@ namespace auren {
 
 /*
  * Readings of one series in five minutes, of which those of the same moment and value count once: a set of moments and values. Sets of
- * parts merge to that of the whole in whatever order they come, so that nobody who writes has to know what is there already.
+ * parts merge to that of the whole in whatever order they come, so that a writer does not have to know what is there already.
  *
  * Its bytes are those of a summary of a third form: Summary::FromBytes reads them as the summary of what is in the set.
  */
@@ -42,7 +42,7 @@ class DistinctReadings {
 		return members_.size();
 	}
 
-	// Microseconds behind the start of the five minutes, and a value. Sort() makes a set of what was put.
+	// Microseconds after the start of the five minutes, and a value. Sort() makes a set of what was put.
 	void Put(std::uint32_t offset, double value);
 	void Sort();
 
@@ -52,7 +52,7 @@ class DistinctReadings {
 
 	static bool IsSet(std::string_view bytes);
 	std::string Bytes() const;
-	// Throws 22P03 where the bytes are no set.
+	// Throws 22P03 where the bytes are not a set.
 	static DistinctReadings FromBytes(std::string_view bytes);
 
   private:

@@ -56,7 +56,7 @@ class Scanner {
 		return is;
 	}
 
-	// digits behind a point as microseconds; what is finer is cut off
+	// digits after a point as microseconds; what is finer is cut off
 	bool
 	Fraction(std::int64_t *micros, std::int64_t whole = kMicrosPerSecond) {
 		std::int64_t unit = whole / 10;

@@ -26,7 +26,7 @@ bool IsReadingTime(std::int64_t micros);
  *   an offset with or without a blank before it. One without an offset is UTC, and a date alone is its first moment.
  * - Seconds since 1970 of 9 or 10 digits, and milliseconds of 12 or 13, with a fraction or a minus. Other lengths are not read: they
  *   may as well be a date such as 20140913.
- * Nothing where the text is no such time, or may be more than one.
+ * Nothing where the text is not such a time, or may be more than one.
  */
 std::optional<std::int64_t> ParseReadingTime(std::string_view text);
 

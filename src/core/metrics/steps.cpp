@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 
-// How far one time is behind another, which is not later.
+// How far it is from one time to another, which is not earlier.
 std::uint64_t
 Distance(std::int64_t from, std::int64_t to) {
 	return static_cast<std::uint64_t>(to) - static_cast<std::uint64_t>(from);

@@ -93,7 +93,7 @@ class Reader {
 
 	[[noreturn]] static void
 	Refuse() {
-		throw DomainError("22P03", "these bytes are no summary of readings", "They end early or say what no summary says.",
+		throw DomainError("22P03", "these bytes are not a summary of readings", "They end early or say what no summary says.",
 		                  "Summaries are made by the extension and read by auren.metric_values.");
 	}
 
@@ -133,7 +133,7 @@ ValueAt(std::int32_t place) {
 	return negative ? -magnitude : magnitude;
 }
 
-// SQL's order: NaN behind everything, and equal to itself.
+// SQL's order: NaN after everything, and equal to itself.
 bool
 SqlLess(double a, double b) {
 	if (std::isnan(a) || std::isnan(b)) {

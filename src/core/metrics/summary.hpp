@@ -42,16 +42,16 @@ class Summary {
 	static constexpr int kFewValues = 16;
 	static constexpr double kSketchError = 0.01;
 
-	// of a reading that is there, or one that is there no more
+	// of a reading that is there, or one that is no longer there
 	void Add(double value);
 	void AddNull();
 	void Take(double value);
 	void TakeNull();
 	void Merge(const Summary &other);
 
-	// Of a part: it changes nothing. (One that took as many as it added may well change their sum.)
+	// Whether this part of a bucket changes nothing. (One that took as many as it added may well change their sum.)
 	bool ChangesNothing() const;
-	// Of a whole bucket: no reading is left.
+	// Whether no reading is left of this whole bucket.
 	bool IsEmpty() const;
 	/*
 	 * For the summary of a whole bucket, with everything added and taken that there is: forgets what the values taken mean for

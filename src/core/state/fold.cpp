@@ -16,7 +16,7 @@ RotateToFront(Json *ring, std::size_t start) {
 	std::rotate(array.begin(), array.begin() + static_cast<std::ptrdiff_t>(start), array.end());
 }
 
-// The pointers that a patch may use, right or wrong; what is no patch has none. Expands what it looks into.
+// The pointers that a patch may use, right or wrong; what is not a patch has none. Expands what it looks into.
 std::vector<std::string>
 PointersOf(Json *patch, const JsonHost &host) {
 	std::vector<std::string> pointers;
@@ -66,7 +66,7 @@ Fold::Target(BoundReducer *bound) {
 	if (bound->generation != generation_) {
 		ExpandInPlace(&root_, *host_);
 		if (!root_.is(Json::Kind::kObject)) {
-			// as a merge would do: what is no object gives way to one
+			// as a merge would do: what is not an object gives way to one
 			root_.SetObject();
 			generation_++;
 		}
