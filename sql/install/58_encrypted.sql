@@ -147,7 +147,7 @@ INSERT INTO auren.rights VALUES ('encrypted.encrypt_fields', 'EXECUTE', '{encryp
 CREATE FUNCTION encrypted.decrypt_fields(p_event_data jsonb, p_user_id text, p_paths text[]) RETURNS jsonb
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'auren_decrypt_fields';
 COMMENT ON FUNCTION encrypted.decrypt_fields(jsonb, text, text[]) IS
-'a document with the envelopes at some JSON pointers decrypted: the same JSON as was encrypted; what is no envelope stays';
+'a document with the envelopes at some JSON pointers decrypted: the same JSON as was encrypted; what is not an envelope stays';
 INSERT INTO auren.rights VALUES ('encrypted.decrypt_fields', 'EXECUTE', '{decrypt}');
 
 CREATE FUNCTION encrypted.add_rule(p_event_type text, p_paths text[], p_user text) RETURNS void

@@ -120,9 +120,9 @@ RequireOwner() {
 }
 
 /*
- * For the store's owner, one after the other, and not beside a statement that changes a table whose rights may be changed: the server would
- * end one of them with "tuple concurrently updated". To the end of the transaction; who reads the bindings, appends or writes readings waits
- * for nobody.
+ * Begins a change of rights by the store's owner. To the end of the transaction other changes of rights wait, and so do statements that change a
+ * table whose rights may be changed: the server would end one of the two with "tuple concurrently updated". Sessions that read the bindings, append
+ * or write readings do not wait.
  */
 void
 BeginChange() {
@@ -214,7 +214,7 @@ TableThatCanBeRead(Server server, Oid role) {
 	return found;
 }
 
-// The names of a role and of all its members, superusers among the members left out: nothing binds them.
+// The names of a role and of all its members, but for members that are superusers: nothing binds those.
 List *
 NamesOfMembers(Server, Oid role) {
 	List *names = NIL;
@@ -245,7 +245,7 @@ AnyMemberIsBound(Oid role) {
 	return false;
 }
 
-// SELECT on a table that shows all tenants is not for who is bound to some.
+// A role that is bound to tenants may not SELECT from a table that shows all tenants.
 void
 TakeTablesFrom(const char *name) {
 	const Role role = FindRole(name);

@@ -60,28 +60,28 @@ InsertRecord(Server server, const char *action, const Record &record, const int 
 	table_close(heap, NoLock);
 }
 
-// ---- places: all sessions of the server share a few workers ---------------------------------------------------------------
+// ---- slots: all sessions of the server share a few workers ---------------------------------------------------------------
 
-// Others need worker processes too.
+// How many workers may write audits. Others need worker processes too.
 int
 WorkerSlots() {
 	return Max(1, max_worker_processes / 2);
 }
 
 LOCKTAG
-TagOf(uint16 lock_class, int place) {
+TagOf(uint16 lock_class, int slot) {
 	LOCKTAG tag;
-	SET_LOCKTAG_ADVISORY(tag, InvalidOid, 0, static_cast<uint32>(place), lock_class);
+	SET_LOCKTAG_ADVISORY(tag, InvalidOid, 0, static_cast<uint32>(slot), lock_class);
 	return tag;
 }
 
-// A free place, held until this process ends; -1 where there is none.
+// The number of a free slot, held until this process ends; -1 where there is none.
 int
 TakeWorkerSlot(Server) {
-	for (int place = 0; place < WorkerSlots(); place++) {
-		const LOCKTAG tag = TagOf(kAuditSlotLockClass, place);
+	for (int slot = 0; slot < WorkerSlots(); slot++) {
+		const LOCKTAG tag = TagOf(kAuditSlotLockClass, slot);
 		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL) {
-			return place;
+			return slot;
 		}
 	}
 	return -1;
@@ -89,15 +89,15 @@ TakeWorkerSlot(Server) {
 
 bool
 IsWorkerSlotFree(Server server) {
-	const int place = TakeWorkerSlot(server);
-	if (place >= 0) {
-		const LOCKTAG tag = TagOf(kAuditSlotLockClass, place);
+	const int slot = TakeWorkerSlot(server);
+	if (slot >= 0) {
+		const LOCKTAG tag = TagOf(kAuditSlotLockClass, slot);
 		(void)LockRelease(&tag, ExclusiveLock, true);
 	}
-	return place >= 0;
+	return slot >= 0;
 }
 
-// Whether a session waits for a place; those who wait hold a lock that does not exclude each other's.
+// Whether a session waits for a slot. Sessions that wait share a lock.
 bool
 IsWorkerSlotWanted(Server) {
 	const LOCKTAG tag = TagOf(kAuditWantedLockClass, 0);
@@ -108,7 +108,7 @@ IsWorkerSlotWanted(Server) {
 	return false;
 }
 
-// A session's wait for a place.
+// A session's wait for a slot.
 struct Wait {
 	TimestampTz since;
 	bool told; // the workers know of it
@@ -221,7 +221,7 @@ struct Link {
 };
 Link link_to_worker;
 
-// The worker sees that nobody is there any more, and ends.
+// The worker sees that its session has left, and ends.
 void
 LeaveWorker(Server) {
 	if (link_to_worker.segment != nullptr) {
@@ -253,7 +253,7 @@ RequireWorkers(Server) {
 	}
 }
 
-// Both queues lie in one segment, one behind the other.
+// Both queues lie in one segment, one after the other.
 void
 StartWorker(Server server, Wait *wait) {
 	LeaveWorker(server);
@@ -282,7 +282,7 @@ StartWorker(Server server, Wait *wait) {
 	MemoryContextSwitchTo(old);
 }
 
-// Whether a process waits for a lock of this session's, or for one who does.
+// Whether a process waits for a lock of this session, or for a process that does.
 bool
 WaitsForThisSession(Server, int pid) {
 	constexpr int kMost = 64;

@@ -91,7 +91,7 @@ AcceptInvalidations() {
 	Call([] { AcceptInvalidationMessages(); });
 }
 
-// What is no longer sure goes: after this nothing that is kept was changed by anybody, as far as this session could know.
+// Drops the keys that are kept if another session may have changed one: those that are kept afterwards are as the table has them.
 inline void
 DropKeysIfChanged(Invalidations invalidations = Invalidations::kAccept) {
 	if (invalidations == Invalidations::kAccept) {
@@ -319,7 +319,7 @@ TagOf(std::string_view tenant, std::string_view user) {
 	return tag;
 }
 
-// To the transaction's end. Who makes a key shares it with other makers; who forgets a person has it alone.
+// Locks a person to the transaction's end. Sessions that make a key share the lock; the one that forgets the person has it alone.
 void
 LockPerson(std::string_view tenant, std::string_view user, LOCKMODE mode) {
 	const LOCKTAG tag = TagOf(tenant, user);

@@ -72,7 +72,7 @@ DeleteReadings(Server server, Person *person) {
 	return deleted;
 }
 
-// Of the table whose writers are kept out no delta is left, packed ones of others included.
+// Raises 55000 where a delta of the table is not merged; nobody can write to the table meanwhile. A pack may hold other people's deltas too.
 void
 RequireMerged(Server server, Person *person) {
 	const uint64 pending = Execute(server, "SELECT FROM auren.deltas d, auren.series s WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id AND s.source_id "
@@ -90,7 +90,7 @@ RequireMerged(Server server, Person *person) {
 	" r USING auren.series s, auren.rollup_periods p WHERE r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) "  \
 	"s.series_id AND " AUREN_OF_PERSON " AND p.level OPERATOR(pg_catalog.=) "
 
-// Of buckets that retention dropped or that no merge empties there may be rows yet.
+// Deletes the person's series and the rows of rollups that are left: of buckets that retention has dropped, or that a merge does not empty.
 void
 DeleteSeries(Server server, Person *person) {
 	(void)Execute(server, "DELETE FROM auren.rollup_5min" AUREN_ROLLUPS_OF_PERSON "0", person);

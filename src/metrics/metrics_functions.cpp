@@ -37,7 +37,7 @@ using pg::Server;
 
 // ---- recording -------------------------------------------------------------------------------------------------------
 
-// Of each trigger that has fired in this session.
+// How rows are read, for each trigger that has fired in this session.
 struct KeptColumns {
 	Freshness freshness;
 	Oid relid = InvalidOid;
@@ -103,7 +103,7 @@ CommandAsked last_asked = {InvalidLocalTransactionId, 0, InvalidOid, InvalidOid}
 std::string last_written;
 
 /*
- * The table's column of the tenant decides whose reading it is, and who is bound to tenants cannot name another there.
+ * The table's column of the tenant decides whose reading it is. A role that is bound to tenants cannot name another tenant there.
  */
 void
 RequireTenant(std::string_view written) {
@@ -123,7 +123,7 @@ RequireTenant(std::string_view written) {
 	last_written = written;
 }
 
-// The extension's own table takes no row that is no reading.
+// The extension's own table takes only rows that are readings.
 void
 RequireReadingTime(const pg::ReadingColumns &columns, pg::Refusal refusal) {
 	if (columns.source == pg::kOwnSource && refusal == pg::Refusal::kTime) {

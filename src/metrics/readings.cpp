@@ -18,7 +18,7 @@ constexpr std::size_t kMostGathered = 50000;
 enum DeltaColumn : int { kSeries, kBucket, kSummary };
 enum PackColumn : int { kLot, kSource, kFirstSeries, kLastSeries, kCount, kDeltas };
 
-// How often something was no reading, by source, tenant and why.
+// How often something was not a reading, by source, tenant and reason.
 struct RefusalCount {
 	int32 source;
 	std::string tenant;

@@ -17,9 +17,9 @@ struct Reading {
 	double value;
 	int32 source; // of the series
 	bool null;
-	bool taken; // it is there no more
+	bool taken; // its row was deleted or changed
 	bool once;  // of a source of which the same moment and value count once
-	uint32 offset; // then: microseconds behind the bucket's start
+	uint32 offset; // then: microseconds after the bucket's start
 };
 
 // Whether rows come to what a source holds, or go.
@@ -34,11 +34,11 @@ struct Refused {
 	Borrowed tenant;
 	Refusal reason;
 	int64 position; // of the event; 0: a row of a table
-	bool taken;     // it is there no more
+	bool taken;     // its row was deleted or changed
 };
 
 /*
- * Counts what is no reading, to be written with the readings of this transaction: analytics.refused_readings shows it.
+ * Counts what is not a reading, to be written with the readings of this transaction: analytics.refused_readings shows it.
  */
 void RecordRefusal(const Refused &refused);
 

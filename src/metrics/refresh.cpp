@@ -25,7 +25,7 @@ namespace auren::pg {
 
 namespace {
 
-// Of auren.deltas, and of a rollup behind its period.
+// The columns of auren.deltas, and those of a rollup after its period.
 enum ChangeColumn : int { kChangeSeries, kChangeBucket, kChangeSummary };
 enum PackColumn : int { kPackLot, kPackSource, kPackFirst, kPackLast, kPackCount, kPackDeltas };
 
@@ -165,8 +165,8 @@ TakeSnapshot(Server server, const List **passed) {
 }
 
 /*
- * Rows of a table that the snapshot sees. Read with SnapshotSelf and then asked one by one, which leaves no trace at
- * SERIALIZABLE: to move a delta is no use of what it says.
+ * Rows of a table that the server snapshot sees. They are read with SnapshotSelf and then checked one by one, which takes no predicate lock at
+ * SERIALIZABLE: whoever moves a delta does not act on what it says.
  */
 struct SeenRows {
 	Relation heap;

@@ -41,7 +41,7 @@ TimestampTz FiveMinutesDroppedBefore(Server server, Snapshot snapshot);
  */
 void RequireNewSnapshot(Server server);
 
-// The rollups of all levels, open for the one who has locked them (metrics/refresh.hpp).
+// The rollups of all levels, open for the session that has locked them (metrics/refresh.hpp).
 class Rollups {
   public:
 	// `counting`: where to note the source whose readings are being counted anew, 0 while none are; nullptr: nowhere.
@@ -128,7 +128,7 @@ class Rollups {
 	int32 *counting_;
 	pg_tz *zone_ = nullptr;
 	TimestampTz dropped_before_[kLevels];
-	TimestampTz sets_from_ = DT_NOBEGIN; // sets of before count no more
+	TimestampTz sets_from_ = DT_NOBEGIN; // sets of readings before that time are not counted
 	Rollup rollups_[kLevels];
 	MemoryContext home_ = nullptr;    // of the scans, not that of a query which reads a source
 	MemoryContext context_ = nullptr; // of what one bucket needs

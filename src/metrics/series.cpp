@@ -30,7 +30,7 @@ Freshness freshness; // of them and of the secret
 std::vector<std::string> unsafe;
 std::string key;
 
-// Source, tenant, user, device and metric, each name behind its length.
+// Source, tenant, user, device and metric, each name after its length.
 void
 WriteSeriesKey(int32 source, const std::optional<std::string_view> (&names)[4]) {
 	std::size_t size = sizeof source;

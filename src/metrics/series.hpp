@@ -17,7 +17,7 @@ struct SeriesNames {
 	std::optional<std::string_view> metric;
 };
 
-// Whether an entry of the index of series has room for the names: what lacks it is no reading.
+// Whether an entry of the index of series has room for the names: else it is not a reading.
 bool CanBeNamed(const SeriesNames &names);
 
 /*

@@ -65,7 +65,7 @@ RefuseWhenReadOnly(const char *function) {
 	Call([&] { PreventCommandIfReadOnly(function); });
 }
 
-// What a fixed snapshot does not see would be left behind.
+// A function that acts on everything would leave what a fixed server snapshot does not see.
 void
 RequireReadCommitted(const char *function) {
 	if (IsolationUsesXactSnapshot()) {
@@ -88,7 +88,7 @@ AsEventTriggerOwner(F &&work) {
 
 // ---- triggers of a source's tables ---------------------------------------------------------------------------------------
 
-// The owner of a table as a statement names it; nullptr for a superuser, who may anyway.
+// The owner of a table as a statement names it; nullptr for a superuser, who needs no grant.
 const char *
 OwnerOf(Server, Oid relid) {
 	Relation relation = table_open(relid, AccessShareLock);
@@ -167,7 +167,7 @@ RequireTable(Oid relid) {
 void
 RequireAttachable(Oid relid) {
 	const std::string name = NameOf(relid);
-	// before the lock: who waits for one has everybody wait who comes after
+	// before the lock: whoever waits for one makes everybody wait who wants the table later
 	RequireOwn(relid);
 	struct Facts {
 		char kind;
@@ -415,7 +415,7 @@ AUREN_FUNCTION(auren_attach_events) {
 	RequireFields(fcinfo);
 	pg::RequireNotNull(fcinfo, 6, "p_once");
 	RequireMetrics(metrics);
-	// whoever appends now ends first, and who appends from then on records
+	// waits for appends that are under way; those that come later record their readings
 	Call([](Server server) { LockRelationOid(pg::Oids(server).events, ShareRowExclusiveLock); });
 	Oid types[9] = {INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 	const int32 source = NextSource();
@@ -441,7 +441,7 @@ AUREN_FUNCTION(auren_detach_events) {
 	Datum values[2] = {type.datum, tenant.text};
 	if (Change("UPDATE analytics.sources SET detached = true WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
 	           2, types, values) == 0) {
-		throw DomainError(sqlstate::kUndefinedObject, "events of type \"" + std::string(type.name.bytes) + "\" are no source of readings",
+		throw DomainError(sqlstate::kUndefinedObject, "events of type \"" + std::string(type.name.bytes) + "\" are not a source of readings",
 		                  "This session's tenant attached none of that type.", "The owner of the store finds what is attached in analytics.sources.");
 	}
 	PG_RETURN_VOID();

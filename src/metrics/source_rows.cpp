@@ -122,7 +122,7 @@ OpenBestIndex(Server server, const SourceRows *rows, IndexKeys *best) {
 	const List *indexes = RelationGetIndexList(rows->heap);
 	for (int i = 0; i < list_length(indexes); i++) {
 		const Oid oid = list_nth_oid(indexes, i);
-		// who is rebuilding an index in an open transaction must not have everybody wait
+		// a DBA who rebuilds an index in an open transaction must not make every reader wait
 		if (!ConditionalLockRelationOid(oid, AccessShareLock)) {
 			continue;
 		}

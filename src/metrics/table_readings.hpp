@@ -40,7 +40,7 @@ void FindColumns(Server server, ReadingColumns *columns, TupleDesc descriptor, c
  */
 Refusal ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *reading, SeriesNames *names);
 
-// A row that is no reading, of the tenant that it names if that can be one.
+// A row that is not a reading, of the tenant that it names if that can be one.
 Refused RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, Counting counting);
 
 /*

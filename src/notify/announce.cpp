@@ -33,8 +33,8 @@ std::int64_t drawn = 0;         // how many it drew meanwhile
 enum class AfterLocks { kNothing, kWakeNotifier, kStartNotifier };
 AfterLocks after_locks = AfterLocks::kNothing;
 
-// In the server's encoding from end to end: a text that UTF-8 has no place for must not fail a commit. Names are short
-// enough for any payload.
+// The payload in the server's encoding, without a conversion: a text that UTF-8 does not have must not fail a commit. Names are short enough
+// to fit into a payload.
 const char *
 PayloadOf(Server, std::int64_t position, const char *stream, const char *event_type) {
 	StringInfoData payload;
@@ -52,8 +52,8 @@ PayloadOf(Server, std::int64_t position, const char *stream, const char *event_t
 }
 
 /*
- * What others announced while this transaction held the feed back can be read only now. Of all channels so many are told at most, from another
- * place of their order each time: a commit does a bounded amount of work, however many rules there are.
+ * What others announced while this transaction held the feed back can be read only now. At most kMostChannelsOfOthers channels are notified,
+ * beginning with another one each time: a commit does a bounded amount of work, however many rules there are.
  */
 void
 NotifyChannelsOfOthers() {

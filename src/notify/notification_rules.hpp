@@ -12,7 +12,7 @@
 
 namespace auren::pg {
 
-// Of events of a tenant and type: which are announced on which channel (events.add_notification_rule).
+// Which events of a tenant and type are announced on which channel (events.add_notification_rule).
 struct NotificationRule {
 	std::string channel;
 	std::string category; // empty: all

@@ -53,13 +53,13 @@ dsm_segment *segment = nullptr;
 Shared *shared = nullptr;
 int64 asked_at = 0;
 
-// Of a clock that nobody sets.
+// The time by a clock that nobody sets.
 int64
 MonotonicMicros() {
 	return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Of the tag with 0 there is one notifier in a database. It holds another one, by which it is found, with the handle of its segment.
+// A database has one notifier, which holds the tag with 0. It also holds the tag with its segment's handle, by which sessions find it.
 LOCKTAG
 NotifierTag(uint32 handle) {
 	LOCKTAG tag;
@@ -148,8 +148,8 @@ LockUnlessBusy(Server, std::initializer_list<Oid> relations) {
 }
 
 /*
- * The worker's side. While a pass has a lock it waits for no other one: a DBA who wants both is neither held up for long nor, in a deadlock, the
- * one who loses. Only plain structures pass through the guard.
+ * What the background worker does. While a pass holds a lock it does not wait for another one, so a DBA who wants both waits for a moment at
+ * most and does not lose in a deadlock. Only plain structures pass through the guard.
  */
 class Notifier {
   public:

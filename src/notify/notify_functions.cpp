@@ -103,13 +103,13 @@ class TriggerCall {
 		Value to;
 		if (history) {
 			if (!inserted) {
-				return; // a corrected history row is no switch
+				return; // a corrected history row is not a switch
 			}
 			from = Read(row, from_column);
 			to = RequiredValue(row, to_column);
 		} else {
 			if (inserted) {
-				return; // the first state of somebody is no switch
+				return; // a person's first state is not a switch
 			}
 			from = Read(trigger_->tg_trigtuple, state_column);
 			if (from == Read(row, state_column)) {
@@ -364,7 +364,7 @@ void
 RuleArguments(FunctionCallInfo fcinfo, Datum *values) {
 	if (PG_ARGISNULL(1)) {
 		throw DomainError(sqlstate::kNullNotAllowed, "p_channel must not be NULL", "A rule announces events on a channel.",
-		                  "Name it behind the event type: events.add_notification_rule('mode_switched', 'my_channel'), or NULL for all types.");
+		                  "Name it after the event type: events.add_notification_rule('mode_switched', 'my_channel'), or NULL for all types.");
 	}
 	const pg::Text channel = pg::TextArgument(fcinfo, 1, "p_channel");
 	if (channel.name.bytes.empty() || channel.name.bytes.size() >= NAMEDATALEN) {
@@ -407,7 +407,7 @@ LockRulesOf(std::string_view tenant) {
 	});
 }
 
-// A tenant's rules are kept by everybody who appends, and asked by its appends.
+// Every session that appends keeps a tenant's rules in memory, and the tenant's appends look through them.
 void
 RequireAnotherRuleAllowed(const Datum *values) {
 	const auto text = [&](int column) { return pg::TextBytes(values[column]); };
