@@ -26,7 +26,7 @@ CREATE INDEX idx_biometric_events_metric_time ON biometric.biometric_events (met
 COMMENT ON TABLE biometric.biometric_events IS 'readings of all tenants; insert, correct and delete them as in any table, the metrics follow';
 INSERT INTO auren.rights VALUES ('biometric.biometric_events', 'INSERT', '{writer}');
 INSERT INTO auren.rights VALUES ('biometric.biometric_events', 'SELECT', '{reader}');
-COMMENT ON CONSTRAINT biometric_events_names_fit ON biometric.biometric_events IS 'user, device, metric and tenant are of 2,500 bytes together: longer ones fit into no index';
+COMMENT ON CONSTRAINT biometric_events_names_fit ON biometric.biometric_events IS 'user, device, metric and tenant are of 2,500 bytes together: longer ones do not fit into an index';
 COMMENT ON INDEX biometric.idx_biometric_events_user_device_time IS 'finds a user''s readings by device and time';
 COMMENT ON INDEX biometric.idx_biometric_events_metric_time IS 'finds a metric''s readings by time';
 COMMENT ON COLUMN biometric.biometric_events.user_id IS 'who was measured';
@@ -123,7 +123,7 @@ COMMENT ON TABLE auren.series_secret IS 'what makes the numbers of series unfore
 COMMENT ON COLUMN auren.series_secret.secret IS '32 bytes';
 CREATE INDEX series_names ON auren.series (tenant_id, user_id, metric_type, device_type, source_id);
 CREATE INDEX series_ids ON auren.series (series_id);
-COMMENT ON TABLE auren.series IS 'who, what and by which device: the names of the rollups'' numbers';
+COMMENT ON TABLE auren.series IS 'user, metric and device: the names that the numbers stand for in the rollups';
 COMMENT ON INDEX auren.series_names IS 'finds a series by its names';
 COMMENT ON INDEX auren.series_ids IS 'finds the names of a series';
 COMMENT ON COLUMN auren.series.series_id IS 'number, a keyed hash of the names and the source';
@@ -133,14 +133,14 @@ COMMENT ON COLUMN auren.series.user_id IS 'user';
 COMMENT ON COLUMN auren.series.device_type IS 'device';
 COMMENT ON COLUMN auren.series.metric_type IS 'metric';
 
--- Inserted, never updated: writers wait for nobody, and a held snapshot costs them nothing. Not truncated: of a table without pages the
--- planner would remember that reading all of it is cheapest, and plans outlive its emptiness.
+-- Rows are inserted and never updated, so a writer waits for nobody, and a server snapshot that stays open costs it nothing. The refresh does not
+-- truncate the table: a plan made while it has no pages would read all of it, and plans are kept.
 CREATE TABLE auren.deltas (
 	series_id bigint      NOT NULL,
 	bucket    timestamptz NOT NULL,
 	summary   bytea       NOT NULL
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
--- a column, and each entry by itself: what an insert costs
+-- one column, and no deduplication of entries: an insert costs less so
 CREATE INDEX deltas_series ON auren.deltas (series_id) WITH (deduplicate_items = off);
 COMMENT ON TABLE auren.deltas IS 'readings added and taken that no refresh has merged yet, by five minutes';
 COMMENT ON INDEX auren.deltas_series IS 'finds what is pending of a series';
@@ -168,7 +168,7 @@ COMMENT ON COLUMN auren.delta_packs.changes IS 'how many deltas it holds';
 COMMENT ON COLUMN auren.delta_packs.deltas IS 'series, bucket and summary of each, in their order';
 
 -- The key begins with some days, a period, so that new readings touch only the part of the index that is theirs, however long the
--- history is. Who reads a series asks for it in each period that there is.
+-- history is. Whoever reads a series looks for it in each period that there is.
 CREATE TABLE auren.rollup_5min (
 	period    integer     NOT NULL,
 	series_id bigint      NOT NULL,

@@ -16,7 +16,7 @@ INSERT INTO auren.rights VALUES ('analytics.attach_source', 'EXECUTE', '{admin}'
 
 CREATE FUNCTION analytics.detach_source(p_table regclass) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_detach_source';
-COMMENT ON FUNCTION analytics.detach_source(regclass) IS 'ends what analytics.attach_source began: the metrics have its readings no more, the table stays as it is';
+COMMENT ON FUNCTION analytics.detach_source(regclass) IS 'ends what analytics.attach_source began: the metrics no longer count its readings, the table stays as it is';
 INSERT INTO auren.rights VALUES ('analytics.detach_source', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION analytics.attach_events(

@@ -16,7 +16,7 @@ CREATE TABLE auren.data_keys (
 	created_by    text        NOT NULL,
 	CONSTRAINT data_keys_pkey PRIMARY KEY (tenant_id, user_id, key_id)
 );
-COMMENT ON TABLE auren.data_keys IS 'data keys of people, each wrapped by a master key: without that it opens nothing';
+COMMENT ON TABLE auren.data_keys IS 'data keys of people, each wrapped by a master key, without which it cannot be used';
 COMMENT ON COLUMN auren.data_keys.tenant_id IS 'tenant of the person';
 COMMENT ON COLUMN auren.data_keys.user_id IS 'person whose values it encrypts';
 COMMENT ON COLUMN auren.data_keys.key_id IS 'random id that envelopes name';
@@ -33,7 +33,7 @@ CREATE TABLE auren.key_uses (
 	uses      bigint NOT NULL
 );
 CREATE INDEX key_uses_key ON auren.key_uses (tenant_id, user_id, key_id);
-COMMENT ON TABLE auren.key_uses IS 'how often a key has encrypted: a row for each 65,536 values or so, drawn by lot';
+COMMENT ON TABLE auren.key_uses IS 'how often a key has encrypted: one row for about 65,536 values, at random';
 COMMENT ON INDEX auren.key_uses_key IS 'finds the uses of a key';
 COMMENT ON COLUMN auren.key_uses.tenant_id IS 'tenant of the person';
 COMMENT ON COLUMN auren.key_uses.user_id IS 'person';
@@ -49,7 +49,7 @@ CREATE TABLE auren.forgotten_people (
 	allowed_at   timestamptz,
 	CONSTRAINT forgotten_people_pkey PRIMARY KEY (tenant_id, user_id)
 );
-COMMENT ON TABLE auren.forgotten_people IS 'people whose keys were destroyed: none is made for them again unless told';
+COMMENT ON TABLE auren.forgotten_people IS 'people whose keys were destroyed: no key is made for them again until encrypted.allow_user';
 COMMENT ON COLUMN auren.forgotten_people.tenant_id IS 'tenant of the person';
 COMMENT ON COLUMN auren.forgotten_people.user_id IS 'person';
 COMMENT ON COLUMN auren.forgotten_people.forgotten_at IS 'when, the last time';

@@ -3,7 +3,7 @@
 -- The views from here on name functions and operators of the server.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
--- By the members of the extension: an object that somebody else gave a name of ours is none.
+-- Only members of the extension count, not an object of somebody else's with the same name.
 CREATE VIEW auren.granted_objects AS
 	-- the members come first: to compare names with all of a database's functions takes long where the planner joins them one by one
 	WITH member AS MATERIALIZED (
@@ -32,7 +32,7 @@ COMMENT ON COLUMN auren.granted_objects.all_tenants IS 'whether it shows rows of
 
 CREATE FUNCTION events.grant_access(p_role text, p_access text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_grant_access';
-COMMENT ON FUNCTION events.grant_access(text, text) IS 'lets a role read (''reader''), append (''writer'') administer streams and months (''admin''), encrypt (''encrypt'') or decrypt (''decrypt'') fields, or administer keys, rules and forgetting (''key_admin''); for the store''s owner';
+COMMENT ON FUNCTION events.grant_access(text, text) IS 'lets a role read (''reader''), append (''writer''), administer streams and months (''admin''), encrypt (''encrypt'') or decrypt (''decrypt'') fields, or administer keys, rules and forgetting (''key_admin''); for the store''s owner';
 INSERT INTO auren.rights VALUES ('events.grant_access', 'EXECUTE', '{}');
 
 CREATE FUNCTION events.revoke_access(p_role text, p_access text) RETURNS void
