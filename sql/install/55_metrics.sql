@@ -133,8 +133,8 @@ COMMENT ON COLUMN auren.series.user_id IS 'user';
 COMMENT ON COLUMN auren.series.device_type IS 'device';
 COMMENT ON COLUMN auren.series.metric_type IS 'metric';
 
--- Rows are inserted and never updated, so a writer waits for nobody, and a server snapshot that stays open costs it nothing. The refresh does not
--- truncate the table: a plan made while it has no pages would read all of it, and plans are kept.
+-- Rows are inserted and never updated, so a writer waits for nobody, and a server snapshot that stays open costs it nothing. VACUUM does not
+-- truncate the table: a plan that is made while it has no pages would read all of it, and plans are kept.
 CREATE TABLE auren.deltas (
 	series_id bigint      NOT NULL,
 	bucket    timestamptz NOT NULL,

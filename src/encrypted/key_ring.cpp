@@ -153,7 +153,7 @@ struct Tombstone {
 	int version;
 };
 
-// Under the newest snapshot, as ReadRows.
+// Under the newest server snapshot, as ReadRows.
 Tombstone
 ReadTombstone(Server server, std::string_view tenant, std::string_view user) {
 	Relation heap = table_open(Oids(server).forgotten, AccessShareLock);
@@ -175,7 +175,7 @@ ReadTombstone(Server server, std::string_view tenant, std::string_view user) {
 }
 
 /*
- * The rows of a person, or the one with an id, under the newest snapshot: without one, systable_beginscan takes one of its own for a
+ * The rows of a person, or the one with an id, under the newest server snapshot: without one, systable_beginscan takes one of its own for a
  * table that no cache of the server's knows, and does so in parallel plans too, where GetLatestSnapshot raises. A key that was
  * destroyed when the person was forgotten stays so: a row of it that somebody has put back is passed over.
  */
@@ -507,7 +507,7 @@ ForgetOnRelation(Oid relid) {
 }
 
 /*
- * A statement on what is committed now, however old the transaction's snapshot: a key that was made after that must not survive the
+ * A statement on what is committed now, however old the transaction's server snapshot: a key that was made after that must not survive the
  * person's forgetting.
  */
 uint64

@@ -13,7 +13,7 @@ namespace auren::pg {
 /*
  * The data keys of people. A session keeps those that it has unwrapped, in memory that no core dump holds, as long as their rows are
  * there: a key that this transaction made is dropped when it, or the savepoint, is rolled back; a change of the table by any
- * session drops them all. Rows are read under the newest snapshot.
+ * session drops them all. Rows are read under the newest server snapshot.
  *
  * What a function of this header gives is valid until the next call of one of them.
  */

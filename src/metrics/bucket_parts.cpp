@@ -48,7 +48,7 @@ BucketParts::KeepUnmergedSets() {
 	}
 }
 
-// The readings of a series in a bucket, asked of its table by the query's own snapshot: they agree with the deltas that it sees. Those of
+// The readings of a series in a bucket, asked of its table by the query's own server snapshot: they agree with the deltas that it sees. Those of
 // the caller's tenant alone: nobody else's numbers are in what the views aggregate.
 Summary
 BucketParts::CountInTable(int64 series, const Bucket &bucket) {

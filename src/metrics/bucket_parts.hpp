@@ -32,7 +32,7 @@ class BucketParts {
 
 	/*
 	 * For an hour or a day, whose rollup knows no moments: leaves of the sets that are not merged yet what the rollups of five minutes do not
-	 * hold, by the active snapshot. Server's errors as of any read.
+	 * hold, by the active server snapshot. Server's errors as of any read.
 	 */
 	void KeepUnmergedSets();
 

@@ -7,7 +7,7 @@
 namespace auren::pg {
 
 /*
- * The zone of days and hours: analytics.set_time_zone's as a snapshot sees it, else UTC (nullptr).
+ * The zone of days and hours: analytics.set_time_zone's as a server snapshot sees it, else UTC (nullptr).
  */
 pg_tz *MetricZone(Server server, Snapshot snapshot);
 

@@ -14,7 +14,7 @@ namespace auren::pg {
  */
 void RecordEvent(std::string_view tenant, std::string_view stream, std::string_view event_type, Datum data, TimestampTz created_at, int64 position);
 
-// All readings of the events of a source by the active snapshot; as the owner of the store.
+// All readings of the events of a source by the active server snapshot; as the owner of the store.
 void ScanEvents(const Source &source, ReadingSink *sink);
 
 void RegisterEventReadingCallbacks(Server server);

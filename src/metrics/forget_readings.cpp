@@ -34,7 +34,7 @@ void
 RequireReadCommitted(Server) {
 	if (IsolationUsesXactSnapshot()) {
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE), errmsg("readings are forgotten at READ COMMITTED only"),
-		                errdetail("This transaction's snapshot does not show readings that were committed after it was taken, so they would stay."),
+		                errdetail("This transaction's server snapshot does not show readings that were committed after it was taken, so they would stay."),
 		                errhint("Call encrypted.forget_user() in a transaction of that isolation level.")));
 	}
 }

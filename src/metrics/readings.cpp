@@ -160,7 +160,7 @@ void
 OnTransaction(XactEvent event, void *) {
 	if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) && !gathered.empty()) {
 		(void)Entry([] {
-			// the last statement's snapshot is gone, and rows go into tables that can hold values out of line with one only
+			// the last statement's server snapshot is gone, and rows go into tables that can hold values out of line with one only
 			Call([](Server) { PushActiveSnapshot(GetTransactionSnapshot()); });
 			WriteReadings();
 			Call([](Server) { PopActiveSnapshot(); });

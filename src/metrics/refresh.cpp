@@ -45,7 +45,7 @@ TryLockRollups(Server) {
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-// Whether a row was written to a table that a snapshot does not see.
+// Whether a row was written to a table that a server snapshot does not see.
 bool
 WrittenSince(Server, Oid relid, Snapshot snapshot) {
 	Relation heap = table_open(relid, AccessShareLock);
@@ -64,7 +64,7 @@ WrittenSince(Server, Oid relid, Snapshot snapshot) {
 	return since;
 }
 
-// Whether the rollups were changed by something that a snapshot does not see: a refresh, another zone, retention.
+// Whether the rollups were changed by something that a server snapshot does not see: a refresh, another zone, retention.
 bool
 ChangedSince(Server server, Snapshot snapshot) {
 	return WrittenSince(server, Oids(server).refresh_runs, snapshot) || WrittenSince(server, Oids(server).metric_settings, snapshot) || WrittenSince(server, Oids(server).retention, snapshot);
@@ -135,8 +135,8 @@ TryLockSources(Server server, const Sources &sources, LockedTables *locked) {
 }
 
 /*
- * The snapshot of a refresh, taken after all locks: what the last refresh did is seen, and no table changes under it, but for those of
- * the sources that are passed over. nullptr: not now. In a transaction with one snapshot that one, unless the rollups have changed
+ * The server snapshot of a refresh, taken after all locks: what the last refresh did is seen, and no table changes under it, but for those of
+ * the sources that are passed over. nullptr: not now. In a transaction with one server snapshot that one, unless the rollups have changed
  * since.
  */
 Snapshot
@@ -188,7 +188,7 @@ OpenSeenRows(Server, SeenRows *rows, Oid table, LOCKMODE lock, Snapshot snapshot
 bool
 NextSeenRow(Server, SeenRows *rows) {
 	while (table_scan_getnextslot(rows->scan, ForwardScanDirection, rows->slot)) {
-		// An own one, of a command later than the snapshot's, is seen too.
+		// An own one, of a command later than the server snapshot's, is seen too.
 		if (!table_tuple_satisfies_snapshot(rows->heap, rows->slot, rows->snapshot)) {
 			bool isnull;
 			const TransactionId xmin = DatumGetTransactionId(slot_getsysattr(rows->slot, MinTransactionIdAttributeNumber, &isnull));
@@ -303,7 +303,7 @@ class FillSink : public ReadingSink {
 	std::vector<Reading> gathered_;
 };
 
-// The rollups of a source that was attached: of what it holds by the snapshot. Its deltas of before are dropped, being counted.
+// The rollups of a source that was attached: of what it holds by the server snapshot. Its deltas of before are dropped, being counted.
 int64
 Fill(const Source &source, Snapshot snapshot) {
 	Rollups rollups(snapshot);
@@ -481,7 +481,7 @@ MergeDeltas(Snapshot snapshot, const ExceptedSources &excepted, Rollups *rollups
 	return merged;
 }
 
-// A row of auren.refusals in the snapshot's, with all that it says but the tenant's and the reason's bytes kept.
+// A row of auren.refusals in the server snapshot's, with all that it says but the tenant's and the reason's bytes kept.
 struct RefusalRow {
 	int32 source;
 	Datum tenant;
@@ -513,7 +513,7 @@ SameText(Datum a, Datum b) {
 	return TextBytes(a) == TextBytes(b);
 }
 
-// Sums up the refusals that the snapshot sees; those of some sources go, being counted or gone.
+// Sums up the refusals that the server snapshot sees; those of some sources go, being counted or gone.
 void
 MergeRefusals(Snapshot snapshot, const std::vector<int32> &without) {
 	std::vector<RefusalRow> sums;

@@ -8,12 +8,12 @@ namespace auren::pg {
 struct Refreshed {
 	int64 changes;
 	int64 buckets;
-	bool busy; // another refresh is at work or was since this transaction's snapshot, or the readings cannot be counted now: nothing was done
+	bool busy; // another refresh is at work or was since this transaction's server snapshot, or the readings cannot be counted now: nothing was done
 };
 
 /*
  * Merges the deltas into the rollups, and fills those of new sources. One at a time: while another is at work it does nothing.
- * At REPEATABLE READ and above it merges what the transaction's snapshot sees; nothing when the rollups have changed since, or readings
+ * At REPEATABLE READ and above it merges what the transaction's server snapshot sees; nothing when the rollups have changed since, or readings
  * would have to be counted. It locks the tables of sources in ACCESS SHARE, partitioned ones in SHARE UPDATE EXCLUSIVE mode, and waits
  * for nobody: nothing is done where such a lock is not to be had.
  */

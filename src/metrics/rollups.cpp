@@ -428,7 +428,7 @@ Rollups::Delete(Server server, Rollup *rollup) {
 void
 RequireNewSnapshot(Server) {
 	if (IsolationUsesXactSnapshot()) {
-		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("the readings of a source have to be counted by a new snapshot"),
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("the readings of a source have to be counted by a new server snapshot"),
 		                errhint("Refresh in a transaction at READ COMMITTED.")));
 	}
 }

@@ -36,7 +36,7 @@ std::string_view MergedFiveMinutes(Server server, int64 series, TimestampTz buck
 TimestampTz FiveMinutesDroppedBefore(Server server, Snapshot snapshot);
 
 /*
- * Raises 40001 where the transaction has one snapshot: a table that was rewritten, emptied or attached since looks empty to it, or is
+ * Raises 40001 where the transaction has one server snapshot: a table that was rewritten, emptied or attached since looks empty to it, or is
  * counted twice.
  */
 void RequireNewSnapshot(Server server);

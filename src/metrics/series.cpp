@@ -129,7 +129,7 @@ SameNames(Server, const Names &names, TupleTableSlot *slot) {
 enum class Visibility { kNot, kCommitted, kOwn };
 
 /*
- * Whether this transaction sees a committed row. One with a fixed snapshot may not, and adds its own then: or it would not see its own
+ * Whether this transaction sees a committed row. One with a fixed server snapshot may not, and adds its own then: or it would not see its own
  * readings.
  */
 Visibility
@@ -161,7 +161,7 @@ FindByNames(Server server, Relation heap, const Names &names) {
 	}
 	Relation index = index_open(Oids(server).series_names, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
-	// any committed row, or one of this transaction's: a snapshot older than another's first reading would add it once more
+	// any committed row, or one of this transaction's: a server snapshot older than another's first reading would add it once more
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 5);
 	index_rescan(scan, keys, 5, nullptr, 0);
 	Found result = {};

@@ -70,7 +70,7 @@ void
 RequireReadCommitted(const char *function) {
 	if (IsolationUsesXactSnapshot()) {
 		throw DomainError("25001", std::string(function) + " runs at READ COMMITTED only",
-		                  "It acts on everything that is committed, and this transaction's snapshot is fixed.", "Call it in a transaction of its own.");
+		                  "It acts on everything that is committed, and this transaction's server snapshot is fixed.", "Call it in a transaction of its own.");
 	}
 }
 

@@ -75,7 +75,7 @@ AddTimes(Server server, IndexKeys *keys, const IndexColumn &column, const Bounds
 	return true;
 }
 
-// Whether an index may be read: valid for the snapshot, whole, of plain columns.
+// Whether an index may be read: valid for the server snapshot, whole, of plain columns.
 bool
 IsUsable(Server, Relation index) {
 	const FormData_pg_index *form = index->rd_index;

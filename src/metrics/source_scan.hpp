@@ -5,7 +5,7 @@
 
 namespace auren::pg {
 
-// All readings of a source by the active snapshot: of a table for nobody, of events as the owner of the store.
+// All readings of a source by the active server snapshot: of a table for nobody, of events as the owner of the store.
 inline void
 ScanSource(const Source &source, ReadingSink *sink) {
 	if (OidIsValid(source.relation)) {

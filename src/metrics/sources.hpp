@@ -28,7 +28,7 @@ struct Source {
 };
 
 /*
- * Sources as a snapshot sees them, in the caller's memory context.
+ * Sources as a server snapshot sees them, in the caller's memory context.
  */
 struct Sources {
 	Source *items;

@@ -201,7 +201,7 @@ RecordTable(Oid relid, const Source &source, Counting counting) {
 	Snapshot snapshot = nullptr;
 	Call([&](Server server) {
 		batch = AllocSetContextCreate(CurrentMemoryContext, "auren_events scan", ALLOCSET_DEFAULT_SIZES);
-		// everything committed counts, whatever the statement's snapshot sees: nobody else writes now
+		// everything committed counts, whatever the statement's server snapshot sees: nobody else writes now
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		PushActiveSnapshot(snapshot);
 		OpenSourceRows(server, &rows, relid, source, nullptr, snapshot);

@@ -49,12 +49,12 @@ Refused RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refu
 void RecordTable(Oid relid, const Source &source, Counting counting);
 
 /*
- * What the readings of one series in a bucket come to, counted anew in a table source by the snapshot that is active, as
+ * What the readings of one series in a bucket come to, counted anew in a table source by the server snapshot that is active, as
  * metrics/source_rows.hpp reads it.
  */
 Summary Recount(const Source &source, const StoredSeries &series, const Bucket &bucket);
 
-// All readings of a table by the active snapshot, as metrics/source_rows.hpp reads it.
+// All readings of a table by the active server snapshot, as metrics/source_rows.hpp reads it.
 void ScanTable(const Source &source, ReadingSink *sink);
 
 } // namespace auren::pg
