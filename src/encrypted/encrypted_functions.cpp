@@ -17,13 +17,13 @@
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
 #include "server/jsonb_writer.hpp"
-#include "server/query.hpp"
 #include "server/rows.hpp"
 #include "server/settings.hpp"
 #include "server/text.hpp"
 #include "server/text_array.hpp"
 #include "store/event_arguments.hpp"
 #include "store/event_read.hpp"
+#include "store/query.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {

@@ -16,11 +16,11 @@
 #include "server/encoding.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
-#include "server/query.hpp"
 #include "server/random.hpp"
 #include "server/relation_changes.hpp"
 #include "server/settings.hpp"
 #include "server/table_row.hpp"
+#include "store/query.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {

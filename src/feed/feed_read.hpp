@@ -2,8 +2,8 @@
 
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
-#include "server/query.hpp"
 #include "store/event_read.hpp"
+#include "store/query.hpp"
 
 namespace auren::pg {
 

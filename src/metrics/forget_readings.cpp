@@ -3,8 +3,8 @@
 #include "metrics/refresh.hpp"
 #include "server/as_owner.hpp"
 #include "server/guard.hpp"
-#include "server/query.hpp"
 #include "server/text.hpp"
+#include "store/query.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {

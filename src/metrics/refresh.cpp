@@ -15,10 +15,10 @@
 #include "server/entry.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
-#include "server/query.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
+#include "store/query.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {

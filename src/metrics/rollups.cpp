@@ -11,9 +11,9 @@
 #include "metrics/table_readings.hpp"
 #include "server/compat.hpp"
 #include "server/guard.hpp"
-#include "server/query.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
+#include "store/query.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {

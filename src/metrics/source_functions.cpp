@@ -20,9 +20,9 @@
 #include "server/as_owner.hpp"
 #include "server/compat.hpp"
 #include "server/entry.hpp"
-#include "server/query.hpp"
 #include "server/rows.hpp"
 #include "server/run_sql.hpp"
+#include "store/query.hpp"
 #include "store/store.hpp"
 #include "store/tenant.hpp"
 

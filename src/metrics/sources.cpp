@@ -1,7 +1,7 @@
 #include "metrics/sources.hpp"
 
-#include "server/query.hpp"
 #include "server/table_row.hpp"
+#include "store/query.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {

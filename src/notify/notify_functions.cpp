@@ -12,10 +12,10 @@
 #include "server/encoding.hpp"
 #include "server/entry.hpp"
 #include "server/lock_classes.hpp"
-#include "server/query.hpp"
 #include "server/settings.hpp"
 #include "server/text.hpp"
 #include "store/event_arguments.hpp"
+#include "store/query.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {

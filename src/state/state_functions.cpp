@@ -9,11 +9,11 @@
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
 #include "server/jsonb_writer.hpp"
-#include "server/query.hpp"
 #include "server/rows.hpp"
 #include "state/reducer_function.hpp"
 #include "state/state.hpp"
 #include "store/event_arguments.hpp"
+#include "store/query.hpp"
 #include "store/store.hpp"
 #include "store/tenant.hpp"
 

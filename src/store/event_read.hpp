@@ -2,7 +2,7 @@
 
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
-#include "server/query.hpp"
+#include "store/query.hpp"
 #include "store/store.hpp"
 #include "store/stream_row.hpp"
 

@@ -1,4 +1,4 @@
-#include "server/query.hpp"
+#include "store/query.hpp"
 
 #include "server/as_owner.hpp"
 #include "server/compat.hpp"
