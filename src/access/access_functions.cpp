@@ -12,6 +12,7 @@
 #include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "server/run_sql.hpp"
+#include "store/relations.hpp"
 #include "store/store.hpp"
 #include "store/tenant.hpp"
 
@@ -108,7 +109,7 @@ Run(const std::string &sql) {
 void
 RequireOwner() {
 	const bool owner = Call([](Server server) {
-		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
+		Relation events = table_open(pg::own::events.Get(server), AccessShareLock);
 		const Oid owner_oid = events->rd_rel->relowner;
 		table_close(events, AccessShareLock);
 		return has_privs_of_role(GetUserId(), owner_oid);
@@ -128,10 +129,10 @@ void
 BeginChange() {
 	RequireOwner();
 	Call([](Server server) {
-		LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock);
+		LockRelationOid(pg::own::bindings.Get(server), ShareRowExclusiveLock);
 		// the table that somebody may hold for long comes before the one that a new month needs
-		LockRelationOid(pg::Oids(server).readings, ShareUpdateExclusiveLock);
-		LockRelationOid(pg::Oids(server).events, ShareUpdateExclusiveLock);
+		LockRelationOid(pg::own::readings.Get(server), ShareUpdateExclusiveLock);
+		LockRelationOid(pg::own::events.Get(server), ShareUpdateExclusiveLock);
 	});
 }
 
@@ -141,7 +142,7 @@ ReadStatements(Server server, const char *sql, const Role &role, const char *acc
 	const char *name = role.quoted.c_str();
 	Oid types[3] = {TEXTOID, OIDOID, TEXTOID};
 	Datum values[3] = {CStringGetTextDatum(name), ObjectIdGetDatum(role.oid), CStringGetTextDatum(access)};
-	const pg::SavedUser before = pg::SwitchToOwner(server, pg::Oids(server).stream_rows);
+	const pg::SavedUser before = pg::SwitchToOwner(server, pg::own::stream_rows.Get(server));
 	MemoryContext context = CurrentMemoryContext;
 	SPI_connect();
 	if (SPI_execute_with_args(sql, 3, types, values, nullptr, false, 0) != SPI_OK_SELECT || SPI_processed != 1) {
@@ -183,7 +184,7 @@ TablesOfAllTenants(Server server) {
 	table_close(classes, AccessShareLock);
 	list_sort(tables, list_oid_cmp);
 	// the first that can be read is named in an error: the one that everybody knows
-	return lcons_oid(pg::Oids(server).events, tables);
+	return lcons_oid(pg::own::events.Get(server), tables);
 }
 
 // A table of all tenants of which a role can read a column at least: itself, or as a role that it may become by SET ROLE.
@@ -279,7 +280,7 @@ struct Holder {
 // All of them, a list of Holder; read as the store's owner.
 List *
 ReadHolders(Server server) {
-	const pg::SavedUser before = pg::SwitchToOwner(server, pg::Oids(server).stream_rows);
+	const pg::SavedUser before = pg::SwitchToOwner(server, pg::own::stream_rows.Get(server));
 	MemoryContext context = CurrentMemoryContext;
 	List *holders = NIL;
 	SPI_connect();
@@ -387,7 +388,7 @@ AUREN_FUNCTION(auren_current_tenant) {
 AUREN_FUNCTION(auren_view_tenant) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	const bool policies = Call([](Server server) {
-		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
+		Relation events = table_open(pg::own::events.Get(server), AccessShareLock);
 		const bool apply = pg::RowSecurityApplies(server, events);
 		table_close(events, AccessShareLock);
 		return apply;

@@ -4,11 +4,13 @@
 #include <cstring>
 #include <string>
 
+#include "append/event_write.hpp"
+#include "append/relations.hpp"
 #include "core/error.hpp"
 #include "core/store/month.hpp"
-#include "append/event_write.hpp"
 #include "encrypted/personal_rules.hpp"
 #include "feed/feed_horizon.hpp"
+#include "feed/relations.hpp"
 #include "metrics/event_readings.hpp"
 #include "metrics/readings.hpp"
 #include "notify/announce.hpp"
@@ -19,6 +21,7 @@
 #include "server/text.hpp"
 #include "store/event_read.hpp"
 #include "store/months.hpp"
+#include "store/relations.hpp"
 #include "store/store.hpp"
 #include "store/stream_row.hpp"
 #include "store/tenant.hpp"
@@ -152,7 +155,7 @@ class Appending {
 
 	void
 	OpenEvents() {
-		Call([this](Server server) { events_ = table_open(Oids(server).events, RowExclusiveLock); });
+		Call([this](Server server) { events_ = table_open(own::events.Get(server), RowExclusiveLock); });
 	}
 
 	void
@@ -278,8 +281,8 @@ class Appending {
 			return;
 		}
 		Call([this](Server server) {
-			ids_ = table_open(Oids(server).supplied_ids, RowExclusiveLock);
-			ids_pkey_ = index_open(Oids(server).supplied_ids_pkey, RowExclusiveLock);
+			ids_ = table_open(own::supplied_ids.Get(server), RowExclusiveLock);
+			ids_pkey_ = index_open(own::supplied_ids_pkey.Get(server), RowExclusiveLock);
 		});
 		for (const std::uint32_t element : plan_.supplied()) {
 			const EventId &id = *request_.elements[element].supplied_id;
@@ -462,7 +465,7 @@ class Appending {
 
 	void
 	GivePositions() {
-		const Oid sequence = Call([](Server server) { return Oids(server).positions; });
+		const Oid sequence = Call([](Server server) { return own::positions.Get(server); });
 		bool tagged = false;
 		int64 first = 0;
 		int64 last = 0;

@@ -5,13 +5,13 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "encrypted/relations.hpp"
 #include "server/compat.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
 #include "server/settings.hpp"
 #include "server/table_row.hpp"
 #include "server/worker.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -38,7 +38,7 @@ enum Column : int { kAt, kAction, kTenant, kUser, kField, kRole, kSessionRole, k
 
 void
 InsertRecord(Server server, const char *action, const Record &record, const int *keys) {
-	Relation heap = table_open(Oids(server).audit_log, RowExclusiveLock);
+	Relation heap = table_open(own::audit_log.Get(server), RowExclusiveLock);
 	Datum values[kColumns] = {};
 	bool isnull[kColumns] = {};
 	const auto put = [&](Column column, const char *text) {

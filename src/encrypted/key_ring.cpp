@@ -12,6 +12,7 @@
 #include "core/freshness.hpp"
 #include "core/store/names.hpp"
 #include "encrypted/master_key.hpp"
+#include "encrypted/relations.hpp"
 #include "server/as_owner.hpp"
 #include "server/encoding.hpp"
 #include "server/guard.hpp"
@@ -21,7 +22,7 @@
 #include "server/settings.hpp"
 #include "server/table_row.hpp"
 #include "store/query.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -46,7 +47,6 @@ bool anything_unsure = false; // keys made or uses counted in this transaction
 std::unordered_map<std::string, Keys> people;
 Freshness freshness; // of all of them
 std::uint64_t changes = 0;
-Oid keys_relid = InvalidOid;
 TimestampTz configured = 0;
 
 // The last person asked for, so that a statement over one person's values looks nobody up.
@@ -156,11 +156,11 @@ struct Tombstone {
 // Under the newest server snapshot, as ReadRows.
 Tombstone
 ReadTombstone(Server server, std::string_view tenant, std::string_view user) {
-	Relation heap = table_open(Oids(server).forgotten, AccessShareLock);
+	Relation heap = table_open(own::forgotten.Get(server), AccessShareLock);
 	ScanKeyData keys[2];
 	ScanKeyEntryInitialize(&keys[0], 0, kForgottenTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, tenant));
 	ScanKeyEntryInitialize(&keys[1], 0, kForgottenUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, user));
-	SysScanDesc scan = systable_beginscan(heap, Oids(server).forgotten_pkey, true, nullptr, 2, keys);
+	SysScanDesc scan = systable_beginscan(heap, own::forgotten_pkey.Get(server), true, nullptr, 2, keys);
 	const HeapTuple tuple = systable_getnext(scan);
 	Tombstone stone = {HeapTupleIsValid(tuple), false, 0};
 	if (stone.found) {
@@ -181,9 +181,8 @@ ReadTombstone(Server server, std::string_view tenant, std::string_view user) {
  */
 Found
 ReadRows(Server server, std::string_view tenant, std::string_view user, const std::uint64_t *id) {
-	keys_relid = Oids(server).data_keys;
 	const Tombstone stone = ReadTombstone(server, tenant, user);
-	Relation heap = table_open(keys_relid, AccessShareLock);
+	Relation heap = table_open(own::data_keys.Get(server), AccessShareLock);
 	TupleDesc descriptor = RelationGetDescr(heap);
 	ScanKeyData keys[3];
 	ScanKeyEntryInitialize(&keys[0], 0, kKeyTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, tenant));
@@ -192,7 +191,7 @@ ReadRows(Server server, std::string_view tenant, std::string_view user, const st
 		ScanKeyInit(&keys[2], kKeyId + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(static_cast<int64>(*id)));
 	}
 	SysScanDesc scan =
-	    systable_beginscan(heap, Oids(server).data_keys_pkey, true, nullptr, id != nullptr ? 3 : 2, keys);
+	    systable_beginscan(heap, own::data_keys_pkey.Get(server), true, nullptr, id != nullptr ? 3 : 2, keys);
 	Found found = {nullptr, 0};
 	int room = 0;
 	HeapTuple tuple;
@@ -357,8 +356,7 @@ MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version)
 	const std::string wrapped = Wrap(masters->current(), key->bytes, AssociatedOf(key->id, master, tenant, user));
 	const std::uint64_t id = key->id;
 	Call([&](Server server) {
-		Relation heap = table_open(Oids(server).data_keys, RowExclusiveLock);
-		keys_relid = RelationGetRelid(heap);
+		Relation heap = table_open(own::data_keys.Get(server), RowExclusiveLock);
 		Datum values[kKeyColumns];
 		const bool isnull[kKeyColumns] = {};
 		values[kKeyTenant] = TextDatum(server, tenant);
@@ -414,7 +412,7 @@ UsesPerCount() {
 // Writes counted uses down and tells how many there are.
 int64
 CountUses(Server server, std::string_view tenant, std::string_view user, std::uint64_t key_id, int64 uses) {
-	Relation heap = table_open(Oids(server).key_uses, RowExclusiveLock);
+	Relation heap = table_open(own::key_uses.Get(server), RowExclusiveLock);
 	Datum values[kUseColumns];
 	const bool isnull[kUseColumns] = {};
 	values[kUseTenant] = TextDatum(server, tenant);
@@ -427,7 +425,7 @@ CountUses(Server server, std::string_view tenant, std::string_view user, std::ui
 	ScanKeyEntryInitialize(&keys[1], 0, kUseUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, values[kUseUser]);
 	ScanKeyInit(&keys[2], kUseKey + 1, BTEqualStrategyNumber, F_INT8EQ, values[kUseKey]);
 	// whatever is committed now, and what this very statement has written
-	SysScanDesc scan = systable_beginscan(heap, Oids(server).key_uses_key, true, SnapshotSelf, 3, keys);
+	SysScanDesc scan = systable_beginscan(heap, own::key_uses_key.Get(server), true, SnapshotSelf, 3, keys);
 	int64 sum = 0;
 	HeapTuple tuple;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
@@ -441,7 +439,7 @@ CountUses(Server server, std::string_view tenant, std::string_view user, std::ui
 
 void
 InvalidateInAllSessions() {
-	Call([](Server server) { CacheInvalidateRelcacheByRelid(Oids(server).data_keys); });
+	Call([](Server server) { CacheInvalidateRelcacheByRelid(own::data_keys.Get(server)); });
 }
 
 // Drops the keys whose rows the rollback of a transaction or savepoint took back.
@@ -500,7 +498,7 @@ OnSubtransaction(SubXactEvent event, SubTransactionId level, SubTransactionId, v
 
 void
 ForgetOnRelation(Oid relid) {
-	if (relid == InvalidOid || relid == keys_relid) {
+	if (own::data_keys.MayBe(relid)) {
 		freshness.Forget();
 		changes++;
 	}
@@ -512,7 +510,7 @@ ForgetOnRelation(Oid relid) {
  */
 uint64
 ExecuteNow(Server server, const char *sql, int count, Oid *types, Datum *values) {
-	const SavedUser before = SwitchToOwner(server, Oids(server).data_keys);
+	const SavedUser before = SwitchToOwner(server, own::data_keys.Get(server));
 	SPI_connect();
 	SPIPlanPtr plan = SPI_prepare(sql, count, types);
 	const int result = SPI_execute_snapshot(plan, values, nullptr, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
@@ -539,7 +537,7 @@ int
 LockRowsToRewrap(Server server, std::string_view current, int limit, MemoryContext context, RewrapRow **rows) {
 	Oid types[2] = {TEXTOID, INT4OID};
 	Datum values[2] = {TextDatum(server, current), Int32GetDatum(limit)};
-	const SavedUser before = SwitchToOwner(server, Oids(server).data_keys);
+	const SavedUser before = SwitchToOwner(server, own::data_keys.Get(server));
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM auren.data_keys "
 	                          "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
@@ -708,7 +706,7 @@ ForgetPerson(std::string_view tenant, std::string_view user) {
 		                 "forgotten_at = EXCLUDED.forgotten_at, forgotten_by = EXCLUDED.forgotten_by, key_version = EXCLUDED.key_version, "
 		                 "allowed_at = NULL",
 		                 4, types, values);
-		CacheInvalidateRelcacheByRelid(Oids(server).data_keys);
+		CacheInvalidateRelcacheByRelid(own::data_keys.Get(server));
 		CommandCounterIncrement();
 		return deleted;
 	});

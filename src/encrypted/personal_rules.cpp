@@ -4,19 +4,19 @@
 
 #include "core/error.hpp"
 #include "encrypted/key_ring.hpp"
+#include "encrypted/relations.hpp"
 #include "server/cached.hpp"
 #include "server/encoding.hpp"
 #include "server/guard.hpp"
 #include "server/jsonb_writer.hpp"
 #include "server/relation_changes.hpp"
 #include "server/table_row.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
 namespace {
 
-Cached<std::vector<PersonalRule>> rules(&StoreOids::personal_rules);
+Cached<std::vector<PersonalRule>> rules(own::personal_rules);
 
 // A row as the scan gives it, in the caller's memory context.
 struct Row {

@@ -1,9 +1,9 @@
 #include "feed/feed_horizon.hpp"
 
+#include "feed/relations.hpp"
 #include "server/compat.hpp"
 #include "server/lock_classes.hpp"
 #include "server/table_row.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -16,8 +16,8 @@ int64 tagged_position = 0;
 // The newest horizon in auren.feed_horizons.
 int64
 WrittenHorizon(Server server) {
-	Relation heap = table_open(Oids(server).horizons, AccessShareLock);
-	Relation index = index_open(Oids(server).horizons_index, AccessShareLock);
+	Relation heap = table_open(own::horizons.Get(server), AccessShareLock);
+	Relation index = index_open(own::horizons_index.Get(server), AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 0);
@@ -67,7 +67,7 @@ LowestHeldPosition(Server, uint32 first, uint32 end, int64 horizon) {
 
 int64
 LastPosition(Server server) {
-	Relation sequence = relation_open(Oids(server).positions, AccessShareLock);
+	Relation sequence = relation_open(own::positions.Get(server), AccessShareLock);
 	Buffer buffer = ReadBuffer(sequence, 0);
 	// nextval shows a value 32 ahead for a moment, within its exclusive lock
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -124,8 +124,8 @@ FeedHorizon(Server server) {
 int64
 WriteFeedHorizon(Server server) {
 	const int64 horizon = FeedHorizon(server);
-	Relation heap = table_open(Oids(server).horizons, RowExclusiveLock);
-	Relation index = index_open(Oids(server).horizons_index, AccessShareLock);
+	Relation heap = table_open(own::horizons.Get(server), RowExclusiveLock);
+	Relation index = index_open(own::horizons_index.Get(server), AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 0);

@@ -6,6 +6,7 @@
 #include "server/compat.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -217,7 +218,7 @@ BeginScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, 
 	scan->events_given = RecoveryInProgress() ? FeedEvents::kCommitted : given;
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan->fixed = IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : nullptr;
-	scan->events = table_open(Oids(server).events, AccessShareLock);
+	scan->events = table_open(own::events.Get(server), AccessShareLock);
 	scan->through_query = RowSecurityApplies(server, scan->events);
 	const Opened opened = scan->through_query ? Opened::kThroughQuery : OpenMonths(server, scan, after);
 	if (opened != Opened::kAll) {

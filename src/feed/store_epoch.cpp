@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -20,7 +20,7 @@ StoreEpoch(Server server) {
 	} else {
 		timeline = GetWALInsertionTimeLine();
 	}
-	history = {GetSystemIdentifier(), timeline, MyDatabaseId, Oids(server).events};
+	history = {GetSystemIdentifier(), timeline, MyDatabaseId, own::events.Get(server)};
 	pg_uuid_t epoch;
 	for (uint64 half = 0; half < 2; half++) {
 		const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&history), sizeof history, half);

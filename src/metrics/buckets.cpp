@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "core/metrics/reading_time.hpp"
-#include "store/store.hpp"
+#include "metrics/relations.hpp"
 
 namespace auren::pg {
 
@@ -35,7 +35,7 @@ Floor(int64 value, int64 unit) {
 
 pg_tz *
 MetricZone(Server server, Snapshot snapshot) {
-	Relation settings = table_open(Oids(server).metric_settings, AccessShareLock);
+	Relation settings = table_open(own::metric_settings.Get(server), AccessShareLock);
 	TableScanDesc scan = table_beginscan(settings, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(settings, nullptr);
 	pg_tz *zone = nullptr;

@@ -10,6 +10,7 @@
 #include "core/metrics/reading_time.hpp"
 #include "core/metrics/reading_value.hpp"
 #include "metrics/readings.hpp"
+#include "metrics/relations.hpp"
 #include "metrics/series.hpp"
 #include "server/as_owner.hpp"
 #include "server/cached.hpp"
@@ -17,7 +18,7 @@
 #include "server/jsonb.hpp"
 #include "server/relation_changes.hpp"
 #include "server/text.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -39,7 +40,7 @@ struct EventSource {
 	std::vector<std::pair<Path, std::string>> metrics; // field, metric
 };
 
-Cached<std::vector<EventSource>> event_sources(&StoreOids::sources);
+Cached<std::vector<EventSource>> event_sources(own::sources);
 
 // A field is a key of the data, or a JSON pointer.
 Path
@@ -343,7 +344,7 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 	};
 	const Run run = Call([&](Server server) {
 		Run r;
-		r.before = SwitchToOwner(server, Oids(server).events);
+		r.before = SwitchToOwner(server, own::events.Get(server));
 		SPI_connect();
 		Oid types[2] = {TEXTOID, TEXTOID};
 		Datum values[2] = {CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.event_type)};

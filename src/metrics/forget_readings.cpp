@@ -1,10 +1,12 @@
 #include "metrics/forget_readings.hpp"
 
 #include "metrics/refresh.hpp"
+#include "metrics/relations.hpp"
 #include "server/as_owner.hpp"
 #include "server/guard.hpp"
 #include "server/text.hpp"
 #include "store/query.hpp"
+#include "store/relations.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {
@@ -51,7 +53,7 @@ RequireShortLock(Server) {
 
 void
 LockReadings(Server server) {
-	Relation readings = table_open(Oids(server).readings, ShareRowExclusiveLock);
+	Relation readings = table_open(own::readings.Get(server), ShareRowExclusiveLock);
 	if (RowSecurityApplies(server, readings)) {
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("row security of table biometric.biometric_events applies to this role"),
 		                errdetail("Readings of the person that a policy hides from it would stay."),
@@ -98,7 +100,7 @@ DeleteSeries(Server server, Person *person) {
 	(void)Execute(server, "DELETE FROM auren.rollup_daily" AUREN_ROLLUPS_OF_PERSON "2", person);
 	(void)Execute(server, "DELETE FROM auren.series s WHERE " AUREN_OF_PERSON, person);
 	// no session keeps the numbers
-	CacheInvalidateRelcacheByRelid(Oids(server).series);
+	CacheInvalidateRelcacheByRelid(own::series.Get(server));
 	CommandCounterIncrement();
 }
 
@@ -111,7 +113,7 @@ OtherSources(Server server, Person *person) {
 	Oid types[2] = {TEXTOID, TEXTOID};
 	StringInfoData list;
 	initStringInfo(&list);
-	const SavedUser before = SwitchToOwner(server, Oids(server).series);
+	const SavedUser before = SwitchToOwner(server, own::series.Get(server));
 	RunningQuery query;
 	PushActiveSnapshot(GetLatestSnapshot());
 	StartQuery(server, &query,

@@ -16,6 +16,7 @@
 #include "metrics/metrics_functions.hpp"
 #include "metrics/readings.hpp"
 #include "metrics/refresh.hpp"
+#include "metrics/relations.hpp"
 #include "metrics/series.hpp"
 #include "metrics/source_scan.hpp"
 #include "metrics/sources.hpp"
@@ -25,7 +26,7 @@
 #include "server/relation_changes.hpp"
 #include "server/rows.hpp"
 #include "server/text.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {
@@ -45,12 +46,11 @@ struct KeptColumns {
 	pg::ReadingColumns columns = {};
 };
 std::unordered_map<Oid, KeptColumns> kept_columns;
-Oid sources_relid = InvalidOid;
 
 void
 ForgetOnRelation(Oid relid) {
 	for (auto &[trigger, kept] : kept_columns) {
-		if (relid == InvalidOid || relid == kept.relid || relid == sources_relid) {
+		if (relid == kept.relid || pg::own::sources.MayBe(relid)) {
 			kept.freshness.Forget();
 		}
 	}
@@ -64,7 +64,6 @@ Find(KeptColumns *kept, Relation relation) {
 		}
 		MemoryContextReset(kept->context);
 		kept->columns.source = 0;
-		sources_relid = pg::Oids(server).sources;
 		const pg::Source *source = pg::SourceOf(server, RelationGetRelid(relation));
 		if (source != nullptr) {
 			pg::FindColumns(server, &kept->columns, RelationGetDescr(relation), RelationGetRelationName(relation), *source, kept->context);
@@ -366,7 +365,7 @@ RequireNoPolicies() {
 		for (int i = 0; i < sources.count; i++) {
 			const pg::Source &source = sources.items[i];
 			const bool concerns = !source.detached && (source.tenant_column != nullptr || tenant.id == source.tenant);
-			const Oid relid = OidIsValid(source.relation) ? source.relation : pg::Oids(server).events;
+			const Oid relid = OidIsValid(source.relation) ? source.relation : pg::own::events.Get(server);
 			if (concerns && check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED) {
 				return get_rel_name(relid);
 			}

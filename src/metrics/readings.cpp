@@ -4,11 +4,11 @@
 
 #include "core/metrics/delta_pack.hpp"
 #include "core/metrics/distinct.hpp"
+#include "metrics/relations.hpp"
 #include "server/entry.hpp"
 #include "server/guard.hpp"
 #include "server/row_writer.hpp"
 #include "server/table_row.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -67,7 +67,7 @@ WriteRefusals(std::vector<RefusalCount> *refusals) {
 			const Datum values[5] = {Int32GetDatum(refusal.source), PointerGetDatum(cstring_to_text_with_len(refusal.tenant.data(), static_cast<int>(refusal.tenant.size()))),
 			                         CStringGetTextDatum(NameOf(refusal.reason)), Int64GetDatum(refusal.count), Int64GetDatum(refusal.last_position)};
 			const bool isnull[5] = {false, false, false, false, refusal.last_position == 0};
-			Relation heap = table_open(Oids(server).refusals, RowExclusiveLock);
+			Relation heap = table_open(own::refusals.Get(server), RowExclusiveLock);
 			InsertRow(server, heap, values, isnull);
 			table_close(heap, NoLock);
 		});
@@ -82,7 +82,7 @@ constexpr std::size_t kPackedFrom = 256;
 void
 WriteEach(std::vector<Reading> *readings) {
 	RowWriter writer;
-	Call([&](Server server) { OpenWriter(server, &writer, Oids(server).deltas); });
+	Call([&](Server server) { OpenWriter(server, &writer, own::deltas.Get(server)); });
 	ForEachSummary(readings, [&](const Reading &of, std::string_view summary) {
 		Call([&](Server server) {
 			TupleTableSlot *row = NextRow(server, &writer);
@@ -97,7 +97,7 @@ WriteEach(std::vector<Reading> *readings) {
 void
 WritePacked(std::vector<Reading> *readings, std::size_t deltas) {
 	RowWriter writer;
-	Call([&](Server server) { OpenWriter(server, &writer, Oids(server).delta_packs); });
+	Call([&](Server server) { OpenWriter(server, &writer, own::delta_packs.Get(server)); });
 	DeltaPack pack;
 	int32 source = 0;
 	int lot = 0;

@@ -6,6 +6,7 @@
 
 #include "core/metrics/delta_pack.hpp"
 #include "metrics/readings.hpp"
+#include "metrics/relations.hpp"
 #include "metrics/rollups.hpp"
 #include "metrics/series.hpp"
 #include "metrics/source_scan.hpp"
@@ -19,7 +20,6 @@
 #include "server/table_row.hpp"
 #include "server/text.hpp"
 #include "store/query.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -67,7 +67,7 @@ WrittenSince(Server, Oid relid, Snapshot snapshot) {
 // Whether the rollups were changed by something that a server snapshot does not see: a refresh, another zone, retention.
 bool
 ChangedSince(Server server, Snapshot snapshot) {
-	return WrittenSince(server, Oids(server).refresh_runs, snapshot) || WrittenSince(server, Oids(server).metric_settings, snapshot) || WrittenSince(server, Oids(server).retention, snapshot);
+	return WrittenSince(server, own::refresh_runs.Get(server), snapshot) || WrittenSince(server, own::metric_settings.Get(server), snapshot) || WrittenSince(server, own::retention.Get(server), snapshot);
 }
 
 // Tables that a refresh has locked, and how: lists side by side. And the sources that it passes over, since a table of theirs was not to be had.
@@ -331,10 +331,10 @@ Fill(const Source &source, Snapshot snapshot) {
 		PopActiveSnapshot();
 		const Datum id = Int32GetDatum(source.id);
 		const bool isnull = false;
-		Relation filled = table_open(Oids(server).filled_sources, RowExclusiveLock);
+		Relation filled = table_open(own::filled_sources.Get(server), RowExclusiveLock);
 		InsertRow(server, filled, &id, &isnull);
 		table_close(filled, NoLock);
-		Relation sources = table_open(Oids(server).sources, AccessShareLock);
+		Relation sources = table_open(own::sources.Get(server), AccessShareLock);
 		CacheInvalidateRelcache(sources);
 		table_close(sources, NoLock);
 	});
@@ -446,8 +446,8 @@ MergeDeltas(Snapshot snapshot, const ExceptedSources &excepted, Rollups *rollups
 	DeltaTable each;
 	DeltaTable packed;
 	Call([&](Server server) {
-		OpenSeenRows(server, &each.rows, Oids(server).deltas, RowExclusiveLock, snapshot);
-		OpenSeenRows(server, &packed.rows, Oids(server).delta_packs, RowExclusiveLock, snapshot);
+		OpenSeenRows(server, &each.rows, own::deltas.Get(server), RowExclusiveLock, snapshot);
+		OpenSeenRows(server, &packed.rows, own::delta_packs.Get(server), RowExclusiveLock, snapshot);
 	});
 	SourceOfSeries source;
 	int64 merged = 0;
@@ -518,7 +518,7 @@ void
 MergeRefusals(Snapshot snapshot, const std::vector<int32> &without) {
 	std::vector<RefusalRow> sums;
 	SeenRows rows;
-	Call([&](Server server) { OpenSeenRows(server, &rows, Oids(server).refusals, RowExclusiveLock, snapshot); });
+	Call([&](Server server) { OpenSeenRows(server, &rows, own::refusals.Get(server), RowExclusiveLock, snapshot); });
 	RefusalRow row;
 	std::vector<ItemPointerData> taken;
 	bool shrinks = false;
@@ -590,8 +590,8 @@ DeleteSource(const Source &source) {
 void
 WriteRun(Server server, TimestampTz began, const Refreshed &refreshed) {
 	constexpr int kRunsKept = 50;
-	Relation runs = table_open(Oids(server).refresh_runs, RowExclusiveLock);
-	Relation index = index_open(Oids(server).refresh_runs_finished, AccessShareLock);
+	Relation runs = table_open(own::refresh_runs.Get(server), RowExclusiveLock);
+	Relation index = index_open(own::refresh_runs_finished.Get(server), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(runs, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(runs, index, SnapshotSelf, 0);
 	index_rescan(scan, nullptr, 0, nullptr, 0);
@@ -774,7 +774,7 @@ RebuildDaysAndHours() {
 	Snapshot snapshot = Call([] { return RegisterSnapshot(GetLatestSnapshot()); });
 	Rollups rollups(snapshot);
 	SeenRows five;
-	Call([&](Server server) { OpenSeenRows(server, &five, Oids(server).rollups[kFive], AccessShareLock, snapshot); });
+	Call([&](Server server) { OpenSeenRows(server, &five, own::rollups[kFive].Get(server), AccessShareLock, snapshot); });
 	std::vector<Change> changes;
 	for (bool more = true; more;) {
 		changes.clear();

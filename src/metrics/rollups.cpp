@@ -6,6 +6,7 @@
 
 #include "core/metrics/distinct.hpp"
 #include "core/metrics/reading_time.hpp"
+#include "metrics/relations.hpp"
 #include "metrics/series.hpp"
 #include "metrics/sources.hpp"
 #include "metrics/table_readings.hpp"
@@ -14,7 +15,6 @@
 #include "server/table_row.hpp"
 #include "server/text.hpp"
 #include "store/query.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -48,8 +48,8 @@ MergedFiveMinutes(Server server, int64 series, TimestampTz bucket, Snapshot snap
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(period));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
 	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(bucket));
-	Relation heap = table_open(Oids(server).rollups[kFive], AccessShareLock);
-	Relation index = index_open(Oids(server).rollup_keys[kFive], AccessShareLock);
+	Relation heap = table_open(own::rollups[kFive].Get(server), AccessShareLock);
+	Relation index = index_open(own::rollup_keys[kFive].Get(server), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 3);
 	index_rescan(scan, keys, 3, nullptr, 0);
@@ -231,9 +231,9 @@ Rollups::Open(Server server) {
 	ReadRetention(server);
 	for (int level = kFive; level < kLevels; level++) {
 		Rollup &rollup = rollups_[level];
-		OpenWriter(server, &rollup.added, Oids(server).rollups[level]);
+		OpenWriter(server, &rollup.added, own::rollups[level].Get(server));
 		rollup.heap = rollup.added.heap;
-		rollup.key = index_open(Oids(server).rollup_keys[level], RowExclusiveLock);
+		rollup.key = index_open(own::rollup_keys[level].Get(server), RowExclusiveLock);
 		// only refreshes write here, one at a time: the newest version is the one
 		rollup.scan = compat::BeginIndexScan(rollup.heap, rollup.key, SnapshotSelf, 3);
 		rollup.fetch = table_index_fetch_begin(rollup.heap);
@@ -249,7 +249,7 @@ namespace {
 void
 ReadDroppedBefore(Server server, Snapshot snapshot, TimestampTz *dropped_before) {
 	std::fill(dropped_before, dropped_before + kLevels, DT_NOBEGIN);
-	Relation retention = table_open(Oids(server).retention, AccessShareLock);
+	Relation retention = table_open(own::retention.Get(server), AccessShareLock);
 	TableScanDesc scan = table_beginscan(retention, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(retention, nullptr);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
@@ -511,7 +511,7 @@ Rollups::RecordPeriod(int level, int64 bucket) {
 	}
 	if (periods_.insert({level, period}).second) {
 		Call([&](Server server) {
-			Relation heap = table_open(Oids(server).rollup_periods, RowExclusiveLock);
+			Relation heap = table_open(own::rollup_periods.Get(server), RowExclusiveLock);
 			const Datum values[2] = {Int32GetDatum(level), Int32GetDatum(period)};
 			const bool isnull[2] = {};
 			InsertRow(server, heap, values, isnull);
@@ -528,7 +528,7 @@ Rollups::ReadPeriods() {
 	TableScanDesc scan = nullptr;
 	TupleTableSlot *slot = nullptr;
 	Call([&](Server server) {
-		heap = table_open(Oids(server).rollup_periods, AccessShareLock);
+		heap = table_open(own::rollup_periods.Get(server), AccessShareLock);
 		scan = table_beginscan(heap, SnapshotSelf, 0, nullptr);
 		slot = table_slot_create(heap, nullptr);
 	});

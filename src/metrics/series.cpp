@@ -6,12 +6,12 @@
 
 #include "core/freshness.hpp"
 #include "core/metrics/reading_value.hpp"
+#include "metrics/relations.hpp"
 #include "server/compat.hpp"
 #include "server/guard.hpp"
 #include "server/relation_changes.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -64,7 +64,7 @@ SeriesSecret secret;
 
 void
 ReadSecret(Server server) {
-	Relation heap = table_open(Oids(server).series_secret, AccessShareLock);
+	Relation heap = table_open(own::series_secret.Get(server), AccessShareLock);
 	TableScanDesc scan = table_beginscan(heap, SnapshotSelf, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	if (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
@@ -159,7 +159,7 @@ FindByNames(Server server, Relation heap, const Names &names) {
 		                       InvalidOid, column == kSource ? InvalidOid : C_COLLATION_OID,
 		                       null ? InvalidOid : static_cast<RegProcedure>(column == kSource ? F_INT4EQ : F_TEXTEQ), null ? 0 : names.values[column]);
 	}
-	Relation index = index_open(Oids(server).series_names, AccessShareLock);
+	Relation index = index_open(own::series_names.Get(server), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	// any committed row, or one of this transaction's: a server snapshot older than another's first reading would add it once more
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 5);
@@ -183,7 +183,7 @@ bool
 IsTaken(Server server, Relation heap, int64 id, const Names &names) {
 	ScanKeyData scan_key;
 	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	Relation index = index_open(Oids(server).series_ids, AccessShareLock);
+	Relation index = index_open(own::series_ids.Get(server), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, SnapshotSelf, 1);
 	index_rescan(scan, &scan_key, 1, nullptr, 0);
@@ -210,7 +210,7 @@ FindOrAdd(Server server, const SeriesNames &names, const char *name, Size length
 			row.values[kUser + i] = TextFrom(server, **optional[i]);
 		}
 	}
-	Relation heap = table_open(Oids(server).series, RowExclusiveLock);
+	Relation heap = table_open(own::series.Get(server), RowExclusiveLock);
 	Found result = FindByNames(server, heap, row);
 	if (!result.found) {
 		result.id = NumberOf(server, name, length);
@@ -267,7 +267,7 @@ void
 KeepAllSeries() {
 	SeriesScan series;
 	Call([&](Server server) {
-		series.heap = table_open(Oids(server).series, AccessShareLock);
+		series.heap = table_open(own::series.Get(server), AccessShareLock);
 		series.scan = table_beginscan(series.heap, SnapshotSelf, 0, nullptr);
 		series.slot = table_slot_create(series.heap, nullptr);
 	});
@@ -325,8 +325,7 @@ void
 ForgetOnRelation(Oid relid) {
 	// a source that was detached took its series with it; that is told by a change of analytics.sources. The extension
 	// itself may be gone and come back.
-	const StoreOids *oids = KnownOids();
-	if (relid == InvalidOid || oids == nullptr || relid == oids->sources || relid == oids->series) {
+	if (own::sources.MayBe(relid) || own::series.MayBe(relid)) {
 		freshness.Forget();
 	}
 }
@@ -385,8 +384,8 @@ SeriesOf(const SeriesNames &names) {
 
 StoredSeries
 FindSeries(Server server, int64 series) {
-	Relation heap = table_open(Oids(server).series, AccessShareLock);
-	Relation index = index_open(Oids(server).series_ids, AccessShareLock);
+	Relation heap = table_open(own::series.Get(server), AccessShareLock);
+	Relation index = index_open(own::series_ids.Get(server), AccessShareLock);
 	ScanKeyData scan_key;
 	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series));
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);

@@ -12,6 +12,7 @@
 #include "metrics/buckets.hpp"
 #include "metrics/metrics_functions.hpp"
 #include "metrics/named_zone.hpp"
+#include "metrics/relations.hpp"
 #include "metrics/sources.hpp"
 #include "server/arguments.hpp"
 #include "server/as_owner.hpp"
@@ -19,7 +20,6 @@
 #include "server/entry.hpp"
 #include "server/rows.hpp"
 #include "server/text.hpp"
-#include "store/store.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {
@@ -54,7 +54,7 @@ struct PartsQuery {
 PartsQuery
 OpenParts(Server server, Datum *values, const char *nulls) {
 	PartsQuery query = {};
-	query.before = pg::SwitchToOwner(server, pg::Oids(server).rollups[0]);
+	query.before = pg::SwitchToOwner(server, pg::own::rollups[0].Get(server));
 	SPI_connect();
 	Oid types[kPartsArguments] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID};
 	query.portal = SPI_cursor_open_with_args(nullptr, kPartsSql, kPartsArguments, types, values, nulls, true, 0);

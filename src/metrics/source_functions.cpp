@@ -13,6 +13,7 @@
 #include "metrics/named_zone.hpp"
 #include "metrics/readings.hpp"
 #include "metrics/refresh.hpp"
+#include "metrics/relations.hpp"
 #include "metrics/source_triggers.hpp"
 #include "metrics/sources.hpp"
 #include "metrics/table_readings.hpp"
@@ -23,7 +24,7 @@
 #include "server/rows.hpp"
 #include "server/run_sql.hpp"
 #include "store/query.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {
@@ -103,7 +104,7 @@ GrantRecordingToOwner(Oid relid) {
 	const char *owner = Call([&](Server server) { return OwnerOf(server, relid); });
 	if (owner != nullptr) {
 		// one after the other: the server would end the second GRANT with "tuple concurrently updated"
-		Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
+		Call([](Server server) { LockRelationOid(pg::own::bindings.Get(server), ShareRowExclusiveLock); });
 		AsEventTriggerOwner([&] { Run(std::string("GRANT EXECUTE ON FUNCTION auren.record_change() TO ") + owner); });
 	}
 }
@@ -136,7 +137,7 @@ RevokeRecordingFromOwner(Oid relid) {
 		           1, types, values) > 0) {
 			return;
 		}
-		Call([](Server server) { LockRelationOid(pg::Oids(server).bindings, ShareRowExclusiveLock); });
+		Call([](Server server) { LockRelationOid(pg::own::bindings.Get(server), ShareRowExclusiveLock); });
 		Run(std::string("REVOKE EXECUTE ON FUNCTION auren.record_change() FROM ") + owner.name);
 	});
 }
@@ -382,7 +383,7 @@ AUREN_FUNCTION(auren_detach_source) {
 	RefuseWhenReadOnly("analytics.detach_source()");
 	Oid types[1] = {REGCLASSOID};
 	Datum values[1] = {ObjectIdGetDatum(relid)};
-	if (relid == Call([](Server server) { return pg::Oids(server).readings; })) {
+	if (relid == Call([](Server server) { return pg::own::readings.Get(server); })) {
 		throw DomainError("0A000", "biometric.biometric_events stays a source", "The metrics are those of its readings first of all.",
 		                  "Leave it empty, if you do not use it.");
 	}
@@ -416,7 +417,7 @@ AUREN_FUNCTION(auren_attach_events) {
 	pg::RequireNotNull(fcinfo, 6, "p_once");
 	RequireMetrics(metrics);
 	// waits for appends that are under way; those that come later record their readings
-	Call([](Server server) { LockRelationOid(pg::Oids(server).events, ShareRowExclusiveLock); });
+	Call([](Server server) { LockRelationOid(pg::own::events.Get(server), ShareRowExclusiveLock); });
 	Oid types[9] = {INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 	const int32 source = NextSource();
 	Datum values[9] = {Int32GetDatum(source), type.datum, tenant.text, metrics, PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4), PG_GETARG_DATUM(5), PG_GETARG_DATUM(6)};
@@ -436,7 +437,7 @@ AUREN_FUNCTION(auren_detach_events) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	RefuseWhenReadOnly("analytics.detach_events()");
 	pg::RequireUnbound("detach events", "It stops the appends of all tenants until its transaction ends.");
-	Call([](Server server) { LockRelationOid(pg::Oids(server).events, ShareRowExclusiveLock); });
+	Call([](Server server) { LockRelationOid(pg::own::events.Get(server), ShareRowExclusiveLock); });
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2] = {type.datum, tenant.text};
 	if (Change("UPDATE analytics.sources SET detached = true WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
@@ -948,7 +949,7 @@ struct Kept {
 // The levels that drop something, and before when by now.
 int
 ReadKept(Server server, Kept *kept) {
-	const pg::SavedUser before = pg::SwitchToOwner(server, pg::Oids(server).retention);
+	const pg::SavedUser before = pg::SwitchToOwner(server, pg::own::retention.Get(server));
 	SPI_connect();
 	SPI_execute("SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM auren.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval", false, 0);
 	int count = 0;

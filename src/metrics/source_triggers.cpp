@@ -2,8 +2,8 @@
 
 #include <cstring>
 
+#include "metrics/relations.hpp"
 #include "metrics/sources.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -28,7 +28,7 @@ RecordFunctionName(Server) {
 // Whoever makes a partition need have no right on its schema.
 Oid
 RecordFunction(Server server) {
-	const Oid schema = get_rel_namespace(Oids(server).filled_sources);
+	const Oid schema = get_rel_namespace(own::filled_sources.Get(server));
 	const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("record_change"), PointerGetDatum(buildoidvector(nullptr, 0)), ObjectIdGetDatum(schema));
 	if (!OidIsValid(function)) {
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function auren.record_change() does not exist"),

@@ -1,8 +1,8 @@
 #include "metrics/sources.hpp"
 
+#include "metrics/relations.hpp"
 #include "server/table_row.hpp"
 #include "store/query.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -34,7 +34,7 @@ OptionalText(Server, TupleTableSlot *slot, int column) {
 
 const List *
 FilledSources(Server server, Snapshot snapshot) {
-	Relation relation = table_open(Oids(server).filled_sources, AccessShareLock);
+	Relation relation = table_open(own::filled_sources.Get(server), AccessShareLock);
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(relation, nullptr);
 	List *ids = NIL;
@@ -53,7 +53,7 @@ FilledSources(Server server, Snapshot snapshot) {
 Sources
 ReadSources(Server server, Snapshot snapshot) {
 	const List *filled = FilledSources(server, snapshot);
-	Relation relation = table_open(Oids(server).sources, AccessShareLock);
+	Relation relation = table_open(own::sources.Get(server), AccessShareLock);
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(relation, nullptr);
 	Sources sources = {static_cast<Source *>(palloc(sizeof(Source) * 8)), 0};
@@ -107,7 +107,7 @@ ForgetPartitions(Server server, Oid relid) {
 void
 RecordPartitions(Server server, Oid relid, int32 source) {
 	ForgetPartitions(server, relid);
-	Relation partitions = table_open(Oids(server).source_partitions, RowExclusiveLock);
+	Relation partitions = table_open(own::source_partitions.Get(server), RowExclusiveLock);
 	const List *all = find_all_inheritors(relid, NoLock, nullptr);
 	for (int i = 0; i < list_length(all); i++) {
 		if (get_rel_relispartition(list_nth_oid(all, i))) {
@@ -123,7 +123,7 @@ RecordPartitions(Server server, Oid relid, int32 source) {
 const List *
 RecordedPartitions(Server server, int32 source) {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Relation partitions = table_open(Oids(server).source_partitions, AccessShareLock);
+	Relation partitions = table_open(own::source_partitions.Get(server), AccessShareLock);
 	TableScanDesc scan = table_beginscan(partitions, snapshot, 0, nullptr);
 	TupleTableSlot *slot = table_slot_create(partitions, nullptr);
 	List *known = NIL;

@@ -11,6 +11,7 @@
 #include "notify/announce.hpp"
 #include "notify/notifier.hpp"
 #include "server/compat.hpp"
+#include "server/own_relation.hpp"
 #include "server/settings.hpp"
 #include "state/reducers.hpp"
 #include "store/hidden_statistics.hpp"
@@ -42,6 +43,7 @@ void
 _PG_init(void) {
 	const auren::pg::Server server = auren::pg::Server::Callback();
 	auren::pg::DefineSettings(server);
+	auren::pg::OwnRelation::Register(server);
 	auren::pg::RegisterStoreCallbacks(server);
 	auren::pg::RegisterTenantCallbacks(server);
 	auren::pg::RegisterHiddenStatistics(server);

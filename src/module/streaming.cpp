@@ -5,6 +5,7 @@
 #include "server/entry.hpp"
 #include "server/streaming_scan.hpp"
 #include "store/read_functions.hpp"
+#include "store/relations.hpp"
 
 extern "C" {
 Datum auren_replay_stream(PG_FUNCTION_ARGS);
@@ -29,7 +30,7 @@ RegisterStreamingFunctions(pg::Server server) {
 	    {auren_read_all, "read_all", OpenReadAll, {2, 0}, false, false},
 	};
 	pg::streaming_support = auren_stream_support;
-	pg::RegisterStreamingScans(server, functions, lengthof(functions));
+	pg::RegisterStreamingScans(server, functions, lengthof(functions), &pg::own::events);
 }
 
 } // namespace auren

@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "notify/relations.hpp"
 #include "server/cached.hpp"
 #include "server/guard.hpp"
 #include "server/relation_changes.hpp"
 #include "server/table_row.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
 namespace {
 
-Cached<NotificationRuleBook> rules(&StoreOids::notification_rules);
+Cached<NotificationRuleBook> rules(own::notification_rules);
 
 // A row as the scan gives it, in the caller's memory context.
 struct Row {

@@ -11,8 +11,10 @@
 #include "core/error.hpp"
 #include "feed/feed_horizon.hpp"
 #include "feed/feed_read.hpp"
+#include "feed/relations.hpp"
 #include "notify/announce.hpp"
 #include "notify/notification_rules.hpp"
+#include "notify/relations.hpp"
 #include "server/entry.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
@@ -20,6 +22,7 @@
 #include "server/text.hpp"
 #include "server/wait_point.hpp"
 #include "server/worker.hpp"
+#include "store/relations.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {
@@ -291,12 +294,12 @@ class Notifier {
 			Place p;
 			GetUserIdAndSecContext(&p.user, &p.security_context);
 			p.locked =
-			    LockUnlessBusy(server, {Oids(server).events, Oids(server).positions, Oids(server).notification_rules});
+			    LockUnlessBusy(server, {own::events.Get(server), own::positions.Get(server), own::notification_rules.Get(server)});
 			if (!p.locked) {
 				return p;
 			}
 			// as the store's owner: policies that the owner is under count
-			Relation events = table_open(Oids(server).events, AccessShareLock);
+			Relation events = table_open(own::events.Get(server), AccessShareLock);
 			SetUserIdAndSecContext(events->rd_rel->relowner, SECURITY_RESTRICTED_OPERATION | SECURITY_LOCAL_USERID_CHANGE);
 			table_close(events, NoLock);
 			p.full = NotificationQueueNearlyFull(server);

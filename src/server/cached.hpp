@@ -5,7 +5,7 @@
 
 #include "core/freshness.hpp"
 #include "server/guard.hpp"
-#include "store/store.hpp"
+#include "server/own_relation.hpp"
 
 namespace auren::pg {
 
@@ -16,7 +16,7 @@ namespace auren::pg {
 template <typename T>
 class Cached {
 public:
-	explicit constexpr Cached(Oid StoreOids::*table) : table_(table) {
+	explicit constexpr Cached(OwnRelation &table) : table_(table) {
 	}
 
 	/*
@@ -27,8 +27,8 @@ public:
 	std::shared_ptr<const T>
 	Get(Read &&read) {
 		freshness_.Refresh([&] {
-			relid_ = Call([this](Server server) { return Oids(server).*table_; });
-			value_ = std::make_shared<const T>(read(relid_));
+			const Oid relid = Call([this](Server server) { return table_.Get(server); });
+			value_ = std::make_shared<const T>(read(relid));
 		});
 		return value_;
 	}
@@ -41,14 +41,13 @@ public:
 	// InvalidOid: any relation may have changed.
 	void
 	ForgetOn(Oid relid) noexcept {
-		if (relid == InvalidOid || relid == relid_) {
+		if (table_.MayBe(relid)) {
 			freshness_.Forget();
 		}
 	}
 
 private:
-	Oid StoreOids::*table_;
-	Oid relid_ = InvalidOid;
+	OwnRelation &table_;
 	Freshness freshness_;
 	std::shared_ptr<const T> value_;
 };

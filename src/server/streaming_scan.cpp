@@ -4,7 +4,6 @@
 
 #include "server/compat.hpp"
 #include "server/entry.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 
@@ -16,6 +15,7 @@ constexpr int kMaxFunctions = 8;
 
 const StreamingFunction *functions = nullptr;
 int function_count = 0;
+OwnRelation *read_table = nullptr; // whose rows they give
 set_rel_pathlist_hook_type next_pathlist_hook = nullptr;
 
 CustomPathMethods path_methods[kMaxFunctions];
@@ -133,7 +133,7 @@ OfferStreaming(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 		return;
 	}
 	// A plan must not outlive a change of the table.
-	root->glob->relationOids = lappend_oid(root->glob->relationOids, Oids(server).events);
+	root->glob->relationOids = lappend_oid(root->glob->relationOids, read_table->Get(server));
 	rel->pathlist = NIL;
 	rel->partial_pathlist = NIL;
 	AddPath(server, root, rel, rte, index, ForwardScanDirection);
@@ -355,10 +355,11 @@ ExplainScan(CustomScanState *node, List *ancestors, ExplainState *es) {
 } // namespace
 
 void
-RegisterStreamingScans(Server, const StreamingFunction *all, int count) {
+RegisterStreamingScans(Server, const StreamingFunction *all, int count, OwnRelation *table) {
 	Assert(count <= kMaxFunctions);
 	functions = all;
 	function_count = count;
+	read_table = table;
 	for (int i = 0; i < count; i++) {
 		path_methods[i].CustomName = all[i].name;
 		path_methods[i].PlanCustomPath = PlanStreaming;

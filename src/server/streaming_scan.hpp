@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/guard.hpp"
+#include "server/own_relation.hpp"
 #include "server/postgres.hpp"
 #include "server/row_source.hpp"
 
@@ -12,9 +13,9 @@ namespace auren::pg {
  * hook that loading installs is asked later in the same planning: no preload setting is needed.
  *
  * The planner's scan of the function stays where the custom scan cannot take its place: WITH ORDINALITY, ROWS FROM,
- * volatile arguments.
+ * volatile arguments. A plan with such a scan is made anew when the table changes.
  */
-void RegisterStreamingScans(Server server, const StreamingFunction *functions, int count);
+void RegisterStreamingScans(Server server, const StreamingFunction *functions, int count, OwnRelation *table);
 
 // The body of the planner support function.
 Datum SupportStreaming(Server server, FunctionCallInfo fcinfo);

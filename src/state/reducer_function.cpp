@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "server/compat.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -53,7 +53,7 @@ CheckReducerFunction(Server server, Oid function, const char *name) {
 		                errdetail("What it means by a name would depend on the session that reads the state."),
 		                errhint("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp.", name)));
 	}
-	Relation events = table_open(Oids(server).events, AccessShareLock);
+	Relation events = table_open(own::events.Get(server), AccessShareLock);
 	const Oid owner = events->rd_rel->relowner;
 	table_close(events, NoLock);
 	if (row->proowner != owner && !superuser_arg(row->proowner)) {

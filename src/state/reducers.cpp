@@ -11,13 +11,13 @@
 #include "server/relation_changes.hpp"
 #include "server/table_row.hpp"
 #include "state/reducer_function.hpp"
-#include "store/store.hpp"
+#include "state/relations.hpp"
 
 namespace auren::pg {
 
 namespace {
 
-Cached<Reducers> declared(&StoreOids::reducers);
+Cached<Reducers> declared(own::reducers);
 
 // A row of auren.declared_reducers, in the caller's memory context.
 struct Row {

@@ -5,7 +5,7 @@
 #include "server/compat.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_row.hpp"
-#include "store/store.hpp"
+#include "state/relations.hpp"
 
 namespace auren::pg {
 
@@ -55,16 +55,17 @@ Delete(Server server, Relation heap, Relation index, ScanKey keys, int key_count
 
 bool
 OpenSnapshots(Server server, Snapshots *snapshots, Snapshot snapshot) {
-	const StoreOids &oids = Oids(server);
-	if (!ConditionalLockRelationOid(oids.snapshots, AccessShareLock)) {
+	const Oid heap = own::snapshots.Get(server);
+	if (!ConditionalLockRelationOid(heap, AccessShareLock)) {
 		return false;
 	}
-	if (!ConditionalLockRelationOid(oids.snapshots_index, AccessShareLock)) {
-		UnlockRelationOid(oids.snapshots, AccessShareLock);
+	const Oid index = own::snapshots_index.Get(server);
+	if (!ConditionalLockRelationOid(index, AccessShareLock)) {
+		UnlockRelationOid(heap, AccessShareLock);
 		return false;
 	}
-	snapshots->heap = table_open(oids.snapshots, NoLock);
-	snapshots->index = index_open(oids.snapshots_index, NoLock);
+	snapshots->heap = table_open(heap, NoLock);
+	snapshots->index = index_open(index, NoLock);
 	snapshots->slot = table_slot_create(snapshots->heap, nullptr);
 	snapshots->context = CurrentMemoryContext;
 	snapshots->scan = compat::BeginIndexScan(snapshots->heap, snapshots->index, snapshot, 3);
@@ -109,7 +110,7 @@ MayTakeSnapshot() {
 
 bool
 WriteSnapshot(Server server, Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
-	const Oid relid = Oids(server).snapshots;
+	const Oid relid = own::snapshots.Get(server);
 	if (!ConditionalLockRelationOid(relid, RowExclusiveLock)) {
 		return false;
 	}
@@ -132,7 +133,7 @@ WriteSnapshot(Server server, Datum tenant, Datum stream, int64 version, int64 ev
 	values[kSnapshotState] = state;
 	InsertRow(server, heap, values, isnull);
 
-	Relation index = index_open(Oids(server).snapshots_index, NoLock);
+	Relation index = index_open(own::snapshots_index.Get(server), NoLock);
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
@@ -160,8 +161,8 @@ TryWriteSnapshot(Server server, Datum tenant, Datum stream, int64 version, int64
 
 int64
 DropSnapshots(Server server, Datum tenant, Datum stream) {
-	Relation heap = table_open(Oids(server).snapshots, RowExclusiveLock);
-	Relation index = index_open(Oids(server).snapshots_index, AccessShareLock);
+	Relation heap = table_open(own::snapshots.Get(server), RowExclusiveLock);
+	Relation index = index_open(own::snapshots_index.Get(server), AccessShareLock);
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	if (stream != 0) {

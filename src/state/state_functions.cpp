@@ -14,7 +14,6 @@
 #include "state/state.hpp"
 #include "store/event_arguments.hpp"
 #include "store/query.hpp"
-#include "store/store.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {

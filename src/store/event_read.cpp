@@ -7,6 +7,7 @@
 #include "server/compat.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
+#include "store/relations.hpp"
 #include "store/stream_row.hpp"
 
 namespace auren::pg {
@@ -242,7 +243,7 @@ BeginStreamScan(Server server, StreamScan *scan, Snapshot snapshot) {
 	scan->context = CurrentMemoryContext;
 	scan->names.parent = CurrentMemoryContext;
 	scan->rows = OpenStreamRows(server, AccessShareLock);
-	scan->events = table_open(Oids(server).events, AccessShareLock);
+	scan->events = table_open(own::events.Get(server), AccessShareLock);
 	scan->row_security = RowSecurityApplies(server, scan->events);
 	scan->finished = true;
 }

@@ -6,7 +6,7 @@
 #include "server/entry.hpp"
 #include "server/settings.hpp"
 #include "store/kept_objects.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren {
 
@@ -42,7 +42,7 @@ DropsExtension(Server server, const Node *statement) {
 		return false;
 	}
 	if (IsA(statement, DropOwnedStmt)) {
-		Relation events = table_open(pg::Oids(server).events, AccessShareLock);
+		Relation events = table_open(pg::own::events.Get(server), AccessShareLock);
 		const Oid owner = events->rd_rel->relowner;
 		table_close(events, AccessShareLock);
 		foreach (cell, reinterpret_cast<const DropOwnedStmt *>(statement)->roles) {
@@ -71,7 +71,7 @@ HasRows(Server, Oid relid) {
 // A stream's row is there exactly when an event is.
 bool
 HoldsSomething(Server server) {
-	return HasRows(server, pg::Oids(server).stream_rows) || HasRows(server, pg::Oids(server).readings);
+	return HasRows(server, pg::own::stream_rows.Get(server)) || HasRows(server, pg::own::readings.Get(server));
 }
 
 // The OIDs of what a DROP INDEX CONCURRENTLY names, as a list for SQL; nullptr for any other statement.
@@ -149,7 +149,7 @@ AUREN_FUNCTION(auren_guard_drop) {
 		PG_RETURN_NULL();
 	}
 	if (!Call([](Server server) { return HoldsSomething(server); })) {
-		if (!Call([](Server server) { return HasRows(server, pg::Oids(server).data_keys); })) {
+		if (!Call([](Server server) { return HasRows(server, pg::own::data_keys.Get(server)); })) {
 			PG_RETURN_NULL();
 		}
 		throw DomainError(sqlstate::kObjectInUse, "extension auren_events holds data keys and would take them with it",

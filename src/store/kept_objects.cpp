@@ -4,7 +4,7 @@
 #include "server/as_owner.hpp"
 #include "server/guard.hpp"
 #include "server/relation_changes.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -70,13 +70,12 @@ Watched watched;
 struct Closed {
 	bool valid = false;
 	bool closed = false;
-	Oid events = InvalidOid;
 };
 Closed known;
 
 void
 Changed(Oid relid) {
-	if (relid == InvalidOid || relid == known.events) {
+	if (own::events.MayBe(relid)) {
 		known.valid = false;
 	}
 	if (relid == InvalidOid || list_member_oid(watched.tables, relid)) {
@@ -106,7 +105,7 @@ LoadWatched(Server, Oid kept_objects) {
 
 bool
 HasClosingPolicy(Server server) {
-	Relation events = table_open(Oids(server).events, AccessShareLock);
+	Relation events = table_open(own::events.Get(server), AccessShareLock);
 	bool found = false;
 	if (events->rd_rel->relrowsecurity && events->rd_rsdesc != nullptr) {
 		const List *policies = events->rd_rsdesc->policies;
@@ -244,7 +243,6 @@ RequireStoreOpen() {
 		// set first: a change that arrives meanwhile unsets it, and is not lost
 		known.valid = true;
 		try {
-			known.events = Call([](Server server) { return Oids(server).events; });
 			known.closed = IsClosed();
 		} catch (...) {
 			known.valid = false;

@@ -10,7 +10,7 @@
 #include "server/rows.hpp"
 #include "server/subtransaction.hpp"
 #include "store/kept_objects.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren {
 
@@ -65,7 +65,7 @@ IsInstalling(Server) {
 
 bool
 IsMonth(Server server, Oid relid) {
-	return get_rel_relispartition(relid) && get_partition_parent(relid, true) == pg::Oids(server).events;
+	return get_rel_relispartition(relid) && get_partition_parent(relid, true) == pg::own::events.Get(server);
 }
 
 bool
@@ -94,7 +94,7 @@ RefuseNewName(const Node *statement) {
 
 void
 RequireOwner(const char *function) {
-	if (!Call([](Server server) { return pg::compat::OwnsRelation(GetUserId(), pg::Oids(server).events); })) {
+	if (!Call([](Server server) { return pg::compat::OwnsRelation(GetUserId(), pg::own::events.Get(server)); })) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, std::string(function) + " is for the owner of the store", "It runs what is written in auren.kept_objects as that owner.",
 		                  "Call it as the owner of events.event_store, or as a superuser.");
 	}

@@ -9,6 +9,7 @@
 #include "server/run_sql.hpp"
 #include "server/wait_point.hpp"
 #include "store/kept_objects.hpp"
+#include "store/relations.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {
@@ -20,7 +21,7 @@ bool
 MonthExists(Month month) {
 	const int64 start = month.StartMicros();
 	return Call([&](Server server) {
-		Relation events = table_open(Oids(server).events, AccessShareLock);
+		Relation events = table_open(own::events.Get(server), AccessShareLock);
 		const bool exists = OidIsValid(FindPartition(server, events, start).relid);
 		table_close(events, NoLock);
 		return exists;
@@ -37,7 +38,7 @@ struct ParentShape {
 // Names are quoted.
 ParentShape
 ShapeOfParent(Server server) {
-	Relation events = table_open(Oids(server).events, AccessShareLock);
+	Relation events = table_open(own::events.Get(server), AccessShareLock);
 	const FormData_pg_class *parent = events->rd_rel;
 	ParentShape shape = {parent->relowner, "", "heap"};
 	if (OidIsValid(parent->reltablespace)) {
@@ -122,7 +123,7 @@ RevokesOf(Server, const char *month) {
 bool
 HeldOpenBySession() {
 	return Call([](Server server) {
-		Relation events = table_open(Oids(server).events, AccessShareLock);
+		Relation events = table_open(own::events.Get(server), AccessShareLock);
 		const bool held = events->rd_refcnt != 1 || AfterTriggerPendingOnRel(RelationGetRelid(events));
 		table_close(events, NoLock);
 		return held;

@@ -2,7 +2,7 @@
 
 #include "server/as_owner.hpp"
 #include "server/compat.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -42,10 +42,8 @@ MakeReceiver(Server) {
 // In a statement that names them at the top or in a WITH query; what a policy adds keeps its rights.
 void
 WaiveRights(Server server, Query *query) {
-	const StoreOids &oids = Oids(server);
-	for (const Oid relid : {oids.events, oids.readings}) {
-		compat::WaiveTableRights(query, relid);
-	}
+	compat::WaiveTableRights(query, own::events.Get(server));
+	compat::WaiveTableRights(query, own::readings.Get(server));
 	ListCell *cell;
 	foreach (cell, query->cteList) {
 		WaiveRights(server, castNode(Query, lfirst_node(CommonTableExpr, cell)->ctequery));
@@ -140,7 +138,7 @@ ExecuteWithRightsWaived(Server server, const char *sql, int argument_count, Oid 
 
 uint64
 ExecuteAsStore(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls) {
-	const SavedUser before = SwitchToOwner(server, Oids(server).stream_rows);
+	const SavedUser before = SwitchToOwner(server, own::stream_rows.Get(server));
 	SPI_connect();
 	const int result = SPI_execute_with_args(sql, argument_count, argument_types, values, nulls, false, 0);
 	if (result < 0) {

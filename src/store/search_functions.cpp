@@ -13,6 +13,7 @@
 #include "store/event_arguments.hpp"
 #include "store/query.hpp"
 #include "store/read_functions.hpp"
+#include "store/relations.hpp"
 #include "store/store.hpp"
 #include "store/tenant.hpp"
 #include "store/tenant_search.hpp"
@@ -153,7 +154,7 @@ RunSearch(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &rows)
 
 Relation
 OpenEvents() {
-	return Call([](Server server) { return table_open(pg::Oids(server).events, AccessShareLock); });
+	return Call([](Server server) { return table_open(pg::own::events.Get(server), AccessShareLock); });
 }
 
 } // namespace

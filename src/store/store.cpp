@@ -3,16 +3,13 @@
 #include <cstring>
 
 #include "server/relation_changes.hpp"
-#include "server/wait_point.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
 namespace {
 
-StoreOids oids;
-Freshness oids_freshness;
-
-// The partitions by time, of `events_relid`.
+// The partitions of the table of events by time.
 struct Ranges {
 	MemoryContext context;
 	PartitionRange *items;
@@ -28,26 +25,11 @@ const char *const kColumnNames[kEventColumns] = {"event_id", "stream_id",  "stre
 const Oid kColumnTypes[kEventColumns] = {UUIDOID,  TEXTOID,        INT8OID, TEXTOID, JSONBOID,
                                          JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
 
-Oid
-RelationNamed(Server, Oid schema, const char *name) {
-	const Oid oid = get_relname_relid(name, schema);
-	if (!OidIsValid(oid)) {
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %s.%s does not exist", get_namespace_name(schema), name),
-		                errhint("Install the extension with CREATE EXTENSION auren_events.")));
-	}
-	return oid;
-}
-
 // Relcache callback: counts only, nothing that can fail.
 void
 Invalidate(Oid relid) {
-	// while the oids are being looked up nobody knows yet which relations matter
-	const bool looking = !oids_freshness.IsFresh();
-	if (relid == InvalidOid || looking || relid == oids.events) {
+	if (own::events.MayBe(relid)) {
 		ranges.freshness.Forget();
-	}
-	if (relid == InvalidOid || looking || oids.Has(relid)) {
-		oids_freshness.Forget();
 	}
 	if (shapes == nullptr) {
 		return;
@@ -268,91 +250,7 @@ DropOldIndexCaches(WritablePartition *open, const PartitionShape &shape) {
 	}
 }
 
-void
-LookUpOids(Server server) {
-	oids_freshness.Refresh([server] {
-		const Oid events = get_namespace_oid("events", false);
-		const Oid analytics = get_namespace_oid("analytics", false);
-		const Oid schema = get_namespace_oid("auren", false);
-		StoreOids fresh;
-		fresh.events = RelationNamed(server, events, "event_store");
-		fresh.stream_rows = RelationNamed(server, schema, "stream_rows");
-		fresh.stream_rows_pkey = RelationNamed(server, schema, "stream_rows_pkey");
-		AUREN_WAIT_POINT("store-oids");
-		fresh.supplied_ids = RelationNamed(server, schema, "supplied_ids");
-		fresh.supplied_ids_pkey = RelationNamed(server, schema, "supplied_ids_pkey");
-		fresh.positions = RelationNamed(server, schema, "global_position_seq");
-		fresh.bindings = RelationNamed(server, events, "tenant_bindings");
-		fresh.bindings_pkey = RelationNamed(server, events, "tenant_bindings_pkey");
-		fresh.reducers = RelationNamed(server, schema, "declared_reducers");
-		fresh.snapshots = RelationNamed(server, schema, "stream_snapshots");
-		fresh.snapshots_index = RelationNamed(server, schema, "stream_snapshots_stream");
-		fresh.horizons = RelationNamed(server, schema, "feed_horizons");
-		fresh.horizons_index = RelationNamed(server, schema, "feed_horizons_position");
-		fresh.subscriptions = RelationNamed(server, schema, "subscription_settings");
-		fresh.subscriptions_pkey = RelationNamed(server, schema, "subscription_settings_pkey");
-		fresh.progress = RelationNamed(server, schema, "subscription_progress");
-		fresh.progress_index = RelationNamed(server, schema, "subscription_progress_share");
-		fresh.consumers = RelationNamed(server, schema, "subscription_consumers");
-		fresh.consumers_index = RelationNamed(server, schema, "subscription_consumers_seen");
-		fresh.held = RelationNamed(server, schema, "subscription_held");
-		fresh.held_pkey = RelationNamed(server, schema, "subscription_held_pkey");
-		fresh.held_stream = RelationNamed(server, schema, "subscription_held_stream");
-		fresh.held_time = RelationNamed(server, schema, "subscription_held_time");
-		fresh.notification_rules = RelationNamed(server, schema, "declared_notification_rules");
-		fresh.readings = RelationNamed(server, get_namespace_oid("biometric", false), "biometric_events");
-		fresh.sources = RelationNamed(server, analytics, "sources");
-		fresh.series = RelationNamed(server, schema, "series");
-		fresh.series_names = RelationNamed(server, schema, "series_names");
-		fresh.series_ids = RelationNamed(server, schema, "series_ids");
-		fresh.series_secret = RelationNamed(server, schema, "series_secret");
-		fresh.filled_sources = RelationNamed(server, schema, "filled_sources");
-		fresh.source_partitions = RelationNamed(server, schema, "source_partitions");
-		fresh.deltas = RelationNamed(server, schema, "deltas");
-		fresh.refusals = RelationNamed(server, schema, "refusals");
-		fresh.delta_packs = RelationNamed(server, schema, "delta_packs");
-		fresh.rollups[0] = RelationNamed(server, schema, "rollup_5min");
-		fresh.rollups[1] = RelationNamed(server, schema, "rollup_hourly");
-		fresh.rollups[2] = RelationNamed(server, schema, "rollup_daily");
-		fresh.rollup_keys[0] = RelationNamed(server, schema, "rollup_5min_pkey");
-		fresh.rollup_keys[1] = RelationNamed(server, schema, "rollup_hourly_pkey");
-		fresh.rollup_keys[2] = RelationNamed(server, schema, "rollup_daily_pkey");
-		fresh.rollup_periods = RelationNamed(server, schema, "rollup_periods");
-		fresh.metric_settings = RelationNamed(server, schema, "metric_settings");
-		fresh.retention = RelationNamed(server, schema, "retention");
-		fresh.refresh_runs = RelationNamed(server, schema, "refresh_runs");
-		fresh.refresh_runs_finished = RelationNamed(server, schema, "refresh_runs_finished");
-		fresh.data_keys = RelationNamed(server, schema, "data_keys");
-		fresh.data_keys_pkey = RelationNamed(server, schema, "data_keys_pkey");
-		fresh.key_uses = RelationNamed(server, schema, "key_uses");
-		fresh.key_uses_key = RelationNamed(server, schema, "key_uses_key");
-		fresh.forgotten = RelationNamed(server, schema, "forgotten_people");
-		fresh.forgotten_pkey = RelationNamed(server, schema, "forgotten_people_pkey");
-		fresh.personal_rules = RelationNamed(server, schema, "declared_personal_rules");
-		fresh.audit_log = RelationNamed(server, get_namespace_oid("encrypted", false), "audit_log");
-		if (fresh.events != oids.events) {
-			ranges.freshness.Forget();
-		}
-		oids = fresh;
-	});
-}
-
 } // namespace
-
-const StoreOids &
-Oids(Server server) {
-	if (!oids_freshness.IsFresh()) {
-		LookUpOids(server);
-		// again where a change was told meanwhile: some would be from before it, and others not
-		LookUpOids(server);
-	}
-	return oids;
-}
-
-const StoreOids *
-KnownOids() {
-	return oids_freshness.IsFresh() ? &oids : nullptr;
-}
 
 PartitionRange
 FindPartition(Server server, Relation events, int64 micros) {

@@ -6,7 +6,7 @@
 #include "server/compat.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -61,7 +61,7 @@ Update(Server, const StreamRows &rows, const StreamRow &row, const Datum *values
 Relation
 PrimaryKey(Server server, StreamRows *rows) {
 	if (rows->pkey == nullptr) {
-		rows->pkey = index_open(Oids(server).stream_rows_pkey, rows->mode);
+		rows->pkey = index_open(own::stream_rows_pkey.Get(server), rows->mode);
 	}
 	return rows->pkey;
 }
@@ -127,7 +127,7 @@ Remember(RememberedRow *remembered, TupleTableSlot *slot) {
 
 StreamRows
 OpenStreamRows(Server server, LOCKMODE mode) {
-	return {table_open(Oids(server).stream_rows, mode), nullptr, mode};
+	return {table_open(own::stream_rows.Get(server), mode), nullptr, mode};
 }
 
 void

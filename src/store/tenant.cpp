@@ -11,7 +11,7 @@
 #include "server/guard.hpp"
 #include "server/relation_changes.hpp"
 #include "store/kept_objects.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
@@ -43,7 +43,6 @@ struct KnownBound {
 	bool bound = false;
 };
 KnownBound known_bound;
-Oid bindings_relid = InvalidOid;
 
 enum class Verdict : int { kUnbound, kAllowed, kRefused };
 
@@ -55,8 +54,7 @@ FindVerdict(Server server, Oid role, const char *tenant) {
 	if (superuser_arg(role)) {
 		return Verdict::kUnbound; // nothing could hold it
 	}
-	bindings_relid = Oids(server).bindings;
-	Relation bindings = table_open(bindings_relid, AccessShareLock);
+	Relation bindings = table_open(own::bindings.Get(server), AccessShareLock);
 	SysScanDesc scan = systable_beginscan(bindings, InvalidOid, false, nullptr, 0, nullptr);
 	Verdict verdict = Verdict::kUnbound;
 	HeapTuple tuple;
@@ -95,7 +93,7 @@ ForgetOnSetting(const char *, void *) {
 
 void
 ForgetOnRelation(Oid relid) {
-	if (relid == InvalidOid || relid == bindings_relid) {
+	if (own::bindings.MayBe(relid)) {
 		kept.freshness.Forget();
 		known_bound.freshness.Forget();
 	}

@@ -4,6 +4,7 @@
 
 #include "server/compat.hpp"
 #include "server/table_row.hpp"
+#include "store/relations.hpp"
 #include "store/store.hpp"
 
 namespace auren::pg {
@@ -319,7 +320,7 @@ BeginTenantSearch(Server server, TenantSearch *search, const TenantSearchTerms &
 	search->row_context = AllocSetContextCreate(search->context, "event that is looked at", ALLOCSET_DEFAULT_SIZES);
 	search->lower = terms.from;
 	search->upper = terms.to;
-	search->events = table_open(Oids(server).events, AccessShareLock);
+	search->events = table_open(own::events.Get(server), AccessShareLock);
 	search->row_security = RowSecurityApplies(server, search->events);
 }
 

@@ -5,7 +5,7 @@
 #include "server/compat.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
-#include "store/store.hpp"
+#include "subscriptions/relations.hpp"
 
 namespace auren::pg {
 
@@ -104,11 +104,11 @@ FreeHeld(const HeldEvent &event) {
 void
 OpenHeld(Server server, HeldTable *table, const Subscription &subscription) {
 	CommandCounterIncrement();
-	const Oid indexes[3] = {Oids(server).held_pkey, Oids(server).held_stream, Oids(server).held_time};
 	constexpr int key_counts[3] = {2, 3, 4};
 	table->subscription = &subscription;
 	table->context = CurrentMemoryContext;
-	table->heap = table_open(Oids(server).held, AccessShareLock);
+	table->heap = table_open(own::held.Get(server), AccessShareLock);
+	const Oid indexes[3] = {own::held_pkey.Get(server), own::held_stream.Get(server), own::held_time.Get(server)};
 	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	table->slot = table_slot_create(table->heap, nullptr);
 	for (int i = 0; i < 3; i++) {
@@ -189,7 +189,7 @@ InsertHeld(Server server, const Subscription &subscription, const HeldEvent &eve
 	// a fetch may insert a million of them
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row);
-	Relation heap = table_open(Oids(server).held, RowExclusiveLock);
+	Relation heap = table_open(own::held.Get(server), RowExclusiveLock);
 	Datum values[kHeldColumns];
 	bool isnull[kHeldColumns] = {};
 	values[kHeldId] = Int64GetDatum(subscription.id);
@@ -210,7 +210,7 @@ InsertHeld(Server server, const Subscription &subscription, const HeldEvent &eve
 
 void
 DeleteHeld(Server server, ItemPointer tid) {
-	Relation heap = table_open(Oids(server).held, RowExclusiveLock);
+	Relation heap = table_open(own::held.Get(server), RowExclusiveLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	if (!DeleteRow(server, heap, tid, snapshot)) {
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("a held event of the subscription was changed at the same time"),

@@ -6,7 +6,7 @@
 #include "server/lock_classes.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
-#include "store/store.hpp"
+#include "subscriptions/relations.hpp"
 
 namespace auren::pg {
 
@@ -78,8 +78,8 @@ struct ProgressScan {
 ProgressScan
 OpenProgress(Server server) {
 	ProgressScan progress;
-	progress.heap = table_open(Oids(server).progress, AccessShareLock);
-	progress.index = index_open(Oids(server).progress_index, AccessShareLock);
+	progress.heap = table_open(own::progress.Get(server), AccessShareLock);
+	progress.index = index_open(own::progress_index.Get(server), AccessShareLock);
 	progress.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	progress.slot = table_slot_create(progress.heap, nullptr);
 	progress.context = CurrentMemoryContext;
@@ -151,13 +151,13 @@ Subscription
 FindSubscription(Server server, Datum tenant, Datum name) {
 	Subscription subscription;
 	std::memset(&subscription, 0, sizeof subscription);
-	Relation heap = table_open(Oids(server).subscriptions, AccessShareLock);
+	Relation heap = table_open(own::subscriptions.Get(server), AccessShareLock);
 	TupleDesc descriptor = RelationGetDescr(heap);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[2];
 	ScanKeyEntryInitialize(&keys[0], 0, kSettingsTenant, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, tenant);
 	ScanKeyEntryInitialize(&keys[1], 0, kSettingsName, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, name);
-	SysScanDesc scan = systable_beginscan(heap, Oids(server).subscriptions_pkey, true, snapshot, 2, keys);
+	SysScanDesc scan = systable_beginscan(heap, own::subscriptions_pkey.Get(server), true, snapshot, 2, keys);
 	const HeapTuple tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple)) {
 		bool isnull;
@@ -250,7 +250,7 @@ UnlockShare(Server, const Subscription &subscription, int number) {
 
 void
 WriteShare(Server server, const Subscription &subscription, int number, const Share &share) {
-	Relation heap = table_open(Oids(server).progress, RowExclusiveLock);
+	Relation heap = table_open(own::progress.Get(server), RowExclusiveLock);
 	Datum values[kProgressColumns];
 	bool isnull[kProgressColumns] = {};
 	values[kProgressId] = Int64GetDatum(subscription.id);
@@ -281,8 +281,8 @@ WriteShare(Server server, const Subscription &subscription, int number, const Sh
  */
 int
 CountConsumers(Server server, const Subscription &subscription, text *consumer, int64 now) {
-	Relation heap = table_open(Oids(server).consumers, RowExclusiveLock);
-	Relation index = index_open(Oids(server).consumers_index, AccessShareLock);
+	Relation heap = table_open(own::consumers.Get(server), RowExclusiveLock);
+	Relation index = index_open(own::consumers_index.Get(server), AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 2);

@@ -1,7 +1,9 @@
 #include "subscriptions/subscription_changes.hpp"
 
 #include "server/table_row.hpp"
+#include "store/relations.hpp"
 #include "subscriptions/held_events.hpp"
+#include "subscriptions/relations.hpp"
 
 namespace auren::pg {
 
@@ -48,7 +50,7 @@ SpanOf(const Share *shares, int count) {
 // Holds the events between the checkpoints that are not done, so that one checkpoint does for all.
 void
 HoldBetween(Server server, const Subscription &subscription, const Share *shares, const Span &span) {
-	Relation events = table_open(Oids(server).events, AccessShareLock);
+	Relation events = table_open(own::events.Get(server), AccessShareLock);
 	if (RowSecurityApplies(server, events)) {
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the shares of a subscription cannot be changed under row level security"),
 		                errdetail("Policies on events.event_store hide events from this role, which would be lost to the subscription."),
@@ -109,8 +111,8 @@ Reset(Server server, const Subscription &subscription, int64 position) {
 
 void
 Forget(Server server, const Subscription &subscription) {
-	DeleteAll(server, Oids(server).progress, subscription);
-	DeleteAll(server, Oids(server).consumers, subscription);
+	DeleteAll(server, own::progress.Get(server), subscription);
+	DeleteAll(server, own::consumers.Get(server), subscription);
 	DeleteAllHeld(server, subscription);
 }
 
@@ -128,7 +130,7 @@ Reshare(Server server, const Subscription &subscription, int shares) {
 		after[i].step = span.step;
 	}
 	MoveHeld(server, subscription, shares, after);
-	DeleteAll(server, Oids(server).progress, subscription);
+	DeleteAll(server, own::progress.Get(server), subscription);
 	for (int i = 0; i < shares; i++) {
 		WriteShare(server, subscription, i, after[i]);
 	}

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "server/guard.hpp"
-#include "store/store.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 // A function on the server's side: it has a token to pass on.
 Oid
 EventsOf(Server server) {
-	return Oids(server).events;
+	return own::events.Get(server);
 }
 
 // C++: what it calls is guarded.
@@ -31,14 +31,14 @@ Plain() {
 #ifdef NO_TOKEN // too few arguments
 Oid
 WithoutGuard() {
-	return Oids().events;
+	return EventsOf();
 }
 #endif
 
 #ifdef NO_TOKEN_IN_GUARD // too few arguments
 Oid
 InGuard() {
-	return Call([] { return Oids().events; });
+	return Call([] { return EventsOf(); });
 }
 #endif
 
