@@ -12,8 +12,8 @@
 #include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "server/run_sql.hpp"
+#include "store/partitions.hpp"
 #include "store/relations.hpp"
-#include "store/store.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {

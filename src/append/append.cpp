@@ -19,16 +19,20 @@
 #include "server/random.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
+#include "store/event_columns.hpp"
 #include "store/event_read.hpp"
 #include "store/months.hpp"
+#include "store/partitions.hpp"
 #include "store/relations.hpp"
-#include "store/store.hpp"
 #include "store/stream_row.hpp"
 #include "store/tenant.hpp"
 
 namespace auren::pg {
 
 namespace {
+
+// Between the epochs of PostgreSQL and Unix, in microseconds.
+constexpr int64 kUnixEpochOffset = INT64CONST(946684800000000);
 
 EventIdMaker id_maker;
 

@@ -2,7 +2,8 @@
 
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
-#include "store/store.hpp"
+#include "store/event_columns.hpp"
+#include "store/partitions.hpp"
 
 namespace auren::pg {
 

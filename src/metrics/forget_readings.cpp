@@ -5,9 +5,9 @@
 #include "server/as_owner.hpp"
 #include "server/guard.hpp"
 #include "server/text.hpp"
+#include "store/partitions.hpp"
 #include "store/query.hpp"
 #include "store/relations.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 

@@ -16,7 +16,7 @@
 #include "state/reducers.hpp"
 #include "store/hidden_statistics.hpp"
 #include "store/kept_objects.hpp"
-#include "store/store.hpp"
+#include "store/partitions.hpp"
 #include "store/tenant.hpp"
 
 extern "C" {
@@ -44,7 +44,7 @@ _PG_init(void) {
 	const auren::pg::Server server = auren::pg::Server::Callback();
 	auren::pg::DefineSettings(server);
 	auren::pg::OwnRelation::Register(server);
-	auren::pg::RegisterStoreCallbacks(server);
+	auren::pg::RegisterPartitions(server);
 	auren::pg::RegisterTenantCallbacks(server);
 	auren::pg::RegisterHiddenStatistics(server);
 	auren::pg::RegisterKeptObjects(server);

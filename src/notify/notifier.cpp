@@ -22,8 +22,8 @@
 #include "server/text.hpp"
 #include "server/wait_point.hpp"
 #include "server/worker.hpp"
+#include "store/event_columns.hpp"
 #include "store/relations.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 

@@ -2,8 +2,9 @@
 
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
+#include "store/event_columns.hpp"
+#include "store/partitions.hpp"
 #include "store/query.hpp"
-#include "store/store.hpp"
 #include "store/stream_row.hpp"
 
 namespace auren::pg {

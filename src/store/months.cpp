@@ -9,8 +9,8 @@
 #include "server/run_sql.hpp"
 #include "server/wait_point.hpp"
 #include "store/kept_objects.hpp"
+#include "store/partitions.hpp"
 #include "store/relations.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 

@@ -11,10 +11,10 @@
 #include "server/row_source.hpp"
 #include "server/rows.hpp"
 #include "store/event_arguments.hpp"
+#include "store/partitions.hpp"
 #include "store/query.hpp"
 #include "store/read_functions.hpp"
 #include "store/relations.hpp"
-#include "store/store.hpp"
 #include "store/tenant.hpp"
 #include "store/tenant_search.hpp"
 

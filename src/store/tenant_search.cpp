@@ -4,8 +4,9 @@
 
 #include "server/compat.hpp"
 #include "server/table_row.hpp"
+#include "store/event_columns.hpp"
+#include "store/partitions.hpp"
 #include "store/relations.hpp"
-#include "store/store.hpp"
 
 namespace auren::pg {
 

@@ -1,6 +1,7 @@
-#include "store/store.hpp"
+#include "store/partitions.hpp"
 
 #include <cstring>
+#include <initializer_list>
 
 #include "server/relation_changes.hpp"
 #include "store/relations.hpp"
@@ -348,7 +349,7 @@ ParentAllowsDirectWrite(Server server, Relation events) {
 }
 
 void
-RegisterStoreCallbacks(Server server) {
+RegisterPartitions(Server server) {
 	OnRelationChange(server, Invalidate);
 }
 

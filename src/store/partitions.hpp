@@ -1,29 +1,11 @@
 #pragma once
 
 #include "core/freshness.hpp"
-#include "core/store/month.hpp"
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
+#include "store/event_columns.hpp"
 
 namespace auren::pg {
-
-// Columns of events.event_store, in the table's order.
-enum EventColumn : int {
-	kEventId,
-	kStreamId,
-	kStreamVersion,
-	kEventType,
-	kEventData,
-	kMetadata,
-	kCreatedAt,
-	kCreatedBy,
-	kTenantId,
-	kGlobalPosition,
-	kEventColumns
-};
-
-// Months between the epochs of PostgreSQL and Unix, in microseconds.
-inline constexpr int64 kUnixEpochOffset = INT64CONST(946684800000000);
 
 struct PartitionRange {
 	Oid relid;   // InvalidOid: there is none
@@ -101,6 +83,7 @@ void Close(Server server, const WritablePartition &partition);
 bool ParentAllowsDirectWrite(Server server, Relation events);
 bool RowSecurityApplies(Server server, Relation events);
 
-void RegisterStoreCallbacks(Server server);
+// For _PG_init: from now on changes of the partitions are heard of.
+void RegisterPartitions(Server server);
 
 } // namespace auren::pg
