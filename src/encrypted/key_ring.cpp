@@ -11,10 +11,10 @@
 #include "core/error.hpp"
 #include "core/freshness.hpp"
 #include "core/store/names.hpp"
+#include "encrypted/data_key_rows.hpp"
 #include "encrypted/master_key.hpp"
 #include "encrypted/relations.hpp"
 #include "server/as_owner.hpp"
-#include "server/encoding.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
 #include "server/random.hpp"
@@ -33,10 +33,7 @@ constexpr uint32 kPersonLocks = 256;
 
 constexpr std::size_t kMostPeople = 10000; // that a session keeps keys of
 
-enum KeyColumn : int { kKeyTenant, kKeyUser, kKeyId, kKeyVersion, kKeyMaster, kKeyWrapped, kKeyCreatedAt, kKeyCreatedBy, kKeyColumns };
 enum UseColumn : int { kUseTenant, kUseUser, kUseKey, kUses, kUseColumns };
-enum ForgottenColumn : int { kForgottenTenant, kForgottenUser, kForgottenAt, kForgottenBy, kForgottenVersion, kForgottenAllowed };
-
 struct Keys {
 	std::vector<std::unique_ptr<DataKey>> keys;
 	DataKey *newest = nullptr; // nullptr: not looked for yet
@@ -128,149 +125,6 @@ KeysOf(std::string_view tenant, std::string_view user) {
 	return FindKeys(tenant, user);
 }
 
-Datum
-TextDatum(Server, std::string_view bytes) {
-	return PointerGetDatum(cstring_to_text_with_len(bytes.data(), static_cast<int>(bytes.size())));
-}
-
-// A row of data_keys, in the caller's memory context.
-struct Row {
-	std::uint64_t id;
-	int version;
-	bool unsure;
-	std::string_view master;
-	std::string_view wrapped;
-};
-
-struct Found {
-	Row *rows;
-	int count;
-};
-
-struct Tombstone {
-	bool found;
-	bool allowed;
-	int version;
-};
-
-// Under the newest server snapshot, as ReadRows.
-Tombstone
-ReadTombstone(Server server, std::string_view tenant, std::string_view user) {
-	Relation heap = table_open(own::forgotten.Get(server), AccessShareLock);
-	ScanKeyData keys[2];
-	ScanKeyEntryInitialize(&keys[0], 0, kForgottenTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, tenant));
-	ScanKeyEntryInitialize(&keys[1], 0, kForgottenUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, user));
-	SysScanDesc scan = systable_beginscan(heap, own::forgotten_pkey.Get(server), true, nullptr, 2, keys);
-	const HeapTuple tuple = systable_getnext(scan);
-	Tombstone stone = {HeapTupleIsValid(tuple), false, 0};
-	if (stone.found) {
-		bool isnull;
-		stone.version = DatumGetInt32(heap_getattr(tuple, kForgottenVersion + 1, RelationGetDescr(heap), &isnull));
-		(void)heap_getattr(tuple, kForgottenAllowed + 1, RelationGetDescr(heap), &isnull);
-		stone.allowed = !isnull;
-	}
-	systable_endscan(scan);
-	table_close(heap, AccessShareLock);
-	return stone;
-}
-
-/*
- * The rows of a person, or the one with an id, under the newest server snapshot: without one, systable_beginscan takes one of its own for a
- * table that no cache of the server's knows, and does so in parallel plans too, where GetLatestSnapshot raises. A key that was
- * destroyed when the person was forgotten stays so: a row of it that somebody has put back is passed over.
- */
-Found
-ReadRows(Server server, std::string_view tenant, std::string_view user, const std::uint64_t *id) {
-	const Tombstone stone = ReadTombstone(server, tenant, user);
-	Relation heap = table_open(own::data_keys.Get(server), AccessShareLock);
-	TupleDesc descriptor = RelationGetDescr(heap);
-	ScanKeyData keys[3];
-	ScanKeyEntryInitialize(&keys[0], 0, kKeyTenant + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, tenant));
-	ScanKeyEntryInitialize(&keys[1], 0, kKeyUser + 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, TextDatum(server, user));
-	if (id != nullptr) {
-		ScanKeyInit(&keys[2], kKeyId + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(static_cast<int64>(*id)));
-	}
-	SysScanDesc scan =
-	    systable_beginscan(heap, own::data_keys_pkey.Get(server), true, nullptr, id != nullptr ? 3 : 2, keys);
-	Found found = {nullptr, 0};
-	int room = 0;
-	HeapTuple tuple;
-	while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
-		bool isnull;
-		const int version = DatumGetInt32(heap_getattr(tuple, kKeyVersion + 1, descriptor, &isnull));
-		if (stone.found && version <= stone.version) {
-			continue;
-		}
-		if (found.count == room) {
-			room = room == 0 ? 4 : room * 2;
-			auto *rows = static_cast<Row *>(palloc(sizeof(Row) * static_cast<Size>(room)));
-			std::copy(found.rows, found.rows + found.count, rows);
-			found.rows = rows;
-		}
-		Row *row = &found.rows[found.count++];
-		row->id = static_cast<std::uint64_t>(DatumGetInt64(heap_getattr(tuple, kKeyId + 1, descriptor, &isnull)));
-		row->version = version;
-		row->unsure = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-		const text *master = DatumGetTextPCopy(heap_getattr(tuple, kKeyMaster + 1, descriptor, &isnull));
-		row->master = {VARDATA_ANY(master), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(master))};
-		const bytea *wrapped = DatumGetByteaPCopy(heap_getattr(tuple, kKeyWrapped + 1, descriptor, &isnull));
-		row->wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
-	}
-	systable_endscan(scan);
-	table_close(heap, AccessShareLock);
-	return found;
-}
-
-std::string
-Utf8(std::string_view bytes) {
-	return GetDatabaseEncoding() == PG_UTF8 ? std::string(bytes) : ToUtf8(std::string(bytes).c_str());
-}
-
-std::string
-AssociatedOf(std::uint64_t key_id, std::string_view master, std::string_view tenant, std::string_view user) {
-	return AssociatedOfKey(key_id, master, Utf8(tenant), Utf8(user));
-}
-
-// nonce, ciphertext, tag
-std::string
-Wrap(const MasterKeys::Key &master, const Secret &key, const std::string &associated) {
-	std::uint8_t nonce[AesGcm::kNonceBytes];
-	const std::uint64_t random[2] = {RandomBits(), RandomBits()};
-	std::memcpy(nonce, random, sizeof nonce);
-	std::string wrapped(sizeof nonce + key.size() + AesGcm::kTagBytes, '\0');
-	std::memcpy(&wrapped[0], nonce, sizeof nonce);
-	AesGcm cipher(AesGcm::Direction::kSeal);
-	cipher.SetKey(master.bytes.data());
-	cipher.Seal(nonce, associated, {reinterpret_cast<const char *>(key.data()), key.size()},
-	            reinterpret_cast<std::uint8_t *>(&wrapped[sizeof nonce]));
-	return wrapped;
-}
-
-Secret
-Unwrap(const MasterKeys &masters, std::uint64_t key_id, std::string_view master_id, std::string_view wrapped, std::string_view tenant,
-       std::string_view user) {
-	const MasterKeys::Key *master = masters.Find(master_id);
-	if (master == nullptr) {
-		throw DomainError("F0000", "master key \"" + std::string(master_id) + "\" is not there",
-		                  "It wraps the person's data key, and the configured source of master keys does not hold it.",
-		                  "Give it back, as a line before the current one; encrypted.rotate_master_key makes it superfluous.");
-	}
-	Secret key(AesGcm::kKeyBytes);
-	bool opened = wrapped.size() == AesGcm::kNonceBytes + AesGcm::kKeyBytes + AesGcm::kTagBytes;
-	if (opened) {
-		AesGcm cipher(AesGcm::Direction::kOpen);
-		cipher.SetKey(master->bytes.data());
-		opened = cipher.Open(reinterpret_cast<const std::uint8_t *>(wrapped.data()), AssociatedOf(key_id, master_id, tenant, user),
-		                     wrapped.substr(AesGcm::kNonceBytes), key.data());
-	}
-	if (!opened) {
-		throw DomainError("22000", "a data key does not open with master key \"" + std::string(master_id) + "\"",
-		                  "The master key of that id is another one, or the row in auren.data_keys was changed.",
-		                  "Give back the master key that wrapped it.");
-	}
-	return key;
-}
-
 DataKey *
 KeyWithId(Keys *keys, std::uint64_t id) {
 	for (const auto &key : keys->keys) {
@@ -283,7 +137,7 @@ KeyWithId(Keys *keys, std::uint64_t id) {
 
 // Keeps the key of a row.
 DataKey *
-KeepKey(Keys *keys, const Row &row, std::string_view tenant, std::string_view user) {
+KeepKey(Keys *keys, const DataKeyRow &row, std::string_view tenant, std::string_view user) {
 	if (DataKey *key = KeyWithId(keys, row.id)) {
 		return key;
 	}
@@ -296,18 +150,6 @@ KeepKey(Keys *keys, const Row &row, std::string_view tenant, std::string_view us
 	anything_unsure |= row.unsure;
 	keys->keys.push_back(std::move(key));
 	return keys->keys.back().get();
-}
-
-const Row *
-NewestRow(const Found &found) {
-	const Row *newest = nullptr;
-	for (int i = 0; i < found.count; i++) {
-		const Row &row = found.rows[i];
-		if (newest == nullptr || row.version > newest->version || (row.version == newest->version && row.id > newest->id)) {
-			newest = &row;
-		}
-	}
-	return newest;
 }
 
 LOCKTAG
@@ -382,10 +224,10 @@ MakeKey(Keys *keys, std::string_view tenant, std::string_view user, int version)
 DataKey *
 FindOrMakeNewest(std::string_view tenant, std::string_view user) {
 	Keys &keys = KeysOf(tenant, user);
-	Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
+	DataKeyRows found = Call([&](Server server) { return ReadDataKeyRows(server, tenant, user, nullptr); });
 	if (found.count == 0) {
 		const Tombstone stone = RequireMayHaveKeys(tenant, user);
-		found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
+		found = Call([&](Server server) { return ReadDataKeyRows(server, tenant, user, nullptr); });
 		if (found.count == 0) {
 			return MakeKey(&keys, tenant, user, stone.version + 1);
 		}
@@ -523,66 +365,6 @@ ExecuteNow(Server server, const char *sql, int count, Oid *types, Datum *values)
 	return rows;
 }
 
-struct RewrapRow {
-	const char *tenant;
-	const char *user;
-	std::uint64_t id;
-	std::string_view master;
-	std::string_view wrapped;
-};
-
-// Locks keys that another master key than the current one has wrapped, `limit` at most and none that somebody else has locked. The rows are
-// made in the context; the caller gets how many there are.
-int
-LockRowsToRewrap(Server server, std::string_view current, int limit, MemoryContext context, RewrapRow **rows) {
-	Oid types[2] = {TEXTOID, INT4OID};
-	Datum values[2] = {TextDatum(server, current), Int32GetDatum(limit)};
-	const SavedUser before = SwitchToOwner(server, own::data_keys.Get(server));
-	SPI_connect();
-	if (SPI_execute_with_args("SELECT tenant_id, user_id, key_id, master_key_id, wrapped_key FROM auren.data_keys "
-	                          "WHERE master_key_id OPERATOR(pg_catalog.<>) $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
-	                          2, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read data keys")));
-	}
-	const int found = static_cast<int>(SPI_processed);
-	MemoryContext spi = MemoryContextSwitchTo(context);
-	*rows = static_cast<RewrapRow *>(palloc(sizeof(RewrapRow) * static_cast<Size>(found + 1)));
-	for (int i = 0; i < found; i++) {
-		HeapTuple tuple = SPI_tuptable->vals[i];
-		TupleDesc descriptor = SPI_tuptable->tupdesc;
-		RewrapRow *row = &(*rows)[i];
-		bool isnull;
-		row->tenant = TextDatumGetCString(SPI_getbinval(tuple, descriptor, 1, &isnull));
-		row->user = TextDatumGetCString(SPI_getbinval(tuple, descriptor, 2, &isnull));
-		row->id = static_cast<std::uint64_t>(DatumGetInt64(SPI_getbinval(tuple, descriptor, 3, &isnull)));
-		const text *master = DatumGetTextPCopy(SPI_getbinval(tuple, descriptor, 4, &isnull));
-		row->master = {VARDATA_ANY(master), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(master))};
-		const bytea *wrapped = DatumGetByteaPCopy(SPI_getbinval(tuple, descriptor, 5, &isnull));
-		row->wrapped = {VARDATA_ANY(wrapped), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(wrapped))};
-	}
-	MemoryContextSwitchTo(spi);
-	SPI_finish();
-	SwitchBack(server, before);
-	return found;
-}
-
-// Wraps a key with the current master key.
-void
-Rewrap(const MasterKeys &masters, const RewrapRow &row) {
-	const std::string &current = masters.current().id;
-	const Secret key = Unwrap(masters, row.id, row.master, row.wrapped, row.tenant, row.user);
-	const std::string wrapped = Wrap(masters.current(), key, AssociatedOf(row.id, current, row.tenant, row.user));
-	Call([&](Server server) {
-		Oid types[5] = {TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT8OID};
-		Datum values[5] = {TextDatum(server, current), TextDatum(server, wrapped), CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.user),
-		                   Int64GetDatum(static_cast<int64>(row.id))};
-		(void)ExecuteAsStore(server, "UPDATE auren.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
-		                    "AND user_id OPERATOR(pg_catalog.=) $4 AND key_id OPERATOR(pg_catalog.=) $5",
-		                    5, types, values, nullptr);
-		CHECK_FOR_INTERRUPTS();
-	});
-}
-
 } // namespace
 
 void
@@ -641,7 +423,7 @@ OpeningKey(std::string_view tenant, std::string_view user, std::uint64_t key_id,
 	if (const DataKey *key = KeyWithId(&keys, key_id)) {
 		return key;
 	}
-	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, &key_id); });
+	const DataKeyRows found = Call([&](Server server) { return ReadDataKeyRows(server, tenant, user, &key_id); });
 	return found.count == 0 ? nullptr : KeepKey(&keys, found.rows[0], tenant, user);
 }
 
@@ -654,8 +436,8 @@ int
 RotateUserKey(std::string_view tenant, std::string_view user) {
 	DropKeysIfChanged();
 	const Tombstone stone = RequireMayHaveKeys(tenant, user);
-	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
-	const Row *newest = NewestRow(found);
+	const DataKeyRows found = Call([&](Server server) { return ReadDataKeyRows(server, tenant, user, nullptr); });
+	const DataKeyRow *newest = NewestRow(found);
 	const int version = MakeKey(&KeysOf(tenant, user), tenant, user, newest != nullptr ? newest->version + 1 : stone.version + 1)->version;
 	InvalidateInAllSessions();
 	return version;
@@ -688,9 +470,9 @@ int
 ForgetPerson(std::string_view tenant, std::string_view user) {
 	LockPerson(tenant, user, ExclusiveLock);
 	DropKeysIfChanged();
-	const Found found = Call([&](Server server) { return ReadRows(server, tenant, user, nullptr); });
+	const DataKeyRows found = Call([&](Server server) { return ReadDataKeyRows(server, tenant, user, nullptr); });
 	const Tombstone stone = Call([&](Server server) { return ReadTombstone(server, tenant, user); });
-	const Row *newest = NewestRow(found);
+	const DataKeyRow *newest = NewestRow(found);
 	const int version = std::max(stone.version, newest != nullptr ? newest->version : 0);
 	const uint64 keys = Call([&](Server server) {
 		Oid types[4] = {TEXTOID, TEXTOID, INT4OID, TEXTOID};
