@@ -3,11 +3,13 @@
 #include <climits>
 #include <string>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+#include <openssl/core_names.h>
 #include <openssl/params.h>
+#endif
 
 #include "core/error.hpp"
 #include "core/no_postgres.hpp"
@@ -53,11 +55,35 @@ RequireSize(std::size_t size) {
 	}
 }
 
-// The tag as the library's documented parameter: the older EVP_CIPHER_CTX_ctrl makes the same one, and costs more.
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+// The tag as the library's documented parameter: EVP_CIPHER_CTX_ctrl makes the same one of a number, and costs more.
 OSSL_PARAM
-TagParameter(unsigned char *tag) {
+TagParameter(std::uint8_t *tag) {
 	return OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, AesGcm::kTagBytes);
 }
+
+bool
+ReadTag(EVP_CIPHER_CTX *context, std::uint8_t *tag) {
+	OSSL_PARAM parameters[] = {TagParameter(tag), OSSL_PARAM_construct_end()};
+	return EVP_CIPHER_CTX_get_params(context, parameters) == 1;
+}
+
+bool
+ExpectTag(EVP_CIPHER_CTX *context, const std::uint8_t *tag) {
+	const OSSL_PARAM parameters[] = {TagParameter(const_cast<std::uint8_t *>(tag)), OSSL_PARAM_construct_end()};
+	return EVP_CIPHER_CTX_set_params(context, parameters) == 1;
+}
+#else
+bool
+ReadTag(EVP_CIPHER_CTX *context, std::uint8_t *tag) {
+	return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, AesGcm::kTagBytes, tag) == 1;
+}
+
+bool
+ExpectTag(EVP_CIPHER_CTX *context, const std::uint8_t *tag) {
+	return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, AesGcm::kTagBytes, const_cast<std::uint8_t *>(tag)) == 1;
+}
+#endif
 
 } // namespace
 
@@ -116,8 +142,7 @@ AesGcm::Seal(const std::uint8_t *nonce, std::string_view associated, std::string
 		done = done && EVP_EncryptUpdate(context_, out, &length, BytesOf(plain), static_cast<int>(plain.size())) == 1;
 	}
 	done = done && EVP_EncryptFinal_ex(context_, out + length, &end) == 1;
-	OSSL_PARAM tag[] = {TagParameter(out + plain.size()), OSSL_PARAM_construct_end()};
-	done = done && EVP_CIPHER_CTX_get_params(context_, tag) == 1;
+	done = done && ReadTag(context_, out + plain.size());
 	Require(done, "encrypt a value");
 }
 
@@ -129,7 +154,6 @@ AesGcm::Open(const std::uint8_t *nonce, std::string_view associated, std::string
 	RequireSize(sealed.size());
 	RequireSize(associated.size());
 	const std::string_view cipher = sealed.substr(0, sealed.size() - kTagBytes);
-	const OSSL_PARAM tag[] = {TagParameter(const_cast<unsigned char *>(BytesOf(sealed)) + cipher.size()), OSSL_PARAM_construct_end()};
 	int length = 0;
 	bool done = EVP_DecryptInit_ex(context_, nullptr, nullptr, nullptr, nonce) == 1;
 	if (!associated.empty()) {
@@ -138,7 +162,7 @@ AesGcm::Open(const std::uint8_t *nonce, std::string_view associated, std::string
 	if (!cipher.empty()) {
 		done = done && EVP_DecryptUpdate(context_, out, &length, BytesOf(cipher), static_cast<int>(cipher.size())) == 1;
 	}
-	done = done && EVP_CIPHER_CTX_set_params(context_, tag) == 1;
+	done = done && ExpectTag(context_, BytesOf(sealed) + cipher.size());
 	Require(done, "decrypt a value");
 	if (EVP_DecryptFinal_ex(context_, out + cipher.size(), &length) == 1) {
 		return true;
