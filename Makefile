@@ -13,7 +13,8 @@ INSTALL_PIECES = $(addprefix $(srcdir)/sql/install/, \
 	60_access.sql 65_comments.sql \
 	70_drop_guard.sql 75_replica_identity.sql 80_kept_objects.sql 90_dump.sql)
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-DATA = $(wildcard $(srcdir)/sql/updates/*.sql)
+# The scripts of released versions, as they were built then, and those that lead from one version to the next.
+DATA = $(filter-out %/$(EXTENSION)--$(EXTVERSION).sql,$(wildcard $(srcdir)/sql/releases/*.sql)) $(wildcard $(srcdir)/sql/updates/*.sql)
 
 REGRESS = $(shell sed 's/\#.*//' $(srcdir)/sql/order 2>/dev/null)
 REGRESS_OPTS = --inputdir=$(srcdir) --load-extension=$(EXTENSION)
