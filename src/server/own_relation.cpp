@@ -1,5 +1,6 @@
 #include "server/own_relation.hpp"
 
+#include "server/installed_version.hpp"
 #include "server/relation_changes.hpp"
 #include "server/wait_point.hpp"
 
@@ -10,12 +11,11 @@ namespace {
 OwnRelation *first_asked = nullptr;
 
 Oid
-RelationNamed(Server, const char *schema, const char *name) {
+RelationNamed(Server server, const char *schema, const char *name) {
 	const Oid schema_oid = get_namespace_oid(schema, true);
 	const Oid oid = OidIsValid(schema_oid) ? get_relname_relid(name, schema_oid) : InvalidOid;
 	if (!OidIsValid(oid)) {
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation %s.%s does not exist", schema, name),
-		                errhint("Install the extension with CREATE EXTENSION auren_events.")));
+		RaiseMissingRelation(server, schema, name);
 	}
 	return oid;
 }
