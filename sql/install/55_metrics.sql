@@ -70,12 +70,12 @@ COMMENT ON COLUMN analytics.sources.metric_field IS 'column of the metric';
 COMMENT ON COLUMN analytics.sources.value_field IS 'column of the value';
 COMMENT ON COLUMN analytics.sources.time_field IS 'column or field of the time; NULL, or missing in an event: when that was appended';
 COMMENT ON COLUMN analytics.sources.tenant_field IS 'column of the tenant, if any';
-COMMENT ON COLUMN analytics.sources.metrics IS 'of events: field of the data to metric';
+COMMENT ON COLUMN analytics.sources.metrics IS 'for events: field of the data to metric';
 COMMENT ON COLUMN analytics.sources.detached IS 'it is not a source any more, and the next refresh removes what is left of it';
 COMMENT ON COLUMN analytics.sources.attached_by IS 'role that attached it';
 COMMENT ON COLUMN analytics.sources.attached_at IS 'when';
-COMMENT ON COLUMN analytics.sources.once IS 'of events: readings of the same user, device, metric, time and value count once';
-COMMENT ON COLUMN analytics.sources.samples_field IS 'of events: array of which each element is a sample; NULL: the data itself is one';
+COMMENT ON COLUMN analytics.sources.once IS 'for events: readings of the same user, device, metric, time and value count once';
+COMMENT ON COLUMN analytics.sources.samples_field IS 'for events: array of which each element is a sample; NULL: the data itself is one';
 CREATE TABLE auren.filled_sources (
 	source_id integer NOT NULL CONSTRAINT filled_sources_pkey PRIMARY KEY
 );

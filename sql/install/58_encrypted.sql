@@ -92,7 +92,7 @@ COMMENT ON COLUMN encrypted.audit_log.field IS 'field that was decrypted; NULL w
 COMMENT ON COLUMN encrypted.audit_log.role IS 'role that did it: the current one, within a function that runs as its owner the owner';
 COMMENT ON COLUMN encrypted.audit_log.session_role IS 'role that logged in, whatever SET ROLE and SET SESSION AUTHORIZATION made of it';
 COMMENT ON COLUMN encrypted.audit_log.reason IS 'reason given: auren_events.decrypt_reason, or the parameter';
-COMMENT ON COLUMN encrypted.audit_log.keys IS 'of forget: how many keys were destroyed';
+COMMENT ON COLUMN encrypted.audit_log.keys IS 'for forget: how many keys were destroyed';
 COMMENT ON COLUMN encrypted.audit_log.outer_role IS 'role that the session had taken by SET ROLE or SET SESSION AUTHORIZATION, outside of functions that run as their owner';
 
 CREATE FUNCTION auren.refuse_audit_change() RETURNS trigger
