@@ -396,7 +396,7 @@ AuditedField(std::string_view field) {
 }
 
 /*
- * The role that did it is the one whose rights count. Behind it stand the role that the session had taken, where a function runs as its
+ * The role that did it is the one whose rights count. Beside it stand the role that the session had taken, where a function runs as its
  * owner, and the role that logged in, which neither SET ROLE nor SET SESSION AUTHORIZATION changes.
  */
 Record
