@@ -28,34 +28,41 @@ constexpr std::string_view kAllAccess[] = {"reader", "writer", "admin", "encrypt
 /*
  * What is granted is said by auren.rights. $1 is the role's name, quoted, $2 its number, $3 the right.
  */
-constexpr const char *kGrant = "SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
-                               "WHERE $3 = ANY (o.access) AND NOT o.all_tenants";
-constexpr const char *kGrantTables = "SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
-                                     "WHERE $3 = ANY (o.access) AND o.all_tenants";
-constexpr const char *kRevokeTables = "SELECT string_agg(format('REVOKE %s ON %s FROM %s', o.privilege, o.name, $1), '; ') FROM auren.granted_objects o WHERE o.all_tenants";
+constexpr const char *kGrant =
+	"SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
+	"WHERE $3 = ANY (o.access) AND NOT o.all_tenants";
+constexpr const char *kGrantTables =
+	"SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
+	"WHERE $3 = ANY (o.access) AND o.all_tenants";
+constexpr const char *kRevokeTables =
+	"SELECT string_agg(format('REVOKE %s ON %s FROM %s', o.privilege, o.name, $1), '; ') FROM auren.granted_objects o WHERE o.all_tenants";
 // What another right of the role needs too stays: one that the role was given itself may be told by a function that no other right gives;
-// what another role lends it goes with the membership. Whoever was given UPDATE and DELETE by hand, to correct what a right lets insert, loses them with it.
-constexpr const char *kRevoke =
-    "WITH granted AS MATERIALIZED (SELECT kind, oid, name, privilege, access FROM auren.granted_objects), "
-    "other AS MATERIALIZED (SELECT DISTINCT f.access FROM granted f JOIN pg_proc p ON p.oid = f.oid, aclexplode(p.proacl) a WHERE f.kind = 'FUNCTION' AND cardinality(f.access) = 1 "
-    "AND f.access <> ARRAY[$3] AND a.grantee = $2 AND a.privilege_type = 'EXECUTE') "
-    "SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', CASE o.privilege WHEN 'INSERT' THEN 'INSERT, UPDATE, DELETE' ELSE o.privilege END, o.kind, o.name, $1), '; ') "
-    "FROM granted o WHERE $3 = ANY (o.access) AND NOT EXISTS (SELECT FROM other WHERE other.access <@ o.access)";
+// what another role lends it goes with the membership. Whoever was given UPDATE and DELETE by hand, to correct what a right lets insert, loses them
+// with it.
+constexpr const char *kRevoke = "WITH granted AS MATERIALIZED (SELECT kind, oid, name, privilege, access FROM auren.granted_objects), "
+								"other AS MATERIALIZED (SELECT DISTINCT f.access FROM granted f JOIN pg_proc p ON p.oid = f.oid, "
+								"aclexplode(p.proacl) a WHERE f.kind = 'FUNCTION' AND cardinality(f.access) = 1 "
+								"AND f.access <> ARRAY[$3] AND a.grantee = $2 AND a.privilege_type = 'EXECUTE') "
+								"SELECT string_agg(format('REVOKE %s ON %s %s FROM %s', CASE o.privilege WHEN 'INSERT' THEN 'INSERT, UPDATE, DELETE' "
+								"ELSE o.privilege END, o.kind, o.name, $1), '; ') "
+								"FROM granted o WHERE $3 = ANY (o.access) AND NOT EXISTS (SELECT FROM other WHERE other.access <@ o.access)";
 
 // A role has a right when it may execute all that the first version gave with this right alone. One or two of those, granted by hand, are no right.
-constexpr const char *kHolders =
-    "WITH telling AS MATERIALIZED (SELECT g.oid, g.access[1] AS access FROM auren.granted_objects g WHERE g.kind = 'FUNCTION' AND cardinality(g.access) = 1 AND g.since = '0.1.0'), "
-    "whole AS (SELECT t.access, count(*) AS functions FROM telling t GROUP BY t.access) "
-    "SELECT r.rolname, t.access FROM telling t JOIN pg_catalog.pg_proc p ON p.oid = t.oid, aclexplode(p.proacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee, whole w "
-    "WHERE a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner AND w.access = t.access "
-    "GROUP BY r.rolname, t.access, w.functions HAVING count(DISTINCT t.oid) = w.functions ORDER BY 1, 2";
+constexpr const char *kHolders = "WITH telling AS MATERIALIZED (SELECT g.oid, g.access[1] AS access FROM auren.granted_objects g WHERE g.kind = "
+								 "'FUNCTION' AND cardinality(g.access) = 1 AND g.since = '0.1.0'), "
+								 "whole AS (SELECT t.access, count(*) AS functions FROM telling t GROUP BY t.access) "
+								 "SELECT r.rolname, t.access FROM telling t JOIN pg_catalog.pg_proc p ON p.oid = t.oid, aclexplode(p.proacl) a JOIN "
+								 "pg_catalog.pg_roles r ON r.oid = a.grantee, whole w "
+								 "WHERE a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner AND w.access = t.access "
+								 "GROUP BY r.rolname, t.access, w.functions HAVING count(DISTINCT t.oid) = w.functions ORDER BY 1, 2";
 
 std::string
 AccessArgument(FunctionCallInfo fcinfo, int argument) {
 	const std::string access(pg::TextArgument(fcinfo, argument, "p_access").name.bytes);
 	if (std::find(std::begin(kAllAccess), std::end(kAllAccess), access) == std::end(kAllAccess)) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_access must be reader, writer, admin, encrypt, decrypt or key_admin",
-		                  "\"" + access + "\" is none of them.", "Each is granted by itself: a service that appends and reads gets 'writer' and 'reader'.");
+		                  "\"" + access + "\" is none of them.",
+		                  "Each is granted by itself: a service that appends and reads gets 'writer' and 'reader'.");
 	}
 	return access;
 }
@@ -357,10 +364,9 @@ AUREN_FUNCTION(auren_bind_tenant) {
 	CheckTenantId(tenant.name);
 	BeginChange();
 	const char *tenant_text = Call([&] { return quote_literal_cstr(TextDatumGetCString(tenant.datum)); });
-	Run("INSERT INTO events.tenant_bindings (role, tenant_id) VALUES (" + std::to_string(role.oid) +
-	    "::pg_catalog.oid::pg_catalog.regrole, " + tenant_text + ") ON CONFLICT DO NOTHING");
-	const List *members =
-	    Call([&](Server server) { return static_cast<const List *>(NamesOfMembers(server, role.oid)); });
+	Run("INSERT INTO events.tenant_bindings (role, tenant_id) VALUES (" + std::to_string(role.oid) + "::pg_catalog.oid::pg_catalog.regrole, " +
+	    tenant_text + ") ON CONFLICT DO NOTHING");
+	const List *members = Call([&](Server server) { return static_cast<const List *>(NamesOfMembers(server, role.oid)); });
 	for (int i = 0; i < list_length(members); i++) {
 		TakeTablesFrom(static_cast<const char *>(list_nth(members, i)));
 	}

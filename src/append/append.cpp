@@ -39,7 +39,8 @@ EventIdMaker id_maker;
 // How the name of each month's index on positions begins.
 constexpr std::string_view kPositionIndex = "idx_event_store_position_";
 
-// The times of a transaction's last append and of its first: a transaction that has made one holds streams. Some may have gone with a savepoint since.
+// The times of a transaction's last append and of its first: a transaction that has made one holds streams. Some may have gone with a savepoint
+// since.
 struct LastAppend {
 	FullTransactionId transaction = InvalidFullTransactionId;
 	int64 time = 0;
@@ -66,10 +67,8 @@ enum SuppliedIdColumn : int { kSuppliedTenant, kSuppliedId, kSuppliedMonth, kSup
 
 [[noreturn]] void
 ThrowLostRace(std::string_view stream_id) {
-	throw DomainError(sqlstate::kSerializationFailure,
-	                  "could not serialize the append to stream \"" + std::string(stream_id) + "\"",
-	                  "A concurrent transaction appended to the stream after this transaction's snapshot was taken.",
-	                  "Retry the whole transaction.");
+	throw DomainError(sqlstate::kSerializationFailure, "could not serialize the append to stream \"" + std::string(stream_id) + "\"",
+	                  "A concurrent transaction appended to the stream after this transaction's snapshot was taken.", "Retry the whole transaction.");
 }
 
 // Somebody set the sequence of positions back: an event that is appended from there would have the place of another one in the feed.
@@ -99,7 +98,7 @@ UuidDatum(const EventId &id) {
 class Appending {
   public:
 	explicit Appending(const AppendRequest &request)
-	    : request_(request), plan_(request.elements), tenant_(CurrentTenant()), results_(request.elements.size()) {
+		: request_(request), plan_(request.elements), tenant_(CurrentTenant()), results_(request.elements.size()) {
 		for (std::size_t i = 0; i < request.expectations.size(); i++) {
 			plan_.Expect(i, request.expectations[i]);
 		}
@@ -164,8 +163,7 @@ class Appending {
 
 	void
 	EnsureMonthOfNow() {
-		const bool exists =
-		    Call([this](Server server) { return OidIsValid(FindPartition(server, events_, now_).relid); });
+		const bool exists = Call([this](Server server) { return OidIsValid(FindPartition(server, events_, now_).relid); });
 		if (exists) {
 			return;
 		}
@@ -179,8 +177,8 @@ class Appending {
 		OpenEvents();
 	}
 
-	// The transaction that makes the month may wait for a stream of ours: this append keeps the time of the last one, or of the first one where the month of
-	// the last went with a savepoint.
+	// The transaction that makes the month may wait for a stream of ours: this append keeps the time of the last one, or of the first one where the
+	// month of the last went with a savepoint.
 	bool
 	KeepTimeOfLast() {
 		OpenEvents();
@@ -221,8 +219,7 @@ class Appending {
 			}
 			// not later than the month of its first event, which is that of now or a later one
 			const int32 month = Month::FromMicros(now_).StartDays();
-			const bool inserted =
-			    Call([&](Server server) { return InsertStreamRow(server, &rows_, tenant_.text, stream_id, month); });
+			const bool inserted = Call([&](Server server) { return InsertStreamRow(server, &rows_, tenant_.text, stream_id, month); });
 			if (inserted) {
 				// version 0: nobody else can see the stream before this transaction ends
 				locked->row.last_month = month;
@@ -236,8 +233,7 @@ class Appending {
 		const Month last = Month::FromDays(locked->row.last_month);
 		const Newest newest = Call([&](Server server) { return ReadNewest(server, last, stream_id); });
 		if (!newest.found && locked->row.dropped_version == 0) {
-			throw DomainError(sqlstate::kNotInState,
-			                  "the newest events of stream \"" + std::string(stream->id) + "\" are missing",
+			throw DomainError(sqlstate::kNotInState, "the newest events of stream \"" + std::string(stream->id) + "\" are missing",
 			                  "They were in partition event_store_" + last.Suffix() + ", which was detached or dropped.",
 			                  "Attach it again: without it the stream's next version is not known.");
 		}
@@ -265,8 +261,8 @@ class Appending {
 			return newest;
 		}
 		const WritablePartition &partition = writer_.partition;
-		const StoredEvent event = NewestEvent(server, partition.heap, StreamIndex(server, &writer_), partition.attnum,
-		                                      partition.slot, tenant_.text, stream_id);
+		const StoredEvent event =
+			NewestEvent(server, partition.heap, StreamIndex(server, &writer_), partition.attnum, partition.slot, tenant_.text, stream_id);
 		newest.found = event.found;
 		if (event.found) {
 			newest.visible = event.visible;
@@ -341,13 +337,12 @@ class Appending {
 		const PartitionShape *shape = ShapeOf(server, partition);
 		if (!shape->direct_read || !OidIsValid(shape->position_index) || !OidIsValid(shape->event_id_index)) {
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			                errmsg("partition \"%s\" lacks its index on event_id or on global_position",
-			                       RelationGetRelationName(partition)),
+			                errmsg("partition \"%s\" lacks its index on event_id or on global_position", RelationGetRelationName(partition)),
 			                errhint("Make it again as in the other partitions; supplied ids are looked up by them.")));
 		}
 		TupleTableSlot *slot = table_slot_create(partition, nullptr);
-		const StoredEvent event = stored.found ? EventAtPosition(server, partition, shape, slot, position)
-		                                       : EventWithId(server, partition, shape, slot, keys[0], keys[1]);
+		const StoredEvent event =
+			stored.found ? EventAtPosition(server, partition, shape, slot, position) : EventWithId(server, partition, shape, slot, keys[0], keys[1]);
 		if (event.found) {
 			stored.found = true;
 			stored.visible = event.visible;
@@ -460,8 +455,7 @@ class Appending {
 			if (!locked.row.found) {
 				// inserted by this call, a moment before the month ended
 				const Datum stream_id = DatumOfStream(&streams[i]);
-				locked.row =
-				    Call([&](Server server) { return LockStreamRow(server, &rows_, tenant_.text, stream_id); });
+				locked.row = Call([&](Server server) { return LockStreamRow(server, &rows_, tenant_.text, stream_id); });
 			}
 			Call([&](Server server) { SetLastMonth(server, rows_, locked.row, month); });
 		}
@@ -493,8 +487,7 @@ class Appending {
 			last = result.position;
 			first = first == 0 ? last : first;
 			const auto &supplied = request_.elements[i].supplied_id;
-			result.id = supplied ? *supplied
-			                     : id_maker.Make(locked_[element.stream].created_at + kUnixEpochOffset, RandomBits());
+			result.id = supplied ? *supplied : id_maker.Make(locked_[element.stream].created_at + kUnixEpochOffset, RandomBits());
 		}
 		first_position_ = first;
 		if ((first - 1) / kHorizonEvery != last / kHorizonEvery) {
@@ -516,11 +509,9 @@ class Appending {
 			Datum values[kSuppliedIdColumns];
 			values[kSuppliedTenant] = tenant_.text;
 			values[kSuppliedId] = UuidDatum(results_[i].id);
-			values[kSuppliedMonth] =
-			    DateADTGetDatum(Month::FromMicros(locked_[element.stream].created_at).StartDays());
+			values[kSuppliedMonth] = DateADTGetDatum(Month::FromMicros(locked_[element.stream].created_at).StartDays());
 			values[kSuppliedPosition] = Int64GetDatum(results_[i].position);
-			const bool inserted = Call(
-			    [&](Server server) { return InsertIfAbsent(server, ids_, ids_pkey_, key_columns, values, isnull); });
+			const bool inserted = Call([&](Server server) { return InsertIfAbsent(server, ids_, ids_pkey_, key_columns, values, isnull); });
 			if (!inserted) {
 				ThrowIdReused(results_[i].id);
 			}

@@ -19,8 +19,8 @@ struct AppendRequest {
 		Datum metadata;
 	};
 	std::vector<BatchElement> elements;
-	std::vector<Datums> datums;                  // of the elements, in their order
-	std::vector<ExpectedVersion> expectations;   // empty, one per element, any where nothing is expected
+	std::vector<Datums> datums;                // of the elements, in their order
+	std::vector<ExpectedVersion> expectations; // empty, one per element, any where nothing is expected
 	Datum created_by = 0;
 };
 

@@ -43,16 +43,12 @@ EnforceNaming(std::string_view stream_id, std::string_view event_type) {
 			throw DomainError(sqlstate::kInvalidParameter, "name does not follow the naming practice", flaw, hint);
 		}
 		const char *detail = flaw.c_str();
-		Call([&] {
-			ereport(WARNING, (errmsg("name does not follow the naming practice"), errdetail_internal("%s", detail),
-			                  errhint("%s", hint)));
-		});
+		Call([&] { ereport(WARNING, (errmsg("name does not follow the naming practice"), errdetail_internal("%s", detail), errhint("%s", hint))); });
 	}
 }
 
 void
-AddElement(pg::AppendRequest *request, const pg::Text &stream, const pg::Text &type, Datum data, Datum metadata,
-           std::optional<EventId> id) {
+AddElement(pg::AppendRequest *request, const pg::Text &stream, const pg::Text &type, Datum data, Datum metadata, std::optional<EventId> id) {
 	CheckStreamId(stream.name);
 	CheckEventType(type.name);
 	EnforceNaming(stream.name.bytes, type.name.bytes);
@@ -69,8 +65,7 @@ void
 RequireLength(const pg::Elements &elements, int expected, const char *parameter) {
 	if (elements.count != expected) {
 		throw DomainError(sqlstate::kInvalidParameter, "the arrays of a batch must have one length",
-		                  "p_stream_ids has " + std::to_string(expected) + " elements, " + parameter + " has " +
-		                      std::to_string(elements.count) + ".",
+		                  "p_stream_ids has " + std::to_string(expected) + " elements, " + parameter + " has " + std::to_string(elements.count) + ".",
 		                  "Give one element per event in each array.");
 	}
 }
@@ -135,8 +130,7 @@ ReadBatch(FunctionCallInfo fcinfo) {
 		const pg::Elements expected = pg::ArrayArgument(fcinfo, kExpectedVersions, "p_expected_versions", INT8OID);
 		RequireLength(expected, streams.count, "p_expected_versions");
 		for (int i = 0; i < expected.count; i++) {
-			request.expectations.push_back(expected.isnull[i] ? ExpectedVersion()
-			                                                  : ExpectedVersion::FromNumber(DatumGetInt64(expected.values[i])));
+			request.expectations.push_back(expected.isnull[i] ? ExpectedVersion() : ExpectedVersion::FromNumber(DatumGetInt64(expected.values[i])));
 		}
 	}
 	return request;
@@ -179,8 +173,8 @@ AUREN_FUNCTION(auren_append_events) {
 	const std::vector<pg::AppendedEvent> appended = pg::Append(request);
 	for (std::size_t i = 0; i < appended.size(); i++) {
 		static const bool isnull[4] = {};
-		const Datum values[4] = {PointerGetDatum(appended[i].id.data()), request.datums[i].stream_id,
-		                         Int64GetDatum(appended[i].version), Int64GetDatum(appended[i].position)};
+		const Datum values[4] = {PointerGetDatum(appended[i].id.data()), request.datums[i].stream_id, Int64GetDatum(appended[i].version),
+		                         Int64GetDatum(appended[i].position)};
 		Call([&](Server server) { pg::PutRow(server, rows, values, isnull); });
 	}
 	return 0;

@@ -29,8 +29,8 @@ void
 CollectIntegerKeys(Server, GinState *state, GinTupleCollector *collector, Datum value, ItemPointer tid) {
 	int32 count = 0;
 	bool *nulls = nullptr;
-	const auto *entries = reinterpret_cast<const Datum *>(FunctionCall3Coll(&state->extractValueFn[0], state->supportCollation[0], value,
-	                                                                        PointerGetDatum(&count), PointerGetDatum(&nulls)));
+	const auto *entries = reinterpret_cast<const Datum *>(
+		FunctionCall3Coll(&state->extractValueFn[0], state->supportCollation[0], value, PointerGetDatum(&count), PointerGetDatum(&nulls)));
 	if (entries == nullptr || count <= 0 || nulls != nullptr) {
 		// a value without keys has an entry too, which says so
 		ginHeapTupleFastCollect(state, collector, FirstOffsetNumber, value, false, tid);
@@ -71,8 +71,8 @@ InsertIndexEntry(Server, const WritablePartition &partition, int i, const Datum 
 		values[key] = event[index.column[key]];
 		isnull[key] = false;
 	}
-	(void)index_insert(partition.indexes[i], values, isnull, tid, partition.heap,
-	                   index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, index.info);
+	(void)index_insert(partition.indexes[i], values, isnull, tid, partition.heap, index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false,
+	                   index.info);
 }
 
 Size
@@ -96,12 +96,11 @@ InsertGinEntries(Server server, const EventWriter *writer, int i) {
 	for (int event = 0; event < writer->count; event++) {
 		const GinTupleCollector before = collector;
 		if (HasIntegerKeys(state)) {
-			CollectIntegerKeys(server, &state, &collector, writer->values[event][index.column[0]],
-			                   &writer->tids[event]);
+			CollectIntegerKeys(server, &state, &collector, writer->values[event][index.column[0]], &writer->tids[event]);
 		} else {
 			for (int key = 0; key < index.keys; key++) {
-				ginHeapTupleFastCollect(&state, &collector, static_cast<OffsetNumber>(key + 1),
-				                        writer->values[event][index.column[key]], false, &writer->tids[event]);
+				ginHeapTupleFastCollect(&state, &collector, static_cast<OffsetNumber>(key + 1), writer->values[event][index.column[key]], false,
+				                        &writer->tids[event]);
 			}
 		}
 		if (before.ntuples > 0 && PendingSize(collector) > static_cast<Size>(GinListPageSize)) {
@@ -197,12 +196,11 @@ WriteManyDirectly(Server server, EventWriter *writer) {
 void
 CheckStored(Server server, EventWriter *writer, const Datum *values) {
 	const WritablePartition &partition = writer->partition;
-	const StoredEvent event = NewestEvent(server, partition.heap, StreamIndex(server, writer), partition.attnum,
-	                                      partition.slot, values[kTenantId], values[kStreamId]);
-	const bool stored =
-	    event.found && DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
-	    DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
-	    std::memcmp(DatumGetUUIDP(event.row.values[kEventId]), DatumGetUUIDP(values[kEventId]), UUID_LEN) == 0;
+	const StoredEvent event =
+		NewestEvent(server, partition.heap, StreamIndex(server, writer), partition.attnum, partition.slot, values[kTenantId], values[kStreamId]);
+	const bool stored = event.found && DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
+	                    DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
+	                    std::memcmp(DatumGetUUIDP(event.row.values[kEventId]), DatumGetUUIDP(values[kEventId]), UUID_LEN) == 0;
 	ExecClearTuple(partition.slot);
 	if (!stored) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the event was not stored as appended"),
@@ -217,12 +215,10 @@ WriteByInsert(Server server, EventWriter *writer) {
 	if (!writer->spi_connected) {
 		SPI_connect();
 		writer->spi_connected = true;
-		Oid types[kEventColumns] = {UUIDOID,  TEXTOID,        INT8OID, TEXTOID, JSONBOID,
-		                            JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
+		Oid types[kEventColumns] = {UUIDOID, TEXTOID, INT8OID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
 		StringInfoData sql;
 		initStringInfo(&sql);
-		appendStringInfo(&sql, "INSERT INTO events.event_store (%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		                 kEventColumnList);
+		appendStringInfo(&sql, "INSERT INTO events.event_store (%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", kEventColumnList);
 		writer->plan = PrepareWithRightsWaived(server, sql.data, kEventColumns, types, 0);
 		pfree(sql.data);
 	}
@@ -230,8 +226,7 @@ WriteByInsert(Server server, EventWriter *writer) {
 		CHECK_FOR_INTERRUPTS();
 		const int result = SPI_execute_plan(writer->plan, writer->values[event], nullptr, false, 0);
 		if (result < 0) {
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-			                errmsg("could not insert an event: %s", SPI_result_code_string(result))));
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not insert an event: %s", SPI_result_code_string(result))));
 		}
 		CheckStored(server, writer, writer->values[event]);
 	}
@@ -282,8 +277,7 @@ BeginWrite(Server server, EventWriter *writer, Relation events, int expected) {
 	if (expected > 1) {
 		writer->chunk = AllocSetContextCreate(CurrentMemoryContext, "auren_events chunk", ALLOCSET_DEFAULT_SIZES);
 	}
-	writer->values = static_cast<Datum(*)[kEventColumns]>(
-	    palloc(sizeof(Datum[kEventColumns]) * static_cast<Size>(writer->capacity)));
+	writer->values = static_cast<Datum(*)[kEventColumns]>(palloc(sizeof(Datum[kEventColumns]) * static_cast<Size>(writer->capacity)));
 	writer->tids = static_cast<ItemPointerData *>(palloc(sizeof(ItemPointerData) * static_cast<Size>(writer->capacity)));
 }
 

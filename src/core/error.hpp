@@ -32,7 +32,7 @@ inline constexpr const char *kTriggerProtocol = "39P01";
 class DomainError : public std::exception {
   public:
 	DomainError(const char *sqlstate, std::string message, std::string detail = {}, std::string hint = {})
-	    : sqlstate_(sqlstate), message_(std::move(message)), detail_(std::move(detail)), hint_(std::move(hint)) {
+		: sqlstate_(sqlstate), message_(std::move(message)), detail_(std::move(detail)), hint_(std::move(hint)) {
 	}
 
 	const char *

@@ -12,7 +12,7 @@ namespace auren {
  * It is plain data: an error of the server may jump out of a reading.
  */
 class Freshness {
-public:
+  public:
 	bool
 	IsFresh() const noexcept {
 		return read_at_ == changes_;
@@ -37,7 +37,7 @@ public:
 		}
 	}
 
-private:
+  private:
 	std::uint64_t changes_ = 1;
 	std::uint64_t read_at_ = 0;
 };

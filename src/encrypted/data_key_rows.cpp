@@ -62,8 +62,7 @@ ReadDataKeyRows(Server server, std::string_view tenant, std::string_view user, c
 	if (id != nullptr) {
 		ScanKeyInit(&keys[2], kKeyId + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(static_cast<int64>(*id)));
 	}
-	SysScanDesc scan =
-	    systable_beginscan(heap, own::data_keys_pkey.Get(server), true, nullptr, id != nullptr ? 3 : 2, keys);
+	SysScanDesc scan = systable_beginscan(heap, own::data_keys_pkey.Get(server), true, nullptr, id != nullptr ? 3 : 2, keys);
 	DataKeyRows found = {nullptr, 0};
 	int room = 0;
 	HeapTuple tuple;
@@ -191,9 +190,10 @@ Rewrap(const MasterKeys &masters, const RewrapRow &row) {
 		Oid types[5] = {TEXTOID, BYTEAOID, TEXTOID, TEXTOID, INT8OID};
 		Datum values[5] = {TextDatum(server, current), TextDatum(server, wrapped), CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.user),
 		                   Int64GetDatum(static_cast<int64>(row.id))};
-		(void)ExecuteAsStore(server, "UPDATE auren.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
-		                    "AND user_id OPERATOR(pg_catalog.=) $4 AND key_id OPERATOR(pg_catalog.=) $5",
-		                    5, types, values, nullptr);
+		(void)ExecuteAsStore(server,
+		                     "UPDATE auren.data_keys SET master_key_id = $1, wrapped_key = $2 WHERE tenant_id OPERATOR(pg_catalog.=) $3 "
+		                     "AND user_id OPERATOR(pg_catalog.=) $4 AND key_id OPERATOR(pg_catalog.=) $5",
+		                     5, types, values, nullptr);
 		CHECK_FOR_INTERRUPTS();
 	});
 }

@@ -18,16 +18,16 @@ namespace auren::pg {
 namespace {
 
 constexpr Size kQueueBytes = 16 * 1024;
-constexpr long kLinger = 2000;      // milliseconds that an idle worker stays
-constexpr long kLook = 100;         // milliseconds after which an idle worker looks whether another session wants one
+constexpr long kLinger = 2000;       // milliseconds that an idle worker stays
+constexpr long kLook = 100;          // milliseconds after which an idle worker looks whether another session wants one
 constexpr int kSlotPatience = 20000; // milliseconds that are waited for a free slot of a worker
-constexpr const char *kBusy = "\1"; // the answer of a worker that found others in all places of the audit's
+constexpr const char *kBusy = "\1";  // the answer of a worker that found others in all places of the audit's
 
 // A row of encrypted.audit_log but for its time and action.
 struct Record {
 	const char *tenant;
 	const char *user;
-	const char *field;  // nullptr: none
+	const char *field; // nullptr: none
 	const char *role;
 	const char *session_role;
 	const char *reason; // nullptr: none
@@ -291,8 +291,8 @@ WaitsForThisSession(Server, int pid) {
 	for (int i = 0; i < count; i++) {
 		Datum *blockers;
 		int found;
-		deconstruct_array(DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pids[i]))), INT4OID, sizeof(int32), true, TYPALIGN_INT,
-		                  &blockers, nullptr, &found);
+		deconstruct_array(DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pids[i]))), INT4OID, sizeof(int32), true,
+		                  TYPALIGN_INT, &blockers, nullptr, &found);
 		for (int k = 0; k < found; k++) {
 			const int blocker = DatumGetInt32(blockers[k]);
 			if (blocker == MyProcPid) {
@@ -462,7 +462,8 @@ WriteAudit(const PersonalField &of) {
 	if (answer == nullptr || answer[0] != '\0') {
 		Call([](Server server) { LeaveWorker(server); });
 		throw DomainError("58000", "the audit cannot be written, so nothing is decrypted",
-		                  answer != nullptr ? std::string("The worker that writes it says: ") + answer + "." : std::string("The worker that writes it ended."),
+		                  answer != nullptr ? std::string("The worker that writes it says: ") + answer + "."
+		                                    : std::string("The worker that writes it ended."),
 		                  "The server's log may say more; auren_events.audit_decrypt asks for the audit.");
 	}
 	Call([&](Server server) { RememberWritten(server, asked); });
@@ -517,9 +518,7 @@ const char *
 AnswerMessage(Server server, MemoryContext context, const char *message) {
 	const char *volatile answer = "";
 	PG_TRY();
-	{
-		WriteMessage(server, message);
-	}
+	{ WriteMessage(server, message); }
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);

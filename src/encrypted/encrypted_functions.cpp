@@ -86,7 +86,8 @@ ConvertAll(pg::PersonalField of, pg::TextArrayReader *from, pg::TextArrayWriter 
 				convert(of, element, to, &known);
 			} catch (const DomainError &error) {
 				throw DomainError(error.sqlstate().c_str(), error.message(),
-				                  error.detail() + " The value is element " + std::to_string(from->count() - from->left()) + " of the array.", error.hint());
+				                  error.detail() + " The value is element " + std::to_string(from->count() - from->left()) + " of the array.",
+				                  error.hint());
 			}
 		}
 	};
@@ -281,9 +282,10 @@ AUREN_FUNCTION(auren_add_rule) {
 	Datum values[4] = {tenant.text, type.datum, person.datum, PG_GETARG_DATUM(1)};
 	Call([&](Server server) {
 		PreventCommandIfReadOnly("encrypted.add_rule()");
-		(void)pg::ExecuteAsStore(server, "INSERT INTO auren.declared_personal_rules (tenant_id, event_type, person, paths) VALUES ($1, $2, $3, $4) "
-		                        "ON CONFLICT (tenant_id, event_type, person) DO UPDATE SET paths = EXCLUDED.paths",
-		                        4, types, values, nullptr);
+		(void)pg::ExecuteAsStore(server,
+		                         "INSERT INTO auren.declared_personal_rules (tenant_id, event_type, person, paths) VALUES ($1, $2, $3, $4) "
+		                         "ON CONFLICT (tenant_id, event_type, person) DO UPDATE SET paths = EXCLUDED.paths",
+		                         4, types, values, nullptr);
 	});
 	PG_RETURN_VOID();
 }
@@ -295,9 +297,10 @@ AUREN_FUNCTION(auren_drop_rule) {
 	Datum values[3] = {pg::CurrentTenant().text, type.datum, person.datum};
 	const uint64 rows = Call([&](Server server) {
 		PreventCommandIfReadOnly("encrypted.drop_rule()");
-		return pg::ExecuteAsStore(server, "DELETE FROM auren.declared_personal_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND event_type "
-		                         "OPERATOR(pg_catalog.=) $2 AND person OPERATOR(pg_catalog.=) $3",
-		                         3, types, values, nullptr);
+		return pg::ExecuteAsStore(server,
+		                          "DELETE FROM auren.declared_personal_rules WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND event_type "
+		                          "OPERATOR(pg_catalog.=) $2 AND person OPERATOR(pg_catalog.=) $3",
+		                          3, types, values, nullptr);
 	});
 	if (rows == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no such rule",

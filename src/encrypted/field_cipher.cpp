@@ -234,12 +234,12 @@ IsOwnEnvelope(const PersonalField &of, const std::string &text) {
 	std::string plain;
 	const DataKey *known = nullptr;
 	return Open(
-	    {of, header, nullptr, Invalidations::kAccept, &known},
-	    [&](std::size_t size) {
-		    plain.resize(size + 1);
-		    return &plain[0];
-	    },
-	    [] {});
+		{of, header, nullptr, Invalidations::kAccept, &known},
+		[&](std::size_t size) {
+			plain.resize(size + 1);
+			return &plain[0];
+		},
+		[] {});
 }
 
 } // namespace
@@ -264,15 +264,15 @@ OpenText(const PersonalField &of, std::string_view envelope, TextSink *sink, con
 	const bool as_it_is = !header.json && IsUtf8();
 	std::string plain;
 	const bool opened = Open(
-	    {of, header, &of, Invalidations::kAccepted, known},
-	    [&](std::size_t size) {
-		    if (as_it_is) {
-			    return sink->Reserve(size);
-		    }
-		    plain.resize(size);
-		    return &plain[0];
-	    },
-	    [&] { IsForgotten(of.tenant, of.user) ? ThrowForgotten(of) : ThrowNoKey(of); });
+		{of, header, &of, Invalidations::kAccepted, known},
+		[&](std::size_t size) {
+			if (as_it_is) {
+				return sink->Reserve(size);
+			}
+			plain.resize(size);
+			return &plain[0];
+		},
+		[&] { IsForgotten(of.tenant, of.user) ? ThrowForgotten(of) : ThrowNoKey(of); });
 	if (!opened) {
 		ThrowDoesNotOpen(of);
 	}
@@ -332,17 +332,17 @@ OpenDocument(const PersonalFields &fields, Json *document, const ServerJson &jso
 		bool missing = false;
 		const DataKey *known = nullptr;
 		const bool opened = Open(
-		    {of, header, audited == Audited::kAsSet ? &named : nullptr, Invalidations::kAccept, &known},
-		    [&](std::size_t size) {
-			    plain.resize(size);
-			    return &plain[0];
-		    },
-		    [&] {
-			    missing = true;
-			    if (unreadable == Unreadable::kError) {
-				    IsForgotten(fields.tenant, fields.user) ? ThrowForgotten(of) : ThrowNoKey(of);
-			    }
-		    });
+			{of, header, audited == Audited::kAsSet ? &named : nullptr, Invalidations::kAccept, &known},
+			[&](std::size_t size) {
+				plain.resize(size);
+				return &plain[0];
+			},
+			[&] {
+				missing = true;
+				if (unreadable == Unreadable::kError) {
+					IsForgotten(fields.tenant, fields.user) ? ThrowForgotten(of) : ThrowNoKey(of);
+				}
+			});
 		if (!opened) {
 			if (!missing && unreadable == Unreadable::kError) {
 				ThrowDoesNotOpen(of);

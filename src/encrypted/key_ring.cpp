@@ -154,7 +154,9 @@ KeepKey(Keys *keys, const DataKeyRow &row, std::string_view tenant, std::string_
 
 LOCKTAG
 TagOf(std::string_view tenant, std::string_view user) {
-	const auto hash_of = [](std::string_view name) { return hash_bytes(reinterpret_cast<const unsigned char *>(name.data()), static_cast<int>(name.size())); };
+	const auto hash_of = [](std::string_view name) {
+		return hash_bytes(reinterpret_cast<const unsigned char *>(name.data()), static_cast<int>(name.size()));
+	};
 	LOCKTAG tag;
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hash_of(tenant), hash_of(user) % kPersonLocks, kPersonLockClass);
 	return tag;
@@ -294,7 +296,9 @@ DropKeysOfLevel(SubTransactionId level) noexcept {
 			key->owed += key->uses;
 			key->uses = 0;
 		}
-		const auto gone = [&](const std::unique_ptr<DataKey> &key) { return key->unsure && key->level >= level; };
+		const auto gone = [&](const std::unique_ptr<DataKey> &key) {
+			return key->unsure && key->level >= level;
+		};
 		keys.keys.erase(std::remove_if(keys.keys.begin(), keys.keys.end(), gone), keys.keys.end());
 		keys.newest = nullptr;
 	}
@@ -390,8 +394,7 @@ SealingKey(std::string_view tenant, std::string_view user, std::uint32_t lot, In
 	const std::uint32_t granule = UsesPerCount();
 	const std::uint64_t uses = ((lot & (granule - 1)) == 0 ? granule : 0) + key->owed;
 	const std::uint64_t id = key->id;
-	const int64 sum =
-	    Call([&](Server server) { return CountUses(server, tenant, user, id, static_cast<int64>(uses)); });
+	const int64 sum = Call([&](Server server) { return CountUses(server, tenant, user, id, static_cast<int64>(uses)); });
 	anything_unsure = true;
 	key->owed = 0;
 	key->uses += uses;
@@ -448,8 +451,7 @@ RotateMasterKey(int64 limit) {
 	constexpr int kBatch = 500;
 	const std::shared_ptr<const MasterKeys> masters = CurrentMasterKeys();
 	int64 done = 0;
-	MemoryContext context =
-	    Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events master key", ALLOCSET_DEFAULT_SIZES); });
+	MemoryContext context = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events master key", ALLOCSET_DEFAULT_SIZES); });
 	while (done < limit) {
 		const int batch = static_cast<int>(std::min<int64>(kBatch, limit - done));
 		RewrapRow *rows = nullptr;
@@ -478,12 +480,14 @@ ForgetPerson(std::string_view tenant, std::string_view user) {
 		Oid types[4] = {TEXTOID, TEXTOID, INT4OID, TEXTOID};
 		Datum values[4] = {TextDatum(server, tenant), TextDatum(server, user), Int32GetDatum(version),
 		                   CStringGetTextDatum(GetUserNameFromId(GetUserId(), false))};
-		const uint64 deleted = ExecuteNow(server, "DELETE FROM auren.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id "
+		const uint64 deleted = ExecuteNow(server,
+		                                  "DELETE FROM auren.data_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id "
 		                                  "OPERATOR(pg_catalog.=) $2",
 		                                  2, types, values);
 		(void)ExecuteNow(server, "DELETE FROM auren.key_uses WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", 2,
 		                 types, values);
-		(void)ExecuteNow(server, "INSERT INTO auren.forgotten_people AS f (tenant_id, user_id, forgotten_at, forgotten_by, key_version) "
+		(void)ExecuteNow(server,
+		                 "INSERT INTO auren.forgotten_people AS f (tenant_id, user_id, forgotten_at, forgotten_by, key_version) "
 		                 "VALUES ($1, $2, pg_catalog.clock_timestamp(), $4, $3) ON CONFLICT (tenant_id, user_id) DO UPDATE SET "
 		                 "forgotten_at = EXCLUDED.forgotten_at, forgotten_by = EXCLUDED.forgotten_by, key_version = EXCLUDED.key_version, "
 		                 "allowed_at = NULL",
@@ -500,12 +504,13 @@ bool
 AllowPerson(std::string_view tenant, std::string_view user) {
 	LockPerson(tenant, user, ExclusiveLock);
 	return Call([&](Server server) {
-		       Oid types[2] = {TEXTOID, TEXTOID};
-		       Datum values[2] = {TextDatum(server, tenant), TextDatum(server, user)};
-		       return ExecuteNow(server, "UPDATE auren.forgotten_people SET allowed_at = pg_catalog.clock_timestamp() WHERE tenant_id "
+			   Oid types[2] = {TEXTOID, TEXTOID};
+			   Datum values[2] = {TextDatum(server, tenant), TextDatum(server, user)};
+			   return ExecuteNow(server,
+		                         "UPDATE auren.forgotten_people SET allowed_at = pg_catalog.clock_timestamp() WHERE tenant_id "
 		                         "OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
 		                         2, types, values);
-	       }) > 0;
+		   }) > 0;
 }
 
 AesGcm &

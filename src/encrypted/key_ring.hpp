@@ -25,8 +25,8 @@ struct DataKey {
 	Secret bytes;
 	bool unsure = false;        // its row is this transaction's: not kept when that is rolled back
 	SubTransactionId level = 0; // likewise
-	std::uint64_t uses = 0; // counted in this transaction
-	std::uint64_t owed = 0; // counted in transactions that were rolled back
+	std::uint64_t uses = 0;     // counted in this transaction
+	std::uint64_t owed = 0;     // counted in transactions that were rolled back
 };
 
 // The user as an argument: 1 to 255 characters, else 22023.

@@ -33,9 +33,8 @@ struct Source {
 
 	bool
 	operator==(const Source &other) const {
-		return file == other.file && command == other.command && configured == other.configured && device == other.device &&
-		       inode == other.inode && size == other.size && changed.tv_sec == other.changed.tv_sec &&
-		       changed.tv_nsec == other.changed.tv_nsec;
+		return file == other.file && command == other.command && configured == other.configured && device == other.device && inode == other.inode &&
+		       size == other.size && changed.tv_sec == other.changed.tv_sec && changed.tv_nsec == other.changed.tv_nsec;
 	}
 };
 

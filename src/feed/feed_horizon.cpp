@@ -90,8 +90,8 @@ HoldBackHorizon(Server server) {
 	// Asked for at each append: the local lock table makes that cheap, and a savepoint that was rolled back let it go. The old tag
 	// is then taken again: a smaller L is safe.
 	LOCKTAG tag;
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(tagged_position) >> 32),
-	                     static_cast<uint32>(tagged_position), kPositionLockClass);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(tagged_position) >> 32), static_cast<uint32>(tagged_position),
+	                     kPositionLockClass);
 	(void)LockAcquire(&tag, ShareLock, false, false);
 }
 
@@ -107,8 +107,8 @@ FeedHorizon(Server server) {
 	}
 	const int64 last = LastPosition(server);
 	// A tag stays in its partition until its transaction is seen as committed, so one that counts is met whenever we come by. PREPARE moves it
-	// from the session to the process that stands for the prepared transaction, which comes after all others, and never back: so those come second, and
-	// a tag that moves meanwhile is met in one of the two places.
+	// from the session to the process that stands for the prepared transaction, which comes after all others, and never back: so those come second,
+	// and a tag that moves meanwhile is met in one of the two places.
 	const uint32 processes = ProcGlobal->allProcCount;
 	int64 horizon = LowestHeldPosition(server, 0, processes, last);
 	if (max_prepared_xacts > 0) {

@@ -10,9 +10,9 @@ namespace auren::pg {
  *
  * An appender takes, before it draws its first position, a shared lock whose tag carries the sequence's last value L of that
  * moment, to the end of its transaction. All positions of the transaction are above L. A reader reads the last value H, then the
- * tags that are held, then takes its snapshot. A transaction that drew a position up to H held its tag before that; one that takes its tag later draws
- * above H; and a lock goes only after its transaction is seen as committed. So everything up to min(H, smallest L held) is
- * final, and nothing but appends in flight, prepared ones included, holds it back. There is no state to lose and no clock.
+ * tags that are held, then takes its snapshot. A transaction that drew a position up to H held its tag before that; one that takes its tag later
+ * draws above H; and a lock goes only after its transaction is seen as committed. So everything up to min(H, smallest L held) is final, and nothing
+ * but appends in flight, prepared ones included, holds it back. There is no state to lose and no clock.
  */
 
 // For an appender, before it draws positions: takes the tag, or makes sure that this transaction still holds it.

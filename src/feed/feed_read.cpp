@@ -141,7 +141,8 @@ OpenQuery(Server server, FeedScan *scan, int64 after) {
 	const bool all_tenants = scan->filter.tenant == 0;
 	char *sql = psprintf("SELECT %s, xmin FROM events.event_store WHERE global_position OPERATOR(pg_catalog.>) $1 AND "
 	                     "global_position OPERATOR(pg_catalog.<=) $2%s ORDER BY global_position%s",
-	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3", ScanDirectionIsBackward(scan->direction) ? " DESC" : "");
+	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3",
+	                     ScanDirectionIsBackward(scan->direction) ? " DESC" : "");
 	Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 	const Datum values[3] = {Int64GetDatum(after), Int64GetDatum(scan->horizon), scan->filter.tenant};
 	StartQuery(server, &scan->query, sql, all_tenants ? 2 : 3, types, values, scan->snapshot);

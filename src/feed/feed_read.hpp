@@ -45,8 +45,8 @@ struct FeedScan {
 	UnpackedNames names;
 	int64 horizon;
 	ScanDirection direction; // backward: from the horizon to `after`
-	Snapshot snapshot; // registered
-	Snapshot fixed;    // nullptr at READ COMMITTED
+	Snapshot snapshot;       // registered
+	Snapshot fixed;          // nullptr at READ COMMITTED
 	Relation events;
 	MemoryContext context; // of the scans
 	FeedMonth *months;
@@ -57,7 +57,7 @@ struct FeedScan {
 	FeedEvents events_given;
 	XLogRecPtr flushed;
 	TransactionId checked; // whose commit is known to be flushed and seen by the fixed snapshot
-	int64 examined; // position up to which every event was looked at
+	int64 examined;        // position up to which every event was looked at
 };
 
 // Begins after a position, and reads up to a horizon (of FeedHorizon, taken before).

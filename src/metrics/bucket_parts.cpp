@@ -31,8 +31,7 @@ BucketParts::KeepUnmergedSets() {
 	if (sets_.empty()) {
 		return;
 	}
-	const TimestampTz dropped_before =
-	    Call([](Server server) { return FiveMinutesDroppedBefore(server, GetActiveSnapshot()); });
+	const TimestampTz dropped_before = Call([](Server server) { return FiveMinutesDroppedBefore(server, GetActiveSnapshot()); });
 	for (auto &[place, set] : sets_) {
 		if (!set.in_rollups) {
 			continue; // all that its source holds
@@ -40,7 +39,8 @@ BucketParts::KeepUnmergedSets() {
 		if (place.bucket < dropped_before) {
 			set.readings = DistinctReadings(place);
 		} else {
-			const std::string_view merged = Call([&, &at = place](Server server) { return MergedFiveMinutes(server, at.series, at.bucket, GetActiveSnapshot()); });
+			const std::string_view merged =
+				Call([&, &at = place](Server server) { return MergedFiveMinutes(server, at.series, at.bucket, GetActiveSnapshot()); });
 			if (DistinctReadings::IsSet(merged)) {
 				set.readings.TakeOut(DistinctReadings::FromBytes(merged));
 			}

@@ -119,7 +119,8 @@ ClockOf(TimestampTz time, pg_tz *zone) {
 } // namespace
 
 ChartSteps::ChartSteps(TimestampTz from, TimestampTz to, const Interval &step, pg_tz *zone)
-    : from_(from), to_(to), zone_(IsOfDays(step) ? zone : nullptr), steps_(ClockOf(from, zone_), ClockOf(to, zone_), StepLength(step.day, step.time)) {
+	: from_(from), to_(to), zone_(IsOfDays(step) ? zone : nullptr),
+	  steps_(ClockOf(from, zone_), ClockOf(to, zone_), StepLength(step.day, step.time)) {
 }
 
 uint64

@@ -181,8 +181,7 @@ struct Event {
 /*
  * The readings of an event, one after the other: visit(names, reading) for each, and visit(refused) for each that would have been one.
  */
-template <typename V>
-class EventReadings {
+template <typename V> class EventReadings {
   public:
 	EventReadings(const EventSource &source, const Event &event, V visit) : source_(source), event_(event), visit_(visit) {
 	}
@@ -348,9 +347,10 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 		SPI_connect();
 		Oid types[2] = {TEXTOID, TEXTOID};
 		Datum values[2] = {CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.event_type)};
-		SPIPlanPtr plan = SPI_prepare("SELECT stream_id, event_data, created_at, global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 "
-		                              "AND event_type OPERATOR(pg_catalog.=) $2",
-		                              2, types);
+		SPIPlanPtr plan =
+			SPI_prepare("SELECT stream_id, event_data, created_at, global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 "
+		                "AND event_type OPERATOR(pg_catalog.=) $2",
+		                2, types);
 		r.portal = SPI_cursor_open(nullptr, plan, values, nullptr, true);
 		return r;
 	});
@@ -381,8 +381,7 @@ RecordEvent(std::string_view tenant, std::string_view stream, std::string_view e
 	const auto sources = event_sources.Get(ReadEventSources);
 	for (const EventSource &source : *sources) {
 		if (source.event_type == event_type && source.tenant == tenant) {
-			const Event event = {tenant, stream, Call([&](Server server) { return Document(server, data); }),
-			                     created_at, position};
+			const Event event = {tenant, stream, Call([&](Server server) { return Document(server, data); }), created_at, position};
 			EventReadings<Recorder>(source, event, {}).Visit();
 		}
 	}

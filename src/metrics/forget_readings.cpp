@@ -35,9 +35,10 @@ ExecuteOnReadings(Server server, const char *sql, Person *person) {
 void
 RequireReadCommitted(Server) {
 	if (IsolationUsesXactSnapshot()) {
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE), errmsg("readings are forgotten at READ COMMITTED only"),
-		                errdetail("This transaction's server snapshot does not show readings that were committed after it was taken, so they would stay."),
-		                errhint("Call encrypted.forget_user() in a transaction of that isolation level.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_TRANSACTION_STATE), errmsg("readings are forgotten at READ COMMITTED only"),
+		         errdetail("This transaction's server snapshot does not show readings that were committed after it was taken, so they would stay."),
+		         errhint("Call encrypted.forget_user() in a transaction of that isolation level.")));
 	}
 }
 
@@ -45,9 +46,10 @@ RequireReadCommitted(Server) {
 void
 RequireShortLock(Server) {
 	if (IsTransactionBlock()) {
-		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("a role that is bound to tenants forgets readings outside a transaction block only"),
-		                errdetail("Until the transaction ends, nobody else can write to table biometric.biometric_events."),
-		                errhint("Call encrypted.forget_user() as a statement by itself.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("a role that is bound to tenants forgets readings outside a transaction block only"),
+		         errdetail("Until the transaction ends, nobody else can write to table biometric.biometric_events."),
+		         errhint("Call encrypted.forget_user() as a statement by itself.")));
 	}
 }
 
@@ -65,11 +67,15 @@ LockReadings(Server server) {
 
 uint64
 DeleteReadings(Server server, Person *person) {
-	const uint64 deleted = ExecuteOnReadings(server, "DELETE FROM biometric.biometric_events WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", person);
+	const uint64 deleted = ExecuteOnReadings(
+		server, "DELETE FROM biometric.biometric_events WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2", person);
 	CommandCounterIncrement();
-	if (ExecuteOnReadings(server, "SELECT FROM biometric.biometric_events WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2 LIMIT 1", person) > 0) {
+	if (ExecuteOnReadings(
+			server, "SELECT FROM biometric.biometric_events WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2 LIMIT 1",
+			person) > 0) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("readings of user \"%s\" cannot be deleted", person->user),
-		                errdetail("A trigger or a rule on table biometric.biometric_events kept some."), errhint("Disable it while the person is forgotten.")));
+		                errdetail("A trigger or a rule on table biometric.biometric_events kept some."),
+		                errhint("Disable it while the person is forgotten.")));
 	}
 	return deleted;
 }
@@ -77,9 +83,11 @@ DeleteReadings(Server server, Person *person) {
 // Raises 55000 where a delta of the table is not merged; nobody can write to the table meanwhile. A pack may hold other people's deltas too.
 void
 RequireMerged(Server server, Person *person) {
-	const uint64 pending = Execute(server, "SELECT FROM auren.deltas d, auren.series s WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id AND s.source_id "
-	                               "OPERATOR(pg_catalog.=) 1 AND s.tenant_id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2 LIMIT 1",
-	                               person);
+	const uint64 pending =
+		Execute(server,
+	            "SELECT FROM auren.deltas d, auren.series s WHERE d.series_id OPERATOR(pg_catalog.=) s.series_id AND s.source_id "
+	            "OPERATOR(pg_catalog.=) 1 AND s.tenant_id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2 LIMIT 1",
+	            person);
 	if (pending > 0 || Execute(server, "SELECT FROM auren.delta_packs WHERE source_id OPERATOR(pg_catalog.=) 1 LIMIT 1", person) > 0) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the metrics of user \"%s\" cannot be merged now", person->user),
 		                errdetail("What the person's deleted readings change is still pending."),
@@ -89,7 +97,7 @@ RequireMerged(Server server, Person *person) {
 
 #define AUREN_OF_PERSON "s.source_id OPERATOR(pg_catalog.=) 1 AND s.tenant_id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2"
 #define AUREN_ROLLUPS_OF_PERSON                                                                                                                      \
-	" r USING auren.series s, auren.rollup_periods p WHERE r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) "  \
+	" r USING auren.series s, auren.rollup_periods p WHERE r.period OPERATOR(pg_catalog.=) p.period AND r.series_id OPERATOR(pg_catalog.=) "         \
 	"s.series_id AND " AUREN_OF_PERSON " AND p.level OPERATOR(pg_catalog.=) "
 
 // Deletes the person's series and the rows of rollups that are left: of buckets that retention has dropped, or that a merge does not empty.
@@ -117,9 +125,11 @@ OtherSources(Server server, Person *person) {
 	RunningQuery query;
 	PushActiveSnapshot(GetLatestSnapshot());
 	StartQuery(server, &query,
-	           "SELECT CASE WHEN o.event_type IS NULL THEN pg_catalog.format('table %s', o.relation) ELSE pg_catalog.format('events of type \"%s\"', o.event_type) END, "
+	           "SELECT CASE WHEN o.event_type IS NULL THEN pg_catalog.format('table %s', o.relation) ELSE pg_catalog.format('events of type \"%s\"', "
+	           "o.event_type) END, "
 	           "pg_catalog.count(*) FROM auren.series s, analytics.sources o WHERE o.source_id OPERATOR(pg_catalog.=) s.source_id "
-	           "AND o.source_id OPERATOR(pg_catalog.<>) 1 AND NOT o.detached AND s.tenant_id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2 "
+	           "AND o.source_id OPERATOR(pg_catalog.<>) 1 AND NOT o.detached AND s.tenant_id OPERATOR(pg_catalog.=) $1 AND s.user_id "
+	           "OPERATOR(pg_catalog.=) $2 "
 	           "GROUP BY o.source_id, 1 ORDER BY o.source_id",
 	           2, types, person->values, GetActiveSnapshot());
 	const Datum *values;
@@ -139,7 +149,9 @@ ReportDeleted(Server server, uint64 deleted, Person *person) {
 	const char *others = OtherSources(server, person);
 	ereport(NOTICE, (errmsg("%llu readings of user \"%s\" were deleted", static_cast<unsigned long long>(deleted), person->user),
 	                 others[0] == '\0' ? 0 : errdetail("Readings of the person in other sources stay, and so do their metrics: %s.", others),
-	                 others[0] == '\0' ? 0 : errhint("Delete rows in the table, and detach and attach the source again: that takes the names of its series away. Events do not change; a source of events can be detached.")));
+	                 others[0] == '\0' ? 0
+	                                   : errhint("Delete rows in the table, and detach and attach the source again: that takes the names of its "
+	                                             "series away. Events do not change; a source of events can be detached.")));
 }
 
 } // namespace

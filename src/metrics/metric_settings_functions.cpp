@@ -31,8 +31,10 @@ Literal(const char *text) {
 // Days and hours are made of the buckets of five minutes, so all of those must be there.
 void
 RequireFiveMinutes() {
-	if (ChangeAsStore("SELECT FROM auren.retention WHERE level OPERATOR(pg_catalog.=) '5min' AND dropped_before OPERATOR(pg_catalog.>) '-infinity'", 0, nullptr, nullptr) > 0) {
-		throw DomainError(sqlstate::kNotInState, "days cannot be made anew in another zone", "They are made of buckets of five minutes, and retention has dropped some.",
+	if (ChangeAsStore("SELECT FROM auren.retention WHERE level OPERATOR(pg_catalog.=) '5min' AND dropped_before OPERATOR(pg_catalog.>) '-infinity'",
+	                  0, nullptr, nullptr) > 0) {
+		throw DomainError(sqlstate::kNotInState, "days cannot be made anew in another zone",
+		                  "They are made of buckets of five minutes, and retention has dropped some.",
 		                  "Set the zone before retention drops buckets of five minutes.");
 	}
 }
@@ -65,8 +67,8 @@ pg::Text
 LevelArgument(FunctionCallInfo fcinfo, int argument) {
 	const pg::Text level = pg::TextArgument(fcinfo, argument, "p_level");
 	if (level.name.bytes != "5min" && level.name.bytes != "hourly" && level.name.bytes != "daily") {
-		throw DomainError(sqlstate::kInvalidParameter, "p_level must be 5min, hourly or daily", "\"" + std::string(level.name.bytes) + "\" is none of them.",
-		                  "Each level has a retention of its own.");
+		throw DomainError(sqlstate::kInvalidParameter, "p_level must be 5min, hourly or daily",
+		                  "\"" + std::string(level.name.bytes) + "\" is none of them.", "Each level has a retention of its own.");
 	}
 	return level;
 }
@@ -82,7 +84,9 @@ int
 ReadKept(Server server, Kept *kept) {
 	const pg::SavedUser before = pg::SwitchToOwner(server, pg::own::retention.Get(server));
 	SPI_connect();
-	SPI_execute("SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM auren.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval", false, 0);
+	SPI_execute(
+		"SELECT level, pg_catalog.now() OPERATOR(pg_catalog.-) keep FROM auren.retention WHERE keep OPERATOR(pg_catalog.<=) '1020 years'::interval",
+		false, 0);
 	int count = 0;
 	for (uint64 i = 0; i < SPI_processed && count < 3; i++) {
 		bool isnull;
@@ -101,15 +105,16 @@ DropBuckets(const Kept &kept) {
 	const std::string level = kept.level;
 	const TimestampTz before = Call([&](Server server) {
 		pg_tz *zone = pg::MetricZone(server, GetActiveSnapshot());
-		return level == "5min" ? FiveMinutesOf(kept.before)
+		return level == "5min"     ? FiveMinutesOf(kept.before)
 		       : level == "hourly" ? pg::HourOf(kept.before, zone)
 		                           : pg::StartOfDay(pg::DayOf(kept.before, zone), zone);
 	});
 	const Datum level_text = Call([&] { return PointerGetDatum(cstring_to_text(kept.level)); });
 	Oid types[2] = {TIMESTAMPTZOID, TEXTOID};
 	Datum values[2] = {TimestampTzGetDatum(before), level_text};
-	(void)ChangeAsStore("UPDATE auren.retention SET dropped_before = $1 WHERE level OPERATOR(pg_catalog.=) $2 AND dropped_before OPERATOR(pg_catalog.<) $1", 2, types,
-	             values);
+	(void)ChangeAsStore(
+		"UPDATE auren.retention SET dropped_before = $1 WHERE level OPERATOR(pg_catalog.=) $2 AND dropped_before OPERATOR(pg_catalog.<) $1", 2, types,
+		values);
 	if (level == "daily") {
 		Oid day_types[1] = {DATEOID};
 		Datum day_values[1] = {Call([&](Server server) { return DateADTGetDatum(pg::DayOf(before, pg::MetricZone(server, GetActiveSnapshot()))); })};
@@ -133,15 +138,16 @@ AUREN_FUNCTION(auren_set_retention) {
 		}
 		constexpr double kMostDays = 1000 * 365.25;
 		if (keep->month * 30.4375 + keep->day + static_cast<double>(keep->time) / USECS_PER_DAY > kMostDays) {
-			throw DomainError(sqlstate::kInvalidParameter, "p_keep must be 1000 years or less", "There are no times so long ago that it would drop buckets before them.",
-			                  "Give NULL to keep buckets for ever.");
+			throw DomainError(sqlstate::kInvalidParameter, "p_keep must be 1000 years or less",
+			                  "There are no times so long ago that it would drop buckets before them.", "Give NULL to keep buckets for ever.");
 		}
 	}
 	Oid types[2] = {TEXTOID, INTERVALOID};
 	Datum values[2] = {level.datum, PG_GETARG_DATUM(1)};
 	const char nulls[3] = {' ', PG_ARGISNULL(1) ? 'n' : ' ', '\0'};
-	(void)ChangeAsStore("INSERT INTO auren.retention (level, keep, dropped_before) VALUES ($1, $2, '-infinity') ON CONFLICT (level) DO UPDATE SET keep = EXCLUDED.keep", 2,
-	             types, values, nulls);
+	(void)ChangeAsStore("INSERT INTO auren.retention (level, keep, dropped_before) VALUES ($1, $2, '-infinity') ON CONFLICT (level) DO UPDATE SET "
+	                    "keep = EXCLUDED.keep",
+	                    2, types, values, nulls);
 	PG_RETURN_VOID();
 }
 
@@ -165,11 +171,14 @@ void
 RequireCron() {
 	if (!OidIsValid(Call([] { return get_extension_oid("pg_cron", true); }))) {
 		const char *database = Call([] { return GetConfigOption("cron.database_name", true, false); });
-		throw DomainError(sqlstate::kNotInState, "extension pg_cron is not in this database",
-		                  database == nullptr ? "The server has not loaded pg_cron." : "pg_cron works in database \"" + std::string(database) + "\".",
-		                  database == nullptr ? "Set shared_preload_libraries = 'pg_cron' and cron.database_name to this database, restart the server, then CREATE EXTENSION pg_cron."
-		                                      : "CREATE EXTENSION pg_cron here, if that is this database; else call cron.schedule_in_database there for the commands "
-		                                        "SELECT analytics.refresh_user_metrics(), SELECT events.create_monthly_partitions() and SELECT analytics.apply_retention().");
+		throw DomainError(
+			sqlstate::kNotInState, "extension pg_cron is not in this database",
+			database == nullptr ? "The server has not loaded pg_cron." : "pg_cron works in database \"" + std::string(database) + "\".",
+			database == nullptr
+				? "Set shared_preload_libraries = 'pg_cron' and cron.database_name to this database, restart the server, then CREATE EXTENSION "
+				  "pg_cron."
+				: "CREATE EXTENSION pg_cron here, if that is this database; else call cron.schedule_in_database there for the commands "
+				  "SELECT analytics.refresh_user_metrics(), SELECT events.create_monthly_partitions() and SELECT analytics.apply_retention().");
 	}
 }
 
@@ -187,7 +196,7 @@ AUREN_FUNCTION(auren_schedule) {
 		const std::string name = std::string(jobs[i][0]);
 		if (PG_ARGISNULL(i)) {
 			RunStatement("SELECT cron.unschedule(jobname) FROM cron.job WHERE jobname OPERATOR(pg_catalog.=) " + Literal(jobs[i][0]) +
-			    " AND username OPERATOR(pg_catalog.=) CURRENT_USER");
+			             " AND username OPERATOR(pg_catalog.=) CURRENT_USER");
 			continue;
 		}
 		const char *schedule = Call([&] { return static_cast<const char *>(text_to_cstring(PG_GETARG_TEXT_PP(i))); });

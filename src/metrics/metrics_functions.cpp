@@ -112,7 +112,8 @@ RequireTenant(std::string_view written) {
 		return;
 	}
 	// the session's role, that of SET ROLE, and that of the function which writes
-	const bool is_bound_to_another = written != pg::TenantIdOfWriter() && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetOuterUserId()) || pg::IsBound(GetUserId()));
+	const bool is_bound_to_another =
+		written != pg::TenantIdOfWriter() && (pg::IsBound(GetSessionUserId()) || pg::IsBound(GetOuterUserId()) || pg::IsBound(GetUserId()));
 	if (is_bound_to_another) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, "this role may not write readings of another tenant",
 		                  "The reading's tenant is not the one that app.tenant_id names, and the role is bound to tenants.",
@@ -127,7 +128,8 @@ void
 RequireReadingTime(const pg::ReadingColumns &columns, pg::Refusal refusal) {
 	if (columns.source == pg::kOwnSource && refusal == pg::Refusal::kTime) {
 		throw DomainError("22008", "the time of a reading is out of range",
-		                  "Readings are of the years from 4713 BC to 294275, or their time is infinite: nearer to the ends of the server's calendar the day of some "
+		                  "Readings are of the years from 4713 BC to 294275, or their time is infinite: nearer to the ends of the server's calendar "
+		                  "the day of some "
 		                  "time zone is outside it.",
 		                  "Correct column \"timestamp\".");
 	}
@@ -203,7 +205,9 @@ class NamingSink : public pg::ReadingSink {
 		}
 		const auto [found, added] = numbers_.emplace(key, static_cast<int64>(names_.size()));
 		if (added) {
-			const auto copy = [](const std::optional<std::string_view> &name) { return name ? std::optional<std::string>(*name) : std::nullopt; };
+			const auto copy = [](const std::optional<std::string_view> &name) {
+				return name ? std::optional<std::string>(*name) : std::nullopt;
+			};
 			names_.push_back({std::string(names.tenant), copy(names.user), copy(names.device), copy(names.metric)});
 		}
 		return found->second;
@@ -231,7 +235,9 @@ class NamingSink : public pg::ReadingSink {
 		pg::ForEachSummary(&gathered_, [&](const pg::Reading &of, std::string_view summary) {
 			const Named &named = names_[static_cast<std::size_t>(of.series)];
 			Call([&](Server server) {
-				const auto text_of = [](const std::string &name) { return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size()))); };
+				const auto text_of = [](const std::string &name) {
+					return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+				};
 				const std::optional<std::string> *optional[3] = {&named.user, &named.device, &named.metric};
 				Datum values[6];
 				bool isnull[6] = {};
@@ -335,7 +341,9 @@ AddSummary(MemoryContext context, State *state, Datum summary, const pg::Summary
 
 Summary
 Whole(const State &state) {
-	const auto bucket = [&] { return BucketOf(state); };
+	const auto bucket = [&] {
+		return BucketOf(state);
+	};
 	pg::BucketParts one;
 	if (state.parts == nullptr) {
 		// as most are: known without the rest
@@ -374,7 +382,8 @@ RequireNoPolicies() {
 	});
 	if (name != nullptr) {
 		throw DomainError(sqlstate::kInsufficientPrivilege, "the metrics are closed to this role by row level security",
-		                  "Row level security of \"" + std::string(name) + "\", whose readings they count, applies to the role, and the metrics would pass it by.",
+		                  "Row level security of \"" + std::string(name) +
+		                      "\", whose readings they count, applies to the role, and the metrics would pass it by.",
 		                  "Read the readings themselves, or ask the owner of the table.");
 	}
 }
@@ -386,11 +395,13 @@ RegisterMetricCallbacks(Server server) {
 
 AUREN_FUNCTION(auren_record_change) {
 	if (!CALLED_AS_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "auren.record_change is a trigger function",
-		                  "It was called as an ordinary function.", "analytics.attach_source makes the triggers.");
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.record_change is a trigger function", "It was called as an ordinary function.",
+		                  "analytics.attach_source makes the triggers.");
 	}
 	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
-	const char *name = TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ? pg::kRowTrigger : TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) ? pg::kTruncateTrigger : pg::kStatementTrigger;
+	const char *name = TRIGGER_FIRED_FOR_ROW(trigger->tg_event)       ? pg::kRowTrigger
+	                   : TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) ? pg::kTruncateTrigger
+	                                                                  : pg::kStatementTrigger;
 	if (std::strcmp(trigger->tg_trigger->tgname, name) != 0) {
 		throw DomainError(sqlstate::kTriggerProtocol, "trigger \"" + std::string(trigger->tg_trigger->tgname) + "\" is none of a source of readings",
 		                  "auren.record_change would count its rows twice.", "analytics.attach_source makes the triggers.");
@@ -420,8 +431,7 @@ AUREN_FUNCTION(auren_refresh_user_metrics) {
 AUREN_FUNCTION(auren_add_summary) {
 	MemoryContext context;
 	if (!AggCheckCallContext(fcinfo, &context)) {
-		throw DomainError("0A000", "auren.add_summary is of an aggregate", "It was called as an ordinary function.",
-		                  "Call auren.metric_values.");
+		throw DomainError("0A000", "auren.add_summary is of an aggregate", "It was called as an ordinary function.", "Call auren.metric_values.");
 	}
 	auto *state = PG_ARGISNULL(0) ? nullptr : reinterpret_cast<State *>(PG_GETARG_POINTER(0));
 	if (state == nullptr) {

@@ -13,7 +13,8 @@ IsAbbreviation(Server, const char *name) {
 	SPI_connect();
 	Oid types[1] = {TEXTOID};
 	Datum values[1] = {CStringGetTextDatum(name)};
-	SPI_execute_with_args("SELECT FROM pg_catalog.pg_timezone_abbrevs WHERE abbrev OPERATOR(pg_catalog.=) pg_catalog.upper($1)", 1, types, values, nullptr, true, 1);
+	SPI_execute_with_args("SELECT FROM pg_catalog.pg_timezone_abbrevs WHERE abbrev OPERATOR(pg_catalog.=) pg_catalog.upper($1)", 1, types, values,
+	                      nullptr, true, 1);
 	const bool is = SPI_processed > 0;
 	SPI_finish();
 	return is;

@@ -64,7 +64,8 @@ void
 WriteRefusals(std::vector<RefusalCount> *refusals) {
 	for (const RefusalCount &refusal : *refusals) {
 		Call([&](Server server) {
-			const Datum values[5] = {Int32GetDatum(refusal.source), PointerGetDatum(cstring_to_text_with_len(refusal.tenant.data(), static_cast<int>(refusal.tenant.size()))),
+			const Datum values[5] = {Int32GetDatum(refusal.source),
+			                         PointerGetDatum(cstring_to_text_with_len(refusal.tenant.data(), static_cast<int>(refusal.tenant.size()))),
 			                         CStringGetTextDatum(NameOf(refusal.reason)), Int64GetDatum(refusal.count), Int64GetDatum(refusal.last_position)};
 			const bool isnull[5] = {false, false, false, false, refusal.last_position == 0};
 			Relation heap = table_open(own::refusals.Get(server), RowExclusiveLock);
@@ -247,7 +248,9 @@ WriteReadings() {
 			WriteRefusals(&gathered[i].refusals);
 		}
 	}
-	const auto is_written = [](const Gathered &g) { return g.readings.empty() && g.refusals.empty(); };
+	const auto is_written = [](const Gathered &g) {
+		return g.readings.empty() && g.refusals.empty();
+	};
 	gathered.erase(std::remove_if(gathered.begin(), gathered.end(), is_written), gathered.end());
 }
 

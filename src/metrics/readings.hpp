@@ -17,8 +17,8 @@ struct Reading {
 	double value;
 	int32 source; // of the series
 	bool null;
-	bool taken; // its row was deleted or changed
-	bool once;  // of a source of which the same moment and value count once
+	bool taken;    // its row was deleted or changed
+	bool once;     // of a source of which the same moment and value count once
 	uint32 offset; // then: microseconds after the bucket's start
 };
 
@@ -55,9 +55,7 @@ void WriteReadings();
  * The summaries of readings, in the order of source, series and bucket; `readings` is sorted. For each group
  * fn(its first reading, bytes of its summary).
  */
-template <typename F>
-void
-ForEachSummary(std::vector<Reading> *readings, F &&fn);
+template <typename F> void ForEachSummary(std::vector<Reading> *readings, F &&fn);
 
 void RegisterReadingCallbacks(Server server);
 

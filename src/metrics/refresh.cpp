@@ -59,7 +59,7 @@ class SourceOfSeries {
 class FillSink : public ReadingSink {
   public:
 	explicit FillSink(Rollups *rollups)
-	    : rollups_(rollups), context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fill", ALLOCSET_DEFAULT_SIZES); })) {
+		: rollups_(rollups), context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events fill", ALLOCSET_DEFAULT_SIZES); })) {
 	}
 
 	int64
@@ -148,10 +148,12 @@ ConcernsSession(int code) {
 void
 WarnAboutSource(Server, const Source &source, const ErrorData *error) {
 	const char *table = OidIsValid(source.relation) ? get_rel_name(source.relation) : nullptr;
-	const char *what = table != nullptr ? psprintf("table \"%s\"", table) : psprintf("events of type \"%s\"", source.event_type == nullptr ? "" : source.event_type);
+	const char *what =
+		table != nullptr ? psprintf("table \"%s\"", table) : psprintf("events of type \"%s\"", source.event_type == nullptr ? "" : source.event_type);
 	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("readings of %s cannot be merged: %s", what, error->message),
 	                  errdetail("The refresh passes them over."),
-	                  error->hint != nullptr ? errhint("%s", error->hint) : errhint("The metrics of its tenants cannot be read either. analytics.detach_source ends it.")));
+	                  error->hint != nullptr ? errhint("%s", error->hint)
+	                                         : errhint("The metrics of its tenants cannot be read either. analytics.detach_source ends it.")));
 }
 
 /*
@@ -292,8 +294,12 @@ RefusalRow
 ReadRefusal(Server, SeenRows *rows) {
 	TupleTableSlot *slot = rows->slot;
 	MemoryContext before = MemoryContextSwitchTo(rows->context);
-	const RefusalRow row = {DatumGetInt32(slot->tts_values[0]), datumCopy(slot->tts_values[1], false, -1), datumCopy(slot->tts_values[2], false, -1),
-	                        DatumGetInt64(slot->tts_values[3]), !slot->tts_isnull[4], slot->tts_isnull[4] ? 0 : DatumGetInt64(slot->tts_values[4])};
+	const RefusalRow row = {DatumGetInt32(slot->tts_values[0]),
+	                        datumCopy(slot->tts_values[1], false, -1),
+	                        datumCopy(slot->tts_values[2], false, -1),
+	                        DatumGetInt64(slot->tts_values[3]),
+	                        !slot->tts_isnull[4],
+	                        slot->tts_isnull[4] ? 0 : DatumGetInt64(slot->tts_values[4])};
 	MemoryContextSwitchTo(before);
 	return row;
 }
@@ -366,9 +372,15 @@ DeleteWithSource(Server server, int32 source, const char *sql) {
 void
 DeleteRollupsOf(const Source &source) {
 	Call([&](Server server) {
-		DeleteWithSource(server, source.id, "DELETE FROM auren.rollup_5min r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
-		DeleteWithSource(server, source.id, "DELETE FROM auren.rollup_hourly r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
-		DeleteWithSource(server, source.id, "DELETE FROM auren.rollup_daily r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id,
+		                 "DELETE FROM auren.rollup_5min r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id "
+		                 "OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id,
+		                 "DELETE FROM auren.rollup_hourly r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND "
+		                 "s.source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id,
+		                 "DELETE FROM auren.rollup_daily r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id "
+		                 "OPERATOR(pg_catalog.=) $1");
 	});
 }
 
@@ -377,8 +389,7 @@ DeleteSource(const Source &source) {
 	Call([&](Server server) {
 		DeleteWithSource(server, source.id, "DELETE FROM auren.series WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteWithSource(server, source.id, "DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
-		DeleteWithSource(server, source.id,
-		         "DELETE FROM auren.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
+		DeleteWithSource(server, source.id, "DELETE FROM auren.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteWithSource(server, source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 	});
 }
@@ -404,7 +415,8 @@ WriteRun(Server server, TimestampTz began, const Refreshed &refreshed) {
 	std::memset(&duration, 0, sizeof duration);
 	const TimestampTz now = GetCurrentTimestamp();
 	duration.time = now - began;
-	const Datum values[4] = {TimestampTzGetDatum(now), IntervalPGetDatum(&duration), Int64GetDatum(refreshed.changes), Int64GetDatum(refreshed.buckets)};
+	const Datum values[4] = {TimestampTzGetDatum(now), IntervalPGetDatum(&duration), Int64GetDatum(refreshed.changes),
+	                         Int64GetDatum(refreshed.buckets)};
 	const bool isnull[4] = {};
 	InsertRow(server, runs, values, isnull);
 	table_close(runs, NoLock);
@@ -569,8 +581,7 @@ RebuildDaysAndHours() {
 	for (bool more = true; more;) {
 		changes.clear();
 		Change change;
-		while (changes.size() < kMostChanges &&
-		       (more = Call([&](Server server) { return NextChange(server, &five, 1, &change); }))) {
+		while (changes.size() < kMostChanges && (more = Call([&](Server server) { return NextChange(server, &five, 1, &change); }))) {
 			changes.push_back(change);
 		}
 		Sort(&changes);

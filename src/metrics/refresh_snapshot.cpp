@@ -38,7 +38,8 @@ WrittenSince(Server, Oid relid, Snapshot snapshot) {
 // Whether the rollups were changed by something that a server snapshot does not see: a refresh, another zone, retention.
 bool
 ChangedSince(Server server, Snapshot snapshot) {
-	return WrittenSince(server, own::refresh_runs.Get(server), snapshot) || WrittenSince(server, own::metric_settings.Get(server), snapshot) || WrittenSince(server, own::retention.Get(server), snapshot);
+	return WrittenSince(server, own::refresh_runs.Get(server), snapshot) || WrittenSince(server, own::metric_settings.Get(server), snapshot) ||
+	       WrittenSince(server, own::retention.Get(server), snapshot);
 }
 
 // Tables that a refresh has locked, and how: lists side by side. And the sources that it passes over, since a table of theirs was not to be had.
@@ -98,9 +99,10 @@ TryLockSources(Server server, const Sources &sources, LockedTables *locked) {
 		if (OidIsValid(source.relation) && !list_member_int(locked->passed, source.id) && !TryLockTables(server, source.relation, locked)) {
 			ReleaseLocksFrom(server, locked, before);
 			locked->passed = lappend_int(locked->passed, source.id);
-			ereport(WARNING, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("readings of table \"%s\" are not merged now", get_rel_name(source.relation)),
-			                  errdetail("Another session holds a lock on the table or a partition of it, and a refresh waits for nobody."),
-			                  errhint("The metrics count them nevertheless, and the next refresh merges them.")));
+			ereport(WARNING,
+			        (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("readings of table \"%s\" are not merged now", get_rel_name(source.relation)),
+			         errdetail("Another session holds a lock on the table or a partition of it, and a refresh waits for nobody."),
+			         errhint("The metrics count them nevertheless, and the next refresh merges them.")));
 		}
 	}
 }

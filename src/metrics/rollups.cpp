@@ -72,7 +72,9 @@ Rollups::Rollups(Snapshot snapshot, int32 *counting) : snapshot_(snapshot), coun
 
 void
 Rollups::Apply(const std::vector<Change> &changes, int first_level) {
-	const auto is_set = [](const Change &change) { return DistinctReadings::IsSet(change.bytes); };
+	const auto is_set = [](const Change &change) {
+		return DistinctReadings::IsSet(change.bytes);
+	};
 	if (first_level == kFive && std::any_of(changes.begin(), changes.end(), is_set)) {
 		std::vector<Change> plain;
 		std::vector<Change> longer;
@@ -134,8 +136,7 @@ Rollups::ApplySet(const Change *first, const Change *end) {
 	}
 	DistinctReadings whole(added.place());
 	if (found) {
-		whole = DistinctReadings::FromBytes(
-		    Call([&](Server server) { return SummaryBytes(server, rollup.found->tts_values[kSummary]); }));
+		whole = DistinctReadings::FromBytes(Call([&](Server server) { return SummaryBytes(server, rollup.found->tts_values[kSummary]); }));
 	}
 	added.TakeOut(whole);
 	std::optional<std::string> result;
@@ -181,7 +182,8 @@ Rollups::ApplyLevel(int level, const std::vector<Change> &changes) {
 		// a clock was set back over midnight: the bucket came twice
 		joined.assign(changes.begin() + static_cast<std::ptrdiff_t>(group.first), changes.begin() + static_cast<std::ptrdiff_t>(group.end));
 		for (; i < groups.size() && !before(group, groups[i]); i++) {
-			joined.insert(joined.end(), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].first), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].end));
+			joined.insert(joined.end(), changes.begin() + static_cast<std::ptrdiff_t>(groups[i].first),
+			              changes.begin() + static_cast<std::ptrdiff_t>(groups[i].end));
 		}
 		ApplyTo(level, group.bucket, joined.data(), joined.data() + joined.size());
 	}
@@ -286,14 +288,16 @@ Rollups::DropOldFiveMinutes() {
 	Call([&](Server server) {
 		Oid types[2] = {TIMESTAMPTZOID, INT4OID};
 		Datum values[2] = {TimestampTzGetDatum(before), Int32GetDatum(PeriodOf(kFive, before))};
-		(void)ExecuteAsStore(server, "DELETE FROM auren.rollup_5min WHERE period OPERATOR(pg_catalog.<=) $2 AND bucket OPERATOR(pg_catalog.<) $1", 2, types, values, nullptr);
+		(void)ExecuteAsStore(server, "DELETE FROM auren.rollup_5min WHERE period OPERATOR(pg_catalog.<=) $2 AND bucket OPERATOR(pg_catalog.<) $1", 2,
+		                     types, values, nullptr);
 	});
 }
 
 bool
 Rollups::Find(Server server, const BucketKey &wanted) {
 	Rollup *rollup = &rollups_[wanted.level];
-	const Datum key[3] = {Int32GetDatum(PeriodOf(wanted.level, wanted.bucket)), Int64GetDatum(wanted.series), BucketDatum(wanted.level, wanted.bucket)};
+	const Datum key[3] = {Int32GetDatum(PeriodOf(wanted.level, wanted.bucket)), Int64GetDatum(wanted.series),
+	                      BucketDatum(wanted.level, wanted.bucket)};
 	ItemPointerData tid;
 	switch (FindEntry(server, rollup->key, key, 3, &rollup->leaf, &tid)) {
 	case Lookup::kAbsent:
@@ -356,8 +360,7 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	}
 	Summary summary;
 	if (found) {
-		summary = Summary::FromBytes(
-		    Call([&](Server server) { return SummaryBytes(server, rollup->found->tts_values[kSummary]); }));
+		summary = Summary::FromBytes(Call([&](Server server) { return SummaryBytes(server, rollup->found->tts_values[kSummary]); }));
 	}
 	for (const Change *change = first; change < end; change++) {
 		summary.Merge(Summary::FromBytes(change->bytes));
@@ -404,7 +407,8 @@ Rollups::Update(const BucketKey &key, std::string_view bytes) {
 			                errhint("Only the extension's functions may change the tables of schema auren.")));
 		}
 		if (needs_entries && rollup->added.index != nullptr) {
-			(void)index_insert(rollup->key, row->tts_values, row->tts_isnull, &row->tts_tid, rollup->heap, UNIQUE_CHECK_YES, false, rollup->added.info);
+			(void)index_insert(rollup->key, row->tts_values, row->tts_isnull, &row->tts_tid, rollup->heap, UNIQUE_CHECK_YES, false,
+			                   rollup->added.info);
 		} else if (needs_entries) {
 			InsertIndexEntries(server, rollup->heap, nullptr, row);
 		}
@@ -492,8 +496,7 @@ Rollups::FromFiveMinutes(int64 series, const Bucket &whole) {
 			} while (there && !Holds(whole, DatumGetTimestampTz(part_->tts_values[kBucket])));
 			return there;
 		})) {
-			summary.Merge(Summary::FromBytes(
-			    Call([&](Server server) { return SummaryBytes(server, part_->tts_values[kSummary]); })));
+			summary.Merge(Summary::FromBytes(Call([&](Server server) { return SummaryBytes(server, part_->tts_values[kSummary]); })));
 		}
 		Call([&] {
 			index_endscan(part_scan_);

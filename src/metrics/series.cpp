@@ -139,7 +139,8 @@ VisibilityOf(Server, Relation heap, TupleTableSlot *slot) {
 	if (TransactionIdIsCurrentTransactionId(xmin)) {
 		return Visibility::kOwn;
 	}
-	return IsolationUsesXactSnapshot() && !table_tuple_satisfies_snapshot(heap, slot, GetTransactionSnapshot()) ? Visibility::kNot : Visibility::kCommitted;
+	return IsolationUsesXactSnapshot() && !table_tuple_satisfies_snapshot(heap, slot, GetTransactionSnapshot()) ? Visibility::kNot
+	                                                                                                            : Visibility::kCommitted;
 }
 
 struct Found {
@@ -155,9 +156,10 @@ FindByNames(Server server, Relation heap, const Names &names) {
 	for (int i = 0; i < 5; i++) {
 		const int column = order[i];
 		const bool null = names.isnull[column];
-		ScanKeyEntryInitialize(&keys[i], null ? SK_ISNULL | SK_SEARCHNULL : 0, static_cast<AttrNumber>(i + 1), null ? InvalidStrategy : BTEqualStrategyNumber,
-		                       InvalidOid, column == kSource ? InvalidOid : C_COLLATION_OID,
-		                       null ? InvalidOid : static_cast<RegProcedure>(column == kSource ? F_INT4EQ : F_TEXTEQ), null ? 0 : names.values[column]);
+		ScanKeyEntryInitialize(&keys[i], null ? SK_ISNULL | SK_SEARCHNULL : 0, static_cast<AttrNumber>(i + 1),
+		                       null ? InvalidStrategy : BTEqualStrategyNumber, InvalidOid, column == kSource ? InvalidOid : C_COLLATION_OID,
+		                       null ? InvalidOid : static_cast<RegProcedure>(column == kSource ? F_INT4EQ : F_TEXTEQ),
+		                       null ? 0 : names.values[column]);
 	}
 	Relation index = index_open(own::series_names.Get(server), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);

@@ -33,15 +33,15 @@ constexpr uint64 kMostSteps = 100000;
 
 // What there is of a user's metric, in parts of five minutes; $6 and $7 are the first and the last period.
 constexpr const char *kPartsSql =
-    "SELECT r.bucket, r.summary, s.series_id FROM auren.tenant_series s, auren.rollup_periods p, auren.rollup_5min r "
-    "WHERE p.level = 0 AND p.period >= $6 AND p.period <= $7 AND r.period = p.period AND r.series_id = s.series_id "
-    "AND s.user_id = $1 AND s.metric_type = $2 AND ($5 IS NULL OR s.device_type = $5) AND r.bucket >= $3 AND r.bucket < $4 "
-    "UNION ALL SELECT d.bucket, d.summary, d.series_id FROM auren.tenant_deltas d WHERE "
-    "d.user_id = $1 AND d.metric_type = $2 AND ($5 IS NULL OR d.device_type = $5) AND d.bucket >= $3 AND d.bucket < $4 "
-    "AND d.bucket >= COALESCE((SELECT dropped_before FROM auren.retention WHERE level = '5min'), '-infinity') "
-    "UNION ALL SELECT u.bucket, u.summary, NULL FROM auren.unfilled_readings() u WHERE u.user_id = $1 AND u.metric_type = $2 "
-    "AND ($5 IS NULL OR u.device_type = $5) AND u.bucket >= $3 AND u.bucket < $4 "
-    "AND u.bucket >= COALESCE((SELECT dropped_before FROM auren.retention WHERE level = '5min'), '-infinity')";
+	"SELECT r.bucket, r.summary, s.series_id FROM auren.tenant_series s, auren.rollup_periods p, auren.rollup_5min r "
+	"WHERE p.level = 0 AND p.period >= $6 AND p.period <= $7 AND r.period = p.period AND r.series_id = s.series_id "
+	"AND s.user_id = $1 AND s.metric_type = $2 AND ($5 IS NULL OR s.device_type = $5) AND r.bucket >= $3 AND r.bucket < $4 "
+	"UNION ALL SELECT d.bucket, d.summary, d.series_id FROM auren.tenant_deltas d WHERE "
+	"d.user_id = $1 AND d.metric_type = $2 AND ($5 IS NULL OR d.device_type = $5) AND d.bucket >= $3 AND d.bucket < $4 "
+	"AND d.bucket >= COALESCE((SELECT dropped_before FROM auren.retention WHERE level = '5min'), '-infinity') "
+	"UNION ALL SELECT u.bucket, u.summary, NULL FROM auren.unfilled_readings() u WHERE u.user_id = $1 AND u.metric_type = $2 "
+	"AND ($5 IS NULL OR u.device_type = $5) AND u.bucket >= $3 AND u.bucket < $4 "
+	"AND u.bucket >= COALESCE((SELECT dropped_before FROM auren.retention WHERE level = '5min'), '-infinity')";
 constexpr int kPartsArguments = 7;
 
 struct PartsQuery {
@@ -116,8 +116,7 @@ PutSteps(FunctionCallInfo fcinfo, const pg::ChartSteps &steps, const std::vector
 	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	for (std::size_t i = 0; i < parts.size(); i++) {
 		const TimestampTz start = Call([&](Server server) { return steps.Start(server, i); });
-		if (parts[i].empty() &&
-		    (start >= steps.to() || start >= Call([&](Server server) { return steps.Start(server, i + 1); }))) {
+		if (parts[i].empty() && (start >= steps.to() || start >= Call([&](Server server) { return steps.Start(server, i + 1); }))) {
 			continue;
 		}
 		Datum values[pg::kMetricColumns + 1] = {TimestampTzGetDatum(start)};
@@ -144,8 +143,8 @@ StepArgument(FunctionCallInfo fcinfo) {
 	pg::RequireNotNull(fcinfo, 4, "p_step");
 	const Interval step = *PG_GETARG_INTERVAL_P(4);
 	if (step.month != 0 || StepLength(step.day, step.time) == 0 || step.time % kFiveMinutes != 0) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_step must be a multiple of five minutes", "Months have no fixed length, and nothing finer is kept.",
-		                  "Give an interval such as '15 minutes' or '1 day'.");
+		throw DomainError(sqlstate::kInvalidParameter, "p_step must be a multiple of five minutes",
+		                  "Months have no fixed length, and nothing finer is kept.", "Give an interval such as '15 minutes' or '1 day'.");
 	}
 	return step;
 }
@@ -190,7 +189,8 @@ AUREN_FUNCTION(auren_metric_series) {
 	RequireNoPolicies(); // as the caller; the parts are read as their owner
 	const Datum first_period = Int32GetDatum(Call([&] { return pg::DayOf(steps.from(), nullptr); }));
 	const Datum last_period = Int32GetDatum(Call([&] { return pg::DayOf(steps.to(), nullptr); }));
-	Datum values[kPartsArguments] = {user.datum, metric.datum, TimestampTzGetDatum(steps.from()), TimestampTzGetDatum(steps.to()), PG_GETARG_DATUM(5), first_period, last_period};
+	Datum values[kPartsArguments] = {
+		user.datum, metric.datum, TimestampTzGetDatum(steps.from()), TimestampTzGetDatum(steps.to()), PG_GETARG_DATUM(5), first_period, last_period};
 	const char nulls[kPartsArguments + 1] = {' ', ' ', ' ', ' ', PG_ARGISNULL(5) ? 'n' : ' ', ' ', ' ', '\0'};
 	PutSteps(fcinfo, steps, PartsOf(steps, values, nulls));
 	return 0;

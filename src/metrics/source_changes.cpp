@@ -23,7 +23,8 @@ ChangeAsStore(const char *sql, int count, Oid *types, Datum *values, const char 
 
 std::string
 NameOf(Oid relid) {
-	return Call([&] { return static_cast<const char *>(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid))); });
+	return Call(
+		[&] { return static_cast<const char *>(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid))); });
 }
 
 void
@@ -35,15 +36,16 @@ void
 RequireReadCommitted(const char *function) {
 	if (IsolationUsesXactSnapshot()) {
 		throw DomainError("25001", std::string(function) + " runs at READ COMMITTED only",
-		                  "It acts on everything that is committed, and this transaction's server snapshot is fixed.", "Call it in a transaction of its own.");
+		                  "It acts on everything that is committed, and this transaction's server snapshot is fixed.",
+		                  "Call it in a transaction of its own.");
 	}
 }
 
 void
 RefuseForeign(Oid relid) {
 	if (Call([&] { return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE; })) {
-		throw DomainError("0A000", "foreign table " + NameOf(relid) + " cannot be a partition of a source of readings", "No trigger sees what changes in it.",
-		                  "Attach a table of this database as the source.");
+		throw DomainError("0A000", "foreign table " + NameOf(relid) + " cannot be a partition of a source of readings",
+		                  "No trigger sees what changes in it.", "Attach a table of this database as the source.");
 	}
 }
 
@@ -93,8 +95,8 @@ RevokeRecordingFromOwner(Oid relid) {
 		Oid types[1] = {OIDOID};
 		Datum values[1] = {ObjectIdGetDatum(owner.oid)};
 		if (ChangeAsStore("SELECT FROM analytics.sources s JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.relation "
-		           "WHERE c.relowner OPERATOR(pg_catalog.=) $1 AND NOT s.detached",
-		           1, types, values) > 0) {
+		                  "WHERE c.relowner OPERATOR(pg_catalog.=) $1 AND NOT s.detached",
+		                  1, types, values) > 0) {
 			return;
 		}
 		Call([](Server server) { LockRelationOid(pg::own::bindings.Get(server), ShareRowExclusiveLock); });

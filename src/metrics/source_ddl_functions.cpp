@@ -191,7 +191,8 @@ void
 FollowTriggerSwitch(Oid relid, const AlterTableCmd *command) {
 	Call([&](Server server) { pg::FireAlways(server, relid); });
 	const char *name = command->name;
-	if (name == nullptr || std::strcmp(name, pg::kRowTrigger) == 0 || std::strcmp(name, pg::kStatementTrigger) == 0 || std::strcmp(name, pg::kTruncateTrigger) == 0) {
+	if (name == nullptr || std::strcmp(name, pg::kRowTrigger) == 0 || std::strcmp(name, pg::kStatementTrigger) == 0 ||
+	    std::strcmp(name, pg::kTruncateTrigger) == 0) {
 		CountAnew(relid);
 	}
 }
@@ -209,7 +210,8 @@ FollowAlterTablePart(Oid relid, const AlterTableCmd *command) {
 	} else if (pg::compat::ChangesValues(type)) {
 		CountAnew(relid);
 	} else if (type == AT_SetUnLogged || type == AT_ForceRowSecurity) {
-		RefuseWhileSource(relid, type == AT_SetUnLogged ? "Its metrics would outlive its readings in a crash." : "The metrics are counted on behalf of its owner.");
+		RefuseWhileSource(relid, type == AT_SetUnLogged ? "Its metrics would outlive its readings in a crash."
+		                                                : "The metrics are counted on behalf of its owner.");
 	} else if (type == AT_AddInherit) {
 		FollowInheritance(relid);
 	} else if (SwitchesTriggers(command)) {
@@ -275,7 +277,8 @@ EndSource(Oid relid) {
 	AsEventTriggerOwner([&] {
 		Oid types[1] = {REGCLASSOID};
 		Datum values[1] = {ObjectIdGetDatum(relid)};
-		(void)ChangeAsStore("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values);
+		(void)ChangeAsStore("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types,
+		                    values);
 	});
 	RevokeRecordingFromOwner(relid);
 }
@@ -372,7 +375,8 @@ EndSourcesWithoutTable() {
 	const bool there = Call([] {
 		const Oid analytics = get_namespace_oid("analytics", true);
 		const Oid schema = get_namespace_oid("auren", true);
-		return OidIsValid(analytics) && OidIsValid(schema) && OidIsValid(get_relname_relid("sources", analytics)) && OidIsValid(get_relname_relid("retention", schema));
+		return OidIsValid(analytics) && OidIsValid(schema) && OidIsValid(get_relname_relid("sources", analytics)) &&
+		       OidIsValid(get_relname_relid("retention", schema));
 	});
 	if (!there) {
 		return;
@@ -395,19 +399,22 @@ EndSourcesWithoutTable() {
 	});
 	if (found.lost) {
 		AsEventTriggerOwner([] {
-			(void)ChangeAsStore("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c "
-			             "WHERE c.oid OPERATOR(pg_catalog.=) relation)",
-			             0, nullptr, nullptr);
+			(void)ChangeAsStore("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation IS NOT NULL AND NOT EXISTS (SELECT "
+			                    "FROM pg_catalog.pg_class c "
+			                    "WHERE c.oid OPERATOR(pg_catalog.=) relation)",
+			                    0, nullptr, nullptr);
 		});
 	}
 	if (found.partitioned) {
 		AsEventTriggerOwner([] {
 			(void)ChangeAsStore("DELETE FROM auren.filled_sources f USING auren.source_partitions p, pg_catalog.pg_event_trigger_dropped_objects() d "
-			             "WHERE f.source_id OPERATOR(pg_catalog.=) p.source_id AND p.relation OPERATOR(pg_catalog.=) d.objid AND d.classid OPERATOR(pg_catalog.=) 1259",
-			             0, nullptr, nullptr);
-			(void)ChangeAsStore("DELETE FROM auren.source_partitions p USING pg_catalog.pg_event_trigger_dropped_objects() d WHERE p.relation OPERATOR(pg_catalog.=) d.objid "
-			             "AND d.classid OPERATOR(pg_catalog.=) 1259",
-			             0, nullptr, nullptr);
+			                    "WHERE f.source_id OPERATOR(pg_catalog.=) p.source_id AND p.relation OPERATOR(pg_catalog.=) d.objid AND d.classid "
+			                    "OPERATOR(pg_catalog.=) 1259",
+			                    0, nullptr, nullptr);
+			(void)ChangeAsStore("DELETE FROM auren.source_partitions p USING pg_catalog.pg_event_trigger_dropped_objects() d WHERE p.relation "
+			                    "OPERATOR(pg_catalog.=) d.objid "
+			                    "AND d.classid OPERATOR(pg_catalog.=) 1259",
+			                    0, nullptr, nullptr);
 		});
 	}
 }

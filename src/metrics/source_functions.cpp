@@ -34,8 +34,8 @@ OptionalString(FunctionCallInfo fcinfo, int argument) {
 void
 RequireOwn(Oid relid) {
 	if (!Call([&] { return pg::compat::OwnsRelation(GetUserId(), relid); })) {
-		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of " + NameOf(relid) + " may attach it", "Its readings would be seen through the metrics.",
-		                  "Ask the table's owner.");
+		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of " + NameOf(relid) + " may attach it",
+		                  "Its readings would be seen through the metrics.", "Ask the table's owner.");
 	}
 }
 
@@ -71,16 +71,19 @@ RequireAttachable(Oid relid) {
 	});
 	RequireOwn(relid);
 	if ((facts.kind != RELKIND_RELATION && facts.kind != RELKIND_PARTITIONED_TABLE) || facts.persistence != RELPERSISTENCE_PERMANENT) {
-		throw DomainError("42809", name + " cannot be a source of readings", "It is neither an ordinary nor a partitioned table, or it is temporary or unlogged.",
+		throw DomainError("42809", name + " cannot be a source of readings",
+		                  "It is neither an ordinary nor a partitioned table, or it is temporary or unlogged.",
 		                  "Attach the table that the readings are written to.");
 	}
 	if (facts.part) {
-		throw DomainError("0A000", name + " cannot be a source of readings", "It is a partition of another table or inherits from one, whose statements no trigger of it sees.",
+		throw DomainError("0A000", name + " cannot be a source of readings",
+		                  "It is a partition of another table or inherits from one, whose statements no trigger of it sees.",
 		                  "Attach the table above it.");
 	}
 	if (facts.inherits || facts.forced) {
 		throw DomainError("0A000", name + " cannot be a source of readings",
-		                  facts.inherits ? "Other tables inherit from it, whose rows no trigger of it sees." : "Row level security is forced for its owner too, on whose behalf the metrics are counted.",
+		                  facts.inherits ? "Other tables inherit from it, whose rows no trigger of it sees."
+		                                 : "Row level security is forced for its owner too, on whose behalf the metrics are counted.",
 		                  facts.inherits ? "Partition it instead." : "ALTER TABLE ... NO FORCE ROW LEVEL SECURITY first.");
 	}
 	const List *all = Call([&] { return static_cast<const List *>(find_all_inheritors(relid, ShareRowExclusiveLock, nullptr)); });
@@ -193,7 +196,8 @@ RequireMetrics(Datum metrics) {
 	const Metrics read = ReadMetrics(metrics);
 	if (!read.fit) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_metrics must say which field of the data is which metric",
-		                  "It is an object of fields, each with the name of a metric.", "Give one such as {\"heart_rate\": \"heart_rate\", \"hrv\": \"hrv\"}.");
+		                  "It is an object of fields, each with the name of a metric.",
+		                  "Give one such as {\"heart_rate\": \"heart_rate\", \"hrv\": \"hrv\"}.");
 	}
 	if (read.longest > static_cast<int>(kMostMetricBytes)) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_metrics names a metric of " + std::to_string(read.longest) + " bytes",
@@ -217,8 +221,9 @@ void
 RequireOneSource(const pg::Text &type, const pg::Tenant &tenant) {
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2] = {type.datum, tenant.text};
-	const uint64 same = ChangeAsStore("SELECT FROM analytics.sources WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
-	                           2, types, values);
+	const uint64 same = ChangeAsStore(
+		"SELECT FROM analytics.sources WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached", 2, types,
+		values);
 	if (same > 1) {
 		throw DomainError("42710", "events of type \"" + std::string(type.name.bytes) + "\" are a source of readings already",
 		                  "Their readings would be counted twice.", "analytics.detach_events ends that.");
@@ -240,21 +245,25 @@ AUREN_FUNCTION(auren_attach_source) {
 	RefuseWhenReadOnly("analytics.attach_source()");
 	RequireTable(relid);
 	if (!tenant_column.empty()) {
-		pg::RequireUnbound("attach a table of several tenants", "Its column could name any tenant.", "Attach it without a tenant column: its readings are then of app.tenant_id.");
+		pg::RequireUnbound("attach a table of several tenants", "Its column could name any tenant.",
+		                   "Attach it without a tenant column: its readings are then of app.tenant_id.");
 	}
 	RequireAttachable(relid);
-	RequireReadable(relid, {std::string(user.name.bytes), device, std::string(metric.name.bytes), std::string(value.name.bytes), std::string(time.name.bytes), tenant_column});
+	RequireReadable(relid, {std::string(user.name.bytes), device, std::string(metric.name.bytes), std::string(value.name.bytes),
+	                        std::string(time.name.bytes), tenant_column});
 	const int32 source = NextSource();
 	StartRecording(relid, source);
 	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum values[9] = {Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
-	                   PG_GETARG_DATUM(6)};
+	Datum values[9] = {
+		Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
+		PG_GETARG_DATUM(6)};
 	char nulls[10] = "         ";
 	nulls[4] = device.empty() ? 'n' : ' ';
 	nulls[8] = tenant_column.empty() ? 'n' : ' ';
-	(void)ChangeAsStore("INSERT INTO analytics.sources (source_id, relation, tenant_id, user_field, device_field, metric_field, value_field, time_field, tenant_field, "
-	             "attached_by, attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
-	             9, types, values, nulls);
+	(void)ChangeAsStore("INSERT INTO analytics.sources (source_id, relation, tenant_id, user_field, device_field, metric_field, value_field, "
+	                    "time_field, tenant_field, "
+	                    "attached_by, attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
+	                    9, types, values, nulls);
 	PG_RETURN_INT32(source);
 }
 
@@ -269,10 +278,11 @@ AUREN_FUNCTION(auren_detach_source) {
 		                  "Leave it empty, if you do not use it.");
 	}
 	if (Call([&] { return get_rel_name(relid) != nullptr && !pg::compat::OwnsRelation(GetUserId(), relid); })) {
-		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of " + NameOf(relid) + " may detach it", "The triggers of the table are dropped.",
-		                  "Ask the table's owner.");
+		throw DomainError(sqlstate::kInsufficientPrivilege, "only the owner of " + NameOf(relid) + " may detach it",
+		                  "The triggers of the table are dropped.", "Ask the table's owner.");
 	}
-	if (ChangeAsStore("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values) == 0) {
+	if (ChangeAsStore("UPDATE analytics.sources SET detached = true, relation = NULL WHERE relation OPERATOR(pg_catalog.=) $1", 1, types, values) ==
+	    0) {
 		throw DomainError(sqlstate::kUndefinedObject, "this table is not a source of readings", "analytics.sources has none of that table.",
 		                  "A partition is detached with the table that it belongs to.");
 	}
@@ -301,14 +311,16 @@ AUREN_FUNCTION(auren_attach_events) {
 	Call([](Server server) { LockRelationOid(pg::own::events.Get(server), ShareRowExclusiveLock); });
 	Oid types[9] = {INT4OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 	const int32 source = NextSource();
-	Datum values[9] = {Int32GetDatum(source), type.datum, tenant.text, metrics, PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4), PG_GETARG_DATUM(5), PG_GETARG_DATUM(6)};
+	Datum values[9] = {Int32GetDatum(source), type.datum,         tenant.text,        metrics,           PG_GETARG_DATUM(2),
+	                   PG_GETARG_DATUM(3),    PG_GETARG_DATUM(4), PG_GETARG_DATUM(5), PG_GETARG_DATUM(6)};
 	char nulls[10] = "         ";
 	for (int i = 2; i <= 5; i++) {
 		nulls[i + 2] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
-	(void)ChangeAsStore("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, samples_field, once, attached_by, "
-	                           "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
-	                           9, types, values, nulls);
+	(void)ChangeAsStore("INSERT INTO analytics.sources (source_id, event_type, tenant_id, metrics, user_field, device_field, time_field, "
+	                    "samples_field, once, attached_by, "
+	                    "attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
+	                    9, types, values, nulls);
 	RequireOneSource(type, tenant);
 	PG_RETURN_INT32(source);
 }
@@ -321,8 +333,9 @@ AUREN_FUNCTION(auren_detach_events) {
 	Call([](Server server) { LockRelationOid(pg::own::events.Get(server), ShareRowExclusiveLock); });
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2] = {type.datum, tenant.text};
-	if (ChangeAsStore("UPDATE analytics.sources SET detached = true WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 AND NOT detached",
-	           2, types, values) == 0) {
+	if (ChangeAsStore("UPDATE analytics.sources SET detached = true WHERE event_type OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) "
+	                  "$2 AND NOT detached",
+	                  2, types, values) == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "events of type \"" + std::string(type.name.bytes) + "\" are not a source of readings",
 		                  "This session's tenant attached none of that type.", "The owner of the store finds what is attached in analytics.sources.");
 	}
@@ -340,8 +353,8 @@ AUREN_FUNCTION(auren_rebuild_source) {
 	Call([](Server server) { pg::LockRollups(server); });
 	(void)ChangeAsStore("DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1", 1, types, values);
 	if (ChangeAsStore("SELECT FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1 AND NOT detached", 1, types, values) == 0) {
-		throw DomainError(sqlstate::kUndefinedObject, "there is no source " + std::to_string(PG_GETARG_INT32(0)), "analytics.sources has none of that number.",
-		                  "analytics.attach_source returned it.");
+		throw DomainError(sqlstate::kUndefinedObject, "there is no source " + std::to_string(PG_GETARG_INT32(0)),
+		                  "analytics.sources has none of that number.", "analytics.attach_source returned it.");
 	}
 	PG_RETURN_VOID();
 }

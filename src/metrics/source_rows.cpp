@@ -45,7 +45,8 @@ bool
 AddName(Server server, IndexKeys *keys, const IndexColumn &column, const char *name, Oid type) {
 	const bool is_text = type == TEXTOID || type == VARCHAROID;
 	if (name == nullptr) {
-		ScanKeyEntryInitialize(&keys->keys[keys->count++], SK_ISNULL | SK_SEARCHNULL, column.attribute, InvalidStrategy, InvalidOid, InvalidOid, InvalidOid, 0);
+		ScanKeyEntryInitialize(&keys->keys[keys->count++], SK_ISNULL | SK_SEARCHNULL, column.attribute, InvalidStrategy, InvalidOid, InvalidOid,
+		                       InvalidOid, 0);
 	} else if (is_text && column.input == TEXTOID) {
 		AddKey(server, keys, column, BTEqualStrategyNumber, CStringGetTextDatum(name));
 	} else if ((type == INT2OID || type == INT4OID || type == INT8OID || type == UUIDOID) && column.input == type) {
@@ -151,8 +152,10 @@ OpenNextTable(Server server, SourceRows *rows) {
 	while (rows->heap == nullptr && rows->next < list_length(rows->tables)) {
 		Relation heap = table_open(list_nth_oid(rows->tables, rows->next++), AccessShareLock);
 		if (heap->rd_rel->relkind == RELKIND_FOREIGN_TABLE) {
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("\"%s\" is a foreign table, whose readings cannot be counted", RelationGetRelationName(heap)),
-			                errdetail("It is a partition of a source of readings, and no trigger sees what changes in it."), errhint("Detach it from its parent.")));
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			                errmsg("\"%s\" is a foreign table, whose readings cannot be counted", RelationGetRelationName(heap)),
+			                errdetail("It is a partition of a source of readings, and no trigger sees what changes in it."),
+			                errhint("Detach it from its parent.")));
 		}
 		if (heap->rd_rel->relkind != RELKIND_RELATION) {
 			table_close(heap, NoLock);

@@ -46,8 +46,7 @@ struct WantedRows {
  * Begins to read a table, the source's or a partition of it; `wanted` may be nullptr for all rows. 42703 and 42804 where the table has not
  * the source's columns, 0A000 where a partition is a foreign table.
  */
-void OpenSourceRows(Server server, SourceRows *rows, Oid table, const Source &source, const WantedRows *wanted,
-                    Snapshot snapshot);
+void OpenSourceRows(Server server, SourceRows *rows, Oid table, const Source &source, const WantedRows *wanted, Snapshot snapshot);
 
 // The next row, in rows->row; false after the last one.
 bool NextSourceRow(Server server, SourceRows *rows);

@@ -29,7 +29,8 @@ RecordFunctionName(Server) {
 Oid
 RecordFunction(Server server) {
 	const Oid schema = get_rel_namespace(own::filled_sources.Get(server));
-	const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("record_change"), PointerGetDatum(buildoidvector(nullptr, 0)), ObjectIdGetDatum(schema));
+	const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("record_change"),
+	                                     PointerGetDatum(buildoidvector(nullptr, 0)), ObjectIdGetDatum(schema));
 	if (!OidIsValid(function)) {
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function auren.record_change() does not exist"),
 		                errhint("DROP EXTENSION auren_events CASCADE and create it again.")));
@@ -45,7 +46,8 @@ Make(Server server, Oid relid, const TriggerShape &shape) {
 	statement->row = shape.row;
 	statement->timing = shape.timing;
 	statement->events = shape.events;
-	(void)CreateTriggerFiringOn(statement, nullptr, relid, InvalidOid, InvalidOid, InvalidOid, RecordFunction(server), InvalidOid, nullptr, false, false, TRIGGER_FIRES_ALWAYS);
+	(void)CreateTriggerFiringOn(statement, nullptr, relid, InvalidOid, InvalidOid, InvalidOid, RecordFunction(server), InvalidOid, nullptr, false,
+	                            false, TRIGGER_FIRES_ALWAYS);
 	CommandCounterIncrement();
 }
 
@@ -161,9 +163,12 @@ RequireTriggers(Server server, Oid relid) {
 	const List *all = find_all_inheritors(relid, NoLock, nullptr);
 	for (int i = 0; i < list_length(all); i++) {
 		const Oid one = list_nth_oid(all, i);
-		if (IsLeaf(server, one) && (Find(server, one, kRowTrigger).enabled != TRIGGER_FIRES_ALWAYS || Find(server, one, kTruncateTrigger).enabled != TRIGGER_FIRES_ALWAYS)) {
-			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the triggers that record readings of \"%s\" are disabled", get_rel_name(one)),
-			                errdetail("What changes in the table would not be counted once it is merged."), errhint("ALTER TABLE ... ENABLE TRIGGER ALL has the next refresh count it.")));
+		if (IsLeaf(server, one) &&
+		    (Find(server, one, kRowTrigger).enabled != TRIGGER_FIRES_ALWAYS || Find(server, one, kTruncateTrigger).enabled != TRIGGER_FIRES_ALWAYS)) {
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			                errmsg("the triggers that record readings of \"%s\" are disabled", get_rel_name(one)),
+			                errdetail("What changes in the table would not be counted once it is merged."),
+			                errhint("ALTER TABLE ... ENABLE TRIGGER ALL has the next refresh count it.")));
 		}
 	}
 }

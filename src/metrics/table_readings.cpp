@@ -130,22 +130,25 @@ FindColumns(Server server, ReadingColumns *columns, TupleDesc descriptor, const 
 			                errhint("Give the column its name back, or detach the source and attach it again.")));
 		}
 		if (compat::IsVirtual(TupleDescAttr(descriptor, attribute - 1))) {
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("column \"%s\" of table \"%s\" cannot be read as a source's", name, relation),
-			                errdetail("It is a virtual generated column: the table's rows, which readings are counted from, do not hold it."),
-			                errhint("Make it a STORED one, or name a column that is stored.")));
+			ereport(ERROR,
+			        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("column \"%s\" of table \"%s\" cannot be read as a source's", name, relation),
+			         errdetail("It is a virtual generated column: the table's rows, which readings are counted from, do not hold it."),
+			         errhint("Make it a STORED one, or name a column that is stored.")));
 		}
 		*attributes[field] = static_cast<AttrNumber>(attribute);
 		const Oid type = getBaseType(TupleDescAttr(descriptor, attribute - 1)->atttypid);
 		columns->types[field] = type;
-		const bool fits = field == kValueField  ? IsNumber(type)
-		                  : field == kTimeField ? IsTime(type)
-		                                        : IsName(server, type);
+		const bool fits = field == kValueField ? IsNumber(type) : field == kTimeField ? IsTime(type) : IsName(server, type);
 		if (!fits) {
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("column \"%s\" of table \"%s\" cannot be read as a %s", name, relation, field == kValueField ? "value" : field == kTimeField ? "time" : "name"),
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+			                errmsg("column \"%s\" of table \"%s\" cannot be read as a %s", name, relation,
+			                       field == kValueField  ? "value"
+			                       : field == kTimeField ? "time"
+			                                             : "name"),
 			                errdetail("Its type is %s.", format_type_be(type)),
-			                errhint(field == kValueField ? "Name a column of a number type."
-			                : field == kTimeField ? "Name a column of type timestamptz, timestamp or date."
-			                                 : "Name a column of a type whose values read the same in every session.")));
+			                errhint(field == kValueField  ? "Name a column of a number type."
+			                        : field == kTimeField ? "Name a column of type timestamptz, timestamp or date."
+			                                              : "Name a column of a type whose values read the same in every session.")));
 		}
 		if (field != kValueField && field != kTimeField && !IsText(type)) {
 			Oid output;
@@ -249,8 +252,9 @@ Recount(const Source &source, const StoredSeries &series, const Bucket &bucket) 
 		MemoryContextSwitchTo(batch);
 		Reading reading = {};
 		SeriesNames names;
-		const bool counts = ReadingOf(rows.columns, rows.row, &reading, &names) == Refusal::kNone && Holds(bucket, reading.bucket) && names.tenant == series.tenant &&
-		                    SameName(names.user, series.user) && SameName(names.device, series.device) && SameName(names.metric, series.metric);
+		const bool counts = ReadingOf(rows.columns, rows.row, &reading, &names) == Refusal::kNone && Holds(bucket, reading.bucket) &&
+		                    names.tenant == series.tenant && SameName(names.user, series.user) && SameName(names.device, series.device) &&
+		                    SameName(names.metric, series.metric);
 		MemoryContextSwitchTo(outer);
 		if (counts && reading.null) {
 			summary.AddNull();
@@ -276,8 +280,7 @@ ScanTable(const Source &source, ReadingSink *sink) {
 	std::vector<Reading> readings;
 	for (bool more = true; more;) {
 		MemoryContext outer = MemoryContextSwitchTo(batch);
-		for (long i = 0; i < kRowsFetched && (more = Call([&](Server server) { return NextSourceRow(server, &rows); }));
-		     i++) {
+		for (long i = 0; i < kRowsFetched && (more = Call([&](Server server) { return NextSourceRow(server, &rows); })); i++) {
 			Reading reading = {};
 			SeriesNames names;
 			const Refusal refusal = ReadingOf(rows.columns, rows.row, &reading, &names);

@@ -44,7 +44,8 @@ Refusal ReadingOf(const ReadingColumns &columns, TupleTableSlot *row, Reading *r
 Refused RefusedRow(const ReadingColumns &columns, const SeriesNames &names, Refusal reason, Counting counting);
 
 /*
- * Records every row of a table, or of its partitions, as a reading that is added to what is counted, or taken out of it. The table is locked against writers.
+ * Records every row of a table, or of its partitions, as a reading that is added to what is counted, or taken out of it. The table is locked against
+ * writers.
  */
 void RecordTable(Oid relid, const Source &source, Counting counting);
 

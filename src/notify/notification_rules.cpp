@@ -82,9 +82,8 @@ NotificationRuleBook::Has(std::string_view tenant, std::string_view event_type, 
 	}
 	const auto rules_of_type = types->second.find(event_type);
 	return rules_of_type != types->second.end() &&
-	       std::any_of(rules_of_type->second.begin(), rules_of_type->second.end(), [&](const NotificationRule &other) {
-		       return other.channel == rule.channel && other.category == rule.category;
-	       });
+	       std::any_of(rules_of_type->second.begin(), rules_of_type->second.end(),
+	                   [&](const NotificationRule &other) { return other.channel == rule.channel && other.category == rule.category; });
 }
 
 std::shared_ptr<const NotificationRuleBook>

@@ -22,9 +22,8 @@ struct NotificationRule {
  * The rules of all tenants, by tenant and type: what an event costs depends on the rules of its own tenant and type alone.
  */
 class NotificationRuleBook {
-public:
-	void
-	Add(std::string_view tenant, std::string_view event_type, NotificationRule rule);
+  public:
+	void Add(std::string_view tenant, std::string_view event_type, NotificationRule rule);
 
 	bool
 	empty() const {
@@ -64,7 +63,7 @@ public:
 	// Once all rules are added.
 	void Complete();
 
-private:
+  private:
 	using ByType = std::map<std::string, std::vector<NotificationRule>, std::less<>>; // "": of all types
 	std::map<std::string, ByType, std::less<>> by_tenant_;
 	std::vector<std::string> channels_;

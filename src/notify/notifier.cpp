@@ -293,8 +293,7 @@ class Notifier {
 		const Place place = Call([](Server server) {
 			Place p;
 			GetUserIdAndSecContext(&p.user, &p.security_context);
-			p.locked =
-			    LockUnlessBusy(server, {own::events.Get(server), own::positions.Get(server), own::notification_rules.Get(server)});
+			p.locked = LockUnlessBusy(server, {own::events.Get(server), own::positions.Get(server), own::notification_rules.Get(server)});
 			if (!p.locked) {
 				return p;
 			}
@@ -355,8 +354,7 @@ class Notifier {
 			return false;
 		}
 		int64 budget = PG_INT64_MAX;
-		while (told.size() < rules->Channels().size() &&
-		       Call([&](Server server) { return NextFeedEvent(server, &scan, &row, &budget); })) {
+		while (told.size() < rules->Channels().size() && Call([&](Server server) { return NextFeedEvent(server, &scan, &row, &budget); })) {
 			const std::string_view tenant = TextBytes(row.values[kTenantId]);
 			const std::string_view stream = TextBytes(row.values[kStreamId]);
 			const std::string_view type = TextBytes(row.values[kEventType]);
@@ -377,8 +375,8 @@ class Notifier {
 			const int64 left = until - MonotonicMicros();
 			int events = 0;
 			if (left > 0) {
-				events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, static_cast<long>((left + 999) / 1000),
-				                   PG_WAIT_EXTENSION);
+				events =
+					WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, static_cast<long>((left + 999) / 1000), PG_WAIT_EXTENSION);
 			}
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();

@@ -32,30 +32,30 @@ using pg::Server;
 struct TriggerChannel {
 	const char *name;
 	const char *function;
-	const char *key_field;     // a second identifying field, or nullptr
-	const char *from_field;    // of the payload, and the history column
-	const char *to_field;      // likewise
+	const char *key_field;  // a second identifying field, or nullptr
+	const char *from_field; // of the payload, and the history column
+	const char *to_field;   // likewise
 	const char *state_columns[3];
 	const char *time_columns[3];
 	const char *confidence_column; // or nullptr
 };
 
 constexpr TriggerChannel kModeSwitch = {"mode_switch",
-                                 "events.notify_mode_switch",
-                                 nullptr,
-                                 "from_mode",
-                                 "to_mode",
-                                 {"current_mode", nullptr, nullptr},
-                                 {"switch_timestamp", "updated_at", nullptr},
-                                 "confidence_score"};
+                                        "events.notify_mode_switch",
+                                        nullptr,
+                                        "from_mode",
+                                        "to_mode",
+                                        {"current_mode", nullptr, nullptr},
+                                        {"switch_timestamp", "updated_at", nullptr},
+                                        "confidence_score"};
 constexpr TriggerChannel kMemoryTier = {"memory_tier_change",
-                                 "events.notify_memory_tier_change",
-                                 "memory_key",
-                                 "from_tier",
-                                 "to_tier",
-                                 {"current_tier", "tier", "memory_tier"},
-                                 {"operation_timestamp", "updated_at", nullptr},
-                                 nullptr};
+                                        "events.notify_memory_tier_change",
+                                        "memory_key",
+                                        "from_tier",
+                                        "to_tier",
+                                        {"current_tier", "tier", "memory_tier"},
+                                        {"operation_timestamp", "updated_at", nullptr},
+                                        nullptr};
 
 // A column's value of a row, with the kind that JSON gives it.
 struct Value {
@@ -75,8 +75,7 @@ class TriggerCall {
   public:
 	TriggerCall(const TriggerData *trigger, const TriggerChannel &channel) : trigger_(trigger), channel_(channel) {
 		const TriggerEvent event = trigger->tg_event;
-		if (!TRIGGER_FIRED_AFTER(event) || !TRIGGER_FIRED_FOR_ROW(event) ||
-		    !(TRIGGER_FIRED_BY_INSERT(event) || TRIGGER_FIRED_BY_UPDATE(event))) {
+		if (!TRIGGER_FIRED_AFTER(event) || !TRIGGER_FIRED_FOR_ROW(event) || !(TRIGGER_FIRED_BY_INSERT(event) || TRIGGER_FIRED_BY_UPDATE(event))) {
 			throw DomainError(sqlstate::kTriggerProtocol, std::string(channel.function) + " tells of rows after they were written",
 			                  "Trigger \"" + std::string(trigger->tg_trigger->tgname) + "\" fires otherwise.",
 			                  "Make the trigger AFTER INSERT OR UPDATE ... FOR EACH ROW.");
@@ -144,8 +143,13 @@ class TriggerCall {
 	AddRename(const std::string &argument) {
 		const std::size_t equals = argument.find('=');
 		std::string keys = "user_id";
-		std::vector<const char *> known = {"user_id", channel_.key_field, channel_.from_field, channel_.to_field,
-		                                   channel_.state_columns[0], channel_.time_columns[0], channel_.confidence_column};
+		std::vector<const char *> known = {"user_id",
+		                                   channel_.key_field,
+		                                   channel_.from_field,
+		                                   channel_.to_field,
+		                                   channel_.state_columns[0],
+		                                   channel_.time_columns[0],
+		                                   channel_.confidence_column};
 		bool found = false;
 		for (const char *key : known) {
 			if (key == nullptr) {
@@ -261,7 +265,8 @@ class TriggerCall {
 
 	Value
 	Now() const {
-		const char *text = Call([](Server server) { return TextForm(server, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), TIMESTAMPTZOID); });
+		const char *text =
+			Call([](Server server) { return TextForm(server, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), TIMESTAMPTZOID); });
 		Value value;
 		value.kind = PayloadField::Kind::kText;
 		value.text = text;
@@ -282,8 +287,7 @@ class TriggerCall {
 
 	std::string
 	Where() const {
-		return "Trigger \"" + std::string(trigger_->tg_trigger->tgname) + "\" on table \"" +
-		       RelationGetRelationName(trigger_->tg_relation) + "\"";
+		return "Trigger \"" + std::string(trigger_->tg_trigger->tgname) + "\" on table \"" + RelationGetRelationName(trigger_->tg_relation) + "\"";
 	}
 
 	[[noreturn]] void
@@ -298,8 +302,8 @@ class TriggerCall {
 	ThrowNoShape() const {
 		throw DomainError(sqlstate::kUndefinedColumn,
 		                  "table \"" + std::string(RelationGetRelationName(trigger_->tg_relation)) + "\" has neither history nor state columns",
-		                  Where() + " calls " + channel_.function + ", which needs " + channel_.from_field + " and " + channel_.to_field +
-		                      ", or " + channel_.state_columns[0] + ".",
+		                  Where() + " calls " + channel_.function + ", which needs " + channel_.from_field + " and " + channel_.to_field + ", or " +
+		                      channel_.state_columns[0] + ".",
 		                  "Name your columns in the trigger's arguments, such as '" + std::string(channel_.to_field) + "=new_state'.");
 	}
 
@@ -410,7 +414,9 @@ LockRulesOf(std::string_view tenant) {
 // Every session that appends keeps a tenant's rules in memory, and the tenant's appends look through them.
 void
 RequireAnotherRuleAllowed(const Datum *values) {
-	const auto text = [&](int column) { return pg::TextBytes(values[column]); };
+	const auto text = [&](int column) {
+		return pg::TextBytes(values[column]);
+	};
 	const std::string_view tenant = text(0);
 	LockRulesOf(tenant);
 	const auto rules = pg::NotificationRules();

@@ -26,8 +26,7 @@ TextOf(Datum datum) {
 		const int size = static_cast<int>(VARSIZE_ANY_EXHDR(value));
 		return Read{value, pg_mbstrlen_with_len(VARDATA_ANY(value), size)};
 	});
-	return {{{VARDATA_ANY(read.value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(read.value))},
-	         static_cast<std::size_t>(read.characters)},
+	return {{{VARDATA_ANY(read.value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(read.value))}, static_cast<std::size_t>(read.characters)},
 	        PointerGetDatum(read.value)};
 }
 
@@ -56,8 +55,7 @@ ArrayArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, Oid 
 	const ArrayType *array = Call([&] { return static_cast<const ArrayType *>(PG_GETARG_ARRAYTYPE_P(argument)); });
 	if (ARR_NDIM(array) > 1) {
 		throw DomainError(sqlstate::kInvalidParameter, std::string(parameter) + " must have one dimension",
-		                  "It has " + std::to_string(ARR_NDIM(array)) + " dimensions.",
-		                  "Give one element per event.");
+		                  "It has " + std::to_string(ARR_NDIM(array)) + " dimensions.", "Give one element per event.");
 	}
 	Elements elements;
 	Call([&] {
@@ -65,8 +63,8 @@ ArrayArgument(FunctionCallInfo fcinfo, int argument, const char *parameter, Oid 
 		bool by_value;
 		char alignment;
 		get_typlenbyvalalign(element_type, &length, &by_value, &alignment);
-		deconstruct_array(const_cast<ArrayType *>(array), element_type, length, by_value, alignment, &elements.values,
-		                  &elements.isnull, &elements.count);
+		deconstruct_array(const_cast<ArrayType *>(array), element_type, length, by_value, alignment, &elements.values, &elements.isnull,
+		                  &elements.count);
 	});
 	return elements;
 }

@@ -10,8 +10,7 @@ namespace {
 
 // The plain way: a backward scan of the whole prefix.
 bool
-ScanLast(Server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count,
-         TupleTableSlot *slot) {
+ScanLast(Server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot) {
 	ScanKeyData scan_keys[INDEX_MAX_KEYS];
 	for (int i = 0; i < key_count; i++) {
 		ScanKeyInit(&scan_keys[i], static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber, equal[i], keys[i]);
@@ -187,8 +186,7 @@ Descend(Server, Relation index, const Prefix &prefix, bool *known) {
 		if (!FirstAfter(index, prefix, page, &after)) {
 			break;
 		}
-		IndexTuple downlink =
-		    reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, OffsetNumberPrev(after))));
+		IndexTuple downlink = reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, OffsetNumberPrev(after))));
 		buffer = _bt_relandgetbuf(index, buffer, BTreeTupleGetDownLink(downlink), BT_READ);
 	}
 	if (BufferIsValid(buffer)) {
@@ -270,7 +268,8 @@ FindInLeaf(Relation index, const Prefix &prefix, Page page, Lookup *answer, Item
 		return false;
 	}
 	const IndexTuple item = reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, last)));
-	const bool one = !BTreeTupleIsPosting(item) && last > P_FIRSTDATAKEY(opaque) && Compare(index, prefix, page, OffsetNumberPrev(last)) == Order::kAfter;
+	const bool one =
+		!BTreeTupleIsPosting(item) && last > P_FIRSTDATAKEY(opaque) && Compare(index, prefix, page, OffsetNumberPrev(last)) == Order::kAfter;
 	*answer = one ? Lookup::kOne : Lookup::kAsk; // several: versions of the row
 	*tid = item->t_tid;
 	return true;
@@ -300,8 +299,7 @@ FindEntry(Server server, Relation index, const Datum *keys, int key_count, LeafC
 }
 
 bool
-FindLast(Server server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count,
-         TupleTableSlot *slot) {
+FindLast(Server server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot) {
 	Prefix prefix;
 	if (MakePrefix(&prefix, index, keys, key_count)) {
 		const Probe probe = ProbeLast(server, heap, index, prefix, slot);

@@ -13,8 +13,7 @@ namespace auren::pg {
  * A descent of its own: the standard backward scan first collects every matching entry of the leaf page, which for a
  * long stream is hundreds. Takes no lock beyond the pages'.
  */
-bool FindLast(Server server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count,
-              TupleTableSlot *slot);
+bool FindLast(Server server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot);
 
 /*
  * A leaf page as it was, for keys that are looked up in their order, and in an index that nobody else writes to meanwhile: most are

@@ -13,9 +13,8 @@ namespace auren::pg {
  * What was made of the rows of one of the extension's tables, kept until the table changes. The callbacks of the server's
  * invalidation messages call Forget and ForgetOn, which only count.
  */
-template <typename T>
-class Cached {
-public:
+template <typename T> class Cached {
+  public:
 	explicit constexpr Cached(OwnRelation &table) : table_(table) {
 	}
 
@@ -46,7 +45,7 @@ public:
 		}
 	}
 
-private:
+  private:
 	OwnRelation &table_;
 	Freshness freshness_;
 	std::shared_ptr<const T> value_;

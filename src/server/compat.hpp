@@ -112,11 +112,11 @@ UpdateRow(Relation heap, ItemPointer tid, TupleTableSlot *slot, Snapshot snapsho
 #if PG_VERSION_NUM >= 160000
 	TU_UpdateIndexes update;
 	const TM_Result result =
-	    table_tuple_update(heap, tid, slot, GetCurrentCommandId(true), snapshot, InvalidSnapshot, true, &failure, &mode, &update);
+		table_tuple_update(heap, tid, slot, GetCurrentCommandId(true), snapshot, InvalidSnapshot, true, &failure, &mode, &update);
 	*needs_entries = update == TU_All;
 #else
 	const TM_Result result =
-	    table_tuple_update(heap, tid, slot, GetCurrentCommandId(true), snapshot, InvalidSnapshot, true, &failure, &mode, needs_entries);
+		table_tuple_update(heap, tid, slot, GetCurrentCommandId(true), snapshot, InvalidSnapshot, true, &failure, &mode, needs_entries);
 #endif
 	return result;
 }
@@ -179,7 +179,9 @@ ForEachLockOf(PGPROC *process, int partition, F &&function) {
 	}
 #else
 	SHM_QUEUE *locks = &process->myProcLocks[partition];
-	const auto after = [&](SHM_QUEUE *link) { return reinterpret_cast<PROCLOCK *>(SHMQueueNext(locks, link, offsetof(PROCLOCK, procLink))); };
+	const auto after = [&](SHM_QUEUE *link) {
+		return reinterpret_cast<PROCLOCK *>(SHMQueueNext(locks, link, offsetof(PROCLOCK, procLink)));
+	};
 	for (PROCLOCK *lock = after(locks); lock != nullptr; lock = after(&lock->procLink)) {
 		function(lock);
 	}

@@ -38,8 +38,7 @@ void
 Raise(const Report &report) {
 	const char *s = report.sqlstate;
 	ereport(ERROR, (errcode(MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4])), errmsg_internal("%s", report.message),
-	                report.detail[0] != '\0' ? errdetail_internal("%s", report.detail) : 0,
-	                report.hint[0] != '\0' ? errhint("%s", report.hint) : 0));
+	                report.detail[0] != '\0' ? errdetail_internal("%s", report.detail) : 0, report.hint[0] != '\0' ? errhint("%s", report.hint) : 0));
 	pg_unreachable();
 }
 

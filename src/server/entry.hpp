@@ -61,13 +61,13 @@ Entry(F &&body) {
 /*
  * Declares the C function of an SQL function. Its body is C++ and may throw.
  */
-#define AUREN_FUNCTION(name)                                                                                           \
-	extern "C" {                                                                                                       \
-	PG_FUNCTION_INFO_V1(name);                                                                                         \
-	Datum name(PG_FUNCTION_ARGS);                                                                                      \
-	}                                                                                                                  \
-	static Datum name##_body(FunctionCallInfo fcinfo);                                                                 \
-	Datum name(PG_FUNCTION_ARGS) {                                                                                     \
-		return ::auren::pg::Entry([fcinfo] { return name##_body(fcinfo); });                                           \
-	}                                                                                                                  \
+#define AUREN_FUNCTION(name)                                                                                                                         \
+	extern "C" {                                                                                                                                     \
+	PG_FUNCTION_INFO_V1(name);                                                                                                                       \
+	Datum name(PG_FUNCTION_ARGS);                                                                                                                    \
+	}                                                                                                                                                \
+	static Datum name##_body(FunctionCallInfo fcinfo);                                                                                               \
+	Datum name(PG_FUNCTION_ARGS) {                                                                                                                   \
+		return ::auren::pg::Entry([fcinfo] { return name##_body(fcinfo); });                                                                         \
+	}                                                                                                                                                \
 	static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)

@@ -18,8 +18,7 @@ struct Error {
 
 namespace internal {
 
-template <typename F>
-class Guarded;
+template <typename F> class Guarded;
 
 } // namespace internal
 
@@ -42,8 +41,7 @@ class Server {
 	}
 
   private:
-	template <typename F>
-	friend class internal::Guarded;
+	template <typename F> friend class internal::Guarded;
 
 	// Not defaulted: Server{} would then be an aggregate, which anybody can make.
 	constexpr Server() {
@@ -53,8 +51,7 @@ class Server {
 namespace internal {
 
 // Runs what a guard was given: with the token where it asks for one.
-template <typename F>
-class Guarded {
+template <typename F> class Guarded {
   public:
 	static decltype(auto)
 	Run(F &function) {
@@ -66,8 +63,7 @@ class Guarded {
 	}
 };
 
-static_assert(std::is_empty_v<Server> && !std::is_default_constructible_v<Server> && !std::is_aggregate_v<Server>,
-              "only the guard makes one");
+static_assert(std::is_empty_v<Server> && !std::is_default_constructible_v<Server> && !std::is_aggregate_v<Server>, "only the guard makes one");
 
 // Runs fn(argument) with the server's errors turned into a thrown Error. The only frame that a longjmp of the server
 // can reach; nothing with a destructor lives in it.
@@ -89,8 +85,7 @@ Call(F &&function) -> decltype(internal::Guarded<std::remove_reference_t<F>>::Ru
 	static_assert(std::is_trivially_destructible_v<Function>, "capture by reference: a longjmp runs no destructor");
 
 	if constexpr (std::is_void_v<Result>) {
-		internal::RunGuarded(
-		    [](void *argument) { internal::Guarded<Function>::Run(*static_cast<Function *>(argument)); }, &function);
+		internal::RunGuarded([](void *argument) { internal::Guarded<Function>::Run(*static_cast<Function *>(argument)); }, &function);
 	} else {
 		static_assert(std::is_trivially_copyable_v<Result>, "return plain data: a longjmp runs no destructor");
 		struct Frame {
@@ -98,11 +93,11 @@ Call(F &&function) -> decltype(internal::Guarded<std::remove_reference_t<F>>::Ru
 			Result result;
 		} frame{&function, {}};
 		internal::RunGuarded(
-		    [](void *argument) {
-			    auto *f = static_cast<Frame *>(argument);
-			    f->result = internal::Guarded<Function>::Run(*f->function);
-		    },
-		    &frame);
+			[](void *argument) {
+				auto *f = static_cast<Frame *>(argument);
+				f->result = internal::Guarded<Function>::Run(*f->function);
+			},
+			&frame);
 		return frame.result;
 	}
 }

@@ -49,9 +49,7 @@ ServerJson::Expand(std::string_view document) const {
 	Json value;
 	if (view.kind() == Json::Kind::kObject) {
 		Json::Object &object = value.SetObject();
-		view.ForEachMember([&](std::string_view key, const JsonbView &member) {
-			Store(&object.emplace(key, Json()).first->second, member);
-		});
+		view.ForEachMember([&](std::string_view key, const JsonbView &member) { Store(&object.emplace(key, Json()).first->second, member); });
 	} else if (view.kind() == Json::Kind::kArray) {
 		Json::Array &array = value.SetArray();
 		view.ForEachElement([&](const JsonbView &element) { Store(&array.emplace_back(), element); });

@@ -48,8 +48,7 @@ class JsonbView {
 			const uint32 key_end = End(container->children[i], key_offset);
 			const JEntry entry = container->children[count + i];
 			const uint32 value_end = End(entry, value_offset);
-			member(std::string_view(base + key_offset, key_end - key_offset),
-			       JsonbView(entry, base, value_offset, value_end - value_offset));
+			member(std::string_view(base + key_offset, key_end - key_offset), JsonbView(entry, base, value_offset, value_end - value_offset));
 			key_offset = key_end;
 			value_offset = value_end;
 		}

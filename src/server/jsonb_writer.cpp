@@ -54,8 +54,8 @@ class Writer {
 	  public:
 		explicit Opened(const std::string &bytes) : given_(bytes.data()) {
 			const char *given = given_;
-			jsonb_ = VARATT_IS_EXTENDED(given) ? Call([&] { return DatumGetJsonbP(PointerGetDatum(given)); })
-			                                   : reinterpret_cast<const Jsonb *>(given);
+			jsonb_ =
+				VARATT_IS_EXTENDED(given) ? Call([&] { return DatumGetJsonbP(PointerGetDatum(given)); }) : reinterpret_cast<const Jsonb *>(given);
 		}
 		Opened(const Opened &) = delete;
 		Opened &operator=(const Opened &) = delete;

@@ -13,9 +13,9 @@ inline constexpr uint16 kNotifierLockClass = 0xA0E4; // the notifier
 inline constexpr uint16 kRefreshLockClass = 0xA0E5;  // the session that refreshes metrics
 inline constexpr uint16 kPersonLockClass = 0xA0E6;   // a session that makes keys of a person or forgets one
 
-inline constexpr uint16 kRuleLockClass = 0xA0E9;    // a session that adds notification rules of a tenant
+inline constexpr uint16 kRuleLockClass = 0xA0E9; // a session that adds notification rules of a tenant
 // of the whole server: their database is 0
-inline constexpr uint16 kAuditSlotLockClass = 0xA0ED;  // workers of the audit
+inline constexpr uint16 kAuditSlotLockClass = 0xA0ED;   // workers of the audit
 inline constexpr uint16 kAuditWantedLockClass = 0xA0EE; // sessions that wait for one
 
 } // namespace auren::pg

@@ -11,7 +11,7 @@ namespace auren::pg {
  * changed. Each room declares in its relations.hpp those that it needs, in namespace own; they live as long as the process.
  */
 class OwnRelation {
-public:
+  public:
 	// Both names are literals.
 	constexpr OwnRelation(const char *schema, const char *name) : schema_(schema), name_(name) {
 	}
@@ -42,7 +42,7 @@ public:
 	// For _PG_init: from now on changes of the relations are heard of.
 	static void Register(Server server);
 
-private:
+  private:
 	void LookUp(Server server);
 	static void ForgetOn(Oid relid) noexcept;
 

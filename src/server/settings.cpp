@@ -58,7 +58,8 @@ IsSourceShown(const compat::Settings &known) {
 			continue;
 		}
 		const char *value = *reinterpret_cast<const config_string *>(setting)->variable;
-		if ((pg_strcasecmp(setting->name, "auren_events.master_key_file") == 0 || pg_strcasecmp(setting->name, "auren_events.master_key_command") == 0) &&
+		if ((pg_strcasecmp(setting->name, "auren_events.master_key_file") == 0 ||
+		     pg_strcasecmp(setting->name, "auren_events.master_key_command") == 0) &&
 		    value != nullptr && value[0] != '\0') {
 			return true;
 		}
@@ -202,10 +203,11 @@ WarnIfKeySourceIsShown(Server) {
 		return;
 	}
 	source_shown = false; // once a session
-	ereport(NOTICE, (errmsg("every role can see where the master keys of encrypted fields are"),
-	                 errdetail("The server hides auren_events.master_key_file and auren_events.master_key_command only where the module is loaded before "
-	                           "a session's first statement."),
-	                 errhint("Add auren_events to session_preload_libraries in postgresql.conf and reload the configuration.")));
+	ereport(NOTICE,
+	        (errmsg("every role can see where the master keys of encrypted fields are"),
+	         errdetail("The server hides auren_events.master_key_file and auren_events.master_key_command only where the module is loaded before "
+	                   "a session's first statement."),
+	         errhint("Add auren_events to session_preload_libraries in postgresql.conf and reload the configuration.")));
 }
 
 void
@@ -227,40 +229,40 @@ namespace {
 void
 Define(Server) {
 	DefineCustomEnumVariable("auren_events.naming", "How event types and stream ids that do not follow the naming practice are treated.",
-	                         "Event types in snake_case, stream ids with a prefix before a colon.", &naming,
-	                         static_cast<int>(Naming::kOff), kNamingValues, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-	DefineCustomBoolVariable("auren_events.allow_drop", "Lets DROP EXTENSION auren_events take the events with it.", nullptr,
-	                         &allow_drop, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-	DefineCustomIntVariable("auren_events.snapshot_after", "Events after which reading a stream's state leaves a snapshot of it.",
-	                        "0 takes none.", &snapshot_after, 1000, 0, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	                         "Event types in snake_case, stream ids with a prefix before a colon.", &naming, static_cast<int>(Naming::kOff),
+	                         kNamingValues, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomBoolVariable("auren_events.allow_drop", "Lets DROP EXTENSION auren_events take the events with it.", nullptr, &allow_drop, false,
+	                         PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("auren_events.snapshot_after", "Events after which reading a stream's state leaves a snapshot of it.", "0 takes none.",
+	                        &snapshot_after, 1000, 0, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomBoolVariable("auren_events.read_flushed", "Feed reads give only events that a crash cannot take back.",
-	                         "An event whose commit is not on disk yet is flushed first. Off for readers within the database.",
-	                         &read_flushed, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+	                         "An event whose commit is not on disk yet is flushed first. Off for readers within the database.", &read_flushed, true,
+	                         PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomBoolVariable("auren_events.notifier", "Leaves notifications of appended events to a background worker.",
-	                         "Off: a transaction notifies when it commits, which takes a lock of the whole cluster.", &notifier, true,
-	                         PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	                         "Off: a transaction notifies when it commits, which takes a lock of the whole cluster.", &notifier, true, PGC_SUSET, 0,
+	                         nullptr, nullptr, nullptr);
 	DefineCustomRealVariable("auren_events.notify_below", "How full the queue of notifications may be for listeners to be told, 1 being full.",
-	                         "A full queue would fail the commit that notifies.", &notify_below, 0.95, 0.0, 1.0, PGC_SUSET, 0, nullptr,
-	                         nullptr, nullptr);
+	                         "A full queue would fail the commit that notifies.", &notify_below, 0.95, 0.0, 1.0, PGC_SUSET, 0, nullptr, nullptr,
+	                         nullptr);
 	DefineCustomIntVariable("auren_events.max_notification_rules", "Notification rules that a tenant may have.",
-	                        "They are kept by every session that appends.", &max_notification_rules, 100, 0, 10000, PGC_SUSET, 0, nullptr,
-	                        nullptr, nullptr);
+	                        "They are kept by every session that appends.", &max_notification_rules, 100, 0, 10000, PGC_SUSET, 0, nullptr, nullptr,
+	                        nullptr);
 	DefineCustomStringVariable("auren_events.master_key_file", "File that holds the master keys of encrypted fields.",
-	                           "A line \"<id> <64 hexadecimal digits>\" for each; the last one is current.", &master_key_file, "",
-	                           PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+	                           "A line \"<id> <64 hexadecimal digits>\" for each; the last one is current.", &master_key_file, "", PGC_SIGHUP,
+	                           GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
 	DefineCustomStringVariable("auren_events.master_key_command", "Command that writes the master keys of encrypted fields.",
-	                           "What it writes is read as the file would be.", &master_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
-	                           nullptr, nullptr, nullptr);
+	                           "What it writes is read as the file would be.", &master_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr,
+	                           nullptr, nullptr);
 	DefineCustomIntVariable("auren_events.master_key_timeout", "Time after which the command for the master keys is ended.", nullptr,
 	                        &master_key_timeout, 10000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
 	DefineCustomIntVariable("auren_events.max_key_uses", "Values that a data key encrypts before another takes its place.",
-	                        "Random nonces of 96 bits are safe for some 4 billion values.", &max_key_uses, INT_MAX, 1, INT_MAX, PGC_SUSET, 0,
-	                        nullptr, nullptr, nullptr);
-	DefineCustomBoolVariable("auren_events.audit_decrypt", "Writes each decryption, with its user and field, to encrypted.audit_log before anything is decrypted.",
-	                         "The row stays when the transaction is rolled back.", &audit_decrypt, false, PGC_SUSET, 0, nullptr, nullptr,
-	                         nullptr);
-	DefineCustomStringVariable("auren_events.decrypt_reason", "Why the session decrypts, for the audit.", nullptr, &decrypt_reason, "",
-	                           PGC_USERSET, 0, CheckReason, nullptr, nullptr);
+	                        "Random nonces of 96 bits are safe for some 4 billion values.", &max_key_uses, INT_MAX, 1, INT_MAX, PGC_SUSET, 0, nullptr,
+	                        nullptr, nullptr);
+	DefineCustomBoolVariable("auren_events.audit_decrypt",
+	                         "Writes each decryption, with its user and field, to encrypted.audit_log before anything is decrypted.",
+	                         "The row stays when the transaction is rolled back.", &audit_decrypt, false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomStringVariable("auren_events.decrypt_reason", "Why the session decrypts, for the audit.", nullptr, &decrypt_reason, "", PGC_USERSET,
+	                           0, CheckReason, nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

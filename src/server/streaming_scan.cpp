@@ -29,10 +29,10 @@ struct StreamingScan {
 	CustomScanState css;
 	const StreamingFunction *function;
 	FuncExpr *call;
-	List *arguments; // ExprState
+	List *arguments;         // ExprState
 	ScanDirection direction; // against the function's own order where it is backward
 	bool whole_row;
-	Index rti; // in the whole statement
+	Index rti;          // in the whole statement
 	TupleDesc row_type; // of the function's rows
 	MemoryContext context;
 	RowSource *source; // nullptr until the first row is asked for
@@ -70,8 +70,7 @@ OrderOf(Server, PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &fun
 		ListCell *cell;
 		foreach (cell, rel->reltarget->exprs) {
 			auto *var = static_cast<Var *>(lfirst(cell));
-			if (column != 0 && IsA(var, Var) && var->varattno == column && var->varno == static_cast<int>(rel->relid) &&
-			    var->varlevelsup == 0) {
+			if (column != 0 && IsA(var, Var) && var->varattno == column && var->varno == static_cast<int>(rel->relid) && var->varlevelsup == 0) {
 				found = var;
 			}
 		}
@@ -106,8 +105,7 @@ AddPath(Server server, PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, i
 	QualCost cost;
 	cost_qual_eval_node(&cost, linitial_node(RangeTblFunction, rte->functions)->funcexpr, root);
 	path->path.startup_cost = cost.startup + cost.per_tuple + rel->baserestrictcost.startup;
-	path->path.total_cost = path->path.startup_cost +
-	                        path->path.rows * (cpu_tuple_cost + cpu_index_tuple_cost + rel->baserestrictcost.per_tuple);
+	path->path.total_cost = path->path.startup_cost + path->path.rows * (cpu_tuple_cost + cpu_index_tuple_cost + rel->baserestrictcost.per_tuple);
 	path->path.pathkeys = pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->custom_private = list_make1(makeInteger(direction));
@@ -161,10 +159,10 @@ PlanStreaming(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *target
 	(void)get_expr_result_type(call, nullptr, &row_type);
 	for (int i = 0; i < row_type->natts; i++) {
 		const FormData_pg_attribute *column = TupleDescAttr(row_type, i);
-		Var *var = makeVar(static_cast<int>(rel->relid), static_cast<AttrNumber>(i + 1), column->atttypid, column->atttypmod,
-		                   column->attcollation, 0);
+		Var *var =
+			makeVar(static_cast<int>(rel->relid), static_cast<AttrNumber>(i + 1), column->atttypid, column->atttypmod, column->attcollation, 0);
 		scan->custom_scan_tlist =
-		    lappend(scan->custom_scan_tlist, makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(i + 1), nullptr, false));
+			lappend(scan->custom_scan_tlist, makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(i + 1), nullptr, false));
 	}
 	// the target list itself may come later, when a projection is put upon this node
 	Bitmapset *used = nullptr;
@@ -174,9 +172,8 @@ PlanStreaming(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *target
 	const bool whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
 	if (whole_row) {
 		Var *var = makeWholeRowVar(rte, static_cast<int>(rel->relid), 0, false);
-		scan->custom_scan_tlist =
-		    lappend(scan->custom_scan_tlist,
-		            makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(row_type->natts + 1), nullptr, false));
+		scan->custom_scan_tlist = lappend(
+			scan->custom_scan_tlist, makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(row_type->natts + 1), nullptr, false));
 	}
 	scan->custom_private = list_make2(linitial(path->custom_private), makeInteger(whole_row ? 1 : 0));
 	return &scan->scan.plan;
@@ -248,8 +245,7 @@ OpenRowSourceOf(Server, StreamingScan *scan) {
 		}
 	}
 	Snapshot snapshot = scan->css.ss.ps.state->es_snapshot;
-	scan->source = reinterpret_cast<RowSource *>(
-	    Entry([&] { return PointerGetDatum(scan->function->open(fcinfo, snapshot, scan->direction)); }));
+	scan->source = reinterpret_cast<RowSource *>(Entry([&] { return PointerGetDatum(scan->function->open(fcinfo, snapshot, scan->direction)); }));
 	MemoryContextSwitchTo(old);
 }
 

@@ -51,8 +51,7 @@ InsertIndexEntry(Server, Relation heap, Relation index, TupleTableSlot *slot, In
 	}
 	if (info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != nullptr) {
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		                errmsg("index \"%s\" of \"%s\" is not a plain index", RelationGetRelationName(index),
-		                       RelationGetRelationName(heap)),
+		                errmsg("index \"%s\" of \"%s\" is not a plain index", RelationGetRelationName(index), RelationGetRelationName(heap)),
 		                errhint("Indexes on expressions, partial ones and exclusions are for events.event_store only.")));
 	}
 	Datum values[INDEX_MAX_KEYS];
@@ -74,8 +73,7 @@ InsertIndexEntries(Server server, Relation heap, Relation but, TupleTableSlot *s
 			continue;
 		}
 		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
-		(void)InsertIndexEntry(server, heap, index, slot,
-		                       index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO);
+		(void)InsertIndexEntry(server, heap, index, slot, index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO);
 		index_close(index, NoLock);
 	}
 	list_free(index_oids);
@@ -100,14 +98,13 @@ DeleteRow(Server, Relation heap, ItemPointer tid, Snapshot snapshot) {
 }
 
 bool
-InsertIfAbsent(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values,
-                  const bool *isnull) {
+InsertIfAbsent(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull) {
 	ScanKeyData keys[INDEX_MAX_KEYS];
 	const int key_count = IndexRelationGetNumberOfKeyAttributes(pkey);
 	for (int i = 0; i < key_count; i++) {
 		const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(heap), key_columns[i]);
-		ScanKeyInit(&keys[i], static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber,
-		            attribute->atttypid == UUIDOID ? F_UUID_EQ : F_TEXTEQ, values[key_columns[i]]);
+		ScanKeyInit(&keys[i], static_cast<AttrNumber>(i + 1), BTEqualStrategyNumber, attribute->atttypid == UUIDOID ? F_UUID_EQ : F_TEXTEQ,
+		            values[key_columns[i]]);
 	}
 	for (int turn = 0; turn < 1000; turn++) {
 		CHECK_FOR_INTERRUPTS();
@@ -135,8 +132,7 @@ InsertIfAbsent(Server server, Relation heap, Relation pkey, const int *key_colum
 		}
 	}
 	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-	                errmsg("could not insert a row into %s among its concurrent inserts", RelationGetRelationName(heap)),
-	                errhint("Try again.")));
+	                errmsg("could not insert a row into %s among its concurrent inserts", RelationGetRelationName(heap)), errhint("Try again.")));
 	pg_unreachable();
 }
 

@@ -62,7 +62,6 @@ bool DeleteRow(Server server, Relation heap, ItemPointer tid, Snapshot snapshot)
  * Inserts a row into a table of ours with one plain unique index, unless its key is there. Returns false when another
  * transaction's row with the same key is, after waiting for that transaction if it was still running.
  */
-bool InsertIfAbsent(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values,
-                       const bool *isnull);
+bool InsertIfAbsent(Server server, Relation heap, Relation pkey, const int *key_columns, const Datum *values, const bool *isnull);
 
 } // namespace auren::pg

@@ -57,9 +57,9 @@ CheckReducerFunction(Server server, Oid function, const char *name) {
 	const Oid owner = events->rd_rel->relowner;
 	table_close(events, NoLock);
 	if (row->proowner != owner && !superuser_arg(row->proowner)) {
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("reducer function %s belongs neither to the store's owner nor to a superuser", name),
-		                errdetail("It runs for everyone who reads a state."), errhint("ALTER FUNCTION %s OWNER TO the store's owner.", name)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("reducer function %s belongs neither to the store's owner nor to a superuser", name),
+		         errdetail("It runs for everyone who reads a state."), errhint("ALTER FUNCTION %s OWNER TO the store's owner.", name)));
 	}
 	ReleaseSysCache(tuple);
 }

@@ -89,8 +89,7 @@ ReadRows(Server server, Oid relid, Row **rows) {
 
 Reducers
 Load(Oid relid) {
-	MemoryContext context =
-	    Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events reducers", ALLOCSET_SMALL_SIZES); });
+	MemoryContext context = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events reducers", ALLOCSET_SMALL_SIZES); });
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Row *rows = nullptr;
 	const int count = Call([&](Server server) { return ReadRows(server, relid, &rows); });

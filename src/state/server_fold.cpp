@@ -15,8 +15,7 @@ namespace {
 bool
 EndsTransaction(int sqlerrcode) {
 	const int category = ERRCODE_TO_CATEGORY(sqlerrcode);
-	return category == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
-	       category == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
+	return category == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) || category == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
 	       category == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) || category == ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK);
 }
 
@@ -36,8 +35,7 @@ RunFunction(Server, const FunctionCall &call) {
 	LOCAL_FCINFO(fcinfo, 3);
 	InitFunctionCallInfoData(*fcinfo, call.function, 3, InvalidOid, nullptr, nullptr);
 	fcinfo->args[0].value = call.state;
-	fcinfo->args[1].value =
-	    PointerGetDatum(cstring_to_text_with_len(call.event_type.data(), static_cast<int>(call.event_type.size())));
+	fcinfo->args[1].value = PointerGetDatum(cstring_to_text_with_len(call.event_type.data(), static_cast<int>(call.event_type.size())));
 	fcinfo->args[2].value = call.data;
 	fcinfo->args[0].isnull = fcinfo->args[1].isnull = fcinfo->args[2].isnull = false;
 	const Datum result = FunctionCallInvoke(fcinfo);

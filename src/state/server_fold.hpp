@@ -87,8 +87,7 @@ class ServerFold : public FoldHost {
 		json_.CheckStack();
 	}
 	std::string_view One() const override;
-	bool CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data,
-	                  Json *result) override;
+	bool CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data, Json *result) override;
 	// From here on a state holds what was decrypted: the text of an error of a reducer's function, which may print it, is left out.
 	void
 	HoldDecrypted() {

@@ -28,8 +28,7 @@ enum SnapshotColumn : int {
  * this command inserted is not seen; a row that another transaction is deleting is left to it.
  */
 int64
-Delete(Server server, Relation heap, Relation index, ScanKey keys, int key_count, int64 version,
-       const pg_uuid_t *but_by) {
+Delete(Server server, Relation heap, Relation index, ScanKey keys, int key_count, int64 version, const pg_uuid_t *but_by) {
 	Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, key_count);
@@ -81,8 +80,7 @@ Close(Server, const Snapshots &snapshots) {
 }
 
 StoredState
-ReadSnapshot(Server server, Snapshots *snapshots, Datum tenant, Datum stream, int64 to_version,
-             const pg_uuid_t *reducers_version) {
+ReadSnapshot(Server server, Snapshots *snapshots, Datum tenant, Datum stream, int64 to_version, const pg_uuid_t *reducers_version) {
 	ScanKeyData keys[3];
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, stream);
@@ -147,7 +145,7 @@ bool
 TryWriteSnapshot(Server server, Datum tenant, Datum stream, int64 version, int64 event_time, const pg_uuid_t *reducers_version, Datum state) {
 	volatile bool written = false;
 	ErrorData *error =
-	    TryInSubtransaction(server, [&] { written = WriteSnapshot(server, tenant, stream, version, event_time, reducers_version, state); });
+		TryInSubtransaction(server, [&] { written = WriteSnapshot(server, tenant, stream, version, event_time, reducers_version, state); });
 	if (error == nullptr) {
 		return written;
 	}

@@ -74,7 +74,7 @@ Apply(Fold *fold, const Folded &event, const JsonHost &host) {
 } // namespace
 
 StateReader::StateReader(const Tenant &tenant, Snapshot snapshot, PersonalData personal)
-    : tenant_(tenant), reducers_(DeclaredReducers()), personal_(personal) {
+	: tenant_(tenant), reducers_(DeclaredReducers()), personal_(personal) {
 	Call([&](Server server) { BeginStreamScan(server, &scan_, snapshot); });
 	use_snapshots_ = personal == PersonalData::kAsStored && !scan_.row_security &&
 	                 Call([&](Server server) { return OpenSnapshots(server, &snapshots_, snapshot); });
@@ -85,9 +85,8 @@ StateReader::Read(const Text &stream, int64 to_version) {
 	Fold fold(reducers_->set, Category(stream.name.bytes), &json_);
 	State result = {0, PG_INT64_MIN, 0};
 	if (use_snapshots_) {
-		const StoredState stored = Call([&](Server server) {
-			return ReadSnapshot(server, &snapshots_, tenant_.text, stream.datum, to_version, &reducers_->version);
-		});
+		const StoredState stored =
+			Call([&](Server server) { return ReadSnapshot(server, &snapshots_, tenant_.text, stream.datum, to_version, &reducers_->version); });
 		if (stored.version > 0) {
 			fold.Start(JsonOf(stored.state));
 			result.version = stored.version;
@@ -124,8 +123,8 @@ StateReader::Read(const Text &stream, int64 to_version) {
 	const bool keep = use_snapshots_ && to_version == PG_INT64_MAX && SnapshotAfter() > 0 && folded >= SnapshotAfter();
 	if (keep) {
 		Call([&](Server server) {
-			(void)(MayTakeSnapshot() && TryWriteSnapshot(server, tenant_.text, stream.datum, result.version,
-			                                             result.event_time, &reducers_->version, result.state));
+			(void)(MayTakeSnapshot() &&
+			       TryWriteSnapshot(server, tenant_.text, stream.datum, result.version, result.event_time, &reducers_->version, result.state));
 		});
 	}
 	return result;

@@ -29,9 +29,8 @@ using pg::Server;
 class StateRows {
   public:
 	explicit StateRows(FunctionCallInfo fcinfo)
-	    : rows_(Call([&](Server server) { return pg::BeginRows(server, fcinfo); })),
-	      reader_(pg::CurrentTenant(), GetActiveSnapshot()),
-	      context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events state", ALLOCSET_DEFAULT_SIZES); })) {
+		: rows_(Call([&](Server server) { return pg::BeginRows(server, fcinfo); })), reader_(pg::CurrentTenant(), GetActiveSnapshot()),
+		  context_(Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events state", ALLOCSET_DEFAULT_SIZES); })) {
 	}
 	// A row for a stream, one without events too.
 	void
@@ -100,8 +99,8 @@ AUREN_FUNCTION(auren_get_stream_states) {
 	const pg::Elements ids = pg::ArrayArgument(fcinfo, 0, "p_stream_ids", TEXTOID);
 	for (int i = 0; i < ids.count; i++) {
 		if (ids.isnull[i]) {
-			throw DomainError(sqlstate::kInvalidParameter, "p_stream_ids must not hold NULL",
-			                  "Element " + std::to_string(i + 1) + " is NULL.", "Leave it out.");
+			throw DomainError(sqlstate::kInvalidParameter, "p_stream_ids must not hold NULL", "Element " + std::to_string(i + 1) + " is NULL.",
+			                  "Leave it out.");
 		}
 	}
 	StateRows rows(fcinfo);
@@ -243,17 +242,16 @@ AUREN_FUNCTION(auren_set_reducer) {
 	const pg::Text kind = pg::TextArgument(fcinfo, 1, "p_kind");
 	pg::RequireNotNull(fcinfo, 2, "p_options");
 	const Datum options = pg::JsonbOf(PG_GETARG_DATUM(2));
-	const ReducerOptions declared = pg::ParseDeclaration(std::string(type.name.bytes).c_str(), std::string(kind.name.bytes).c_str(),
-	                                                     TextOfJsonb(options));
-	const Datum category = Call([&] {
-		return PointerGetDatum(cstring_to_text_with_len(declared.category.data(), static_cast<int>(declared.category.size())));
-	});
+	const ReducerOptions declared =
+		pg::ParseDeclaration(std::string(type.name.bytes).c_str(), std::string(kind.name.bytes).c_str(), TextOfJsonb(options));
+	const Datum category =
+		Call([&] { return PointerGetDatum(cstring_to_text_with_len(declared.category.data(), static_cast<int>(declared.category.size()))); });
 	Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, JSONBOID};
 	Datum values[4] = {type.datum, category, kind.datum, OptionsToStore(options, declared)};
 	(void)ChangeReducers("INSERT INTO auren.declared_reducers (event_type, category, kind, options) VALUES ($1, $2, $3, $4) "
-	        "ON CONFLICT (event_type, category) DO UPDATE SET kind = EXCLUDED.kind, options = EXCLUDED.options, "
-	        "declared_by = EXCLUDED.declared_by, declared_at = EXCLUDED.declared_at",
-	        4, types, values);
+	                     "ON CONFLICT (event_type, category) DO UPDATE SET kind = EXCLUDED.kind, options = EXCLUDED.options, "
+	                     "declared_by = EXCLUDED.declared_by, declared_at = EXCLUDED.declared_at",
+	                     4, types, values);
 	PG_RETURN_VOID();
 }
 
@@ -263,11 +261,12 @@ AUREN_FUNCTION(auren_drop_reducer) {
 	const auto category = pg::OptionalTextArgument(fcinfo, 1);
 	Oid types[2] = {TEXTOID, TEXTOID};
 	Datum values[2] = {type.datum, category ? category->datum : Call([] { return PointerGetDatum(cstring_to_text("")); })};
-	const uint64 rows = ChangeReducers("DELETE FROM auren.declared_reducers WHERE event_type OPERATOR(pg_catalog.=) $1 AND category OPERATOR(pg_catalog.=) $2", 2,
-	                                   types, values);
+	const uint64 rows = ChangeReducers(
+		"DELETE FROM auren.declared_reducers WHERE event_type OPERATOR(pg_catalog.=) $1 AND category OPERATOR(pg_catalog.=) $2", 2, types, values);
 	if (rows == 0) {
-		throw DomainError(sqlstate::kUndefinedObject, "there is no reducer for event type \"" + std::string(type.name.bytes) + "\"" +
-		                                                  (category ? " in category \"" + std::string(category->name.bytes) + "\"" : ""),
+		throw DomainError(sqlstate::kUndefinedObject,
+		                  "there is no reducer for event type \"" + std::string(type.name.bytes) + "\"" +
+		                      (category ? " in category \"" + std::string(category->name.bytes) + "\"" : ""),
 		                  category ? "" : "One of a category is dropped by naming the category.", "events.reducers lists them.");
 	}
 	PG_RETURN_VOID();

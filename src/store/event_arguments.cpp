@@ -33,8 +33,8 @@ LimitArgument(FunctionCallInfo fcinfo, int argument) {
 	pg::RequireNotNull(fcinfo, argument, "p_limit");
 	const int64 limit = PG_GETARG_INT32(argument);
 	if (limit < 0) {
-		throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative",
-		                  "The limit given is " + std::to_string(limit) + ".", "Give the number of rows of a page.");
+		throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative", "The limit given is " + std::to_string(limit) + ".",
+		                  "Give the number of rows of a page.");
 	}
 	return limit;
 }

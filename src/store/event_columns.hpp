@@ -17,5 +17,4 @@ enum EventColumn : int {
 	kEventColumns
 };
 
-
 } // namespace auren::pg

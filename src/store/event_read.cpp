@@ -13,7 +13,7 @@
 namespace auren::pg {
 
 const char *const kEventColumnList = "event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, "
-                                     "created_by, tenant_id, global_position";
+									 "created_by, tenant_id, global_position";
 
 namespace {
 
@@ -43,8 +43,8 @@ FindEvent(Server server, const EventLookup &lookup, const Datum *keys, const Oid
 	// Our own earlier rows of the same statement are not visible to its snapshot, and no race.
 	bool isnull;
 	const TransactionId inserter = DatumGetTransactionId(slot_getsysattr(lookup.slot, MinTransactionIdAttributeNumber, &isnull));
-	event.visible = TransactionIdIsCurrentTransactionId(inserter) ||
-	                table_tuple_satisfies_snapshot(lookup.partition, lookup.slot, GetTransactionSnapshot());
+	event.visible =
+		TransactionIdIsCurrentTransactionId(inserter) || table_tuple_satisfies_snapshot(lookup.partition, lookup.slot, GetTransactionSnapshot());
 	return event;
 }
 
@@ -226,8 +226,7 @@ EventAtPosition(Server server, Relation partition, const PartitionShape *shape, 
 }
 
 StoredEvent
-EventWithId(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id,
-            Datum tenant) {
+EventWithId(Server server, Relation partition, const PartitionShape *shape, TupleTableSlot *slot, Datum event_id, Datum tenant) {
 	const Datum keys[2] = {event_id, tenant};
 	const Oid equal[2] = {F_UUID_EQ, F_TEXTEQ};
 	Relation index = index_open(shape->event_id_index, AccessShareLock);
@@ -296,9 +295,7 @@ StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot) {
 	part.direction = BackwardScanDirection;
 	BeginStreamScan(server, &scan, snapshot);
 	StartStream(server, &scan, part);
-	const int64 version = NextEvent(server, &scan, &row) ? DatumGetInt64(row.values[kStreamVersion])
-	                      : scan.row_security   ? 0
-	                                            : scan.dropped_version;
+	const int64 version = NextEvent(server, &scan, &row) ? DatumGetInt64(row.values[kStreamVersion]) : scan.row_security ? 0 : scan.dropped_version;
 	EndStreamScan(server, &scan);
 	return version;
 }

@@ -20,8 +20,8 @@ constexpr const char *kExtension = "auren_events";
 void
 RequireTrigger(FunctionCallInfo fcinfo, const char *function) {
 	if (!CALLED_AS_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, std::string(function) + " is a trigger function",
-		                  "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
+		throw DomainError(sqlstate::kTriggerProtocol, std::string(function) + " is a trigger function", "It was called as an ordinary function.",
+		                  "Use it in CREATE TRIGGER.");
 	}
 }
 
@@ -104,9 +104,11 @@ RefuseToDropIndex(const Node *statement) {
 	if (oids == nullptr) {
 		return;
 	}
-	const std::string index = pg::RunAsTriggerOwner("SELECT concat_ws(' ', 'index', quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s "
-	                                          "JOIN pg_class i ON i.relname = s.name JOIN pg_index x ON x.indexrelid = i.oid AND x.indrelid = to_regclass(s.relation) "
-	                                          "WHERE s.kind = 'index' AND s.relation <> 'biometric.biometric_events' AND i.oid IN (" + std::string(oids) + ") LIMIT 1");
+	const std::string index = pg::RunAsTriggerOwner(
+		"SELECT concat_ws(' ', 'index', quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s "
+		"JOIN pg_class i ON i.relname = s.name JOIN pg_index x ON x.indexrelid = i.oid AND x.indrelid = to_regclass(s.relation) "
+		"WHERE s.kind = 'index' AND s.relation <> 'biometric.biometric_events' AND i.oid IN (" +
+		std::string(oids) + ") LIMIT 1");
 	if (!index.empty()) {
 		pg::ThrowObjectIsNeeded(index);
 	}
@@ -117,9 +119,7 @@ RefuseToDropIndex(const Node *statement) {
 AUREN_FUNCTION(auren_refuse_change) {
 	RequireTrigger(fcinfo, "auren.refuse_change");
 	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
-	const char *what = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)   ? "UPDATE"
-	                   : TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE"
-	                                                                : "TRUNCATE";
+	const char *what = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? "UPDATE" : TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE" : "TRUNCATE";
 	throw DomainError(sqlstate::kImmutable, "events are immutable",
 	                  std::string(what) + " of \"" + RelationGetRelationName(trigger->tg_relation) + "\" is refused, for its owner too.",
 	                  "Append a compensating event.");
@@ -140,8 +140,8 @@ AUREN_FUNCTION(auren_tell_sessions) {
 
 AUREN_FUNCTION(auren_guard_drop) {
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "auren.guard_drop is an event trigger function",
-		                  "It was called as an ordinary function.", "Use it in CREATE EVENT TRIGGER.");
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.guard_drop is an event trigger function", "It was called as an ordinary function.",
+		                  "Use it in CREATE EVENT TRIGGER.");
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
 	RefuseToDropIndex(data->parsetree);

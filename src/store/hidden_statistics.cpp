@@ -26,7 +26,8 @@ bool
 IsOfStore(Server, Oid relid) {
 	static const char *const kSchemas[] = {"events", "biometric", "analytics", "encrypted", "auren"};
 	const char *schema = get_namespace_name(get_rel_namespace(relid));
-	return schema != nullptr && std::any_of(std::begin(kSchemas), std::end(kSchemas), [=](const char *ours) { return std::strcmp(schema, ours) == 0; });
+	return schema != nullptr &&
+	       std::any_of(std::begin(kSchemas), std::end(kSchemas), [=](const char *ours) { return std::strcmp(schema, ours) == 0; });
 }
 
 bool

@@ -36,7 +36,8 @@ AUREN_FUNCTION(auren_require_free_schemas) {
 			const std::string name(schema);
 			throw DomainError("42P06", "schema \"" + name + "\" is there already, and auren_events makes one of that name",
 			                  "It belongs to role \"" + std::string(owner) + "\". The extension takes over nothing that somebody made before it.",
-			                  "Rename it (ALTER SCHEMA " + name + " RENAME TO my_" + name + "), or drop it where nothing of it is needed; then create the extension again.");
+			                  "Rename it (ALTER SCHEMA " + name + " RENAME TO my_" + name +
+			                      "), or drop it where nothing of it is needed; then create the extension again.");
 		}
 	}
 	PG_RETURN_VOID();

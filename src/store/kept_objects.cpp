@@ -13,48 +13,57 @@ namespace {
 constexpr const char *kClosingPolicy = "auren_events_closed";
 
 // What hangs on the tables and is not the extension's own, as it is now.
-constexpr const char *kAdded = "WITH added AS MATERIALIZED (SELECT o.relation, o.kind, o.name, o.definition FROM auren.table_objects o WHERE NOT EXISTS (SELECT FROM "
-                               "auren.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = o.definition))";
+constexpr const char *kAdded =
+	"WITH added AS MATERIALIZED (SELECT o.relation, o.kind, o.name, o.definition FROM auren.table_objects o WHERE NOT EXISTS (SELECT FROM "
+	"auren.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = o.definition))";
 
 // Row security of a table that is closed is not seen, so that it is not taken for dropped.
 constexpr const char *kWriteDown =
-    ", gone AS (DELETE FROM auren.present_objects p WHERE NOT EXISTS (SELECT FROM added a WHERE a.relation = p.relation AND a.kind = p.kind AND a.name = p.name) "
-    "AND (p.kind <> 'row security' OR NOT EXISTS (SELECT FROM pg_policy WHERE polname = 'auren_events_closed')) RETURNING relation, kind, name), "
-    "dropped AS (DELETE FROM auren.kept_objects k USING gone g WHERE k.relation = g.relation AND k.kind = g.kind AND k.name = g.name), "
-    "written AS (INSERT INTO auren.kept_objects AS k SELECT relation, kind, name, definition FROM added "
-    "ON CONFLICT (relation, kind, name) DO UPDATE SET definition = excluded.definition WHERE k.definition <> excluded.definition) "
-    "INSERT INTO auren.present_objects SELECT relation, kind, name FROM added ON CONFLICT DO NOTHING";
+	", gone AS (DELETE FROM auren.present_objects p WHERE NOT EXISTS (SELECT FROM added a WHERE a.relation = p.relation AND a.kind = p.kind AND "
+	"a.name = p.name) "
+	"AND (p.kind <> 'row security' OR NOT EXISTS (SELECT FROM pg_policy WHERE polname = 'auren_events_closed')) RETURNING relation, kind, name), "
+	"dropped AS (DELETE FROM auren.kept_objects k USING gone g WHERE k.relation = g.relation AND k.kind = g.kind AND k.name = g.name), "
+	"written AS (INSERT INTO auren.kept_objects AS k SELECT relation, kind, name, definition FROM added "
+	"ON CONFLICT (relation, kind, name) DO UPDATE SET definition = excluded.definition WHERE k.definition <> excluded.definition) "
+	"INSERT INTO auren.present_objects SELECT relation, kind, name FROM added ON CONFLICT DO NOTHING";
 
-constexpr const char *kMissing = "SELECT 'missing' FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE p.relation = k.relation AND "
-                                 "p.kind = k.kind AND p.name = k.name) LIMIT 1";
+constexpr const char *kMissing =
+	"SELECT 'missing' FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE p.relation = k.relation AND "
+	"p.kind = k.kind AND p.name = k.name) LIMIT 1";
 
 // Columns of the store's tables that are not as they were made, and what else is never kept.
 constexpr const char *kRefused =
-    "SELECT concat_ws(' ', o.kind, quote_ident(o.name), 'of', o.relation) FROM auren.table_objects o WHERE o.kind IN ('column', 'parent index') "
-    "AND NOT EXISTS (SELECT FROM auren.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = o.definition) "
-    "UNION ALL "
-    "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s WHERE s.kind = 'column' AND NOT EXISTS (SELECT FROM "
-    "auren.table_objects o WHERE o.kind = 'column' AND o.relation = s.relation AND o.name = s.name) "
-    // what the store cannot do without; the indexes of readings only make queries quick
-    "UNION ALL "
-    "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s WHERE s.kind IN ('constraint', 'trigger') AND NOT EXISTS "
-    "(SELECT FROM auren.table_objects o WHERE o.kind = s.kind AND o.relation = s.relation AND o.name = s.name) "
-    // one that is not valid for a while, as REINDEX leaves one that failed, is there
-    "UNION ALL "
-    "SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s WHERE s.kind = 'index' AND s.relation <> 'biometric.biometric_events' AND NOT EXISTS "
-    "(SELECT FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = to_regclass(s.relation) AND i.relname = s.name) LIMIT 1";
+	"SELECT concat_ws(' ', o.kind, quote_ident(o.name), 'of', o.relation) FROM auren.table_objects o WHERE o.kind IN ('column', 'parent index') "
+	"AND NOT EXISTS (SELECT FROM auren.shipped_objects s WHERE s.relation = o.relation AND s.kind = o.kind AND s.name = o.name AND s.definition = "
+	"o.definition) "
+	"UNION ALL "
+	"SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s WHERE s.kind = 'column' AND NOT EXISTS "
+	"(SELECT FROM "
+	"auren.table_objects o WHERE o.kind = 'column' AND o.relation = s.relation AND o.name = s.name) "
+	// what the store cannot do without; the indexes of readings only make queries quick
+	"UNION ALL "
+	"SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s WHERE s.kind IN ('constraint', 'trigger') AND "
+	"NOT EXISTS "
+	"(SELECT FROM auren.table_objects o WHERE o.kind = s.kind AND o.relation = s.relation AND o.name = s.name) "
+	// one that is not valid for a while, as REINDEX leaves one that failed, is there
+	"UNION ALL "
+	"SELECT concat_ws(' ', s.kind, quote_ident(s.name), 'of', s.relation) FROM auren.shipped_objects s WHERE s.kind = 'index' AND s.relation <> "
+	"'biometric.biometric_events' AND NOT EXISTS "
+	"(SELECT FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = to_regclass(s.relation) AND i.relname = s.name) LIMIT 1";
 
 // The statements that close the tables that roles read themselves, and whatever table has a policy that is missing.
-constexpr const char *kClose =
-    "SELECT string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY; CREATE POLICY auren_events_closed ON %s USING (auren.require_restored())', t.relation, t.relation), '; ') "
-    "FROM (VALUES ('events.event_store'), ('biometric.biometric_events') UNION SELECT k.relation FROM auren.kept_objects k WHERE k.kind = 'policy') t(relation)";
+constexpr const char *kClose = "SELECT string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY; CREATE POLICY auren_events_closed ON %s USING "
+							   "(auren.require_restored())', t.relation, t.relation), '; ') "
+							   "FROM (VALUES ('events.event_store'), ('biometric.biometric_events') UNION SELECT k.relation FROM auren.kept_objects "
+							   "k WHERE k.kind = 'policy') t(relation)";
 
 // And those that open them: row security stays where it was added.
 constexpr const char *kOpen =
-    "SELECT string_agg(format('DROP POLICY auren_events_closed ON %I.%I', n.nspname, c.relname) || CASE WHEN EXISTS (SELECT FROM auren.kept_objects k WHERE "
-    "k.kind = 'row security' AND k.relation = format('%I.%I', n.nspname, c.relname) AND k.definition LIKE '%ENABLE ROW%') THEN '' ELSE "
-    "format('; ALTER TABLE %I.%I DISABLE ROW LEVEL SECURITY', n.nspname, c.relname) END, '; ') "
-    "FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.polname = 'auren_events_closed'";
+	"SELECT string_agg(format('DROP POLICY auren_events_closed ON %I.%I', n.nspname, c.relname) || CASE WHEN EXISTS (SELECT FROM auren.kept_objects "
+	"k WHERE "
+	"k.kind = 'row security' AND k.relation = format('%I.%I', n.nspname, c.relname) AND k.definition LIKE '%ENABLE ROW%') THEN '' ELSE "
+	"format('; ALTER TABLE %I.%I DISABLE ROW LEVEL SECURITY', n.nspname, c.relname) END, '; ') "
+	"FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.polname = 'auren_events_closed'";
 
 bool keeping = false;
 
@@ -87,7 +96,8 @@ void
 LoadWatched(Server, Oid kept_objects) {
 	watched.changed = true;
 	SPI_connect();
-	SPI_execute("SELECT objid FROM pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND refobjid OPERATOR(pg_catalog.=) "
+	SPI_execute("SELECT objid FROM pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND "
+	            "refobjid OPERATOR(pg_catalog.=) "
 	            "(SELECT oid FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'auren_events') AND classid OPERATOR(pg_catalog.=) "
 	            "'pg_catalog.pg_class'::pg_catalog.regclass",
 	            true, 0);
@@ -152,9 +162,11 @@ bool
 HasObjectTables(Server) {
 	const Oid schema = get_namespace_oid("auren", true);
 	const Oid events = get_namespace_oid("events", true);
-	const auto there = [schema](const char *name) { return OidIsValid(get_relname_relid(name, schema)); };
-	return OidIsValid(schema) && OidIsValid(events) && there("kept_objects") && there("present_objects") && there("shipped_objects") && there("table_objects") &&
-	       OidIsValid(get_relname_relid("event_store", events));
+	const auto there = [schema](const char *name) {
+		return OidIsValid(get_relname_relid(name, schema));
+	};
+	return OidIsValid(schema) && OidIsValid(events) && there("kept_objects") && there("present_objects") && there("shipped_objects") &&
+	       there("table_objects") && OidIsValid(get_relname_relid("event_store", events));
 }
 
 bool
@@ -179,23 +191,28 @@ RefuseWhatCannotBeKept() {
 		return;
 	}
 	if (refused.compare(0, 6, "column") == 0) {
-		throw DomainError("0A000", "columns of the store's tables are not changed: " + refused, "A dump could not be restored: it does not hold the definition of an extension's table.",
-		                  "Make a view, an index on an expression of a month, or a table of your own beside it; a CHECK constraint in place of NOT NULL.");
+		throw DomainError(
+			"0A000", "columns of the store's tables are not changed: " + refused,
+			"A dump could not be restored: it does not hold the definition of an extension's table.",
+			"Make a view, an index on an expression of a month, or a table of your own beside it; a CHECK constraint in place of NOT NULL.");
 	}
 	if (refused.compare(0, 13, "parent index ") != 0) {
 		ThrowObjectIsNeeded(refused);
 	}
-	throw DomainError("0A000", "events.event_store has no indexes of its own: " + refused, "A dump could not be restored: it would attach the months' indexes to one that is not there.",
+	throw DomainError("0A000", "events.event_store has no indexes of its own: " + refused,
+	                  "A dump could not be restored: it would attach the months' indexes to one that is not there.",
 	                  "Make the index on each month that needs it.");
 }
 
 void
 RefuseMonthTrigger(Oid month) {
-	const std::string refused = RunAsTriggerOwner("SELECT quote_ident(t.tgname) FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid WHERE t.tgrelid = " + std::to_string(month) +
-	                                        " AND p.tgrelid = 'events.event_store'::regclass AND t.tgenabled <> p.tgenabled LIMIT 1");
+	const std::string refused = RunAsTriggerOwner(
+		"SELECT quote_ident(t.tgname) FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid WHERE t.tgrelid = " + std::to_string(month) +
+		" AND p.tgrelid = 'events.event_store'::regclass AND t.tgenabled <> p.tgenabled LIMIT 1");
 	if (!refused.empty()) {
 		throw DomainError("0A000", "trigger " + refused + " of events.event_store is the same on all months",
-		                  "A dump could not be restored: it would enable or disable a trigger of a month that is not there yet.", "Use ALTER TABLE events.event_store, or a WHEN condition.");
+		                  "A dump could not be restored: it would enable or disable a trigger of a month that is not there yet.",
+		                  "Use ALTER TABLE events.event_store, or a WHEN condition.");
 	}
 }
 
@@ -250,9 +267,11 @@ RequireStoreOpen() {
 		}
 	}
 	if (known.closed) {
-		throw DomainError(sqlstate::kNotInState, "the store is closed: what was added to its tables is not restored yet",
-		                  "It came out of a dump, and policies, triggers, constraints or indexes of its tables are missing (view events.added_objects).",
-		                  "Have the store's owner call events.restore_objects(), and then REFRESH the materialized views over the store that the restore left empty.");
+		throw DomainError(
+			sqlstate::kNotInState, "the store is closed: what was added to its tables is not restored yet",
+			"It came out of a dump, and policies, triggers, constraints or indexes of its tables are missing (view events.added_objects).",
+			"Have the store's owner call events.restore_objects(), and then REFRESH the materialized views over the store that the restore left "
+			"empty.");
 	}
 }
 
@@ -263,9 +282,14 @@ RegisterKeptObjects(Server server) {
 
 void
 FixDefinitionSettings(Server) {
-	static const char *const kSettings[][2] = {{"DateStyle", "ISO"},        {"IntervalStyle", "postgres"},   {"TimeZone", "UTC"},
-	                                           {"extra_float_digits", "3"}, {"bytea_output", "hex"},         {"lc_monetary", "C"},
-	                                           {"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"}};
+	static const char *const kSettings[][2] = {{"DateStyle", "ISO"},
+	                                           {"IntervalStyle", "postgres"},
+	                                           {"TimeZone", "UTC"},
+	                                           {"extra_float_digits", "3"},
+	                                           {"bytea_output", "hex"},
+	                                           {"lc_monetary", "C"},
+	                                           {"quote_all_identifiers", "off"},
+	                                           {"standard_conforming_strings", "on"}};
 	for (const auto &setting : kSettings) {
 		(void)set_config_option(setting[0], setting[1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	}

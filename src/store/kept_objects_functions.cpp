@@ -74,10 +74,11 @@ IsConcerned(Server server, const Node *statement) {
 }
 
 // What a statement renamed or moved and is the extension's own; no row: nothing. The server's list of what the statement did says what it was.
-constexpr const char *kRenamed = "SELECT pg_describe_object(c.classid, c.objid, 0) FROM pg_event_trigger_ddl_commands() c "
-                                 "JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' "
-                                 "JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'auren_events' "
-                                 "WHERE c.object_type IN ('schema', 'table', 'view', 'sequence') LIMIT 1";
+constexpr const char *kRenamed =
+	"SELECT pg_describe_object(c.classid, c.objid, 0) FROM pg_event_trigger_ddl_commands() c "
+	"JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' "
+	"JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'auren_events' "
+	"WHERE c.object_type IN ('schema', 'table', 'view', 'sequence') LIMIT 1";
 
 // CREATE EXTENSION, and so a restore, makes what is the extension's own under the names of its script.
 void
@@ -87,15 +88,16 @@ RefuseNewName(const Node *statement) {
 	}
 	const std::string renamed = pg::RunAsTriggerOwner(kRenamed);
 	if (!renamed.empty()) {
-		throw DomainError("0A000", "what belongs to extension auren_events keeps its name and its schema", "It would be " + renamed + ", which a dump could not restore.",
-		                  "Make a view or a function of that name over it.");
+		throw DomainError("0A000", "what belongs to extension auren_events keeps its name and its schema",
+		                  "It would be " + renamed + ", which a dump could not restore.", "Make a view or a function of that name over it.");
 	}
 }
 
 void
 RequireOwner(const char *function) {
 	if (!Call([](Server server) { return pg::compat::OwnsRelation(GetUserId(), pg::own::events.Get(server)); })) {
-		throw DomainError(sqlstate::kInsufficientPrivilege, std::string(function) + " is for the owner of the store", "It runs what is written in auren.kept_objects as that owner.",
+		throw DomainError(sqlstate::kInsufficientPrivilege, std::string(function) + " is for the owner of the store",
+		                  "It runs what is written in auren.kept_objects as that owner.",
 		                  "Call it as the owner of events.event_store, or as a superuser.");
 	}
 }
@@ -110,11 +112,14 @@ struct Missing {
 
 // Keys and indexes go before what uses them, rows are closed last.
 constexpr const char *kMissing =
-    "SELECT k.relation, k.kind, k.name, k.definition, k.kind NOT IN ('table setting', 'column setting', 'trigger state', 'row security', 'replica identity', 'comment') "
-    "AND EXISTS (SELECT FROM auren.table_objects o WHERE o.relation = k.relation AND o.kind = k.kind AND o.name = k.name) "
-    "FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) "
-    "ORDER BY array_position(ARRAY['table setting', 'column setting', 'index', 'constraint', 'foreign key', 'statistics', 'rule', 'trigger', 'trigger state', 'policy', "
-    "'row security', 'replica identity', 'publication', 'comment'], k.kind::text), k.relation, k.name";
+	"SELECT k.relation, k.kind, k.name, k.definition, k.kind NOT IN ('table setting', 'column setting', 'trigger state', 'row security', 'replica "
+	"identity', 'comment') "
+	"AND EXISTS (SELECT FROM auren.table_objects o WHERE o.relation = k.relation AND o.kind = k.kind AND o.name = k.name) "
+	"FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE p.relation = k.relation AND p.kind = k.kind AND p.name = "
+	"k.name) "
+	"ORDER BY array_position(ARRAY['table setting', 'column setting', 'index', 'constraint', 'foreign key', 'statistics', 'rule', 'trigger', "
+	"'trigger state', 'policy', "
+	"'row security', 'replica identity', 'publication', 'comment'], k.kind::text), k.relation, k.name";
 
 const char *
 Column(Server, uint64 row, int column, MemoryContext context) {
@@ -134,7 +139,8 @@ ListMissing(Server server) {
 	MemoryContext spi = MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		auto *missing = static_cast<Missing *>(palloc(sizeof(Missing)));
-		*missing = {Column(server, i, 1, context), Column(server, i, 2, context), Column(server, i, 3, context), Column(server, i, 4, context), Column(server, i, 5, context)[0] == 't'};
+		*missing = {Column(server, i, 1, context), Column(server, i, 2, context), Column(server, i, 3, context), Column(server, i, 4, context),
+		            Column(server, i, 5, context)[0] == 't'};
 		all = lappend(all, missing);
 	}
 	MemoryContextSwitchTo(spi);
@@ -193,7 +199,8 @@ AUREN_FUNCTION(auren_keep_objects) {
 
 AUREN_FUNCTION(auren_objects_came) {
 	if (!CALLED_AS_TRIGGER(fcinfo)) {
-		throw DomainError(sqlstate::kTriggerProtocol, "auren.objects_came is a trigger function", "It was called as an ordinary function.", "Use it in CREATE TRIGGER.");
+		throw DomainError(sqlstate::kTriggerProtocol, "auren.objects_came is a trigger function", "It was called as an ordinary function.",
+		                  "Use it in CREATE TRIGGER.");
 	}
 	if (!pg::ObjectRecordingPause::Active() && Call([](Server server) { return pg::HasObjectTables(server); })) {
 		pg::CloseWhenObjectsAreMissing();
@@ -213,7 +220,8 @@ AUREN_FUNCTION(auren_restore_objects) {
 		if (problem != nullptr) {
 			complete = false;
 			Call([&](Server server) {
-				const Datum values[4] = {CStringGetTextDatum(missing.relation), CStringGetTextDatum(missing.kind), CStringGetTextDatum(missing.name), CStringGetTextDatum(problem)};
+				const Datum values[4] = {CStringGetTextDatum(missing.relation), CStringGetTextDatum(missing.kind), CStringGetTextDatum(missing.name),
+				                         CStringGetTextDatum(problem)};
 				const bool nulls[4] = {false, false, false, false};
 				pg::PutRow(server, rows, values, nulls);
 			});
@@ -230,8 +238,9 @@ AUREN_FUNCTION(auren_restore_objects) {
 AUREN_FUNCTION(auren_give_up_objects) {
 	RequireOwner("events.give_up_objects");
 	const pg::ObjectRecordingPause at_work;
-	const std::string count = pg::RunAsTriggerOwner("WITH gone AS (DELETE FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE "
-	                                          "p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) RETURNING 1) SELECT count(*) FROM gone");
+	const std::string count =
+		pg::RunAsTriggerOwner("WITH gone AS (DELETE FROM auren.kept_objects k WHERE NOT EXISTS (SELECT FROM auren.present_objects p WHERE "
+	                          "p.relation = k.relation AND p.kind = k.kind AND p.name = k.name) RETURNING 1) SELECT count(*) FROM gone");
 	pg::OpenTables();
 	pg::RecordObjects();
 	PG_RETURN_INT64(std::stoll(count));

@@ -16,7 +16,6 @@ namespace auren::pg {
 
 namespace {
 
-
 bool
 MonthExists(Month month) {
 	const int64 start = month.StartMicros();
@@ -61,25 +60,23 @@ MonthScript(Month month, const ParentShape &parent) {
 	const std::string suffix = month.Suffix();
 	const std::string table = "events.event_store_" + suffix;
 	const auto index = [&](const char *unique, const char *name, const char *definition) {
-		return std::string("CREATE ") + unique + "INDEX idx_event_store_" + name + "_" + suffix + " ON " + table + " " +
-		       definition + ";";
+		return std::string("CREATE ") + unique + "INDEX idx_event_store_" + name + "_" + suffix + " ON " + table + " " + definition + ";";
 	};
 	const auto trigger = [&](const char *name, const char *when) {
 		return std::string("CREATE TRIGGER ") + name + " BEFORE " + when + " ON " + table + " FOR EACH " +
-		       (std::string(when) == "TRUNCATE" ? "STATEMENT" : "ROW") + " EXECUTE FUNCTION auren.refuse_change();" + "ALTER TABLE " +
-		       table + " ENABLE ALWAYS TRIGGER " + name + ";";
+		       (std::string(when) == "TRUNCATE" ? "STATEMENT" : "ROW") + " EXECUTE FUNCTION auren.refuse_change();" + "ALTER TABLE " + table +
+		       " ENABLE ALWAYS TRIGGER " + name + ";";
 	};
 	const std::string tablespace = parent.tablespace;
 	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
 	       " (LIKE events.event_store INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method + ";" +
-	       index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") +
-	       index("UNIQUE ", "event_id", "(event_id, tenant_id)") +
+	       index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") + index("UNIQUE ", "event_id", "(event_id, tenant_id)") +
 	       index("UNIQUE ", "position", "(global_position)") + index("", "created_at", "(created_at)") +
 	       index("", "type_time", "(tenant_id, event_type, created_at)") +
 	       index("", "event_data_gin", "USING gin (event_data pg_catalog.jsonb_path_ops)") +
-	       index("", "metadata_gin", "USING gin (metadata pg_catalog.jsonb_path_ops)") +
-	       trigger("refuse_truncate", "TRUNCATE") + trigger("refuse_row_change", "UPDATE OR DELETE") + "ALTER TABLE events.event_store ATTACH PARTITION " + table +
-	       " FOR VALUES FROM ('" + month.StartText() + "') TO ('" + month.Next().StartText() + "');";
+	       index("", "metadata_gin", "USING gin (metadata pg_catalog.jsonb_path_ops)") + trigger("refuse_truncate", "TRUNCATE") +
+	       trigger("refuse_row_change", "UPDATE OR DELETE") + "ALTER TABLE events.event_store ATTACH PARTITION " + table + " FOR VALUES FROM ('" +
+	       month.StartText() + "') TO ('" + month.Next().StartText() + "');";
 }
 
 // The table's owner runs the script.

@@ -23,8 +23,7 @@ HTAB *shapes = nullptr;
 
 const char *const kColumnNames[kEventColumns] = {"event_id", "stream_id",  "stream_version", "event_type", "event_data",
                                                  "metadata", "created_at", "created_by",     "tenant_id",  "global_position"};
-const Oid kColumnTypes[kEventColumns] = {UUIDOID,  TEXTOID,        INT8OID, TEXTOID, JSONBOID,
-                                         JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
+const Oid kColumnTypes[kEventColumns] = {UUIDOID, TEXTOID, INT8OID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
 
 // Relcache callback: counts only, nothing that can fail.
 void
@@ -51,11 +50,10 @@ Invalidate(Oid relid) {
 void
 LoadRanges(Server, Relation events) {
 	PartitionDesc descriptor = RelationGetPartitionDesc(events, true);
-	MemoryContext context =
-	    AllocSetContextCreate(CacheMemoryContext, "auren_events partitions", ALLOCSET_SMALL_SIZES);
+	MemoryContext context = AllocSetContextCreate(CacheMemoryContext, "auren_events partitions", ALLOCSET_SMALL_SIZES);
 	int count = 0;
-	PartitionRange *items = static_cast<PartitionRange *>(
-	    MemoryContextAlloc(context, sizeof(PartitionRange) * static_cast<Size>(descriptor->nparts + 1)));
+	PartitionRange *items =
+		static_cast<PartitionRange *>(MemoryContextAlloc(context, sizeof(PartitionRange) * static_cast<Size>(descriptor->nparts + 1)));
 	if (descriptor->nparts > 0 && descriptor->boundinfo->strategy == PARTITION_STRATEGY_RANGE) {
 		PartitionBoundInfo bounds = descriptor->boundinfo;
 		// indexes[i] is the partition below datums[i], indexes[ndatums] the one above the last
@@ -106,9 +104,8 @@ constexpr PartitionRange kNoPartition = {InvalidOid, 0, 0};
 bool
 HasInsertTrigger(Relation relation) {
 	const TriggerDesc *triggers = relation->trigdesc;
-	return triggers != nullptr && (triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
-	                               triggers->trig_insert_instead_row || triggers->trig_insert_before_statement ||
-	                               triggers->trig_insert_after_statement);
+	return triggers != nullptr && (triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row ||
+	                               triggers->trig_insert_before_statement || triggers->trig_insert_after_statement);
 }
 
 int
@@ -123,8 +120,7 @@ ColumnOfAttribute(const PartitionShape *shape, AttrNumber attnum) {
 
 bool
 IsBtreeOn(const IndexShape &index, Relation relation, std::initializer_list<int> columns) {
-	if (relation->rd_rel->relam != BTREE_AM_OID || !relation->rd_index->indisvalid ||
-	    index.keys != static_cast<int>(columns.size())) {
+	if (relation->rd_rel->relam != BTREE_AM_OID || !relation->rd_index->indisvalid || index.keys != static_cast<int>(columns.size())) {
 		return false;
 	}
 	int i = 0;
@@ -153,8 +149,7 @@ AddIndex(Server, PartitionShape *shape, Oid oid) {
 		index.keys = info->ii_NumIndexAttrs;
 		index.info = info;
 		index.built_for = relation;
-		plain = info->ii_Expressions == NIL && info->ii_Predicate == NIL && info->ii_ExclusionOps == nullptr &&
-		        relation->rd_index->indimmediate;
+		plain = info->ii_Expressions == NIL && info->ii_Predicate == NIL && info->ii_ExclusionOps == nullptr && relation->rd_index->indimmediate;
 		for (int i = 0; plain && i < index.keys; i++) {
 			index.column[i] = ColumnOfAttribute(shape, info->ii_IndexAttrNumbers[i]);
 			plain = index.column[i] >= 0;
@@ -193,25 +188,22 @@ BuildShape(Server server, PartitionShape *shape, Relation partition) {
 		shape->direct_read &= shape->attnum[column] != InvalidAttrNumber;
 	}
 	const TupleConstr *constraints = descriptor->constr;
-	shape->direct_write =
-	    shape->direct_read && descriptor->natts == kEventColumns && !HasInsertTrigger(partition) &&
-	    partition->rd_rules == nullptr &&
-	    (constraints == nullptr || (constraints->num_check == 0 && !constraints->has_generated_stored));
+	shape->direct_write = shape->direct_read && descriptor->natts == kEventColumns && !HasInsertTrigger(partition) &&
+	                      partition->rd_rules == nullptr &&
+	                      (constraints == nullptr || (constraints->num_check == 0 && !constraints->has_generated_stored));
 	for (int column = 0; column < kEventColumns; column++) {
 		shape->direct_write &= shape->attnum[column] == column + 1;
 	}
 
 	List *index_oids = RelationGetIndexList(partition);
-	shape->indexes =
-	    static_cast<IndexShape *>(palloc0(sizeof(IndexShape) * static_cast<Size>(list_length(index_oids) + 1)));
+	shape->indexes = static_cast<IndexShape *>(palloc0(sizeof(IndexShape) * static_cast<Size>(list_length(index_oids) + 1)));
 	ListCell *cell;
 	foreach (cell, index_oids) {
 		shape->direct_write &= AddIndex(server, shape, lfirst_oid(cell));
 	}
 	// without the unique index a version could be given twice, without the others a repeat would not be found
 	shape->direct_read &= OidIsValid(shape->stream_index);
-	shape->direct_write &=
-	    shape->direct_read && OidIsValid(shape->event_id_index) && OidIsValid(shape->position_index);
+	shape->direct_write &= shape->direct_read && OidIsValid(shape->event_id_index) && OidIsValid(shape->position_index);
 }
 
 WritablePartition
@@ -339,8 +331,7 @@ Close(Server, const WritablePartition &partition) {
 
 bool
 RowSecurityApplies(Server, Relation events) {
-	return events->rd_rel->relrowsecurity &&
-	       check_enable_rls(RelationGetRelid(events), InvalidOid, true) == RLS_ENABLED;
+	return events->rd_rel->relrowsecurity && check_enable_rls(RelationGetRelid(events), InvalidOid, true) == RLS_ENABLED;
 }
 
 bool

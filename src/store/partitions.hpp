@@ -43,9 +43,9 @@ struct PartitionShape {
 	AttrNumber attnum[kEventColumns];
 	int index_count;
 	IndexShape *indexes;
-	Oid stream_index;   // unique (tenant, stream, version), valid
-	Oid event_id_index; // (event_id, tenant), valid
-	Oid position_index; // (global_position), valid
+	Oid stream_index;      // unique (tenant, stream, version), valid
+	Oid event_id_index;    // (event_id, tenant), valid
+	Oid position_index;    // (global_position), valid
 	Oid tenant_type_index; // (tenant, type, created_at), ascending, valid
 	MemoryContext context;
 };

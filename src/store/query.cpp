@@ -56,8 +56,7 @@ SPIPlanPtr
 PrepareWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, int cursor_options) {
 	SPIPlanPtr plan = SPI_prepare_cursor(sql, argument_count, argument_types, cursor_options);
 	if (plan == nullptr) {
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-		                errmsg("could not prepare a statement: %s", SPI_result_code_string(SPI_result))));
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare a statement: %s", SPI_result_code_string(SPI_result))));
 	}
 	// The plan is not saved, so that no invalidation analyses it anew before it is executed.
 	ListCell *source_cell;
@@ -123,8 +122,7 @@ EndQuery(Server, RunningQuery *query) {
 }
 
 uint64
-ExecuteWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values,
-              const char *nulls) {
+ExecuteWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls) {
 	SPI_connect();
 	SPIPlanPtr plan = PrepareWithRightsWaived(server, sql, argument_count, argument_types, 0);
 	const int result = SPI_execute_plan(plan, values, nulls, false, 0);

@@ -21,15 +21,14 @@ bool NextRow(Server server, RunningQuery *query, const Datum **values, const boo
 void EndQuery(Server server, RunningQuery *query);
 
 /*
- * Prepares a statement on events.event_store or biometric.biometric_events for SPI that runs as the current user with the table's rights waived: the right to
- * call our function is enough, while policies and triggers see the caller. For one execution; inside an SPI connection
- * and with the table locked.
+ * Prepares a statement on events.event_store or biometric.biometric_events for SPI that runs as the current user with the table's rights waived: the
+ * right to call our function is enough, while policies and triggers see the caller. For one execution; inside an SPI connection and with the table
+ * locked.
  */
 SPIPlanPtr PrepareWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, int cursor_options);
 
 // Prepares and runs such a statement once; returns how many rows it changed.
-uint64 ExecuteWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values,
-                     const char *nulls);
+uint64 ExecuteWithRightsWaived(Server server, const char *sql, int argument_count, Oid *argument_types, Datum *values, const char *nulls);
 
 /*
  * Runs a statement on the store's own tables once, as their owner: nobody else may name what lies in schema auren, and the right to call

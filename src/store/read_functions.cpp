@@ -131,8 +131,8 @@ OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection) {
 	if (!PG_ARGISNULL(2)) {
 		limit = PG_GETARG_INT32(2);
 		if (limit < 0) {
-			throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative",
-			                  "The limit given is " + std::to_string(limit) + ".", "NULL means all events.");
+			throw DomainError(sqlstate::kInvalidParameter, "p_limit must not be negative", "The limit given is " + std::to_string(limit) + ".",
+			                  "NULL means all events.");
 		}
 	}
 	const pg::Tenant tenant = pg::CurrentTenant();
@@ -175,8 +175,7 @@ AUREN_FUNCTION(auren_last_event) {
 AUREN_FUNCTION(auren_stream_version) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const int64 version =
-	    Call([&](Server server) { return pg::StreamVersion(server, tenant.text, stream.datum, GetActiveSnapshot()); });
+	const int64 version = Call([&](Server server) { return pg::StreamVersion(server, tenant.text, stream.datum, GetActiveSnapshot()); });
 	if (version == 0) {
 		PG_RETURN_NULL();
 	}
@@ -186,8 +185,7 @@ AUREN_FUNCTION(auren_stream_version) {
 AUREN_FUNCTION(auren_stream_exists) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const int64 version =
-	    Call([&](Server server) { return pg::StreamVersion(server, tenant.text, stream.datum, GetActiveSnapshot()); });
+	const int64 version = Call([&](Server server) { return pg::StreamVersion(server, tenant.text, stream.datum, GetActiveSnapshot()); });
 	return BoolGetDatum(version > 0);
 }
 

@@ -27,7 +27,7 @@ using pg::Server;
 
 constexpr int kResultColumns = 9;
 constexpr const char *kResultColumnList =
-    "event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position";
+	"event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position";
 
 /*
  * A SELECT on events.event_store under construction. Every operator is qualified: the caller's search path decides
@@ -233,10 +233,8 @@ FindArguments(FunctionCallInfo fcinfo) {
 Query
 QueryOfMonth(const pg::TenantSearchTerms &terms, const pg::PartitionRange &month, int64 upper) {
 	Query query;
-	query.Where("created_at", ">=", TIMESTAMPTZOID,
-	            TimestampTzGetDatum(Max(Max(terms.from, month.lower), static_cast<int64>(MIN_TIMESTAMP))));
-	query.Where("created_at", "<", TIMESTAMPTZOID,
-	            TimestampTzGetDatum(Min(Min(upper, month.upper), static_cast<int64>(END_TIMESTAMP) - 1)));
+	query.Where("created_at", ">=", TIMESTAMPTZOID, TimestampTzGetDatum(Max(Max(terms.from, month.lower), static_cast<int64>(MIN_TIMESTAMP))));
+	query.Where("created_at", "<", TIMESTAMPTZOID, TimestampTzGetDatum(Min(Min(upper, month.upper), static_cast<int64>(END_TIMESTAMP) - 1)));
 	query.Where("tenant_id", "=", TEXTOID, terms.tenant);
 	query.Where("event_data", "@>", JSONBOID, terms.contains);
 	if (terms.type != 0) {
@@ -263,15 +261,14 @@ FindByMonth(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &row
 	int64 upper = terms.to;
 	for (int64 left = limit; left > 0;) {
 		const pg::PartitionRange month =
-		    Call([&](Server server) { return pg::FirstPartition(server, events, terms.from, upper, BackwardScanDirection); });
+			Call([&](Server server) { return pg::FirstPartition(server, events, terms.from, upper, BackwardScanDirection); });
 		if (!OidIsValid(month.relid)) {
 			break;
 		}
 		Query query = QueryOfMonth(terms, month, upper);
 		const std::string page = order + std::to_string(left);
 		left -= query.Run(everything ? query.Select(page)
-		                             : "WITH hit AS MATERIALIZED (" + query.Select("") + ") SELECT " + kResultColumnList +
-		                                   " FROM hit" + page,
+		                             : "WITH hit AS MATERIALIZED (" + query.Select("") + ") SELECT " + kResultColumnList + " FROM hit" + page,
 		                  rows);
 		upper = month.lower;
 	}

@@ -40,8 +40,7 @@ RowFrom(Server, TupleTableSlot *slot) {
 }
 
 void
-Update(Server, const StreamRows &rows, const StreamRow &row, const Datum *values, const bool *isnull,
-       const bool *replace) {
+Update(Server, const StreamRows &rows, const StreamRow &row, const Datum *values, const bool *isnull, const bool *replace) {
 	// a row that this very command wrote could not be changed by it
 	CommandCounterIncrement();
 	HeapTupleData locked;
@@ -51,8 +50,8 @@ Update(Server, const StreamRows &rows, const StreamRow &row, const Datum *values
 	if (!heap_fetch(rows.heap, SnapshotSelf, &locked, &buffer, false)) {
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("locked row of auren.stream_rows has gone")));
 	}
-	HeapTuple changed = heap_modify_tuple(&locked, RelationGetDescr(rows.heap), const_cast<Datum *>(values),
-	                                      const_cast<bool *>(isnull), const_cast<bool *>(replace));
+	HeapTuple changed =
+		heap_modify_tuple(&locked, RelationGetDescr(rows.heap), const_cast<Datum *>(values), const_cast<bool *>(isnull), const_cast<bool *>(replace));
 	ReleaseBuffer(buffer);
 	CatalogTupleUpdate(rows.heap, &locked.t_self, changed);
 	heap_freetuple(changed);
@@ -98,11 +97,9 @@ RememberedFor(Datum tenant, Datum stream) {
 }
 
 bool
-FetchRemembered(Server, Relation heap, const RememberedRow *remembered, Datum tenant, Datum stream,
-                TupleTableSlot *slot) {
+FetchRemembered(Server, Relation heap, const RememberedRow *remembered, Datum tenant, Datum stream, TupleTableSlot *slot) {
 	// the page may have gone from the file meanwhile: it is only read while it is pinned where it was
-	if (!BufferIsValid(remembered->buffer) ||
-	    !compat::PinRecentBuffer(heap, ItemPointerGetBlockNumber(&remembered->tid), remembered->buffer)) {
+	if (!BufferIsValid(remembered->buffer) || !compat::PinRecentBuffer(heap, ItemPointerGetBlockNumber(&remembered->tid), remembered->buffer)) {
 		return false;
 	}
 	ItemPointerData tid = remembered->tid;
@@ -155,9 +152,8 @@ LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream) {
 		}
 		ItemPointerData tid = slot->tts_tid;
 		TM_FailureData failure;
-		const TM_Result result =
-		    table_tuple_lock(rows->heap, &tid, SnapshotSelf, slot, GetCurrentCommandId(false), LockTupleNoKeyExclusive,
-		                     LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+		const TM_Result result = table_tuple_lock(rows->heap, &tid, SnapshotSelf, slot, GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+		                                          LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 		// Invisible: a row that this very command wrote, which it also has locked.
 		if (result == TM_Ok || result == TM_Invisible || result == TM_SelfModified) {
 			row = RowFrom(server, slot);
@@ -168,8 +164,7 @@ LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream) {
 			break;
 		}
 		if (result != TM_Deleted && result != TM_Updated) {
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-			                errmsg("unexpected result %d of locking a stream's row", static_cast<int>(result))));
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("unexpected result %d of locking a stream's row", static_cast<int>(result))));
 		}
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -272,8 +267,8 @@ ListStreams(Server server, StreamRows *rows, const CategoryPage &page, Snapshot 
 	const bool continued = page.after != 0 && !less(page.after, first);
 	ScanKeyData keys[3];
 	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, page.tenant);
-	ScanKeyEntryInitialize(&keys[1], 0, 2, continued ? BTGreaterStrategyNumber : BTGreaterEqualStrategyNumber, TEXTOID,
-	                       C_COLLATION_OID, continued ? F_TEXT_GT : F_TEXT_GE, continued ? page.after : first);
+	ScanKeyEntryInitialize(&keys[1], 0, 2, continued ? BTGreaterStrategyNumber : BTGreaterEqualStrategyNumber, TEXTOID, C_COLLATION_OID,
+	                       continued ? F_TEXT_GT : F_TEXT_GE, continued ? page.after : first);
 	ScanKeyEntryInitialize(&keys[2], 0, 2, BTLessStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXT_LT, end);
 	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(rows->heap, PrimaryKey(server, rows), snapshot, 3);

@@ -64,8 +64,8 @@ FindVerdict(Server server, Oid role, const char *tenant) {
 		if (bound != role && !is_member_of_role_nosuper(role, bound)) {
 			continue;
 		}
-		const bool same = tenant != nullptr &&
-		                  std::strcmp(TextDatumGetCString(heap_getattr(tuple, 2, RelationGetDescr(bindings), &isnull)), tenant) == 0;
+		const bool same =
+			tenant != nullptr && std::strcmp(TextDatumGetCString(heap_getattr(tuple, 2, RelationGetDescr(bindings), &isnull)), tenant) == 0;
 		verdict = same ? Verdict::kAllowed : Verdict::kRefused;
 	}
 	systable_endscan(scan);

@@ -15,8 +15,7 @@ namespace {
 constexpr int kFirstChunk = 8;
 constexpr int kGreatestChunk = 1024;
 // In the order in which a search gives them.
-constexpr EventColumn kGiven[] = {kEventId,   kStreamId,  kStreamVersion, kEventType,     kEventData,
-                                  kCreatedAt, kMetadata, kCreatedBy,     kGlobalPosition};
+constexpr EventColumn kGiven[] = {kEventId, kStreamId, kStreamVersion, kEventType, kEventData, kCreatedAt, kMetadata, kCreatedBy, kGlobalPosition};
 
 int64
 ValueOf(Server, const TenantSearch *search, TupleTableSlot *slot, EventColumn column) {
@@ -75,7 +74,7 @@ AddFound(Server, TenantSearch *search, TypeCursor *cursor, int64 created_at, int
 		cursor->capacity = cursor->capacity == 0 ? kFirstChunk : cursor->capacity * 2;
 		const Size size = sizeof(FoundEvent) * static_cast<Size>(cursor->capacity);
 		cursor->found = static_cast<FoundEvent *>(cursor->found == nullptr ? MemoryContextAlloc(search->month_context, size)
-		                                                                  : repalloc_huge(cursor->found, size));
+		                                                                   : repalloc_huge(cursor->found, size));
 	}
 	cursor->found[cursor->count++] = {search->slot->tts_tid, created_at, position};
 }
@@ -242,8 +241,7 @@ OpenTypes(Server server, TenantSearch *search, Relation heap, const PartitionSha
 bool
 OpenMonth(Server server, TenantSearch *search) {
 	CloseMonth(server, search);
-	const PartitionRange range =
-	    FirstPartition(server, search->events, search->lower, search->upper, search->terms.direction);
+	const PartitionRange range = FirstPartition(server, search->events, search->lower, search->upper, search->terms.direction);
 	if (search->lower >= search->upper || !OidIsValid(range.relid)) {
 		return false;
 	}
@@ -299,7 +297,8 @@ NextOfMonth(Server server, TenantSearch *search, Datum *values, bool *isnull) {
 		(void)binaryheap_remove_first(search->cursors);
 	}
 	if (!table_tuple_fetch_row_version(search->heap, &found.tid, search->snapshot, search->given)) {
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the event at position " INT64_FORMAT " was found and cannot be read", found.position)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the event at position " INT64_FORMAT " was found and cannot be read", found.position)));
 	}
 	slot_getallattrs(search->given);
 	for (int i = 0; i < static_cast<int>(lengthof(kGiven)); i++) {

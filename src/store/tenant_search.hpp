@@ -10,10 +10,10 @@ namespace auren::pg {
 // Which events of one tenant a search asks for. Datums are not toasted and outlive the search.
 struct TenantSearchTerms {
 	Datum tenant;
-	Datum type;     // 0: all
-	Datum contains; // jsonb that the data contains, 0: any
-	int64 from;     // created_at, included
-	int64 to;       // not included
+	Datum type;              // 0: all
+	Datum contains;          // jsonb that the data contains, 0: any
+	int64 from;              // created_at, included
+	int64 to;                // not included
 	ScanDirection direction; // forward: oldest first
 	// What came before the page: at `last_time` only events after `last_position`, in the search's direction, are given.
 	bool is_next_page;

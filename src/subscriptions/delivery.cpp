@@ -15,10 +15,10 @@ constexpr int64 kFetchBudget = 1000000;
 
 [[noreturn]] void
 RaiseLeaseLost(Server, const text *consumer) {
-	ereport(ERROR, (errcode(MAKE_SQLSTATE('Z', 'E', '0', '0', '5')),
-	                errmsg("consumer \"%s\" has no lease on the subscription", text_to_cstring(consumer)),
-	                errdetail("It fetched nothing yet, or its lease ended before it came back, and others may have been given its events."),
-	                errhint("Fetch again, and take what comes as not done before.")));
+	ereport(ERROR,
+	        (errcode(MAKE_SQLSTATE('Z', 'E', '0', '0', '5')), errmsg("consumer \"%s\" has no lease on the subscription", text_to_cstring(consumer)),
+	         errdetail("It fetched nothing yet, or its lease ended before it came back, and others may have been given its events."),
+	         errhint("Fetch again, and take what comes as not done before.")));
 }
 
 // The shares of a consumer, locked; the others have locked = false. ZE005 when it has none.
@@ -35,7 +35,8 @@ OwnShares(Server server, const Subscription &subscription, const text *consumer)
 			if (shares[i].lease_until < now) {
 				continue; // another consumer is taking it
 			}
-			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("a share of consumer \"%s\" is in use by another transaction", text_to_cstring(consumer)),
+			ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			                errmsg("a share of consumer \"%s\" is in use by another transaction", text_to_cstring(consumer)),
 			                errdetail("Two sessions call with one consumer's name."), errhint("Give each session a name of its own.")));
 		}
 		shares[i] = ReadShare(server, subscription, i);
@@ -71,8 +72,8 @@ ReadEventAt(Server server, FeedScan *scan, const FeedFilter &filter, int64 posit
 void
 PutEvent(Server server, const Rows &rows, const EventRow &row, int share, int attempts) {
 	static const bool isnull[11] = {};
-	const Datum values[11] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId], row.values[kStreamVersion],
-	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata], row.values[kCreatedAt],
+	const Datum values[11] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId],  row.values[kStreamVersion],
+	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata],  row.values[kCreatedAt],
 	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts)};
 	PutRow(server, rows, values, isnull);
 }
@@ -200,7 +201,9 @@ AssignShares(Server server, Fetching *fetching) {
 	const int first = ShareOf(PointerGetDatum(consumer), subscription.shares);
 	for (int k = 0; k < subscription.shares && kept < part; k++) {
 		const int i = (first + k) % subscription.shares;
-		const auto is_free = [&] { return !HasShare(shares[i], consumer) && (VARSIZE_ANY_EXHDR(shares[i].consumer) == 0 || shares[i].lease_until < now); };
+		const auto is_free = [&] {
+			return !HasShare(shares[i], consumer) && (VARSIZE_ANY_EXHDR(shares[i].consumer) == 0 || shares[i].lease_until < now);
+		};
 		if (shares[i].locked || !is_free() || !LockShare(server, subscription, i)) {
 			continue;
 		}
@@ -230,7 +233,8 @@ FirstInHand(Server server, HeldTable *table, const Share &share, int number, Hel
 	EventRow row;
 	int64 budget = PG_INT64_MAX;
 	bool found = false;
-	BeginFeedScan(server, &scan, subscription.filter, share.checkpoint, held ? Min(first->position, share.delivered) : share.delivered, FeedEvents::kFlushed);
+	BeginFeedScan(server, &scan, subscription.filter, share.checkpoint, held ? Min(first->position, share.delivered) : share.delivered,
+	              FeedEvents::kFlushed);
 	while (!found && NextFeedEvent(server, &scan, &row, &budget)) {
 		const int64 position = DatumGetInt64(row.values[kGlobalPosition]);
 		found = ShareOf(row.values[kStreamId], subscription.shares) == number && !IsHeld(server, table, position);
@@ -606,8 +610,10 @@ Acknowledge(Server server, const Subscription &subscription, text *consumer, int
 		examined = shares[i].locked ? Max(examined, shares[i].examined) : examined;
 	}
 	if (position > examined) {
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("position " INT64_FORMAT " was not given to consumer \"%s\"", position, text_to_cstring(consumer)),
-		                errdetail("It was given events up to position " INT64_FORMAT ".", examined), errhint("Acknowledge the position of an event that was fetched.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		                errmsg("position " INT64_FORMAT " was not given to consumer \"%s\"", position, text_to_cstring(consumer)),
+		                errdetail("It was given events up to position " INT64_FORMAT ".", examined),
+		                errhint("Acknowledge the position of an event that was fetched.")));
 	}
 	const int64 now = GetCurrentTimestamp();
 	StreamTable streams = {};
@@ -712,10 +718,12 @@ Fail(Server server, const Subscription &subscription, text *consumer, const Fail
 	HeldEvent event;
 	OpenHeld(server, &table, subscription);
 	if (!TakeFromHand(server, &table, shares, failure.position, &event)) {
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("position " INT64_FORMAT " is not in the hands of consumer \"%s\"", failure.position, text_to_cstring(consumer)),
-		                errdetail("Its last fetch gave no event of that position, or it is acknowledged, told to have failed, or waits for one that failed."),
-		                errhint("Give the global_position of an event that was fetched.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		     errmsg("position " INT64_FORMAT " is not in the hands of consumer \"%s\"", failure.position, text_to_cstring(consumer)),
+		     errdetail("Its last fetch gave no event of that position, or it is acknowledged, told to have failed, or waits for one that failed."),
+		     errhint("Give the global_position of an event that was fetched.")));
 	}
 	Share *share = &shares[event.share];
 	if (ItemPointerIsValid(&event.tid)) {

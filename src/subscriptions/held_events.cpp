@@ -152,8 +152,7 @@ NextHeldOfStream(Server server, HeldTable *table, Datum stream, int64 after, Hel
 	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID, F_TEXTEQ, stream);
 	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
 	bool found = FindHeld(server, table, kByStream, keys, 3);
-	for (; found;
-	     found = NextIndexRow(server, table->scans[kByStream], ForwardScanDirection, table->slot, table->context)) {
+	for (; found; found = NextIndexRow(server, table->scans[kByStream], ForwardScanDirection, table->slot, table->context)) {
 		CHECK_FOR_INTERRUPTS();
 		bool isnull;
 		const Datum state = PointerGetDatum(DatumGetTextPP(slot_getattr(table->slot, kHeldState + 1, &isnull)));
@@ -248,8 +247,7 @@ ReleaseInTime(Server server, HeldTable *table, int share, int64 now) {
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "auren_events held event", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row);
 	bool found = FindHeld(server, table, kByTime, keys, 4);
-	for (; found;
-	     found = NextIndexRow(server, table->scans[kByTime], ForwardScanDirection, table->slot, table->context)) {
+	for (; found; found = NextIndexRow(server, table->scans[kByTime], ForwardScanDirection, table->slot, table->context)) {
 		CHECK_FOR_INTERRUPTS();
 		HeldEvent event;
 		HeldEvent first;

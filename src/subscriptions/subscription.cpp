@@ -113,8 +113,8 @@ ReadNewest(Server server, const ProgressScan &progress, const Subscription &subs
 	bool isnull;
 	share.stored = true;
 	share.tid = progress.slot->tts_tid;
-	share.written_by_us = TransactionIdIsCurrentTransactionId(
-	    DatumGetTransactionId(slot_getsysattr(progress.slot, MinTransactionIdAttributeNumber, &isnull)));
+	share.written_by_us =
+		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(slot_getsysattr(progress.slot, MinTransactionIdAttributeNumber, &isnull)));
 	share.step = DatumGetInt64(values[kProgressStep]);
 	share.checkpoint = DatumGetInt64(values[kProgressCheckpoint]);
 	share.delivered = DatumGetInt64(values[kProgressDelivered]);
@@ -173,8 +173,7 @@ FindSubscription(Server server, Datum tenant, Datum name) {
 		const Datum types = heap_getattr(tuple, kSettingsTypes, descriptor, &isnull);
 		if (!isnull) {
 			Datum *elements;
-			deconstruct_array(DatumGetArrayTypePCopy(types), TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr,
-			                  &subscription.filter.type_count);
+			deconstruct_array(DatumGetArrayTypePCopy(types), TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &subscription.filter.type_count);
 			subscription.filter.types = elements;
 		}
 	}
@@ -296,9 +295,8 @@ CountConsumers(Server server, const Subscription &subscription, text *consumer, 
 		ScanKeyData keys[2];
 		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(subscription.id));
 		// without a consumer yet: every text is at least the empty one
-		ScanKeyEntryInitialize(&keys[1], 0, 2, before == 0 ? BTGreaterEqualStrategyNumber : BTLessStrategyNumber, TEXTOID,
-		                       C_COLLATION_OID, before == 0 ? F_TEXT_GE : F_TEXT_LT,
-		                       before == 0 ? PointerGetDatum(cstring_to_text("")) : before);
+		ScanKeyEntryInitialize(&keys[1], 0, 2, before == 0 ? BTGreaterEqualStrategyNumber : BTLessStrategyNumber, TEXTOID, C_COLLATION_OID,
+		                       before == 0 ? F_TEXT_GE : F_TEXT_LT, before == 0 ? PointerGetDatum(cstring_to_text("")) : before);
 		index_rescan(scan, keys, 2, nullptr, 0);
 		if (!index_getnext_slot(scan, BackwardScanDirection, slot)) {
 			break;

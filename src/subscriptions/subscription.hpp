@@ -43,7 +43,7 @@ struct Share {
 	int64 lease_until;
 	int64 *given; // positions of the held events that are in hand, ascending
 	int given_count;
-	int64 held; // how many events of the share are held
+	int64 held;  // how many events of the share are held
 	bool locked; // by this transaction
 };
 

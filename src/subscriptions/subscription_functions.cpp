@@ -30,8 +30,7 @@ pg::Subscription
 SubscriptionArgument(FunctionCallInfo fcinfo, int argument) {
 	const pg::Text name = pg::TextArgument(fcinfo, argument, "p_name");
 	const pg::Tenant tenant = pg::CurrentTenant();
-	const pg::Subscription subscription =
-	    Call([&](Server server) { return pg::FindSubscription(server, tenant.text, name.datum); });
+	const pg::Subscription subscription = Call([&](Server server) { return pg::FindSubscription(server, tenant.text, name.datum); });
 	if (subscription.id == 0) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no subscription \"" + std::string(name.name.bytes) + "\"",
 		                  "This session's tenant has none of that name.", "Make it by events.create_subscription.");
@@ -60,8 +59,8 @@ pg::Subscription
 SubscriptionAtWork(FunctionCallInfo fcinfo) {
 	const pg::Subscription subscription = LockedSubscription(fcinfo, 0, ShareLock);
 	if (subscription.id == 0) {
-		throw DomainError("55P03", "the subscription is being changed by another transaction", "It alters, resets or drops the subscription and has not ended.",
-		                  "Try again when it has.");
+		throw DomainError("55P03", "the subscription is being changed by another transaction",
+		                  "It alters, resets or drops the subscription and has not ended.", "Try again when it has.");
 	}
 	return subscription;
 }
@@ -71,8 +70,8 @@ pg::Subscription
 SubscriptionAtRest(FunctionCallInfo fcinfo) {
 	const pg::Subscription subscription = LockedSubscription(fcinfo, 0, ExclusiveLock);
 	if (subscription.id == 0) {
-		throw DomainError("55006", "a consumer of the subscription is at work", "Another transaction has fetched, acknowledged or changed the subscription and has not ended.",
-		                  "Try again when it has.");
+		throw DomainError("55006", "a consumer of the subscription is at work",
+		                  "Another transaction has fetched, acknowledged or changed the subscription and has not ended.", "Try again when it has.");
 	}
 	return subscription;
 }
@@ -207,10 +206,10 @@ InsertSettings(FunctionCallInfo fcinfo, const pg::Tenant &tenant, const pg::Text
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
 	return Change(
-	    "INSERT INTO auren.subscription_settings (tenant_id, name, start_position, event_types, category, stream_prefix, shares, max_attempts, "
-	    "lease, stream_waits, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user, pg_catalog.now()) "
-	    "ON CONFLICT (tenant_id, name) DO NOTHING",
-	    10, types, values, nulls);
+		"INSERT INTO auren.subscription_settings (tenant_id, name, start_position, event_types, category, stream_prefix, shares, max_attempts, "
+		"lease, stream_waits, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user, pg_catalog.now()) "
+		"ON CONFLICT (tenant_id, name) DO NOTHING",
+		10, types, values, nulls);
 }
 
 } // namespace
@@ -231,8 +230,8 @@ AUREN_FUNCTION(auren_create_subscription) {
 	CheckFilterArguments(fcinfo);
 	const uint64 rows = InsertSettings(fcinfo, tenant, name, start);
 	if (rows == 0) {
-		throw DomainError("42710", "there is a subscription \"" + std::string(name.name.bytes) + "\" already",
-		                  "Its progress would be lost.", "events.drop_subscription drops it, events.reset_subscription sets it back.");
+		throw DomainError("42710", "there is a subscription \"" + std::string(name.name.bytes) + "\" already", "Its progress would be lost.",
+		                  "events.drop_subscription drops it, events.reset_subscription sets it back.");
 	}
 	return Int64GetDatum(start);
 }
@@ -285,9 +284,7 @@ AUREN_FUNCTION(auren_retry) {
 	const auto reason = pg::OptionalTextArgument(fcinfo, 4);
 	RefuseWhenReadOnly("events.retry()");
 	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
-	Call([&](Server server) {
-		pg::Retry(server, subscription, consumer, position, delay, reason ? reason->datum : 0);
-	});
+	Call([&](Server server) { pg::Retry(server, subscription, consumer, position, delay, reason ? reason->datum : 0); });
 	PG_RETURN_VOID();
 }
 
@@ -297,9 +294,7 @@ AUREN_FUNCTION(auren_park) {
 	const auto reason = pg::OptionalTextArgument(fcinfo, 3);
 	RefuseWhenReadOnly("events.park()");
 	const pg::Subscription subscription = SubscriptionAtWork(fcinfo);
-	Call([&](Server server) {
-		pg::Park(server, subscription, consumer, position, reason ? reason->datum : 0);
-	});
+	Call([&](Server server) { pg::Park(server, subscription, consumer, position, reason ? reason->datum : 0); });
 	PG_RETURN_VOID();
 }
 
@@ -340,8 +335,7 @@ AUREN_FUNCTION(auren_wait_for_events) {
 	int64 looked_at = after;
 	return BoolGetDatum(WaitUntil(timeout, [&](Server server) {
 		// what was looked at holds no event of the tenant
-		const int64 horizon =
-		    pg::LastPosition(server) > looked_at || RecoveryInProgress() ? pg::FeedHorizon(server) : looked_at;
+		const int64 horizon = pg::LastPosition(server) > looked_at || RecoveryInProgress() ? pg::FeedHorizon(server) : looked_at;
 		if (horizon <= looked_at) {
 			return false;
 		}

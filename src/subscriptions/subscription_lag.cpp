@@ -72,8 +72,7 @@ TimeOf(Server server, const Subscription &subscription, int64 position, int64 ot
 	EventRow row;
 	int64 budget = 2;
 	BeginFeedScan(server, &scan, all, position - 1, position, FeedEvents::kCommitted);
-	const int64 time =
-	    NextFeedEvent(server, &scan, &row, &budget) ? DatumGetTimestampTz(row.values[kCreatedAt]) : otherwise;
+	const int64 time = NextFeedEvent(server, &scan, &row, &budget) ? DatumGetTimestampTz(row.values[kCreatedAt]) : otherwise;
 	EndFeedScan(server, &scan);
 	return time;
 }

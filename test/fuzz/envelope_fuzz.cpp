@@ -65,8 +65,8 @@ LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
 		CheckEnvelope("phi1:" + bytes.TextOf("AB", 2) + bytes.TextOf(kDigits, 120) + bytes.Text(3));
 		break;
 	default:
-		CheckKeys(bytes.TextOf("a \n\t", 10) + bytes.Repeated(bytes.TextOf("0123456789abcdef", 8), 9) + bytes.TextOf("\n a#g", 6) +
-		          "k " + std::string(60, 'a') + bytes.Text(5));
+		CheckKeys(bytes.TextOf("a \n\t", 10) + bytes.Repeated(bytes.TextOf("0123456789abcdef", 8), 9) + bytes.TextOf("\n a#g", 6) + "k " +
+		          std::string(60, 'a') + bytes.Text(5));
 		break;
 	}
 	return 0;

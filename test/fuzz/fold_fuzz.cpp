@@ -94,8 +94,7 @@ constexpr const char *kTypes[] = {"a", "b", "c", "d", "", "~", "0", "/"};
 
 ReducerSet
 Reducers(Bytes *bytes) {
-	static const char *const kinds[] = {"merge",  "patch",  "sum",      "count", "append",
-										"append", "ignore", "function", "latest"};
+	static const char *const kinds[] = {"merge", "patch", "sum", "count", "append", "append", "ignore", "function", "latest"};
 	static const char *const keys[] = {"a", "b", "0", "~"};
 	ReducerSet reducers;
 	for (const char *type : kTypes) {
@@ -171,8 +170,7 @@ LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
 	std::vector<Event> events;
 	while (!bytes.empty() && events.size() < 40) {
 		const std::uint8_t what = bytes.Byte();
-		events.push_back({kTypes[what % 8], (what & 8) != 0 ? JsonMaker::Patch(&bytes) : JsonMaker::Value(&bytes),
-						  (what & 16) != 0});
+		events.push_back({kTypes[what % 8], (what & 8) != 0 ? JsonMaker::Patch(&bytes) : JsonMaker::Value(&bytes), (what & 16) != 0});
 	}
 
 	Fold without_stop(reducers, "c", &host);

@@ -15,8 +15,7 @@ Taken(void (*check)(const Name &), const Name &name) {
 	try {
 		check(name);
 	} catch (const DomainError &error) {
-		Require(error.sqlstate() == "22023" && !error.message().empty() && !error.detail().empty() &&
-				!error.hint().empty());
+		Require(error.sqlstate() == "22023" && !error.message().empty() && !error.detail().empty() && !error.hint().empty());
 		return false;
 	}
 	return true;

@@ -40,13 +40,12 @@ RequireOrder(AppendPlan *plan, const std::vector<BatchElement> &elements) {
 	}
 	for (std::size_t i = 1; i < plan->supplied().size(); i++) {
 		Require(*elements[plan->supplied()[i - 1]].supplied_id < *elements[plan->supplied()[i]].supplied_id,
-				"supplied ids are in the order of their bytes, each once");
+		        "supplied ids are in the order of their bytes, each once");
 	}
 	for (std::size_t i = 0; i < elements.size(); i++) {
 		const AppendPlan::Stream &stream = plan->streams()[plan->elements()[i].stream];
 		Require(stream.id == elements[i].stream_id, "an element is of its stream");
-		Require(stream.element <= i && elements[stream.element].stream_id == stream.id,
-				"a stream names its first element");
+		Require(stream.element <= i && elements[stream.element].stream_id == stream.id, "a stream names its first element");
 	}
 }
 
@@ -81,8 +80,7 @@ Describe(const Outcome &outcome) {
 	std::string text = outcome.sqlstate.empty() ? "taken:" : outcome.sqlstate;
 	for (std::size_t i = 0; i < outcome.fates.size(); i++) {
 		static const char *const names[] = {"new", "stored", "repeated"};
-		text +=
-			std::string(" ") + names[static_cast<int>(outcome.fates[i])] + "@" + std::to_string(outcome.versions[i]);
+		text += std::string(" ") + names[static_cast<int>(outcome.fates[i])] + "@" + std::to_string(outcome.versions[i]);
 	}
 	return text;
 }

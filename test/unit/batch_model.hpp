@@ -141,8 +141,7 @@ ElementsOf(const std::vector<ModelElement> &batch) {
 }
 
 inline void
-Prepare(AppendPlan *plan, const std::vector<ModelElement> &batch, const std::vector<BatchElement> &elements,
-		const ModelStore &store) {
+Prepare(AppendPlan *plan, const std::vector<ModelElement> &batch, const std::vector<BatchElement> &elements, const ModelStore &store) {
 	for (std::size_t i = 0; i < batch.size(); i++) {
 		plan->Expect(i, batch[i].expected ? ExpectedVersion::FromNumber(*batch[i].expected) : ExpectedVersion());
 	}
@@ -163,13 +162,10 @@ Prepare(AppendPlan *plan, const std::vector<ModelElement> &batch, const std::vec
 }
 
 // Throws std::logic_error for a broken promise that the outcome does not show.
-Outcome
-PlanAppend(const std::vector<ModelElement> &batch, const ModelStore &store);
+Outcome PlanAppend(const std::vector<ModelElement> &batch, const ModelStore &store);
 
 // What an outcome says, for the message of a test that fails.
-std::string
-Describe(const Outcome &outcome);
-std::string
-Describe(const std::vector<ModelElement> &batch, const ModelStore &store);
+std::string Describe(const Outcome &outcome);
+std::string Describe(const std::vector<ModelElement> &batch, const ModelStore &store);
 
 } // namespace auren::test

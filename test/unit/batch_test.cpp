@@ -19,12 +19,9 @@ TEST(Batch, OneElementIsVersionOneOfANewStream) {
 
 TEST(Batch, VersionsGoOnPerStreamInTheOrderGiven) {
 	const ModelStore store = {{{"a", {4, false}}}, {}};
-	EXPECT_EQ(Describe(PlanAppend({{"b", "t", "1", "", {}, {}},
-								   {"a", "t", "2", "", {}, {}},
-								   {"b", "t", "3", "", {}, {}},
-								   {"a", "t", "4", "", {}, {}}},
-								  store)),
-			  "taken: new@1 new@5 new@2 new@6");
+	EXPECT_EQ(Describe(PlanAppend(
+				  {{"b", "t", "1", "", {}, {}}, {"a", "t", "2", "", {}, {}}, {"b", "t", "3", "", {}, {}}, {"a", "t", "4", "", {}, {}}}, store)),
+	          "taken: new@1 new@5 new@2 new@6");
 }
 
 TEST(Batch, StreamsAreLockedInTheOrderOfTheirBytes) {
@@ -41,9 +38,8 @@ TEST(Batch, StreamsAreLockedInTheOrderOfTheirBytes) {
 
 TEST(Batch, ExpectationsOfAStreamAgreeOrAreAny) {
 	const ModelStore store = {{{"s", {2, false}}}, {}};
-	EXPECT_EQ(Describe(PlanAppend({{"s", "t", "1", "", {}, 2}, {"s", "t", "2", "", {}, {}}, {"s", "t", "3", "", {}, 2}},
-								  store)),
-			  "taken: new@3 new@4 new@5");
+	EXPECT_EQ(Describe(PlanAppend({{"s", "t", "1", "", {}, 2}, {"s", "t", "2", "", {}, {}}, {"s", "t", "3", "", {}, 2}}, store)),
+	          "taken: new@3 new@4 new@5");
 	const std::vector<BatchElement> elements = {{"s", "t", "", "", {}}, {"s", "t", "", "", {}}};
 	AppendPlan plan(elements);
 	plan.Expect(0, ExpectedVersion::FromNumber(2));
@@ -67,12 +63,10 @@ TEST(Batch, NothingIsExpectedOfAStreamThatGetsNothingNew) {
 }
 
 TEST(Batch, AnIdGivenTwiceIsOneEvent) {
-	EXPECT_EQ(Describe(PlanAppend(
-				  {{"s", "t", "1", "m", 1, {}}, {"s", "u", "2", "", {}, {}}, {"s", "t", "1", "m", 1, {}}}, {})),
-			  "taken: new@1 new@2 repeated@1");
-	for (const ModelElement &other :
-		 {ModelElement{"x", "t", "1", "m", 1, {}}, ModelElement{"s", "x", "1", "m", 1, {}},
-		  ModelElement{"s", "t", "x", "m", 1, {}}, ModelElement{"s", "t", "1", "x", 1, {}}}) {
+	EXPECT_EQ(Describe(PlanAppend({{"s", "t", "1", "m", 1, {}}, {"s", "u", "2", "", {}, {}}, {"s", "t", "1", "m", 1, {}}}, {})),
+	          "taken: new@1 new@2 repeated@1");
+	for (const ModelElement &other : {ModelElement{"x", "t", "1", "m", 1, {}}, ModelElement{"s", "x", "1", "m", 1, {}},
+	                                  ModelElement{"s", "t", "x", "m", 1, {}}, ModelElement{"s", "t", "1", "x", 1, {}}}) {
 		EXPECT_EQ(PlanAppend({{"s", "t", "1", "m", 1, {}}, other}, {}).sqlstate, "ZE002");
 	}
 }
@@ -121,16 +115,14 @@ TEST(Batch, ARefusedBatchGivesNoVersion) {
 }
 
 TEST(Batch, ARepeatOfAStoredEventHasItsVersion) {
-	EXPECT_EQ(Describe(PlanAppend({{"s", "t", "1", "", 1, {}}, {"s", "t", "1", "", 1, {}}, {"s", "t", "2", "", {}, {}}},
-								  {{{"s", {4, false}}}, {{1, 3}}})),
-			  "taken: stored@3 repeated@3 new@5");
+	EXPECT_EQ(
+		Describe(PlanAppend({{"s", "t", "1", "", 1, {}}, {"s", "t", "1", "", 1, {}}, {"s", "t", "2", "", {}, {}}}, {{{"s", {4, false}}}, {{1, 3}}})),
+		"taken: stored@3 repeated@3 new@5");
 }
 
 TEST(Batch, OnlyIdsThatAreGivenAreLookedUp) {
-	const std::vector<BatchElement> elements = {{"s", "t", "1", "", IdOf(9)},
-												{"s", "t", "2", "", {}},
-												{"s", "t", "3", "", IdOf(2)},
-												{"s", "t", "1", "", IdOf(9)}};
+	const std::vector<BatchElement> elements = {
+		{"s", "t", "1", "", IdOf(9)}, {"s", "t", "2", "", {}}, {"s", "t", "3", "", IdOf(2)}, {"s", "t", "1", "", IdOf(9)}};
 	AppendPlan plan(elements);
 	plan.ResolveRepeats(elements);
 	EXPECT_EQ(plan.supplied(), (std::vector<std::uint32_t>{2, 0}));
@@ -171,8 +163,7 @@ TEST(Batch, HoldsAHundredThousandEvents) {
 	for (std::uint32_t i = 0; i < kEvents; i++) {
 		EventId id{};
 		for (int byte = 0; byte < 4; byte++) {
-			id[static_cast<std::size_t>(byte)] =
-				static_cast<std::uint8_t>((i * 2'654'435'761u) >> 8 * byte); // odd factor: no id twice
+			id[static_cast<std::size_t>(byte)] = static_cast<std::uint8_t>((i * 2'654'435'761u) >> 8 * byte); // odd factor: no id twice
 		}
 		elements.push_back({names[i % kStreams], "t", "1", "", id});
 	}
@@ -216,12 +207,8 @@ TEST(Batch, RandomBatchesDoWhatTheModelDoes) {
 		}
 		std::vector<ModelElement> batch;
 		for (int n = pick(6); n >= 0; n--) {
-			ModelElement element{std::string(1, static_cast<char>('a' + pick(3))),
-								 "t",
-								 std::string(1, static_cast<char>('0' + pick(2))),
-								 "m",
-								 {},
-								 {}};
+			ModelElement element{
+				std::string(1, static_cast<char>('a' + pick(3))), "t", std::string(1, static_cast<char>('0' + pick(2))), "m", {}, {}};
 			if (pick(2) == 0) {
 				element.id = static_cast<std::uint8_t>(pick(5));
 			}

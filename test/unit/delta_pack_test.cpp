@@ -55,7 +55,8 @@ TEST(DeltaPack, FindsTheFirstOfASeries) {
 	}
 	const std::string bytes = Bytes(pack);
 	const DeltaPackReader reader(bytes);
-	const std::vector<std::pair<std::int64_t, std::size_t>> expected = {{-10, 0}, {-9, 0}, {-8, 2}, {-2, 2}, {0, 3}, {1, 4}, {4, 4}, {5, 7}, {8, 7}, {9, 8}};
+	const std::vector<std::pair<std::int64_t, std::size_t>> expected = {{-10, 0}, {-9, 0}, {-8, 2}, {-2, 2}, {0, 3},
+	                                                                    {1, 4},   {4, 4},  {5, 7},  {8, 7},  {9, 8}};
 	for (const auto &[series, first] : expected) {
 		EXPECT_EQ(reader.FirstOf(series), first) << series;
 	}
@@ -91,13 +92,15 @@ TEST(DeltaPack, RefusesOtherBytes) {
 }
 
 TEST(DeltaPack, AllOfASeriesIsInItsLots) {
-	for (const std::int64_t series : {std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0}, std::int64_t{1} << 61, std::numeric_limits<std::int64_t>::max()}) {
+	for (const std::int64_t series : {std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0}, std::int64_t{1} << 61,
+	                                  std::numeric_limits<std::int64_t>::max()}) {
 		std::set<int> lots;
 		for (const int lot : LotsOf(series)) {
 			lots.insert(lot);
 		}
 		EXPECT_EQ(lots.size(), static_cast<std::size_t>(kLotSizes)) << "no lot has two sizes";
-		for (const std::size_t deltas : {std::size_t{1}, std::size_t{511}, std::size_t{512}, std::size_t{5000}, std::size_t{8192}, std::size_t{1000000}}) {
+		for (const std::size_t deltas :
+		     {std::size_t{1}, std::size_t{511}, std::size_t{512}, std::size_t{5000}, std::size_t{8192}, std::size_t{1000000}}) {
 			EXPECT_EQ(lots.count(LotOf(series, deltas)), 1U) << series << " among " << deltas;
 		}
 	}

@@ -74,9 +74,9 @@ TEST(Envelope, NoTwoTextsForTheSameBytes) {
 TEST(Envelope, WhatIsNone) {
 	std::string body;
 	const std::string text = MakeEnvelope(EnvelopeHeader(), std::string(kEnvelopeTagBytes, 'x'));
-	for (const std::string &bad : {std::string(), std::string("72"), std::string("phi1:"), std::string("phi"), std::string("phi:"), text + "=", text + "AAA",
-	                              text.substr(0, text.size() - 1), text + "\n", " " + text, text.substr(0, 30) + "+" + text.substr(31),
-	                              "PHI1" + text.substr(4)}) {
+	for (const std::string &bad :
+	     {std::string(), std::string("72"), std::string("phi1:"), std::string("phi"), std::string("phi:"), text + "=", text + "AAA",
+	      text.substr(0, text.size() - 1), text + "\n", " " + text, text.substr(0, 30) + "+" + text.substr(31), "PHI1" + text.substr(4)}) {
 		ExpectError("22P02", [&] { (void)ReadEnvelope(bad, &body); });
 	}
 	ExpectError("0A000", [&] { (void)ReadEnvelope("phi2" + text.substr(4), &body); });

@@ -37,8 +37,7 @@ TEST(DomainError, IsCaughtAsAStandardException) {
 
 TEST(DomainError, OutlivesWhatItWasMadeFrom) {
 	char state[] = "ZE002";
-	auto original =
-		std::make_unique<DomainError>(state, std::string(100, 'm'), std::string(100, 'd'), std::string(100, 'h'));
+	auto original = std::make_unique<DomainError>(state, std::string(100, 'm'), std::string(100, 'd'), std::string(100, 'h'));
 	const DomainError copy = *original;
 	std::memset(state, 'x', 5);
 	original.reset();

@@ -38,8 +38,7 @@ TEST(EventId, HasTheLayoutOfAVersion7) {
 }
 
 TEST(EventId, VersionAndVariantDoNotDependOnTheRandomBits) {
-	for (const std::uint64_t random :
-		 {std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max(), std::uint64_t{1} << 63}) {
+	for (const std::uint64_t random : {std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max(), std::uint64_t{1} << 63}) {
 		EventIdMaker maker;
 		for (int i = 0; i < 3; i++) {
 			const EventId id = maker.Make(kMoment, random);
@@ -92,9 +91,7 @@ TEST(EventId, AscendsWithinOneMicrosecond) {
 		EventId before = maker.Make(kMoment, start);
 		for (int i = 0; i < 100'000; i++) {
 			// the largest and the smallest step are among them
-			const std::uint64_t step = i % 3 == 0   ? 0
-									   : i % 3 == 1 ? std::numeric_limits<std::uint64_t>::max()
-													: random();
+			const std::uint64_t step = i % 3 == 0 ? 0 : i % 3 == 1 ? std::numeric_limits<std::uint64_t>::max() : random();
 			const EventId id = maker.Make(kMoment, step);
 			ASSERT_LT(before, id) << i;
 			ASSERT_EQ(MicrosOfEventId(id), kMoment);
@@ -133,11 +130,10 @@ TEST(EventId, MakersWithOtherRandomBitsMakeOtherIds) {
 
 TEST(EventId, IdsOfOtherVersionsHaveNoTime) {
 	// RFC 9562's examples of versions 1, 3, 4, 5, 6, 8 and of a version 7 whose rand_a is random (0xcc3 is above 999)
-	for (const char *text : {"c232ab00-9414-11ec-b3c8-9f6bdeced846", "5df41881-3aed-3515-88a7-2f4a814cf09e",
-							 "919108f7-52d1-4320-9bac-f847db4148a8", "2ed6657d-e927-568b-95e1-2665a8aea6a2",
-							 "1ec9414c-232a-6b00-b3c8-9f6bdeced846", "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0",
-							 "017f22e2-79b0-7cc3-98c4-dc0c0c07398f", "00000000-0000-0000-0000-000000000000",
-							 "ffffffff-ffff-ffff-ffff-ffffffffffff"}) {
+	for (const char *text :
+	     {"c232ab00-9414-11ec-b3c8-9f6bdeced846", "5df41881-3aed-3515-88a7-2f4a814cf09e", "919108f7-52d1-4320-9bac-f847db4148a8",
+	      "2ed6657d-e927-568b-95e1-2665a8aea6a2", "1ec9414c-232a-6b00-b3c8-9f6bdeced846", "2489e9ad-2ee2-8e00-8ec9-32d5f69181c0",
+	      "017f22e2-79b0-7cc3-98c4-dc0c0c07398f", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"}) {
 		EXPECT_FALSE(MicrosOfEventId(Id(text))) << text;
 	}
 }

@@ -19,8 +19,7 @@ namespace auren::test {
  */
 class FunctionHost : public FoldHost {
   public:
-	using Function =
-		std::function<std::string(const std::string &state, std::string_view event_type, const std::string &data)>;
+	using Function = std::function<std::string(const std::string &state, std::string_view event_type, const std::string &data)>;
 
 	void
 	Define(const std::string &name, Function function) {
@@ -50,8 +49,7 @@ class FunctionHost : public FoldHost {
 	}
 	// What is no error of the core stands for one that no reducer may skip, as a cancel is.
 	bool
-	CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data,
-				 Json *result) override {
+	CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data, Json *result) override {
 		try {
 			result->SetDocument(functions_.at(reducer.function)(ToText(state), event_type, ToText(data)));
 			return true;

@@ -66,8 +66,8 @@ TEST(ExpectedVersion, NumbersBelowMinusOneAreRefused) {
 }
 
 TEST(ExpectedVersion, KindsAreToldApart) {
-	const ExpectedVersion all[] = {ExpectedVersion(), ExpectedVersion::FromNumber(-1), ExpectedVersion::FromNumber(0),
-								   ExpectedVersion::FromNumber(1), ExpectedVersion::FromNumber(2)};
+	const ExpectedVersion all[] = {ExpectedVersion(), ExpectedVersion::FromNumber(-1), ExpectedVersion::FromNumber(0), ExpectedVersion::FromNumber(1),
+	                               ExpectedVersion::FromNumber(2)};
 	for (const ExpectedVersion &a : all) {
 		for (const ExpectedVersion &b : all) {
 			EXPECT_EQ(a == b, &a == &b) << a.Text() << " and " << b.Text();
@@ -101,8 +101,7 @@ TEST(CheckExpectedVersion, ConflictTellsStreamAndBothVersions) {
 }
 
 TEST(CheckExpectedVersion, ConflictTellsWhatKindWasExpected) {
-	const auto existing =
-		ExpectError("ZE001", [] { CheckExpectedVersion("user:1", ExpectedVersion::FromNumber(-1), 0); });
+	const auto existing = ExpectError("ZE001", [] { CheckExpectedVersion("user:1", ExpectedVersion::FromNumber(-1), 0); });
 	EXPECT_EQ(existing.detail(), "Expected version -1 (an existing stream), actual version 0.");
 	const auto fresh = ExpectError("ZE001", [] { CheckExpectedVersion("user:1", ExpectedVersion::FromNumber(0), 1); });
 	EXPECT_EQ(fresh.detail(), "Expected version 0 (a new stream), actual version 1.");

@@ -101,8 +101,7 @@ TEST_F(FoldTest, BeginsAsAnEmptyObject) {
 }
 
 TEST_F(FoldTest, KeepsTheLatestOfEachTypeWithNothingDeclared) {
-	ExpectFold("{}", {{"a", "1"}, {"b", R"({"x":[1.50,null]})"}, {"a", R"({"y":2})"}},
-			   R"({"a":{"y":2},"b":{"x":[1.50,null]}})");
+	ExpectFold("{}", {{"a", "1"}, {"b", R"({"x":[1.50,null]})"}, {"a", R"({"y":2})"}}, R"({"a":{"y":2},"b":{"x":[1.50,null]}})");
 	ExpectFold("{}", {{"a", "[1]"}, {"a", "null"}}, R"({"a":null})");
 	ExpectFold("{}", {{"", "true"}, {"/~", "\"s\""}}, R"({"":true,"/~":"s"})");
 }
@@ -137,9 +136,9 @@ TEST_F(FoldTest, MergeInto) {
 TEST_F(FoldTest, Sum) {
 	Declare("s", "sum");
 	ExpectFold("{}", {{"s", R"({"a":0.10,"b":12345678901234567890,"c":"1"})"}, {"s", R"({"a":0.2,"b":1,"d":{"e":1}})"}},
-			   R"({"s":{"a":0.30,"b":12345678901234567891}})");
-	ExpectFold(R"({"s":{"a":"x","b":null,"c":[1],"d":{}}})",
-			   {{"s", R"({"a":1,"b":2,"c":3,"d":-4})"}, {"s", R"({"b":1})"}}, R"({"s":{"a":1,"b":3,"c":3,"d":-4}})");
+	           R"({"s":{"a":0.30,"b":12345678901234567891}})");
+	ExpectFold(R"({"s":{"a":"x","b":null,"c":[1],"d":{}}})", {{"s", R"({"a":1,"b":2,"c":3,"d":-4})"}, {"s", R"({"b":1})"}},
+	           R"({"s":{"a":1,"b":3,"c":3,"d":-4}})");
 	ExpectFold(R"({"s":[1]})", {{"s", R"({"a":1})"}}, R"({"s":{"a":1}})");
 	ExpectFold(R"({"s":7})", {{"s", R"({"a":1})"}}, R"({"s":{"a":1}})");
 }
@@ -147,8 +146,7 @@ TEST_F(FoldTest, Sum) {
 TEST_F(FoldTest, SumInto) {
 	Declare("s", "sum", R"({"into":"k","fields":["a","b"]})");
 	Declare("t", "sum", R"({"into":"k"})");
-	ExpectFold("{}", {{"s", R"({"a":1,"c":1})"}, {"t", R"({"a":1,"c":5})"}, {"s", R"({"b":2,"c":9})"}},
-			   R"({"k":{"a":2,"b":2,"c":5}})");
+	ExpectFold("{}", {{"s", R"({"a":1,"c":1})"}, {"t", R"({"a":1,"c":5})"}, {"s", R"({"b":2,"c":9})"}}, R"({"k":{"a":2,"b":2,"c":5}})");
 }
 
 TEST_F(FoldTest, SumWithoutNumbersChangesNothing) {
@@ -175,8 +173,7 @@ TEST_F(FoldTest, Count) {
 TEST_F(FoldTest, Append) {
 	Declare("a", "append");
 	Declare("b", "append", R"({"into":"k"})");
-	ExpectFold("{}", {{"a", "1"}, {"b", "null"}, {"a", "[2]"}, {"b", R"({"x":1})"}},
-			   R"({"a":[1,[2]],"k":[null,{"x":1}]})");
+	ExpectFold("{}", {{"a", "1"}, {"b", "null"}, {"a", "[2]"}, {"b", R"({"x":1})"}}, R"({"a":[1,[2]],"k":[null,{"x":1}]})");
 	ExpectFold(R"({"a":7,"k":{"x":1}})", {{"a", "1"}, {"b", "[]"}}, R"({"a":[1],"k":[[]]})");
 	ExpectFold(R"({"a":null,"k":"s"})", {{"a", "1"}, {"b", "1"}}, R"({"a":[1],"k":[1]})");
 }
@@ -221,26 +218,21 @@ TEST_F(FoldTest, IgnoreChangesNothing) {
 
 constexpr const char *kAddX = R"([{"op":"add","path":"/x","value":1}])";
 // its first operation can be applied
-constexpr const char *kFails =
-	R"([{"op":"add","path":"/x","value":1},{"op":"remove","path":"/a"},{"op":"remove","path":"/none"}])";
+constexpr const char *kFails = R"([{"op":"add","path":"/x","value":1},{"op":"remove","path":"/a"},{"op":"remove","path":"/none"}])";
 
 TEST_F(FoldTest, Patch) {
 	Declare("p", "patch");
 	ExpectFold("{}", {{"p", kAddX}}, R"({"x":1})");
-	ExpectFold(R"({"a":{"b":[1]}})",
-			   {{"p", R"([{"op":"move","from":"/a/b/0","path":"/c"},{"op":"copy","from":"","path":"/d"}])"}},
-			   R"({"a":{"b":[]},"c":1,"d":{"a":{"b":[]},"c":1}})");
-	ExpectFold(R"({"a":1})",
-			   {{"p", R"([{"op":"replace","path":"","value":[1]}])"}, {"p", R"([{"op":"add","path":"/-","value":2}])"}},
-			   "[1,2]");
+	ExpectFold(R"({"a":{"b":[1]}})", {{"p", R"([{"op":"move","from":"/a/b/0","path":"/c"},{"op":"copy","from":"","path":"/d"}])"}},
+	           R"({"a":{"b":[]},"c":1,"d":{"a":{"b":[]},"c":1}})");
+	ExpectFold(R"({"a":1})", {{"p", R"([{"op":"replace","path":"","value":[1]}])"}, {"p", R"([{"op":"add","path":"/-","value":2}])"}}, "[1,2]");
 	ExpectFold(R"({"a":1})", {{"p", R"([{"op":"remove","path":""}])"}}, "null");
 	ExpectFold(R"({"a":1})", {{"p", "[]"}}, R"({"a":1})");
 }
 
 TEST_F(FoldTest, PatchInto) {
 	Declare("p", "patch", R"({"into":"k"})");
-	ExpectFold(R"({"x":0})", {{"p", kAddX}, {"p", R"([{"op":"test","path":"/x","value":1.0}])"}},
-			   R"({"x":0,"k":{"x":1}})");
+	ExpectFold(R"({"x":0})", {{"p", kAddX}, {"p", R"([{"op":"test","path":"/x","value":1.0}])"}}, R"({"x":0,"k":{"x":1}})");
 	ExpectFold("7", {{"p", kAddX}}, R"({"k":{"x":1}})");
 	ExpectFold("{}", {{"p", "[]"}}, R"({"k":{}})");
 	ExpectFold(R"({"k":[1]})", {{"p", R"([{"op":"add","path":"/0","value":0}])"}}, R"({"k":[0,1]})");
@@ -253,14 +245,8 @@ TEST_F(FoldTest, PatchThatFailsLeavesTheStateAsItWas) {
 	Declare("pk", "patch", R"({"into":"k","on_error":"skip"})");
 	Declare("e", "patch");
 	Declare("ek", "patch", R"({"into":"k"})");
-	const char *const bad[] = {kFails,
-							   "7",
-							   "{}",
-							   "null",
-							   R"([{"op":"add","path":"/x","value":1},7])",
-							   R"([{"op":"add","path":"x","value":1}])"};
-	const char *const states[] = {
-		"{}", "7", "null", "[1]", R"({"a":1})", R"({"k":{"a":[1,{}]},"a":{}})", R"({"k":7})", R"({"k":null})"};
+	const char *const bad[] = {kFails, "7", "{}", "null", R"([{"op":"add","path":"/x","value":1},7])", R"([{"op":"add","path":"x","value":1}])"};
+	const char *const states[] = {"{}", "7", "null", "[1]", R"({"a":1})", R"({"k":{"a":[1,{}]},"a":{}})", R"({"k":7})", R"({"k":null})"};
 	for (const char *before : states) {
 		for (const char *data : bad) {
 			SCOPED_TRACE(data);
@@ -282,8 +268,7 @@ TEST_F(FoldTest, PatchThatFailsLeavesTheStateAsItWas) {
 TEST_F(FoldTest, PatchGoesOnAfterAFailure) {
 	Declare("p", "patch", R"({"into":"k","on_error":"skip"})");
 	Declare("c", "count", R"({"into":"k"})");
-	ExpectFold("{}", {{"p", kFails}, {"p", kAddX}, {"p", kFails}, {"p", R"([{"op":"copy","from":"/x","path":"/y"}])"}},
-			   R"({"k":{"x":1,"y":1}})");
+	ExpectFold("{}", {{"p", kFails}, {"p", kAddX}, {"p", kFails}, {"p", R"([{"op":"copy","from":"/x","path":"/y"}])"}}, R"({"k":{"x":1,"y":1}})");
 	ExpectFold("[]", {{"p", kFails}, {"c", "1"}, {"p", kFails}, {"c", "1"}}, R"({"k":2})");
 }
 
@@ -328,11 +313,8 @@ TEST_F(FoldTest, KindsTakeTurnsOnOneKey) {
 	ExpectFold(ring, {{"p", R"([{"op":"remove","path":"/0"}])"}}, R"({"k":[4,5]})");
 	ExpectFold(ring, {{"p", R"([{"op":"remove","path":"/0"}])"}, {"a", "6"}, {"a", "7"}}, R"({"k":[5,6,7]})");
 	ExpectFold(ring, {{"p", R"([{"op":"add","path":"/0","value":0}])"}, {"a", "6"}}, R"({"k":[4,5,6]})");
-	ExpectFold(ring,
-			   {{"p", R"([{"op":"test","path":"","value":[3,4,5]}])"},
-				{"a", "6"},
-				{"p", R"([{"op":"test","path":"/2","value":6}])"}},
-			   R"({"k":[4,5,6]})");
+	ExpectFold(ring, {{"p", R"([{"op":"test","path":"","value":[3,4,5]}])"}, {"a", "6"}, {"p", R"([{"op":"test","path":"/2","value":6}])"}},
+	           R"({"k":[4,5,6]})");
 }
 
 // Changes of the whole state put in order the rings that they name, and leave the others turning.
@@ -343,33 +325,20 @@ TEST_F(FoldTest, ChangesOfTheStateMeetRings) {
 	Declare("c", "count", R"({"into":"k"})");
 	Declare("M", "merge");
 	Declare("P", "patch");
-	const Events rings = {{"a", "1"}, {"b", "1"}, {"a", "2"}, {"b", "2"},
-						  {"a", "3"}, {"b", "3"}, {"a", "4"}, {"a", "5"}};
+	const Events rings = {{"a", "1"}, {"b", "1"}, {"a", "2"}, {"b", "2"}, {"a", "3"}, {"b", "3"}, {"a", "4"}, {"a", "5"}};
 	ExpectFold(rings, {{"M", R"({"k":[1,2]})"}, {"a", "6"}}, R"({"k":[1,2,6],"j":[2,3]})");
 	ExpectFold(rings, {{"M", R"({"k":null})"}, {"a", "6"}, {"b", "4"}}, R"({"k":[6],"j":[3,4]})");
 	ExpectFold(rings, {{"M", R"({"k":{"x":1}})"}, {"m", R"({"y":2})"}}, R"({"k":{"x":1,"y":2},"j":[2,3]})");
-	ExpectFold(rings, {{"M", R"({"z":1})"}, {"a", "6"}, {"a", "7"}, {"M", R"({"z":2})"}, {"b", "4"}},
-			   R"({"k":[5,6,7],"j":[3,4],"z":2})");
-	ExpectFold(rings, {{"P", R"([{"op":"test","path":"/k/0","value":3}])"}, {"a", "6"}, {"b", "4"}},
-			   R"({"k":[4,5,6],"j":[3,4]})");
-	ExpectFold(rings, {{"P", R"([{"op":"copy","from":"/k","path":"/z"}])"}, {"a", "6"}},
-			   R"({"k":[4,5,6],"j":[2,3],"z":[3,4,5]})");
-	ExpectFold(rings, {{"P", R"([{"op":"move","from":"/k","path":"/z"}])"}, {"a", "6"}},
-			   R"({"k":[6],"j":[2,3],"z":[3,4,5]})");
-	ExpectFold(rings,
-			   {{"P", R"([{"op":"move","from":"/k","path":"/z"},{"op":"move","from":"/z","path":"/k"}])"},
-				{"a", "6"},
-				{"a", "7"}},
-			   R"({"k":[5,6,7],"j":[2,3]})");
-	ExpectFold(rings, {{"P", R"([{"op":"copy","from":"","path":"/z"}])"}, {"a", "6"}},
-			   R"({"k":[4,5,6],"j":[2,3],"z":{"k":[3,4,5],"j":[2,3]}})");
-	ExpectFold(rings, {{"P", R"([{"op":"test","path":"","value":{"k":[3,4,5],"j":[2,3]}}])"}},
-			   R"({"k":[3,4,5],"j":[2,3]})");
-	ExpectFold(rings,
-			   {{"P", R"([{"op":"add","path":"/z","value":1}])"},
-				{"a", "6"},
-				{"P", R"([{"op":"add","path":"/k/-","value":7}])"}},
-			   R"({"k":[4,5,6,7],"j":[2,3],"z":1})");
+	ExpectFold(rings, {{"M", R"({"z":1})"}, {"a", "6"}, {"a", "7"}, {"M", R"({"z":2})"}, {"b", "4"}}, R"({"k":[5,6,7],"j":[3,4],"z":2})");
+	ExpectFold(rings, {{"P", R"([{"op":"test","path":"/k/0","value":3}])"}, {"a", "6"}, {"b", "4"}}, R"({"k":[4,5,6],"j":[3,4]})");
+	ExpectFold(rings, {{"P", R"([{"op":"copy","from":"/k","path":"/z"}])"}, {"a", "6"}}, R"({"k":[4,5,6],"j":[2,3],"z":[3,4,5]})");
+	ExpectFold(rings, {{"P", R"([{"op":"move","from":"/k","path":"/z"}])"}, {"a", "6"}}, R"({"k":[6],"j":[2,3],"z":[3,4,5]})");
+	ExpectFold(rings, {{"P", R"([{"op":"move","from":"/k","path":"/z"},{"op":"move","from":"/z","path":"/k"}])"}, {"a", "6"}, {"a", "7"}},
+	           R"({"k":[5,6,7],"j":[2,3]})");
+	ExpectFold(rings, {{"P", R"([{"op":"copy","from":"","path":"/z"}])"}, {"a", "6"}}, R"({"k":[4,5,6],"j":[2,3],"z":{"k":[3,4,5],"j":[2,3]}})");
+	ExpectFold(rings, {{"P", R"([{"op":"test","path":"","value":{"k":[3,4,5],"j":[2,3]}}])"}}, R"({"k":[3,4,5],"j":[2,3]})");
+	ExpectFold(rings, {{"P", R"([{"op":"add","path":"/z","value":1}])"}, {"a", "6"}, {"P", R"([{"op":"add","path":"/k/-","value":7}])"}},
+	           R"({"k":[4,5,6,7],"j":[2,3],"z":1})");
 	ExpectFold(rings, {{"P", R"([{"op":"remove","path":"/k"}])"}, {"c", "1"}, {"b", "4"}}, R"({"k":1,"j":[3,4]})");
 }
 
@@ -378,9 +347,7 @@ TEST_F(FoldTest, PatchesOfTheStateMeetRingsOfAnyName) {
 	Declare("a", "append", R"({"into":"~/","limit":2})");
 	Declare("", "append", R"({"limit":2})");
 	Declare("P", "patch");
-	ExpectFold("{}",
-			   {{"a", "1"}, {"a", "2"}, {"a", "3"}, {"P", R"([{"op":"test","path":"/~0~1/0","value":2}])"}, {"a", "4"}},
-			   R"({"~/":[3,4]})");
+	ExpectFold("{}", {{"a", "1"}, {"a", "2"}, {"a", "3"}, {"P", R"([{"op":"test","path":"/~0~1/0","value":2}])"}, {"a", "4"}}, R"({"~/":[3,4]})");
 	ExpectFold("{}", {{"", "1"}, {"", "2"}, {"", "3"}, {"P", R"([{"op":"remove","path":"//0"}])"}}, R"({"":[3]})");
 }
 
@@ -399,8 +366,7 @@ TEST_F(FoldTest, AppendsWithTwoLimitsOnOneKey) {
 TEST_F(FoldTest, AppendsOfTwoTypesShareARing) {
 	Declare("a", "append", R"({"into":"k","limit":3})");
 	Declare("b", "append", R"({"into":"k","limit":3})");
-	ExpectFold("{}", {{"a", "1"}, {"b", "2"}, {"a", "3"}, {"b", "4"}, {"b", "5"}, {"a", "6"}, {"b", "7"}},
-			   R"({"k":[5,6,7]})");
+	ExpectFold("{}", {{"a", "1"}, {"b", "2"}, {"a", "3"}, {"b", "4"}, {"b", "5"}, {"a", "6"}, {"b", "7"}}, R"({"k":[5,6,7]})");
 }
 
 TEST_F(FoldTest, ManyRings) {
@@ -441,8 +407,7 @@ TEST_F(FoldTest, TheStateMayBecomeAScalarAndAnObjectAgain) {
 	ExpectFold(scalar, {{"mk", "{}"}}, R"({"k":{}})");
 	ExpectFold(scalar, {{"m", "{}"}}, "{}");
 	ExpectFold(scalar, {{"m", R"({"a":[1,2]})"}, {"a", "3"}}, R"({"a":[2,3]})");
-	ExpectFold(scalar, {{"P", R"([{"op":"replace","path":"","value":{"a":[8,9]}}])"}, {"a", "1"}, {"c", "0"}},
-			   R"({"a":[9,1],"c":1})");
+	ExpectFold(scalar, {{"P", R"([{"op":"replace","path":"","value":{"a":[8,9]}}])"}, {"a", "1"}, {"c", "0"}}, R"({"a":[9,1],"c":1})");
 }
 
 // The data of an event is kept unread; a patch may put it where a sum looks for a number.
@@ -450,13 +415,10 @@ TEST_F(FoldTest, SumsWhatAPatchMoved) {
 	Declare("P", "patch");
 	Declare("a", "append");
 	Declare("s", "sum");
-	ExpectFold(
-		"{}",
-		{{"n", "5"}, {"s", R"({"y":1})"}, {"P", R"([{"op":"move","from":"/n","path":"/s/x"}])"}, {"s", R"({"x":2})"}},
-		R"({"s":{"x":7,"y":1}})");
-	ExpectFold(R"({"s":{}})",
-			   {{"a", "0.5"}, {"P", R"([{"op":"copy","from":"/a/0","path":"/s/x"}])"}, {"s", R"({"x":2})"}},
-			   R"({"a":[0.5],"s":{"x":2.5}})");
+	ExpectFold("{}", {{"n", "5"}, {"s", R"({"y":1})"}, {"P", R"([{"op":"move","from":"/n","path":"/s/x"}])"}, {"s", R"({"x":2})"}},
+	           R"({"s":{"x":7,"y":1}})");
+	ExpectFold(R"({"s":{}})", {{"a", "0.5"}, {"P", R"([{"op":"copy","from":"/a/0","path":"/s/x"}])"}, {"s", R"({"x":2})"}},
+	           R"({"a":[0.5],"s":{"x":2.5}})");
 }
 
 // ---- function -------------------------------------------------------------------------------------------------------
@@ -471,8 +433,7 @@ TEST_F(FoldTest, FunctionMakesTheState) {
 	// what it gets is in order, and what it gives is changed further
 	Declare("a", "append", R"({"limit":2})");
 	Declare("c", "count", R"({"into":"type"})");
-	ExpectFold("{}", {{"a", "1"}, {"a", "2"}, {"a", "3"}, {"t", "0"}, {"a", "4"}, {"c", "0"}},
-			   R"({"was":{"a":[2,3]},"type":1,"data":0,"a":[4]})");
+	ExpectFold("{}", {{"a", "1"}, {"a", "2"}, {"a", "3"}, {"t", "0"}, {"a", "4"}, {"c", "0"}}, R"({"was":{"a":[2,3]},"type":1,"data":0,"a":[4]})");
 }
 
 TEST_F(FoldTest, FunctionMayMakeAnything) {
@@ -488,9 +449,7 @@ TEST_F(FoldTest, FunctionThatFails) {
 	host_.Define("fail", [](const std::string &, std::string_view, const std::string &) -> std::string {
 		throw DomainError("P0001", "it fails", "It always does.");
 	});
-	host_.Define("cancel", [](const std::string &, std::string_view, const std::string &) -> std::string {
-		throw std::runtime_error("cancelled");
-	});
+	host_.Define("cancel", [](const std::string &, std::string_view, const std::string &) -> std::string { throw std::runtime_error("cancelled"); });
 	Declare("e", "function", R"({"function":"fail"})");
 	Declare("s", "function", R"({"function":"fail","on_error":"skip"})");
 	Declare("x", "function", R"({"function":"cancel","on_error":"skip"})");

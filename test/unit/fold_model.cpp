@@ -133,10 +133,9 @@ Same(const ModelValue &a, const ModelValue &b) {
 		return Units(a.text, places) == Units(b.text, places);
 	}
 	return a.kind == b.kind && a.boolean == b.boolean && a.text == b.text && a.elements.size() == b.elements.size() &&
-		   a.members.size() == b.members.size() &&
-		   std::equal(a.elements.begin(), a.elements.end(), b.elements.begin(), Same) &&
-		   std::equal(a.members.begin(), a.members.end(), b.members.begin(),
-					  [](const auto &x, const auto &y) { return x.first == y.first && Same(x.second, y.second); });
+	       a.members.size() == b.members.size() && std::equal(a.elements.begin(), a.elements.end(), b.elements.begin(), Same) &&
+	       std::equal(a.members.begin(), a.members.end(), b.members.begin(),
+	                  [](const auto &x, const auto &y) { return x.first == y.first && Same(x.second, y.second); });
 }
 
 // ---- merge and patch ------------------------------------------------------------------------------------------------
@@ -196,8 +195,7 @@ PlaceOf(ModelValue *value, const Tokens &tokens, std::size_t count) {
 	for (std::size_t i = 0; i < count; i++) {
 		if (value->is(Kind::kObject) && value->members.count(tokens[i]) != 0) {
 			value = &value->members[tokens[i]];
-		} else if (value->is(Kind::kArray) && !value->elements.empty() &&
-				   IndexOf(tokens[i], value->elements.size() - 1)) {
+		} else if (value->is(Kind::kArray) && !value->elements.empty() && IndexOf(tokens[i], value->elements.size() - 1)) {
 			value = &value->elements[*IndexOf(tokens[i], value->elements.size() - 1)];
 		} else {
 			return nullptr;
@@ -309,8 +307,7 @@ Summed(const ModelValue &old, const ModelReducer &reducer, const ModelValue &dat
 	ModelValue sums = old.is(Kind::kObject) ? old : ModelValue::Object();
 	bool any = false;
 	for (const auto &[key, value] : data.members) {
-		const bool asked = reducer.fields.empty() ||
-						   std::find(reducer.fields.begin(), reducer.fields.end(), key) != reducer.fields.end();
+		const bool asked = reducer.fields.empty() || std::find(reducer.fields.begin(), reducer.fields.end(), key) != reducer.fields.end();
 		if (!asked || !value.is(Kind::kNumber)) {
 			continue;
 		}
@@ -366,8 +363,7 @@ ModelFunction(const ModelValue &state, const ModelEvent &event) {
 }
 
 std::optional<ModelValue>
-ModelApply(const std::vector<ModelReducer> &reducers, const std::string &category, const ModelValue &state,
-		   const ModelEvent &event) {
+ModelApply(const std::vector<ModelReducer> &reducers, const std::string &category, const ModelValue &state, const ModelEvent &event) {
 	const ModelReducer reducer = ReducerOf(reducers, category, event.type);
 	const std::string &kind = reducer.kind;
 	const ModelValue &data = event.data;

@@ -16,8 +16,7 @@ struct ModelValue {
 	enum class Kind { kNull, kBool, kNumber, kString, kArray, kObject };
 	// the order that texts have members in
 	struct KeyLess {
-		bool
-		operator()(const std::string &a, const std::string &b) const;
+		bool operator()(const std::string &a, const std::string &b) const;
 	};
 
 	Kind kind = Kind::kNull;
@@ -30,18 +29,13 @@ struct ModelValue {
 	is(Kind other) const {
 		return kind == other;
 	}
-	static ModelValue
-	Number(const std::string &text);
-	static ModelValue
-	String(const std::string &text);
-	static ModelValue
-	Array(std::vector<ModelValue> elements = {});
-	static ModelValue
-	Object();
+	static ModelValue Number(const std::string &text);
+	static ModelValue String(const std::string &text);
+	static ModelValue Array(std::vector<ModelValue> elements = {});
+	static ModelValue Object();
 };
 
-std::string
-TextOf(const ModelValue &value);
+std::string TextOf(const ModelValue &value);
 
 // A reducer, and its options as set_reducer takes them.
 struct ModelReducer {
@@ -53,8 +47,7 @@ struct ModelReducer {
 	std::optional<std::size_t> limit;
 	bool skip = false;
 
-	std::string
-	OptionsText() const;
+	std::string OptionsText() const;
 };
 
 struct ModelEvent {
@@ -63,12 +56,10 @@ struct ModelEvent {
 };
 
 // The function of the model: what it makes of a state, or nothing when it fails.
-std::optional<ModelValue>
-ModelFunction(const ModelValue &state, const ModelEvent &event);
+std::optional<ModelValue> ModelFunction(const ModelValue &state, const ModelEvent &event);
 
 // The state after an event; nothing when the event is an error.
-std::optional<ModelValue>
-ModelApply(const std::vector<ModelReducer> &reducers, const std::string &category, const ModelValue &state,
-		   const ModelEvent &event);
+std::optional<ModelValue> ModelApply(const std::vector<ModelReducer> &reducers, const std::string &category, const ModelValue &state,
+                                     const ModelEvent &event);
 
 } // namespace auren::test

@@ -59,8 +59,7 @@ class Random {
 	}
 	std::string
 	Kind() {
-		return Of({"latest", "merge", "merge", "patch", "patch", "sum", "count", "append", "append", "append", "ignore",
-				   "function"});
+		return Of({"latest", "merge", "merge", "patch", "patch", "sum", "count", "append", "append", "append", "ignore", "function"});
 	}
 	std::vector<ModelReducer>
 	Reducers() {
@@ -101,8 +100,7 @@ class Random {
 			return ModelValue::String(Of({"", "a", "b c"}));
 		case 3:
 		case 4:
-			return ModelValue::Number(
-				Of({"0", "1", "1.0", "1.00", "2", "-2", "0.50", "-0.5", "12345678901.25", "100"}));
+			return ModelValue::Number(Of({"0", "1", "1.0", "1.00", "2", "-2", "0.50", "-0.5", "12345678901.25", "100"}));
 		case 5:
 		case 6: {
 			ModelValue value = ModelValue::Array();
@@ -125,8 +123,7 @@ class Random {
 		ModelValue patch = ModelValue::Array();
 		for (std::size_t n = OneIn(20) ? 0 : 1 + Below(2) * Below(3); n > 0; n--) {
 			ModelValue operation = ModelValue::Object();
-			operation.members["op"] =
-				ModelValue::String(Of({"add", "add", "remove", "replace", "move", "copy", "test"}));
+			operation.members["op"] = ModelValue::String(Of({"add", "add", "remove", "replace", "move", "copy", "test"}));
 			operation.members["path"] = ModelValue::String(Pointer());
 			operation.members["from"] = ModelValue::String(Pointer());
 			operation.members["value"] = Value(2);
@@ -147,12 +144,9 @@ class Random {
 		std::string pointer;
 		// mostly a key and an index, which are there most of the time
 		for (std::size_t n = OneIn(8) ? 0 : 1 + Below(2) + Below(4) / 3; n > 0; n--) {
-			pointer += OneIn(pointer.empty() ? 8 : 2) ? Of({"/0", "/1", "/2", "/-"})
-													  : Of({"/a", "/a", "/a", "/b", "/x~0y~1z", "/t0"});
+			pointer += OneIn(pointer.empty() ? 8 : 2) ? Of({"/0", "/1", "/2", "/-"}) : Of({"/a", "/a", "/a", "/b", "/x~0y~1z", "/t0"});
 		}
-		return OneIn(40)   ? pointer + Of({"/~", "/~2", "/01", "/+1", "/99999999999999999999"})
-			   : OneIn(60) ? "a" + pointer
-						   : pointer;
+		return OneIn(40) ? pointer + Of({"/~", "/~2", "/01", "/+1", "/99999999999999999999"}) : OneIn(60) ? "a" + pointer : pointer;
 	}
 
 	std::mt19937 engine_;
@@ -161,8 +155,7 @@ class Random {
 // One stream through both.
 class Sequence {
   public:
-	explicit Sequence(unsigned int seed)
-		: random_(seed), reducers_(random_.Reducers()), category_(random_.Of({"cat", "cat", "dog", "cow", ""})) {
+	explicit Sequence(unsigned int seed) : random_(seed), reducers_(random_.Reducers()), category_(random_.Of({"cat", "cat", "dog", "cow", ""})) {
 		for (const ModelReducer &reducer : reducers_) {
 			ReducerOptions parsed = ParseReducer(reducer.event_type, reducer.kind, reducer.OptionsText());
 			declared_.Declare(reducer.event_type, parsed.category, std::move(parsed.reducer));

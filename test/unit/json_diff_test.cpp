@@ -39,8 +39,7 @@ ExpectDiff(const Difference &difference) {
 	const TextHost host;
 	for (const bool from_document : {false, true}) {
 		for (const bool to_document : {false, true}) {
-			SCOPED_TRACE(std::string(difference.from) + " to " + difference.to + (from_document ? ", from" : "") +
-						 (to_document ? ", to" : ""));
+			SCOPED_TRACE(std::string(difference.from) + " to " + difference.to + (from_document ? ", from" : "") + (to_document ? ", to" : ""));
 			const Json from = from_document ? DocumentOf(difference.from) : FromText(difference.from);
 			const Json to = to_document ? DocumentOf(difference.to) : FromText(difference.to);
 			EXPECT_EQ(ToText(Diff(from, to, host)), ToText(FromText(difference.patch)));
@@ -65,32 +64,29 @@ TEST(Diff, ReplacesTheRoot) {
 
 TEST(Diff, ComparesObjectsMemberByMember) {
 	ExpectDiff({R"({"a":1,"b":2,"d":4})", R"({"a":1,"c":3,"d":5})",
-				R"([{"op":"remove","path":"/b"},{"op":"add","path":"/c","value":3},
+	            R"([{"op":"remove","path":"/b"},{"op":"add","path":"/c","value":3},
 					{"op":"replace","path":"/d","value":5}])"});
-	ExpectDiff({R"({"a":{"b":{"c":1,"d":2}}})", R"({"a":{"b":{"c":1,"d":null}}})",
-				R"([{"op":"replace","path":"/a/b/d","value":null}])"});
+	ExpectDiff({R"({"a":{"b":{"c":1,"d":2}}})", R"({"a":{"b":{"c":1,"d":null}}})", R"([{"op":"replace","path":"/a/b/d","value":null}])"});
 	ExpectDiff({"{}", R"({"":null})", R"([{"op":"add","path":"/","value":null}])"});
-	ExpectDiff({R"({"a/b":1,"m~n":{"":1}})", R"({"a/b":2,"m~n":{}})",
-				R"([{"op":"replace","path":"/a~1b","value":2},{"op":"remove","path":"/m~0n/"}])"});
+	ExpectDiff(
+		{R"({"a/b":1,"m~n":{"":1}})", R"({"a/b":2,"m~n":{}})", R"([{"op":"replace","path":"/a~1b","value":2},{"op":"remove","path":"/m~0n/"}])"});
 }
 
 TEST(Diff, ComparesArraysWithoutTheirEqualEnds) {
-	ExpectDiff({"[1,2,3]", "[1,2,3,4,5]",
-				R"([{"op":"add","path":"/3","value":4},{"op":"add","path":"/4","value":5}])"});
+	ExpectDiff({"[1,2,3]", "[1,2,3,4,5]", R"([{"op":"add","path":"/3","value":4},{"op":"add","path":"/4","value":5}])"});
 	ExpectDiff({"[1,2,3]", "[0,1,2,3]", R"([{"op":"add","path":"/0","value":0}])"});
 	ExpectDiff({"[1,2,3,4]", "[1,4]", R"([{"op":"remove","path":"/2"},{"op":"remove","path":"/1"}])"});
 	ExpectDiff({"[1,2,3]", "[1,9,3]", R"([{"op":"replace","path":"/1","value":9}])"});
 	ExpectDiff({"[1,1,1]", "[1,1]", R"([{"op":"remove","path":"/2"}])"});
 	ExpectDiff({"[1,2]", "[]", R"([{"op":"remove","path":"/1"},{"op":"remove","path":"/0"}])"});
-	ExpectDiff({R"([0,{"a":1,"b":[1]},2,3])", R"([0,{"a":1,"b":[2]},3])",
-				R"([{"op":"replace","path":"/1/b/0","value":2},{"op":"remove","path":"/2"}])"});
-	ExpectDiff({R"([[1],[2]])", R"([[1],[2,3],[4]])",
-				R"([{"op":"add","path":"/1/1","value":3},{"op":"add","path":"/2","value":[4]}])"});
+	ExpectDiff(
+		{R"([0,{"a":1,"b":[1]},2,3])", R"([0,{"a":1,"b":[2]},3])", R"([{"op":"replace","path":"/1/b/0","value":2},{"op":"remove","path":"/2"}])"});
+	ExpectDiff({R"([[1],[2]])", R"([[1],[2,3],[4]])", R"([{"op":"add","path":"/1/1","value":3},{"op":"add","path":"/2","value":[4]}])"});
 }
 
 TEST(Diff, KeepsTheBytesOfNumbers) {
 	ExpectDiff({R"({"a":1})", R"({"a":0.10,"b":1e400,"c":12345678901234567890})",
-				R"([{"op":"replace","path":"/a","value":0.10},{"op":"add","path":"/b","value":1e400},
+	            R"([{"op":"replace","path":"/a","value":0.10},{"op":"add","path":"/b","value":1e400},
 					{"op":"add","path":"/c","value":12345678901234567890}])"});
 }
 

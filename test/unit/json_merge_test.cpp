@@ -25,8 +25,7 @@ ExpectMerge(const Merge &merge) {
 	const TextHost host;
 	for (const bool target_document : {false, true}) {
 		for (const bool patch_document : {false, true}) {
-			SCOPED_TRACE(std::string(merge.target) + " and " + merge.patch + (target_document ? ", target" : "") +
-						 (patch_document ? ", patch" : ""));
+			SCOPED_TRACE(std::string(merge.target) + " and " + merge.patch + (target_document ? ", target" : "") + (patch_document ? ", patch" : ""));
 			Json target = target_document ? DocumentOf(merge.target) : FromText(merge.target);
 			const Json patch = patch_document ? DocumentOf(merge.patch) : FromText(merge.patch);
 			MergePatch(&target, patch, host);
@@ -68,9 +67,9 @@ TEST(MergePatch, DoesTheExamplesOfTheText) {
 	ExpectMerge({R"({"a":"b","c":{"d":"e","f":"g"}})", R"({"a":"z","c":{"f":null}})", R"({"a":"z","c":{"d":"e"}})"});
 	ExpectMerge({R"({"title": "Goodbye!", "author": {"givenName": "John", "familyName": "Doe"},
 					 "tags": ["example", "sample"], "content": "This will be unchanged"})",
-				 R"({"title": "Hello!", "phoneNumber": "+01-123-456-7890", "author": {"familyName": null},
+	             R"({"title": "Hello!", "phoneNumber": "+01-123-456-7890", "author": {"familyName": null},
 					 "tags": ["example"]})",
-				 R"({"title": "Hello!", "author": {"givenName": "John"}, "tags": ["example"],
+	             R"({"title": "Hello!", "author": {"givenName": "John"}, "tags": ["example"],
 					 "content": "This will be unchanged", "phoneNumber": "+01-123-456-7890"})"});
 }
 
@@ -86,7 +85,7 @@ TEST(MergePatch, LeavesNoNullOfThePatchButThoseInArrays) {
 
 TEST(MergePatch, KeepsTheBytesOfNumbers) {
 	ExpectMerge({R"({"a":0.10,"b":1e400,"c":{"d":12345678901234567890}})", R"({"a":1.00,"c":{"e":-0.50}})",
-				 R"({"a":1.00,"b":1e400,"c":{"d":12345678901234567890,"e":-0.50}})"});
+	             R"({"a":1.00,"b":1e400,"c":{"d":12345678901234567890,"e":-0.50}})"});
 }
 
 // What no patch names is not looked into.

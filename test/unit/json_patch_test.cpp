@@ -46,10 +46,8 @@ void
 InEveryForm(const char *target, const char *patch, F &&call) {
 	for (const bool target_document : {false, true}) {
 		for (const bool patch_document : {false, true}) {
-			SCOPED_TRACE(std::string(target) + " by " + patch + (target_document ? ", target" : "") +
-						 (patch_document ? ", patch" : ""));
-			call(target_document ? DocumentOf(target) : FromText(target),
-				 patch_document ? DocumentOf(patch) : FromText(patch));
+			SCOPED_TRACE(std::string(target) + " by " + patch + (target_document ? ", target" : "") + (patch_document ? ", patch" : ""));
+			call(target_document ? DocumentOf(target) : FromText(target), patch_document ? DocumentOf(patch) : FromText(patch));
 		}
 	}
 }
@@ -81,8 +79,7 @@ TEST(Patch, AppendixA1AddingAnObjectMember) {
 }
 
 TEST(Patch, AppendixA2AddingAnArrayElement) {
-	ExpectPatch({R"({"foo":["bar","baz"]})", R"([{"op":"add","path":"/foo/1","value":"qux"}])",
-				 R"({"foo":["bar","qux","baz"]})"});
+	ExpectPatch({R"({"foo":["bar","baz"]})", R"([{"op":"add","path":"/foo/1","value":"qux"}])", R"({"foo":["bar","qux","baz"]})"});
 }
 
 TEST(Patch, AppendixA3RemovingAnObjectMember) {
@@ -94,51 +91,45 @@ TEST(Patch, AppendixA4RemovingAnArrayElement) {
 }
 
 TEST(Patch, AppendixA5ReplacingAValue) {
-	ExpectPatch({R"({"baz":"qux","foo":"bar"})", R"([{"op":"replace","path":"/baz","value":"boo"}])",
-				 R"({"baz":"boo","foo":"bar"})"});
+	ExpectPatch({R"({"baz":"qux","foo":"bar"})", R"([{"op":"replace","path":"/baz","value":"boo"}])", R"({"baz":"boo","foo":"bar"})"});
 }
 
 TEST(Patch, AppendixA6MovingAValue) {
-	ExpectPatch({R"({"foo":{"bar":"baz","waldo":"fred"},"qux":{"corge":"grault"}})",
-				 R"([{"op":"move","from":"/foo/waldo","path":"/qux/thud"}])",
-				 R"({"foo":{"bar":"baz"},"qux":{"corge":"grault","thud":"fred"}})"});
+	ExpectPatch({R"({"foo":{"bar":"baz","waldo":"fred"},"qux":{"corge":"grault"}})", R"([{"op":"move","from":"/foo/waldo","path":"/qux/thud"}])",
+	             R"({"foo":{"bar":"baz"},"qux":{"corge":"grault","thud":"fred"}})"});
 }
 
 TEST(Patch, AppendixA7MovingAnArrayElement) {
-	ExpectPatch({R"({"foo":["all","grass","cows","eat"]})", R"([{"op":"move","from":"/foo/1","path":"/foo/3"}])",
-				 R"({"foo":["all","cows","eat","grass"]})"});
+	ExpectPatch(
+		{R"({"foo":["all","grass","cows","eat"]})", R"([{"op":"move","from":"/foo/1","path":"/foo/3"}])", R"({"foo":["all","cows","eat","grass"]})"});
 }
 
 TEST(Patch, AppendixA8TestingAValueSuccess) {
-	ExpectPatch({R"({"baz":"qux","foo":["a",2,"c"]})",
-				 R"([{"op":"test","path":"/baz","value":"qux"},{"op":"test","path":"/foo/1","value":2}])",
-				 R"({"baz":"qux","foo":["a",2,"c"]})"});
+	ExpectPatch({R"({"baz":"qux","foo":["a",2,"c"]})", R"([{"op":"test","path":"/baz","value":"qux"},{"op":"test","path":"/foo/1","value":2}])",
+	             R"({"baz":"qux","foo":["a",2,"c"]})"});
 }
 
 TEST(Patch, AppendixA9TestingAValueError) {
-	ExpectBadPatch({R"({"baz":"qux"})", R"([{"op":"test","path":"/baz","value":"bar"}])", "test failed",
-					R"(Operation 0 is "test" at "/baz")"});
+	ExpectBadPatch({R"({"baz":"qux"})", R"([{"op":"test","path":"/baz","value":"bar"}])", "test failed", R"(Operation 0 is "test" at "/baz")"});
 }
 
 TEST(Patch, AppendixA10AddingANestedMemberObject) {
-	ExpectPatch({R"({"foo":"bar"})", R"([{"op":"add","path":"/child","value":{"grandchild":{}}}])",
-				 R"({"foo":"bar","child":{"grandchild":{}}})"});
+	ExpectPatch({R"({"foo":"bar"})", R"([{"op":"add","path":"/child","value":{"grandchild":{}}}])", R"({"foo":"bar","child":{"grandchild":{}}})"});
 }
 
 TEST(Patch, AppendixA11IgnoringUnrecognizedElements) {
-	ExpectPatch({R"({"foo":"bar"})", R"([{"op":"add","path":"/baz","value":"qux","xyz":123}])",
-				 R"({"foo":"bar","baz":"qux"})"});
+	ExpectPatch({R"({"foo":"bar"})", R"([{"op":"add","path":"/baz","value":"qux","xyz":123}])", R"({"foo":"bar","baz":"qux"})"});
 }
 
 TEST(Patch, AppendixA12AddingToANonexistentTarget) {
-	ExpectBadPatch({R"({"foo":"bar"})", R"([{"op":"add","path":"/baz/bat","value":"qux"}])",
-					R"(path "/baz/bat" names nothing)", R"(The object at the root has no member "baz")"});
+	ExpectBadPatch({R"({"foo":"bar"})", R"([{"op":"add","path":"/baz/bat","value":"qux"}])", R"(path "/baz/bat" names nothing)",
+	                R"(The object at the root has no member "baz")"});
 }
 
 // The parser keeps the last "op" of two, which removes what is not there.
 TEST(Patch, AppendixA13InvalidJsonPatchDocument) {
-	ExpectBadPatch({R"({"foo":"bar"})", R"([{"op":"add","path":"/baz","value":"qux","op":"remove"}])",
-					R"(path "/baz" names nothing)", R"(Operation 0 is "remove" at "/baz")"});
+	ExpectBadPatch({R"({"foo":"bar"})", R"([{"op":"add","path":"/baz","value":"qux","op":"remove"}])", R"(path "/baz" names nothing)",
+	                R"(Operation 0 is "remove" at "/baz")"});
 }
 
 TEST(Patch, AppendixA14EscapeOrdering) {
@@ -150,37 +141,43 @@ TEST(Patch, AppendixA15ComparingStringsAndNumbers) {
 }
 
 TEST(Patch, AppendixA16AddingAnArrayValue) {
-	ExpectPatch({R"({"foo":["bar"]})", R"([{"op":"add","path":"/foo/-","value":["abc","def"]}])",
-				 R"({"foo":["bar",["abc","def"]]})"});
+	ExpectPatch({R"({"foo":["bar"]})", R"([{"op":"add","path":"/foo/-","value":["abc","def"]}])", R"({"foo":["bar",["abc","def"]]})"});
 }
 
 TEST(Patch, DoesTheExamplesOfTheText) {
 	// section 3
 	ExpectPatch({R"({"a":{"b":{"c":"foo"}}})",
-				 R"([{"op":"test","path":"/a/b/c","value":"foo"},
+	             R"([{"op":"test","path":"/a/b/c","value":"foo"},
 					 {"op":"remove","path":"/a/b/c"},
 					 {"op":"add","path":"/a/b/c","value":["foo","bar"]},
 					 {"op":"replace","path":"/a/b/c","value":42},
 					 {"op":"move","from":"/a/b/c","path":"/a/b/d"},
 					 {"op":"copy","from":"/a/b/d","path":"/a/b/e"}])",
-				 R"({"a":{"b":{"d":42,"e":42}}})"});
+	             R"({"a":{"b":{"d":42,"e":42}}})"});
 	// section 4.1: the object must be there, but need not have the member
 	ExpectPatch({R"({"a":{"foo":1}})", R"([{"op":"add","path":"/a/b","value":2}])", R"({"a":{"b":2,"foo":1}})"});
 	ExpectBadPatch({R"({"q":{"bar":2}})", R"([{"op":"add","path":"/a/b","value":2}])", R"(path "/a/b")", R"("a")"});
 	// section 5
-	ExpectBadPatch({R"({"a":{"b":{"c":"x"}}})",
-					R"([{"op":"replace","path":"/a/b/c","value":42},{"op":"test","path":"/a/b/c","value":"C"}])",
-					"test failed", R"(Operation 1 is "test" at "/a/b/c")"});
+	ExpectBadPatch({R"({"a":{"b":{"c":"x"}}})", R"([{"op":"replace","path":"/a/b/c","value":42},{"op":"test","path":"/a/b/c","value":"C"}])",
+	                "test failed", R"(Operation 1 is "test" at "/a/b/c")"});
 }
 
 // RFC 6901, section 5
 TEST(Patch, FindsThePointersOfTheRfc) {
-	const char *target =
-		R"({"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8})";
+	const char *target = R"({"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8})";
 	const std::pair<std::string, std::string> places[] = {
-		{R"()", target},    {R"(/foo)", R"(["bar","baz"])"}, {R"(/foo/0)", R"("bar")"}, {R"(/)", "0"},
-		{R"(/a~1b)", "1"},  {R"(/c%d)", "2"},                {R"(/e^f)", "3"},          {R"(/g|h)", "4"},
-		{R"(/i\\j)", "5"}, {R"(/k\"l)", "6"},               {R"(/ )", "7"},            {R"(/m~0n)", "8"},
+		{R"()", target},
+		{R"(/foo)", R"(["bar","baz"])"},
+		{R"(/foo/0)", R"("bar")"},
+		{R"(/)", "0"},
+		{R"(/a~1b)", "1"},
+		{R"(/c%d)", "2"},
+		{R"(/e^f)", "3"},
+		{R"(/g|h)", "4"},
+		{R"(/i\\j)", "5"},
+		{R"(/k\"l)", "6"},
+		{R"(/ )", "7"},
+		{R"(/m~0n)", "8"},
 	};
 	for (const auto &[pointer, value] : places) {
 		const std::string patch = R"([{"op":"test","path":")" + pointer + R"(","value":)" + value + "}]";
@@ -199,18 +196,17 @@ TEST(Patch, AddsAndReplaces) {
 	ExpectPatch({R"({"a":1})", R"([{"op":"add","path":"/a","value":2}])", R"({"a":2})"});
 	ExpectPatch({R"([1])", R"([{"op":"add","path":"/0","value":0},{"op":"add","path":"/2","value":2}])", "[0,1,2]"});
 	ExpectPatch({R"([])", R"([{"op":"add","path":"/-","value":1},{"op":"add","path":"/-","value":2}])", "[1,2]"});
-	ExpectPatch({R"([1,2])", R"([{"op":"replace","path":"/1","value":[3]},{"op":"add","path":"/1/-","value":4}])",
-				 "[1,[3,4]]"});
+	ExpectPatch({R"([1,2])", R"([{"op":"replace","path":"/1","value":[3]},{"op":"add","path":"/1/-","value":4}])", "[1,[3,4]]"});
 	ExpectPatch({R"({"a":{}})", R"([{"op":"add","path":"/a/","value":1},{"op":"add","path":"/a/0","value":2},
 									{"op":"add","path":"/a/-","value":3},{"op":"add","path":"/a/01","value":4}])",
-				 R"({"a":{"":1,"0":2,"-":3,"01":4}})"});
+	             R"({"a":{"":1,"0":2,"-":3,"01":4}})"});
 }
 
 TEST(Patch, TakesNullForAValue) {
 	ExpectPatch({R"({"a":1})",
-				 R"([{"op":"add","path":"/b","value":null},{"op":"replace","path":"/a","value":null},
+	             R"([{"op":"add","path":"/b","value":null},{"op":"replace","path":"/a","value":null},
 					 {"op":"test","path":"/a","value":null}])",
-				 R"({"a":null,"b":null})"});
+	             R"({"a":null,"b":null})"});
 }
 
 TEST(Patch, ChangesTheRoot) {
@@ -219,7 +215,7 @@ TEST(Patch, ChangesTheRoot) {
 	ExpectPatch({R"({"a":1})", R"([{"op":"remove","path":""}])", "null"});
 	ExpectPatch({R"({"a":1})", R"([{"op":"remove","path":""},{"op":"test","path":"","value":null},
 									{"op":"add","path":"","value":{}},{"op":"add","path":"/b","value":1}])",
-				 R"({"b":1})"});
+	             R"({"b":1})"});
 	ExpectPatch({R"({"a":{"b":1}})", R"([{"op":"move","from":"/a","path":""}])", R"({"b":1})"});
 	ExpectPatch({R"({"a":{"b":1}})", R"([{"op":"copy","from":"/a","path":""}])", R"({"b":1})"});
 	ExpectPatch({R"({"a":1})", R"([{"op":"copy","from":"","path":"/b"}])", R"({"a":1,"b":{"a":1}})"});
@@ -238,38 +234,35 @@ TEST(Patch, MovesAndCopies) {
 	ExpectPatch({R"([1,[],[]])", R"([{"op":"move","from":"/0","path":"/1/-"}])", "[[],[1]]"});
 	// a key that only begins with the other is no child
 	ExpectPatch({R"({"a":1,"ab":{}})", R"([{"op":"move","from":"/a","path":"/ab/c"}])", R"({"ab":{"c":1}})"});
-	ExpectPatch({R"({"a":[1]})", R"([{"op":"copy","from":"/a","path":"/a/0"},{"op":"add","path":"/a/0/-","value":2}])",
-				 R"({"a":[[1,2],1]})"});
+	ExpectPatch({R"({"a":[1]})", R"([{"op":"copy","from":"/a","path":"/a/0"},{"op":"add","path":"/a/0/-","value":2}])", R"({"a":[[1,2],1]})"});
 }
 
 TEST(Patch, TestsByValue) {
 	const char *target = R"({"n":0.10,"s":"a","o":{"x":1,"y":[1e2,null]},"t":true})";
 	ExpectPatch({target,
-				 R"([{"op":"test","path":"/n","value":0.1},{"op":"test","path":"/n","value":10e-2},
+	             R"([{"op":"test","path":"/n","value":0.1},{"op":"test","path":"/n","value":10e-2},
 					 {"op":"test","path":"/o","value":{"y":[100.0,null],"x":1.0}},{"op":"test","path":"/t","value":true}])",
-				 target});
+	             target});
 	for (const char *patch : {R"([{"op":"test","path":"/n","value":0.11}])", R"([{"op":"test","path":"/t","value":false}])",
-							  R"([{"op":"test","path":"/t","value":"true"}])", R"([{"op":"test","path":"/s","value":"A"}])",
-							  R"([{"op":"test","path":"/o","value":{"x":1}}])", R"([{"op":"test","path":"","value":{}}])",
-							  R"([{"op":"test","path":"/o/y","value":[null,100]}])",
-							  R"([{"op":"test","path":"/o/y/1","value":false}])"}) {
+	                          R"([{"op":"test","path":"/t","value":"true"}])", R"([{"op":"test","path":"/s","value":"A"}])",
+	                          R"([{"op":"test","path":"/o","value":{"x":1}}])", R"([{"op":"test","path":"","value":{}}])",
+	                          R"([{"op":"test","path":"/o/y","value":[null,100]}])", R"([{"op":"test","path":"/o/y/1","value":false}])"}) {
 		ExpectBadPatch({target, patch, "test failed", "Operation 0 is \"test\""});
 	}
 }
 
 TEST(Patch, KeepsTheBytesOfNumbers) {
 	ExpectPatch({R"({"a":0.10,"b":[1e400,12345678901234567890]})",
-				 R"([{"op":"copy","from":"/a","path":"/c"},{"op":"move","from":"/b/0","path":"/d"},
+	             R"([{"op":"copy","from":"/a","path":"/c"},{"op":"move","from":"/b/0","path":"/d"},
 					 {"op":"add","path":"/e","value":1.000}])",
-				 R"({"a":0.10,"b":[12345678901234567890],"c":0.10,"d":1e400,"e":1.000})"});
+	             R"({"a":0.10,"b":[12345678901234567890],"c":0.10,"d":1e400,"e":1.000})"});
 }
 
 TEST(Patch, LeavesDocumentsOffItsWay) {
 	Json target = DocumentOf(R"({"a":{"x":[1]},"b":{"y":{"z":1}},"c":[[1],[2]]})");
-	ApplyPatch(&target,
-			   FromText(R"([{"op":"add","path":"/c/1/-","value":3},{"op":"move","from":"/b/y","path":"/d"},
+	ApplyPatch(&target, FromText(R"([{"op":"add","path":"/c/1/-","value":3},{"op":"move","from":"/b/y","path":"/d"},
 							{"op":"copy","from":"/a","path":"/e"},{"op":"test","path":"/a","value":{"x":[1]}}])"),
-			   TextHost());
+	           TextHost());
 	EXPECT_EQ(ToText(target), R"({"a":{"x":[1]},"b":{},"c":[[1],[2,3]],"d":{"z":1},"e":{"x":[1]}})");
 	for (const char *key : {"a", "d", "e"}) {
 		EXPECT_TRUE(target.object().at(key).is(Json::Kind::kDocument)) << key;
@@ -333,8 +326,7 @@ TEST(Patch, HasEveryMemberThatAnOperationNeeds) {
 TEST(Patch, HasPointers) {
 	for (const char *op : {"add", "remove", "replace", "move", "copy", "test"}) {
 		for (const char *bad : {"a", "#/a", "/~", "/a~2", "0"}) {
-			std::string patch =
-				R"([{"op":")" + std::string(op) + R"(","path":")" + bad + R"(","from":"/a","value":1}])";
+			std::string patch = R"([{"op":")" + std::string(op) + R"(","path":")" + bad + R"(","from":"/a","value":1}])";
 			const std::string detail = "at \"" + std::string(bad) + "\"";
 			ExpectBadPatch({R"({"a":1})", patch.c_str(), "JSON pointer", detail.c_str()});
 		}
@@ -426,7 +418,7 @@ TEST(Patch, AddsToObjectsAndArraysOnly) {
 
 TEST(Patch, MovesNothingIntoItself) {
 	ExpectBadPatch({R"({"a":{"b":{}}})", R"([{"op":"move","from":"/a","path":"/a/b"}])", "moved into itself",
-					R"("/a/b" is inside of "/a". Operation 0 is "move" from "/a" at "/a/b".)"});
+	                R"("/a/b" is inside of "/a". Operation 0 is "move" from "/a" at "/a/b".)"});
 	ExpectBadPatch({R"({"a":{"b":{}}})", R"([{"op":"move","from":"/a","path":"/a/b/c"}])", "moved into itself", "/a/b/c"});
 	ExpectBadPatch({R"({"a":1})", R"([{"op":"move","from":"","path":"/b"}])", "moved into itself", "the root"});
 	ExpectBadPatch({"[[1],2]", R"([{"op":"move","from":"/0","path":"/0/-"}])", "moved into itself", "/0/-"});
@@ -564,12 +556,9 @@ TEST(Patch, NestsUpToALimit) {
 	};
 	add(deepest);
 	ExpectError("22023", [&] { add("[" + deepest + "]"); });
-	ExpectError("22023", [&] {
-		ApplyPatch(&target, FromText(R"([{"op":"copy","from":"","path":"/b"}])"), host);
-	});
-	ExpectError("22023", [&] {
-		ApplyPatch(&target, FromText(R"([{"op":"add","path":"/b","value":{}},{"op":"move","from":"/a","path":"/b/c"}])"), host);
-	});
+	ExpectError("22023", [&] { ApplyPatch(&target, FromText(R"([{"op":"copy","from":"","path":"/b"}])"), host); });
+	ExpectError("22023",
+	            [&] { ApplyPatch(&target, FromText(R"([{"op":"add","path":"/b","value":{}},{"op":"move","from":"/a","path":"/b/c"}])"), host); });
 	EXPECT_EQ(ToText(target), R"({"a":)" + deepest + "}");
 	ApplyPatch(&target, FromText(R"([{"op":"move","from":"/a","path":"/b"}])"), host);
 	EXPECT_EQ(ToText(target), R"({"b":)" + deepest + "}");
@@ -611,8 +600,7 @@ TEST(Patch, WalksLongPointers) {
 	Json target = FromText(R"({"a":{}})");
 	for (const char *op : {"add", "remove", "replace", "test"}) {
 		const auto error = ExpectError("22023", [&] {
-			ApplyPatch(&target, FromText(R"([{"op":")" + std::string(op) + R"(","path":")" + path + R"(","value":1}])"),
-					   TextHost());
+			ApplyPatch(&target, FromText(R"([{"op":")" + std::string(op) + R"(","path":")" + path + R"(","value":1}])"), TextHost());
 		});
 		EXPECT_LT(error.message().size() + error.detail().size(), 1000u);
 	}

@@ -26,18 +26,8 @@ using Tokens = std::vector<std::string>;
 
 TEST(JsonPointer, HasTheTokensOfItsText) {
 	const std::pair<const char *, Tokens> pointers[] = {
-		{"", {}},
-		{"/", {""}},
-		{"//", {"", ""}},
-		{"/a", {"a"}},
-		{"/a/", {"a", ""}},
-		{"/a/b/0", {"a", "b", "0"}},
-		{"/~0", {"~"}},
-		{"/~1", {"/"}},
-		{"/~01", {"~1"}},
-		{"/~10", {"/0"}},
-		{"/~0~1~1~0", {"~//~"}},
-		{"/ /\xC3\xA9/\n", {" ", "\xC3\xA9", "\n"}},
+		{"", {}},       {"/", {""}},    {"//", {"", ""}}, {"/a", {"a"}},    {"/a/", {"a", ""}},      {"/a/b/0", {"a", "b", "0"}},
+		{"/~0", {"~"}}, {"/~1", {"/"}}, {"/~01", {"~1"}}, {"/~10", {"/0"}}, {"/~0~1~1~0", {"~//~"}}, {"/ /\xC3\xA9/\n", {" ", "\xC3\xA9", "\n"}},
 	};
 	for (const auto &[text, tokens] : pointers) {
 		SCOPED_TRACE(text);
@@ -100,8 +90,8 @@ TEST(ArrayIndex, IsDigitsWithoutALeadingZero) {
 
 // An index that no number here holds is still one, and never wraps around to an element that is there.
 TEST(ArrayIndex, MayBeLargerThanAnyArray) {
-	for (const char *token : {"18446744073709551614", "18446744073709551615", "18446744073709551616",
-							  "36893488147419103232", "99999999999999999999999999999999999999999"}) {
+	for (const char *token : {"18446744073709551614", "18446744073709551615", "18446744073709551616", "36893488147419103232",
+	                          "99999999999999999999999999999999999999999"}) {
 		const auto index = ArrayIndex(token);
 		ASSERT_TRUE(index) << token;
 		EXPECT_EQ(*index, kPastTheEnd - 1) << token;
@@ -113,8 +103,8 @@ TEST(ArrayIndex, MayBeLargerThanAnyArray) {
 TEST(TextHost, ComparesNumbersByValue) {
 	const TextHost host;
 	const std::pair<const char *, const char *> same[] = {
-		{"1", "1.0"},    {"0.10", "0.1"}, {"1e400", "10e399"}, {"100", "1E+2"},
-		{"0", "-0"},     {"0.0", "0e9"},  {"-1.50", "-15e-1"}, {"12345678901234567890", "1234567890123456789e1"},
+		{"1", "1.0"},      {"0.10", "0.1"}, {"1e400", "10e399"}, {"100", "1E+2"},
+		{"0", "-0"},       {"0.0", "0e9"},  {"-1.50", "-15e-1"}, {"12345678901234567890", "1234567890123456789e1"},
 		{"1e-3", "0.001"},
 	};
 	for (const auto &[a, b] : same) {
@@ -145,9 +135,8 @@ TEST(TextHost, AddsExactly) {
 }
 
 TEST(TextHost, KeepsTheTextOfNumbers) {
-	for (const char *text :
-		 {"0.10", "12345678901234567890", "123456789012345678901234567890", "1e400", "1E-400", "-1.50", "[1.0,1.00,-7]",
-		  "{\"a\":[1,{\"b\":null}],\"c\":\"\\\"\\\\\\n\xC3\xA9\"}", "true", "{}", "[]", "[[],{}]"}) {
+	for (const char *text : {"0.10", "12345678901234567890", "123456789012345678901234567890", "1e400", "1E-400", "-1.50", "[1.0,1.00,-7]",
+	                         "{\"a\":[1,{\"b\":null}],\"c\":\"\\\"\\\\\\n\xC3\xA9\"}", "true", "{}", "[]", "[[],{}]"}) {
 		EXPECT_EQ(ToText(FromText(text)), text);
 		EXPECT_EQ(ToText(DocumentOf(text)), text);
 		EXPECT_EQ(ToText(TextHost().Expand(text)), text);
@@ -161,10 +150,30 @@ TEST(TextHost, KeepsTheTextOfNumbers) {
 
 TEST(JsonEqual, IsByValue) {
 	const TextHost host;
-	const char *const values[] = {
-		"null", "true", "false", "0", "1", "12345678901234567890", "12345678901234567891", "1e400", "\"\"", "\"1\"",
-		"\"null\"", "[]", "[null]", "[1,2]", "[2,1]", "[1,2,3]", "{}", "{\"a\":1}", "{\"a\":2}", "{\"b\":1}",
-		"{\"a\":null}", "{\"a\":1,\"b\":1}", "{\"a\":{\"b\":[1]}}", "{\"a\":{\"b\":[[1]]}}"};
+	const char *const values[] = {"null",
+	                              "true",
+	                              "false",
+	                              "0",
+	                              "1",
+	                              "12345678901234567890",
+	                              "12345678901234567891",
+	                              "1e400",
+	                              "\"\"",
+	                              "\"1\"",
+	                              "\"null\"",
+	                              "[]",
+	                              "[null]",
+	                              "[1,2]",
+	                              "[2,1]",
+	                              "[1,2,3]",
+	                              "{}",
+	                              "{\"a\":1}",
+	                              "{\"a\":2}",
+	                              "{\"b\":1}",
+	                              "{\"a\":null}",
+	                              "{\"a\":1,\"b\":1}",
+	                              "{\"a\":{\"b\":[1]}}",
+	                              "{\"a\":{\"b\":[[1]]}}"};
 	for (const char *a : values) {
 		for (const char *b : values) {
 			const bool same = std::string(a) == b;
@@ -209,7 +218,9 @@ TEST(JsonEqual, AsksForTheStackAtEachLevel) {
 		return text;
 	};
 	for (const bool document : {false, true}) {
-		const auto value = [&](int levels) { return document ? DocumentOf(" " + nested(levels)) : FromText(nested(levels)); };
+		const auto value = [&](int levels) {
+			return document ? DocumentOf(" " + nested(levels)) : FromText(nested(levels));
+		};
 		EXPECT_TRUE(Equal(value(100), FromText(nested(100)), Shallow()));
 		EXPECT_THROW(Equal(value(101), FromText(nested(101)), Shallow()), std::runtime_error);
 		EXPECT_TRUE(Diff(value(100), FromText(nested(100)), TextHost()).array().empty());

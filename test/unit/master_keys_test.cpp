@@ -28,8 +28,8 @@ TEST(MasterKeys, TheLastOneIsCurrent) {
 
 TEST(MasterKeys, ErrorsNameTheLineAndNothingOfIt) {
 	const std::string good = "a " + kOne + "\n";
-	for (const std::string &bad : {kTwo, "b " + kTwo.substr(1), "b " + kTwo + "0", "b " + kTwo.substr(1) + "g", "b\xC3\xBC " + kTwo, "a " + kTwo, std::string("b"),
-	                              std::string(65, 'b') + " " + kTwo, kTwo + " b"}) {
+	for (const std::string &bad : {kTwo, "b " + kTwo.substr(1), "b " + kTwo + "0", "b " + kTwo.substr(1) + "g", "b\xC3\xBC " + kTwo, "a " + kTwo,
+	                               std::string("b"), std::string(65, 'b') + " " + kTwo, kTwo + " b"}) {
 		const DomainError error = ExpectError("F0000", [&] { (void)MasterKeys::Parse(good + bad + "\n", "the file"); });
 		EXPECT_NE(error.message().find("line 2 of the file"), std::string::npos) << error.message();
 		const std::string all = error.message() + error.detail() + error.hint();

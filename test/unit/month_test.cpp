@@ -36,8 +36,7 @@ CheckMonth(int year, int month, std::int32_t first_day) {
 		ASSERT_EQ(Month::FromDays(days).index(), expected.index()) << "day " << day + 1;
 		const std::int64_t micros = days * kMicrosPerDay;
 		ASSERT_EQ(Month::FromMicros(micros).index(), expected.index()) << "first microsecond of day " << day + 1;
-		ASSERT_EQ(Month::FromMicros(micros + kMicrosPerDay - 1).index(), expected.index())
-			<< "last microsecond of day " << day + 1;
+		ASSERT_EQ(Month::FromMicros(micros + kMicrosPerDay - 1).index(), expected.index()) << "last microsecond of day " << day + 1;
 	}
 }
 
@@ -162,16 +161,12 @@ TEST(Month, HoldsTheRangeOfTheServersTimes) {
 
 // 'infinity' and '-infinity' are the ends of the integers; the sanitizers watch the arithmetic.
 TEST(Month, TakesInfiniteTimes) {
-	EXPECT_TRUE(Month::FromMicros(9'223'371'331'200'000'000 - 1) <
-				Month::FromMicros(std::numeric_limits<std::int64_t>::max()));
-	EXPECT_TRUE(Month::FromMicros(std::numeric_limits<std::int64_t>::min()) <
-				Month::FromMicros(-211'813'488'000'000'000));
+	EXPECT_TRUE(Month::FromMicros(9'223'371'331'200'000'000 - 1) < Month::FromMicros(std::numeric_limits<std::int64_t>::max()));
+	EXPECT_TRUE(Month::FromMicros(std::numeric_limits<std::int64_t>::min()) < Month::FromMicros(-211'813'488'000'000'000));
 	EXPECT_TRUE(Month() < Month::FromDays(std::numeric_limits<std::int32_t>::max()));
 	EXPECT_TRUE(Month::FromDays(std::numeric_limits<std::int32_t>::min()) < Month());
-	EXPECT_LE(Month::FromDays(std::numeric_limits<std::int32_t>::max()).StartDays(),
-			  std::numeric_limits<std::int32_t>::max());
-	EXPECT_GT(Month::FromDays(std::numeric_limits<std::int32_t>::max()).StartDays(),
-			  std::numeric_limits<std::int32_t>::max() - 31);
+	EXPECT_LE(Month::FromDays(std::numeric_limits<std::int32_t>::max()).StartDays(), std::numeric_limits<std::int32_t>::max());
+	EXPECT_GT(Month::FromDays(std::numeric_limits<std::int32_t>::max()).StartDays(), std::numeric_limits<std::int32_t>::max() - 31);
 }
 
 } // namespace

@@ -21,10 +21,8 @@ struct Kind {
 };
 
 const Kind kKinds[] = {
-	{"stream id", CheckStreamId, 255},
-	{"event type", CheckEventType, 100},
-	{"tenant id", CheckTenantId, 255},
-	{"subscription name", CheckSubscriptionName, 255},
+	{"stream id", CheckStreamId, 255},         {"event type", CheckEventType, 100},
+	{"tenant id", CheckTenantId, 255},         {"subscription name", CheckSubscriptionName, 255},
 	{"consumer name", CheckConsumerName, 255},
 };
 
@@ -166,17 +164,15 @@ TEST(Category, EndsAtTheFirstColon) {
 }
 
 TEST(Naming, TakesEventTypesInSnakeCase) {
-	for (const char *type :
-		 {"device_connected", "biometric_received", "a", "ab", "a1", "mode_switch_2", "v2_reading", "a_1_b"}) {
+	for (const char *type : {"device_connected", "biometric_received", "a", "ab", "a1", "mode_switch_2", "v2_reading", "a_1_b"}) {
 		EXPECT_EQ(NamingFlawOfEventType(type), "") << type;
 	}
 }
 
 TEST(Naming, FindsEventTypesThatAreNot) {
 	for (const char *type :
-		 {"", "DeviceConnected", "deviceConnected", "device-connected", "device connected", "device.connected",
-		  "device:connected", "_device", "device_", "_", "device__connected", "1device", "ger\xC3\xA4t_verbunden",
-		  "DEVICE_CONNECTED", "device_connecteD", "`", "{", "a/b"}) {
+	     {"", "DeviceConnected", "deviceConnected", "device-connected", "device connected", "device.connected", "device:connected", "_device",
+	      "device_", "_", "device__connected", "1device", "ger\xC3\xA4t_verbunden", "DEVICE_CONNECTED", "device_connecteD", "`", "{", "a/b"}) {
 		const std::string flaw = NamingFlawOfEventType(type);
 		EXPECT_TRUE(Contains(flaw, "\"" + std::string(type) + "\"")) << type << ": " << flaw;
 		EXPECT_TRUE(Contains(flaw, "vent type")) << flaw;
@@ -184,15 +180,15 @@ TEST(Naming, FindsEventTypesThatAreNot) {
 }
 
 TEST(Naming, TakesStreamIdsWithAPrefix) {
-	for (const char *id : {"user:123", "user:a", "user_session:2026-11-24", "a:b", "user:Any thing: after the colon",
-						   "user::", "device2:x", "user: 1"}) {
+	for (const char *id :
+	     {"user:123", "user:a", "user_session:2026-11-24", "a:b", "user:Any thing: after the colon", "user::", "device2:x", "user: 1"}) {
 		EXPECT_EQ(NamingFlawOfStreamId(id), "") << id;
 	}
 }
 
 TEST(Naming, FindsStreamIdsWithout) {
-	for (const char *id : {"", "user", "user123", ":123", "user:", "User:123", "user-session:1", "user session:1",
-						   "_user:1", "user_:1", "us__er:1", "1user:1", ":", "::", "user 1:2"}) {
+	for (const char *id : {"", "user", "user123", ":123", "user:", "User:123", "user-session:1", "user session:1", "_user:1", "user_:1", "us__er:1",
+	                       "1user:1", ":", "::", "user 1:2"}) {
 		const std::string flaw = NamingFlawOfStreamId(id);
 		EXPECT_TRUE(Contains(flaw, "\"" + std::string(id) + "\"")) << id << ": " << flaw;
 		EXPECT_TRUE(Contains(flaw, "tream id")) << flaw;

@@ -17,10 +17,10 @@ using nlohmann::json;
 
 TEST(Notification, FieldsKeepTheirOrderAndKinds) {
 	EXPECT_EQ(ComposePayload({{"user_id", Kind::kText, "u1", true},
-							  {"from_mode", Kind::kNull, "", false},
-							  {"confidence", Kind::kLiteral, "0.870", false},
-							  {"on", Kind::kLiteral, "true", false}}),
-			  R"({"user_id": "u1", "from_mode": null, "confidence": 0.870, "on": true})");
+	                          {"from_mode", Kind::kNull, "", false},
+	                          {"confidence", Kind::kLiteral, "0.870", false},
+	                          {"on", Kind::kLiteral, "true", false}}),
+	          R"({"user_id": "u1", "from_mode": null, "confidence": 0.870, "on": true})");
 	EXPECT_EQ(ComposePayload({}), "{}");
 }
 
@@ -35,13 +35,13 @@ TEST(Notification, TextIsEscaped) {
 	EXPECT_EQ(json::parse(ComposePayload({{"t", Kind::kText, text, false}})).at("t").get<std::string>(), text);
 	// bytes that are no UTF-8 are replaced, not passed on
 	EXPECT_EQ(json::parse(ComposePayload({{"t", Kind::kText,
-										   "a\xFF"
-										   "b",
-										   false}}))
-				  .at("t")
-				  .get<std::string>(),
-			  "a\xEF\xBF\xBD"
-			  "b");
+	                                       "a\xFF"
+	                                       "b",
+	                                       false}}))
+	              .at("t")
+	              .get<std::string>(),
+	          "a\xEF\xBF\xBD"
+	          "b");
 }
 
 // A client may rename fields, and one that reads bytes must find its own: escapes are for what JSON demands only.
@@ -51,14 +51,12 @@ TEST(Notification, NamesAreEscapedAndUnicodeIsNot) {
 }
 
 TEST(Notification, EmptyTextIsNotNull) {
-	EXPECT_EQ(ComposePayload({{"a", Kind::kText, "", false}, {"b", Kind::kNull, "ignored", false}}),
-			  R"({"a": "", "b": null})");
+	EXPECT_EQ(ComposePayload({{"a", Kind::kText, "", false}, {"b", Kind::kNull, "ignored", false}}), R"({"a": "", "b": null})");
 }
 
 TEST(Notification, TooLongIsCutToItsIdentifyingFields) {
-	const std::vector<PayloadField> fields = {{"user_id", Kind::kText, "u1", true},
-											  {"memory_key", Kind::kText, "k", true},
-											  {"from_tier", Kind::kText, std::string(9000, 'x'), false}};
+	const std::vector<PayloadField> fields = {
+		{"user_id", Kind::kText, "u1", true}, {"memory_key", Kind::kText, "k", true}, {"from_tier", Kind::kText, std::string(9000, 'x'), false}};
 	EXPECT_EQ(ComposePayload(fields), R"({"user_id": "u1", "memory_key": "k", "truncated": true})");
 	EXPECT_EQ(ComposePayload({{"a", Kind::kText, std::string(9000, 'x'), false}}), R"({"truncated": true})");
 }
@@ -92,9 +90,9 @@ TEST(Notification, AnIdentifyingTextIsCutBetweenCharacters) {
 // Who is meant must not suffer from what else is long.
 TEST(Notification, ShortIdentifyingFieldsStayWholeBesideALongOne) {
 	const std::string payload = ComposePayload({{"user_id", Kind::kLiteral, "12345678901234567890", true},
-												{"memory_key", Kind::kText, std::string(20'000, 'k'), true},
-												{"tenant", Kind::kNull, "", true},
-												{"from_tier", Kind::kText, "hot", false}});
+	                                            {"memory_key", Kind::kText, std::string(20'000, 'k'), true},
+	                                            {"tenant", Kind::kNull, "", true},
+	                                            {"from_tier", Kind::kText, "hot", false}});
 	EXPECT_LE(payload.size(), kMaxPayloadBytes);
 	EXPECT_EQ(payload.find("{\"user_id\": 12345678901234567890, \"memory_key\": \"kkk"), 0u) << payload.substr(0, 80);
 	const std::string end = "\", \"tenant\": null, \"truncated\": true}";
@@ -102,8 +100,7 @@ TEST(Notification, ShortIdentifyingFieldsStayWholeBesideALongOne) {
 }
 
 TEST(Notification, FieldsThatAreNotIdentifyingNeverOutliveOnesThatAre) {
-	const std::string payload = ComposePayload(
-		{{"small", Kind::kText, "s", false}, {"user_id", Kind::kText, std::string(500, 'u'), true}}, 100);
+	const std::string payload = ComposePayload({{"small", Kind::kText, "s", false}, {"user_id", Kind::kText, std::string(500, 'u'), true}}, 100);
 	const json parsed = json::parse(payload);
 	EXPECT_FALSE(parsed.contains("small")) << payload;
 	EXPECT_TRUE(parsed.contains("user_id")) << payload;
@@ -116,13 +113,12 @@ TEST(Notification, ANumberIsNeverCutToAnotherNumber) {
 }
 
 TEST(Notification, NumbersOfJson) {
-	for (const std::string good :
-		 {"0", "-0", "10", "0.10", "1e400", "1E+5", "-1.5e-7", "123456789012345678901234567890"}) {
+	for (const std::string good : {"0", "-0", "10", "0.10", "1e400", "1E+5", "-1.5e-7", "123456789012345678901234567890"}) {
 		EXPECT_TRUE(IsJsonNumber(good)) << good;
 	}
 	EXPECT_TRUE(IsJsonNumber("1" + std::string(400, '0')));
-	for (const std::string bad : {"", "-", "+1", ".5", "5.", "01", "-01", "1e", "1e+", "1.e5", "NaN", "Infinity",
-								  "-Infinity", "1 ", " 1", "1\n", "0x1", "1,5", "1e5.5"}) {
+	for (const std::string bad :
+	     {"", "-", "+1", ".5", "5.", "01", "-01", "1e", "1e+", "1.e5", "NaN", "Infinity", "-Infinity", "1 ", " 1", "1\n", "0x1", "1,5", "1e5.5"}) {
 		EXPECT_FALSE(IsJsonNumber(bad)) << bad;
 	}
 	EXPECT_FALSE(IsJsonNumber(std::string("1\0", 2)));

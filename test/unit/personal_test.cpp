@@ -43,8 +43,7 @@ TEST(PersonOfNumber, OneWholeNumberIsOnePerson) {
 
 TEST(PersonalPaths, NoneWithinAnother) {
 	EXPECT_EQ(ParsePersonalPaths({"/a", "/b/c", "/b/d", "/ab"}).size(), 4U);
-	for (const std::vector<std::string> &bad : std::vector<std::vector<std::string>>{
-	         {}, {""}, {"a"}, {"/a", "/a"}, {"/a", "/a/b"}, {"/a/b", "/a"}}) {
+	for (const std::vector<std::string> &bad : std::vector<std::vector<std::string>>{{}, {""}, {"a"}, {"/a", "/a"}, {"/a", "/a/b"}, {"/a/b", "/a"}}) {
 		ExpectError("22023", [&] { (void)ParsePersonalPaths(bad); });
 	}
 }

@@ -22,7 +22,8 @@ TEST(ReadingValue, IsANumberAsJsonWritesIt) {
 }
 
 TEST(ReadingValue, WhatIsNoNumberIsNone) {
-	for (const char *text : {"", " ", "-", ".5", "5.", "007", "+7", "7 8", "0x10", "1e", "1e+", "NaN", "Infinity", "-inf", "7bpm", "7,5", "1_000", "--7"}) {
+	for (const char *text :
+	     {"", " ", "-", ".5", "5.", "007", "+7", "7 8", "0x10", "1e", "1e+", "NaN", "Infinity", "-inf", "7bpm", "7,5", "1_000", "--7"}) {
 		EXPECT_FALSE(ParseReadingValue(text)) << text;
 	}
 	EXPECT_FALSE(ParseReadingValue(std::string_view("7\0", 2)));

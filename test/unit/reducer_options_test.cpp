@@ -34,9 +34,8 @@ struct KindCase {
 const std::vector<KindCase> &
 Kinds() {
 	static const std::vector<KindCase> kinds = {
-		{"latest", ReducerKind::kLatest, true},  {"merge", ReducerKind::kMerge, false},
-		{"patch", ReducerKind::kPatch, false},   {"sum", ReducerKind::kSum, true},
-		{"count", ReducerKind::kCount, true},    {"append", ReducerKind::kAppend, true},
+		{"latest", ReducerKind::kLatest, true},  {"merge", ReducerKind::kMerge, false},       {"patch", ReducerKind::kPatch, false},
+		{"sum", ReducerKind::kSum, true},        {"count", ReducerKind::kCount, true},        {"append", ReducerKind::kAppend, true},
 		{"ignore", ReducerKind::kIgnore, false}, {"function", ReducerKind::kFunction, false},
 	};
 	return kinds;
@@ -62,8 +61,7 @@ TEST(ParseReducer, ReadsTheOptions) {
 	for (const char *kind : {"latest", "merge", "patch", "sum", "count", "append"}) {
 		EXPECT_EQ(Parsed(kind, R"({"into":"a.b/c~ d"})").into, "a.b/c~ d") << kind;
 	}
-	EXPECT_EQ(Parsed("sum", R"({"fields":["a","","a","b c"]})").fields,
-			  (std::vector<std::string>{"a", "", "a", "b c"}));
+	EXPECT_EQ(Parsed("sum", R"({"fields":["a","","a","b c"]})").fields, (std::vector<std::string>{"a", "", "a", "b c"}));
 	EXPECT_EQ(Parsed("append", R"({"limit":1})").limit, 1U);
 	EXPECT_EQ(Parsed("append", R"({"limit":1000000})").limit, 1000000U);
 	for (const char *kind : {"patch", "function"}) {
@@ -182,22 +180,16 @@ TEST(ParseReducer, RefusesValuesThatAnOptionCannotTake) {
 		{"category", "must be a string", {"latest", "ignore", "function"}, {"null", "1", R"(["a"])", "{}"}},
 		{"category", "must not be empty", {"merge", "ignore"}, {R"("")"}},
 		{"category", "must not hold a colon", {"merge", "ignore"}, {R"("a:")", R"(":")", R"("a:b")"}},
-		{"into",
-		 "must be a string",
-		 {"latest", "merge", "patch", "sum", "count", "append"},
-		 {"null", R"(["a","b"])", "{}", "0"}},
+		{"into", "must be a string", {"latest", "merge", "patch", "sum", "count", "append"}, {"null", R"(["a","b"])", "{}", "0"}},
 		{"into", "must not be empty", {"latest", "merge", "patch", "sum", "count", "append"}, {R"("")"}},
 		{"fields", "must be an array of field names", {"sum"}, {"null", R"("a")", "{}", "[]", R"(["a",1])", "[null]"}},
 		{"limit",
-		 "must be a whole number from 1 to 1000000",
-		 {"append"},
-		 {"0", "-1", "1000001", "1.5", "9223372036854775808", "18446744073709551615", R"("10")", "null", "[1]"}},
+	     "must be a whole number from 1 to 1000000",
+	     {"append"},
+	     {"0", "-1", "1000001", "1.5", "9223372036854775808", "18446744073709551615", R"("10")", "null", "[1]"}},
 		{"on_error", "must be a string", {"patch", "function"}, {"null", "true", "[]"}},
 		{"on_error", "must not be empty", {"patch", "function"}, {R"("")"}},
-		{"on_error",
-		 "must be \"error\" or \"skip\"",
-		 {"patch", "function"},
-		 {R"("SKIP")", R"("ignore")", R"("skip ")"}},
+		{"on_error", "must be \"error\" or \"skip\"", {"patch", "function"}, {R"("SKIP")", R"("ignore")", R"("skip ")"}},
 		{"function", "must be a string", {"function"}, {"null", "1", R"(["f"])"}},
 		{"function", "must not be empty", {"function"}, {R"("")"}},
 	};

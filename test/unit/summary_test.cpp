@@ -56,7 +56,9 @@ TEST(Summary, AMillionValuesOfMeanAMillionInAnyMix) {
 	std::vector<std::int64_t> present;
 	Summary whole;
 	Summary part;
-	const auto value_of = [](std::int64_t units) { return static_cast<double>(units) * kUnit; };
+	const auto value_of = [](std::int64_t units) {
+		return static_cast<double>(units) * kUnit;
+	};
 	for (int i = 0; i < 1000000; i++) {
 		const auto units = static_cast<std::int64_t>((1e6 + spread(random)) / kUnit);
 		part.Add(value_of(units));

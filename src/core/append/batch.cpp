@@ -69,8 +69,7 @@ AppendPlan::Expect(std::size_t element, const ExpectedVersion &expected) {
 	}
 	Stream &stream = streams_[elements_[element].stream];
 	if (stream.expectation_given && !(stream.expected == expected)) {
-		throw DomainError(sqlstate::kInvalidParameter,
-		                  "the batch expects two versions of stream \"" + std::string(stream.id) + "\"",
+		throw DomainError(sqlstate::kInvalidParameter, "the batch expects two versions of stream \"" + std::string(stream.id) + "\"",
 		                  "Expected versions " + stream.expected.Text() + " and " + expected.Text() + " are given.",
 		                  "An expected version speaks of the stream before the batch: give it once, or the same one for each "
 		                  "event of the stream.");

@@ -44,8 +44,7 @@ Require(bool done, const char *what) {
 
 [[noreturn]] void
 ThrowTooLarge(std::size_t size) {
-	throw DomainError("54000", "a value is too large to be encrypted", "It has " + std::to_string(size) + " bytes.",
-	                  "Encrypt less at a time.");
+	throw DomainError("54000", "a value is too large to be encrypted", "It has " + std::to_string(size) + " bytes.", "Encrypt less at a time.");
 }
 
 void

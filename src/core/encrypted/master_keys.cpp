@@ -97,8 +97,7 @@ MasterKeys::Parse(std::string_view text, const std::string &source) {
 		keys.keys_.push_back(std::move(key));
 	}
 	if (keys.keys_.empty()) {
-		throw DomainError("F0000", "there is not a master key in " + source, "It has no line with a key.",
-		                  "Add one with scripts/make_master_key.");
+		throw DomainError("F0000", "there is not a master key in " + source, "It has no line with a key.", "Add one with scripts/make_master_key.");
 	}
 	return keys;
 }

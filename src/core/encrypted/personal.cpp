@@ -61,8 +61,8 @@ ParsePersonalPaths(const std::vector<std::string> &texts) {
 	for (const std::string &text : texts) {
 		JsonPointer path = ParsePointer(text);
 		if (path.tokens.empty()) {
-			throw DomainError(sqlstate::kInvalidParameter, "a personal path must lie inside the document",
-			                  "The empty pointer is the whole of it.", "Name the fields, such as \"/heart_rate\".");
+			throw DomainError(sqlstate::kInvalidParameter, "a personal path must lie inside the document", "The empty pointer is the whole of it.",
+			                  "Name the fields, such as \"/heart_rate\".");
 		}
 		for (const JsonPointer &other : paths) {
 			if (Overlap(path, other)) {

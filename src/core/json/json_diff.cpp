@@ -46,8 +46,7 @@ class Comparison {
 
 	void CompareObjects(const Json::Object &from, const Json::Object &to);
 	void CompareArrays(const Json::Array &from, const Json::Array &to);
-	std::size_t SlidBy(const Json::Array &from, std::size_t from_end, const Json::Array &to, std::size_t to_end,
-	                   std::size_t head) const;
+	std::size_t SlidBy(const Json::Array &from, std::size_t from_end, const Json::Array &to, std::size_t to_end, std::size_t head) const;
 	void Add(const char *op);
 	void Add(const char *op, const Json &value);
 

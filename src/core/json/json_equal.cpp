@@ -23,16 +23,14 @@ EqualOpened(const Json &value, const Json &other, const JsonHost &host) {
 
 bool
 EqualArrays(const Json::Array &array, const Json::Array &other, const JsonHost &host) {
-	return std::equal(array.begin(), array.end(), other.begin(), other.end(),
-	                  [&host](const Json &a, const Json &b) { return Equal(a, b, host); });
+	return std::equal(array.begin(), array.end(), other.begin(), other.end(), [&host](const Json &a, const Json &b) { return Equal(a, b, host); });
 }
 
 bool
 EqualObjects(const Json::Object &object, const Json::Object &other, const JsonHost &host) {
 	return object.size() == other.size() &&
-	       std::equal(object.begin(), object.end(), other.begin(), other.end(), [&host](const auto &a, const auto &b) {
-		       return a.first == b.first && Equal(a.second, b.second, host);
-	       });
+	       std::equal(object.begin(), object.end(), other.begin(), other.end(),
+	                  [&host](const auto &a, const auto &b) { return a.first == b.first && Equal(a.second, b.second, host); });
 }
 
 } // namespace

@@ -14,8 +14,7 @@ constexpr std::size_t kShownBytes = 200;
 
 [[noreturn]] void
 ThrowBadPointer(std::string message, std::string_view text) {
-	throw DomainError(sqlstate::kInvalidParameter, std::move(message),
-	                  "The pointer given is " + QuotedPointer(text) + ".",
+	throw DomainError(sqlstate::kInvalidParameter, std::move(message), "The pointer given is " + QuotedPointer(text) + ".",
 	                  "Begin each key with \"/\"; inside a key write \"~\" as \"~0\" and \"/\" as \"~1\". The empty pointer "
 	                  "is the whole value.");
 }

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-
 namespace auren {
 
 // RFC 6901: the way from a value to one inside it, token by token. No token: the value itself.

@@ -28,14 +28,13 @@ At(Json::Array *array, std::size_t index) {
 
 [[noreturn]] void
 ThrowMissing(const JsonPointer &path, std::string detail, std::string hint = {}) {
-	ThrowBadPatch("path " + QuotedPointer(PointerText(path)) + " names nothing in the target", std::move(detail),
-	              std::move(hint));
+	ThrowBadPatch("path " + QuotedPointer(PointerText(path)) + " names nothing in the target", std::move(detail), std::move(hint));
 }
 
 [[noreturn]] void
 ThrowNoContainer(const JsonPointer &path, std::size_t token, Kind kind) {
-	ThrowMissing(path, "What is at " + Place(path, token) + " is " + KindText(kind) + ", so that " +
-	                       QuotedPointer(path.tokens[token]) + " cannot be in it.");
+	ThrowMissing(path, "What is at " + Place(path, token) + " is " + KindText(kind) + ", so that " + QuotedPointer(path.tokens[token]) +
+	                       " cannot be in it.");
 }
 
 // The index that a token means in an array.
@@ -43,8 +42,7 @@ std::size_t
 IndexIn(const JsonPointer &path, std::size_t token) {
 	const std::optional<std::size_t> index = ArrayIndex(path.tokens[token]);
 	if (!index) {
-		ThrowBadPatch(QuotedPointer(path.tokens[token]) + " is not an array index",
-		              "What is at " + Place(path, token) + " is an array.",
+		ThrowBadPatch(QuotedPointer(path.tokens[token]) + " is not an array index", "What is at " + Place(path, token) + " is an array.",
 		              "Write an index as digits without a leading zero, from 0; \"-\" is the place after the last element.");
 	}
 	return *index;

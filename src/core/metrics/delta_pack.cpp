@@ -25,14 +25,18 @@ PutNumber(std::uint64_t number, int bytes, std::string *to) {
 std::uint64_t
 LongAt(std::string_view bytes, std::size_t at) {
 	const auto *b = reinterpret_cast<const unsigned char *>(bytes.data() + at);
-	const auto of = [b](int i) { return static_cast<std::uint64_t>(b[i]) << (8 * i); };
+	const auto of = [b](int i) {
+		return static_cast<std::uint64_t>(b[i]) << (8 * i);
+	};
 	return of(0) | of(1) | of(2) | of(3) | of(4) | of(5) | of(6) | of(7);
 }
 
 std::size_t
 WordAt(std::string_view bytes, std::size_t at) {
 	const auto *b = reinterpret_cast<const unsigned char *>(bytes.data() + at);
-	const auto of = [b](int i) { return static_cast<std::uint32_t>(b[i]) << (8 * i); };
+	const auto of = [b](int i) {
+		return static_cast<std::uint32_t>(b[i]) << (8 * i);
+	};
 	return of(0) | of(1) | of(2) | of(3);
 }
 

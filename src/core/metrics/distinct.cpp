@@ -96,7 +96,8 @@ DistinctReadings::FromBytes(std::string_view bytes) {
 		throw DomainError("22P03", "these bytes are not a set of readings", "They end early or say what no set says.",
 		                  "Summaries are made by the extension and read by auren.metric_values.");
 	}
-	DistinctReadings set({static_cast<std::int32_t>(NumberAt(bytes, 1, 4)), static_cast<std::int64_t>(NumberAt(bytes, 5, 8)), static_cast<std::int64_t>(NumberAt(bytes, 13, 8))});
+	DistinctReadings set({static_cast<std::int32_t>(NumberAt(bytes, 1, 4)), static_cast<std::int64_t>(NumberAt(bytes, 5, 8)),
+	                      static_cast<std::int64_t>(NumberAt(bytes, 13, 8))});
 	set.members_.reserve((bytes.size() - kHeadBytes) / kMemberBytes);
 	for (std::size_t at = kHeadBytes; at < bytes.size(); at += kMemberBytes) {
 		set.members_.emplace_back(static_cast<std::uint32_t>(NumberAt(bytes, at, 4)), NumberAt(bytes, at + 4, 8));

@@ -345,8 +345,7 @@ Summary::IsEmpty() const {
 	if (nulls_ != 0) {
 		return false;
 	}
-	return wide_ ? finite_ == 0 && nan_ == 0 && infinite_ == 0 && minus_infinite_ == 0 && sketch_.empty()
-	             : added_.empty() && taken_.empty();
+	return wide_ ? finite_ == 0 && nan_ == 0 && infinite_ == 0 && minus_infinite_ == 0 && sketch_.empty() : added_.empty() && taken_.empty();
 }
 
 void
@@ -395,8 +394,7 @@ Summary::readings() const {
 
 std::int64_t
 Summary::values() const {
-	return wide_ ? finite_ + nan_ + infinite_ + minus_infinite_
-	             : static_cast<std::int64_t>(added_.size()) - static_cast<std::int64_t>(taken_.size());
+	return wide_ ? finite_ + nan_ + infinite_ + minus_infinite_ : static_cast<std::int64_t>(added_.size()) - static_cast<std::int64_t>(taken_.size());
 }
 
 std::optional<double>

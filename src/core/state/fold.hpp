@@ -27,8 +27,7 @@ class FoldHost : public JsonHost {
 	virtual std::string_view One() const = 0;
 	// What the function of a reducer makes of a state and an event. Throws what the function raises; returns false when it
 	// failed and the reducer says that failures are skipped.
-	virtual bool CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data,
-	                          Json *result) = 0;
+	virtual bool CallFunction(const Reducer &reducer, const Json &state, std::string_view event_type, const Json &data, Json *result) = 0;
 };
 
 /*
@@ -38,8 +37,7 @@ class FoldHost : public JsonHost {
  */
 class Fold {
   public:
-	Fold(const ReducerSet &reducers, std::string_view category, FoldHost *host)
-	    : reducers_(reducers), category_(category), host_(host) {
+	Fold(const ReducerSet &reducers, std::string_view category, FoldHost *host) : reducers_(reducers), category_(category), host_(host) {
 		root_.SetObject();
 	}
 	Fold(const Fold &) = delete;
@@ -54,8 +52,7 @@ class Fold {
 	}
 	// Throws what makes an event impossible to apply where its reducer does not skip that. What is wrong with a patch or a
 	// function leaves the state as before; what is wrong with the server may leave a part of the event.
-	template <typename View>
-	void Apply(std::string_view event_type, const View &data);
+	template <typename View> void Apply(std::string_view event_type, const View &data);
 	// The state so far.
 	const Json &
 	state() {
@@ -84,10 +81,8 @@ class Fold {
 	Json *PlaceOfNextElement(BoundReducer *bound);
 	bool TryPatch(const Reducer &reducer, Json *target, const Json &patch);
 	void Patch(BoundReducer *bound, Json *patch);
-	template <typename View>
-	void MergeIntoRoot(const View &data);
-	template <typename View>
-	void Sum(BoundReducer *bound, const View &data);
+	template <typename View> void MergeIntoRoot(const View &data);
+	template <typename View> void Sum(BoundReducer *bound, const View &data);
 	// Puts the elements of rings in order: of all; of one, unless it is of that limit; of a member of the state; of those
 	// that a patch of the state names. Where appends and changes of the whole state take turns, putting all in order each
 	// time would cost more than everything else.
@@ -103,7 +98,7 @@ class Fold {
 	// goes up when places in the state may have moved
 	std::uint64_t generation_ = 1;
 	std::unordered_map<std::string_view, BoundReducer> bound_;
-	std::deque<std::string> names_; // what the keys of bound_ point to
+	std::deque<std::string> names_;          // what the keys of bound_ point to
 	std::unordered_map<Json *, Ring> rings_; // by their array; only where the state is an object
 };
 

@@ -39,14 +39,13 @@ Measure(const Json &value, std::size_t levels, std::size_t *bytes) {
 		*bytes += value.document().bytes.size();
 		return true;
 	case Kind::kArray:
-		return levels > 0 && std::all_of(value.array().begin(), value.array().end(), [=](const Json &element) {
-			       return Measure(element, levels - 1, bytes);
-		       });
+		return levels > 0 &&
+		       std::all_of(value.array().begin(), value.array().end(), [=](const Json &element) { return Measure(element, levels - 1, bytes); });
 	case Kind::kObject:
 		return levels > 0 && std::all_of(value.object().begin(), value.object().end(), [=](const auto &member) {
-			       *bytes += sizeof(member) - sizeof(Json) + member.first.size();
-			       return Measure(member.second, levels - 1, bytes);
-		       });
+				   *bytes += sizeof(member) - sizeof(Json) + member.first.size();
+				   return Measure(member.second, levels - 1, bytes);
+			   });
 	}
 	return true;
 }
@@ -57,8 +56,7 @@ CheckDepth(const JsonPointer &path, const Json &value) {
 	std::size_t bytes = 0;
 	const std::size_t above = path.tokens.size();
 	if (above > kMaxPatchDepth || !Measure(value, kMaxPatchDepth - above, &bytes)) {
-		ThrowBadPatch("patch nests too deep",
-		              "A patch may put no value deeper than " + std::to_string(kMaxPatchDepth) + " levels below the root.",
+		ThrowBadPatch("patch nests too deep", "A patch may put no value deeper than " + std::to_string(kMaxPatchDepth) + " levels below the root.",
 		              "Keep the value less deep.");
 	}
 	return bytes;
@@ -171,8 +169,7 @@ Operation::Description() const {
 	const std::string op = Quoted("op");
 	const std::string from = Quoted("from");
 	const std::string path = Quoted("path");
-	return (op.empty() ? "without an op" : op) + (from.empty() ? "" : " from " + from) +
-	       (path.empty() ? " without a path" : " at " + path);
+	return (op.empty() ? "without an op" : op) + (from.empty() ? "" : " from " + from) + (path.empty() ? " without a path" : " at " + path);
 }
 
 // Applies one after the other to the target.
@@ -250,8 +247,7 @@ Application::Copy(const JsonPointer &from, const JsonPointer &path) {
 	const Json &source = target_.Get(from);
 	copied_ += CheckDepth(path, source);
 	if (copied_ > kMaxPatchCopies) {
-		ThrowBadPatch("patch copies too much",
-		              "The copies of a patch may take up to " + std::to_string(kMaxPatchCopies >> 20) + " MB of memory.",
+		ThrowBadPatch("patch copies too much", "The copies of a patch may take up to " + std::to_string(kMaxPatchCopies >> 20) + " MB of memory.",
 		              "Copy less in one patch.");
 	}
 	Json copy = source;

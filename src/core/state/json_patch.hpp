@@ -19,7 +19,7 @@ inline constexpr std::size_t kMaxPatchCopies = std::size_t{256} << 20;
 class PatchError : public DomainError {
   public:
 	PatchError(const DomainError &error, std::string detail, std::size_t operation)
-	    : DomainError(error.sqlstate().c_str(), error.message(), std::move(detail), error.hint()), operation_(operation) {
+		: DomainError(error.sqlstate().c_str(), error.message(), std::move(detail), error.hint()), operation_(operation) {
 	}
 
 	std::size_t
@@ -39,8 +39,8 @@ std::string DescribeOperation(const Json &patch, std::size_t number, const JsonH
  * which only documents on the patch's way may have been expanded. The cost is that of the places that the patch names,
  * not of the whole target. Removing the root leaves null.
  *
- * Throws 22023 for what the RFC calls an error, a PatchError where it is one operation's; DETAIL names the operation by its number from 0, its op and its path.
- * Members that the RFC does not know are ignored.
+ * Throws 22023 for what the RFC calls an error, a PatchError where it is one operation's; DETAIL names the operation by its number from 0, its op and
+ * its path. Members that the RFC does not know are ignored.
  */
 void ApplyPatch(Json *target, const Json &patch, const JsonHost &host);
 

@@ -25,14 +25,14 @@ struct KindEntry {
 const std::array<KindEntry, 8> &
 Kinds() {
 	static const std::array<KindEntry, 8> kinds = {{
-	    {"latest", ReducerKind::kLatest, {"into"}},
-	    {"merge", ReducerKind::kMerge, {"into"}},
-	    {"patch", ReducerKind::kPatch, {"into", "on_error"}},
-	    {"sum", ReducerKind::kSum, {"into", "fields"}},
-	    {"count", ReducerKind::kCount, {"into"}},
-	    {"append", ReducerKind::kAppend, {"into", "limit"}},
-	    {"ignore", ReducerKind::kIgnore, {}},
-	    {"function", ReducerKind::kFunction, {"function", "on_error"}},
+		{"latest", ReducerKind::kLatest, {"into"}},
+		{"merge", ReducerKind::kMerge, {"into"}},
+		{"patch", ReducerKind::kPatch, {"into", "on_error"}},
+		{"sum", ReducerKind::kSum, {"into", "fields"}},
+		{"count", ReducerKind::kCount, {"into"}},
+		{"append", ReducerKind::kAppend, {"into", "limit"}},
+		{"ignore", ReducerKind::kIgnore, {}},
+		{"function", ReducerKind::kFunction, {"function", "on_error"}},
 	}};
 	return kinds;
 }
@@ -125,21 +125,19 @@ ParseReducer(std::string_view event_type, std::string_view kind, std::string_vie
 	const KindEntry &entry = KindOf(kind);
 	const nlohmann::json object = nlohmann::json::parse(options, nullptr, false);
 	if (!object.is_object()) {
-		throw DomainError(sqlstate::kInvalidParameter, "the options of a reducer must be a JSON object",
-		                  "Another JSON value was given.", "Give '{}' where there are none.");
+		throw DomainError(sqlstate::kInvalidParameter, "the options of a reducer must be a JSON object", "Another JSON value was given.",
+		                  "Give '{}' where there are none.");
 	}
 	ReducerOptions result;
 	result.reducer.kind = entry.kind;
 	for (const auto &[option, value] : object.items()) {
-		const bool known = option == "category" ||
-		                   std::find(entry.options.begin(), entry.options.end(), option) != entry.options.end();
+		const bool known = option == "category" || std::find(entry.options.begin(), entry.options.end(), option) != entry.options.end();
 		if (!known) {
 			std::string hint = "Options of this kind: category";
 			for (const std::string_view each : entry.options) {
 				hint += ", " + std::string(each);
 			}
-			throw DomainError(sqlstate::kInvalidParameter,
-			                  "a reducer of kind " + std::string(kind) + " has no option \"" + option + "\"",
+			throw DomainError(sqlstate::kInvalidParameter, "a reducer of kind " + std::string(kind) + " has no option \"" + option + "\"",
 			                  "An option that is not known is refused rather than ignored.", hint + ".");
 		}
 		ReadOption(option, value, &result);
@@ -147,11 +145,10 @@ ParseReducer(std::string_view event_type, std::string_view kind, std::string_vie
 	Reducer &reducer = result.reducer;
 	if (entry.kind == ReducerKind::kFunction && reducer.function.empty()) {
 		throw DomainError(sqlstate::kInvalidParameter, "a reducer of kind function needs the option \"function\"",
-		                  "Nothing says which function makes the new state.",
-		                  "Give the name of a function (jsonb, text, jsonb) that returns jsonb.");
+		                  "Nothing says which function makes the new state.", "Give the name of a function (jsonb, text, jsonb) that returns jsonb.");
 	}
-	const bool whole = entry.kind == ReducerKind::kMerge || entry.kind == ReducerKind::kPatch ||
-	                   entry.kind == ReducerKind::kIgnore || entry.kind == ReducerKind::kFunction;
+	const bool whole = entry.kind == ReducerKind::kMerge || entry.kind == ReducerKind::kPatch || entry.kind == ReducerKind::kIgnore ||
+	                   entry.kind == ReducerKind::kFunction;
 	if (!reducer.into && !whole) {
 		reducer.into = std::string(event_type);
 	}

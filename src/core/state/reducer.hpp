@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-
 namespace auren {
 
 enum class ReducerKind { kLatest, kMerge, kPatch, kSum, kCount, kAppend, kIgnore, kFunction };

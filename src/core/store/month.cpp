@@ -25,8 +25,7 @@ DaysOfMonthStart(int year, int month) {
 	const std::int64_t year_of_era = y - era * 400;
 	const std::int64_t shifted = (month + 9) % 12;
 	const std::int64_t day_of_year = (153 * shifted + 2) / 5;
-	return static_cast<std::int32_t>(era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
-	                                 day_of_year - kDaysToEpoch);
+	return static_cast<std::int32_t>(era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - kDaysToEpoch);
 }
 
 } // namespace
@@ -36,8 +35,7 @@ Month::FromDays(std::int32_t days) {
 	const std::int64_t z = static_cast<std::int64_t>(days) + kDaysToEpoch;
 	const std::int64_t era = FloorDiv(z, 146'097);
 	const std::int64_t day_of_era = z - era * 146'097;
-	const std::int64_t year_of_era =
-	    (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+	const std::int64_t year_of_era = (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
 	const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	const std::int64_t shifted = (5 * day_of_year + 2) / 153;
 	const std::int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;

@@ -19,8 +19,7 @@ void
 CheckLength(const Name &name, std::size_t limit, const char *what) {
 	if (name.characters > limit) {
 		throw DomainError(sqlstate::kInvalidParameter, std::string(what) + " is too long",
-		                  "It has " + std::to_string(name.characters) + " characters; at most " +
-		                      std::to_string(limit) + " are allowed.",
+		                  "It has " + std::to_string(name.characters) + " characters; at most " + std::to_string(limit) + " are allowed.",
 		                  "Put what identifies the thing into the name, and the rest into event data or metadata.");
 	}
 }
@@ -28,8 +27,8 @@ CheckLength(const Name &name, std::size_t limit, const char *what) {
 void
 CheckName(const Name &name, std::size_t limit, const char *what) {
 	if (name.bytes.empty()) {
-		throw DomainError(sqlstate::kInvalidParameter, std::string(what) + " must not be empty",
-		                  "The name given has no character.", "Give a name of 1 to " + std::to_string(limit) + " characters.");
+		throw DomainError(sqlstate::kInvalidParameter, std::string(what) + " must not be empty", "The name given has no character.",
+		                  "Give a name of 1 to " + std::to_string(limit) + " characters.");
 	}
 	CheckLength(name, limit, what);
 	if (std::any_of(name.bytes.begin(), name.bytes.end(), IsControl)) {
