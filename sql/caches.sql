@@ -65,4 +65,4 @@ SELECT events.unbind_tenant('regress_caches', 'caches');
 DROP ROLE regress_caches;
 ALTER SYSTEM RESET auren_events.master_key_file;
 SELECT pg_reload_conf();
-COPY (SELECT 1) TO PROGRAM 'rm auren_events_regress_caches';
+COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; rm auren_events_regress_caches';
