@@ -11,7 +11,7 @@ OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(SOURCES))
 INSTALL_PIECES = $(addprefix $(srcdir)/sql/install/, \
 	00_schema.sql 10_store.sql 20_append.sql 30_read.sql 35_state.sql 40_streams.sql 45_feed.sql 46_subscriptions.sql 50_notify.sql 55_metrics.sql 56_metric_views.sql 57_sources.sql 58_encrypted.sql \
 	60_access.sql 65_comments.sql \
-	70_drop_guard.sql 75_replica_identity.sql 80_kept_objects.sql 90_dump.sql)
+	70_drop_guard.sql 75_replica_identity.sql 77_version.sql 80_kept_objects.sql 90_dump.sql)
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 # The scripts of released versions, as they were built then, and those that lead from one version to the next.
 DATA = $(filter-out %/$(EXTENSION)--$(EXTVERSION).sql,$(wildcard $(srcdir)/sql/releases/*.sql)) $(wildcard $(srcdir)/sql/updates/*.sql)
@@ -42,6 +42,9 @@ srcdir ?= .
 include $(PGXS)
 
 -include $(OBJS:.o=.d)
+
+# They hold the version.
+src/module/module.o src/server/installed_version.o: $(srcdir)/$(EXTENSION).control
 
 $(EXTENSION)--$(EXTVERSION).sql: $(INSTALL_PIECES) $(srcdir)/$(EXTENSION).control
 	cat $(INSTALL_PIECES) > $@

@@ -4,6 +4,8 @@
 
 namespace auren::pg {
 
+const char *const kModuleVersion = AUREN_VERSION;
+
 const char *
 InstalledVersion(Server) {
 	ScanKeyData key;
@@ -25,9 +27,9 @@ InstalledVersion(Server) {
 void
 RaiseMissingRelation(Server server, const char *schema, const char *name) {
 	const char *installed = InstalledVersion(server);
-	if (installed != nullptr && std::strcmp(installed, AUREN_VERSION) != 0) {
+	if (installed != nullptr && std::strcmp(installed, kModuleVersion) != 0) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("an update of the extension auren_events is due in this database"),
-		                errdetail("The module is of version %s and the SQL objects are of version %s, which has no %s.%s.", AUREN_VERSION, installed,
+		                errdetail("The module is of version %s and the SQL objects are of version %s, which has no %s.%s.", kModuleVersion, installed,
 		                          schema, name),
 		                errhint("Run ALTER EXTENSION auren_events UPDATE as a superuser.")));
 	}

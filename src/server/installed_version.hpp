@@ -5,9 +5,12 @@
 
 namespace auren::pg {
 
+// The version that the module was built as: what the control file said.
+extern const char *const kModuleVersion;
+
 /*
  * The version of the extension's SQL objects in this database, as pg_extension has it; nullptr where the extension is not there. In the
- * current memory context. It is older than the module, which is AUREN_VERSION, until ALTER EXTENSION auren_events UPDATE.
+ * current memory context. It is older than the module until ALTER EXTENSION auren_events UPDATE.
  */
 const char *InstalledVersion(Server server);
 
