@@ -71,7 +71,7 @@ DROP ROLE regress_evil;
 SELECT nspname, r.rolsuper AS of_a_superuser, (SELECT count(*) FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) WHERE privilege_type = 'CREATE' AND grantee <> nspowner) AS others_create
 FROM pg_namespace JOIN pg_roles r ON r.oid = nspowner WHERE EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = pg_namespace.oid AND d.deptype = 'e'
 	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'auren_events')) ORDER BY nspname;
-SELECT superuser, trusted, relocatable FROM pg_available_extension_versions WHERE name = 'auren_events';
+SELECT DISTINCT superuser, trusted, relocatable FROM pg_available_extension_versions WHERE name = 'auren_events';
 SELECT count(*) AS not_a_superusers FROM pg_depend d JOIN (SELECT 'pg_proc'::regclass AS class, oid, proowner AS owner FROM pg_proc UNION ALL SELECT 'pg_class'::regclass, oid, relowner FROM pg_class
 	UNION ALL SELECT 'pg_type'::regclass, oid, typowner FROM pg_type UNION ALL SELECT 'pg_event_trigger'::regclass, oid, evtowner FROM pg_event_trigger) o ON o.class = d.classid AND o.oid = d.objid
 JOIN pg_roles r ON r.oid = o.owner WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'auren_events') AND NOT r.rolsuper;
