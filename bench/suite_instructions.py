@@ -16,8 +16,9 @@ SINGLE = ["empty", "floor", "returning", "ours", "ours_id", "max", "head", "vers
 BATCH = ["ours", "ours_id", "select", "unnest", "copy"]
 SHORT, LONG = 200, 1200
 BATCH_SHORT, BATCH_LONG = 2, 6
-# A batch makes the entries of a GIN index itself where the keys are integers. In a store with indexes that it does not know as such it leaves them
+# An append makes the entries of a GIN index itself where the keys are integers. In a store with indexes that it does not know as such it leaves them
 # to the server (bench/sql/server_gin.sql): what that costs more is what making them wins.
+SINGLE_NAMES = {**contenders.NAMES, "ours_server_gin": "append_event, GIN entries made by the server"}
 BATCH_NAMES = {**suite_batch.NAMES, "ours_server_gin": "append_events, GIN entries made by the server"}
 
 
@@ -44,8 +45,10 @@ def instructions(bench):
     cluster.psql("SELECT 1;", "counted")
 
     counts = {name: per_call(bench, name, SHORT, long)[0] for name in bench.available(SINGLE)}
+    if bench.extension:
+        counts["ours_server_gin"] = per_call(bench, "ours", SHORT, long, "counted_gin")[0]
     section.table("One append, thousand instructions", ["", "thousand", "bare INSERT / this", "RETURNING / this"],
-                  [[contenders.NAMES[name], count / 1000, counts["floor"] / count, counts["returning"] / count]
+                  [[SINGLE_NAMES[name], count / 1000, counts["floor"] / count, counts["returning"] / count]
                    for name, count in counts.items()])
 
     names = [name for name in BATCH if bench.extension or not name.startswith("ours")]
@@ -72,19 +75,22 @@ def prepare(bench):
 
 def prepare_server_gin(bench):
     """The same for a store whose GIN entries the server makes."""
+    bench.create("counted_gin")
+    bench.fill("counted_gin", [], 1000, 20)
+    bench.cluster.psql(contenders.read_sql("server_gin.sql") + "VACUUM ANALYZE;", "counted_gin")
     bench.create("counted_batch_gin")
     bench.fill("counted_batch_gin", ["bench_floor"], suite_batch.STREAMS, 200)
     suite_batch.make_rows(bench, "counted_batch_gin", 0, 2 * BATCH_LONG + 2 * BATCH_SHORT)
     bench.cluster.psql(contenders.read_sql("server_gin.sql") + "VACUUM ANALYZE;", "counted_batch_gin")
 
 
-def per_call(bench, name, short, long):
+def per_call(bench, name, short, long, database="counted"):
     """Instructions of one call of a contender, and the callgrind files of the short and the long run."""
     files = []
     for calls in (short, long):
         script = bench.cluster.write_script(contenders.script(name))
         files.append(bench.cluster.counted(lambda: bench.cluster.pgbench(
-            script, "counted", 1, transactions=calls, options=["--random-seed=4711"],
+            script, database, 1, transactions=calls, options=["--random-seed=4711"],
             defines=bench.defines(1, 1000),
             settings={"synchronous_commit": "off"})))
     return (instructions_of(files[1]) - instructions_of(files[0])) / (long - short), files
