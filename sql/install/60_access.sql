@@ -1,4 +1,4 @@
--- Who may do what. Six rights, each granted by itself: reader, writer, admin, encrypt, decrypt, key_admin.
+-- Which role may do what. Six rights, each granted by itself: reader, writer, admin, encrypt, decrypt, key_admin.
 
 -- The views from here on name functions and operators of the server.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);

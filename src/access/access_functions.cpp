@@ -1,4 +1,4 @@
-// Who may do what: grant_access, revoke_access, renew_access, bind_tenant, unbind_tenant, current_tenant and view_tenant.
+// Which role may do what: grant_access, revoke_access, renew_access, bind_tenant, unbind_tenant, current_tenant and view_tenant.
 
 #include <algorithm>
 #include <cstring>

@@ -11,7 +11,7 @@ namespace auren::pg {
 /*
  * Writes down that the current role decrypts a field of a person, in a transaction of its own that is committed when this returns: once
  * for each of the client's statements, person, field, role and reason. A worker does it, of which the sessions of the server share a few: it
- * goes a while after it was needed last, or when another session waits. Throws where it cannot be written.
+ * ends when nobody has needed it for a while, or when another session waits for one. Throws where it cannot be written.
  */
 void WriteAudit(const PersonalField &of);
 

@@ -37,8 +37,8 @@ struct FeedMonth {
 /*
  * Reads final events in order of position, of every month, by the months' position indexes. It reads by a snapshot of its own, taken
  * after the horizon: the statement's may be older. Above READ COMMITTED an event that the transaction's fixed snapshot does
- * not see is the end: what comes after it is for a later transaction. Where row security applies, or a month is not of our
- * make, the events come through the executor.
+ * not see is the end: what comes after it is for a later transaction. Where row security applies, or a month lacks the
+ * store's columns, the stream's index or that of positions, the events come through the executor.
  */
 struct FeedScan {
 	FeedFilter filter;

@@ -11,8 +11,8 @@ namespace auren::pg {
 
 /*
  * Rows of a table and its partitions, read from the heaps by their OIDs and without SQL. The owner of a table must not be able to have
- * code of his run, as himself or as anybody: no name is looked up, and no index expression, policy, rule, default, cast or operator of
- * his is evaluated. Nobody is asked for a right on the table either; whoever attached it gave its readings away.
+ * code of theirs run, as themselves or as anybody: a scan looks up no name, and evaluates no index expression, policy, rule, default, cast or
+ * operator of the owner's. It asks for no right on the table either; whoever attached it gave its readings away.
  *
  * Waits for the locks of the tables (ACCESS SHARE) unless the caller holds them, and for none of an index: one that is locked against
  * that is not used.

@@ -32,7 +32,7 @@ void SendNotification(const Announcement &announcement);
 
 // Whether the queue of notifications is nearly full (auren_events.notify_below): a full one would fail the commit.
 bool NotificationQueueNearlyFull(Server server);
-// Notifies unless it is, since no notification is worth an event.
+// Notifies at this transaction's commit, unless the queue is nearly full: then the notification is left out, with a WARNING, and the event stays.
 void NotifyUnlessFull(Server server, const char *channel, const char *payload);
 
 void RegisterAnnouncements(Server server);

@@ -10,7 +10,7 @@ namespace auren::pg {
 inline constexpr std::size_t kLongestReason = 1000;
 inline constexpr std::size_t kLongestAuditedField = 1000;
 
-// How auren_events.naming treats event types and stream ids that do not follow the guide's naming practice.
+// How auren_events.naming treats event types and stream ids that do not follow the naming practice (core/store/names.hpp).
 enum class Naming : int { kOff, kWarn, kError };
 
 Naming NamingMode();

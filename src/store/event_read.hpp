@@ -73,8 +73,8 @@ WholeStream(Datum tenant, Datum stream) {
 
 /*
  * Reads the events of a stream in order of version, or against it, from the months that hold some of them. Where row
- * security applies, or a partition is not of our make, the events come through the executor. One scan reads stream after
- * stream, and keeps the month that it has open.
+ * security applies, or a partition lacks the store's columns or the stream's index (PartitionShape::direct_read), the events come
+ * through the executor. One scan reads stream after stream, and keeps the month that it has open.
  */
 struct StreamScan {
 	// what it reads in

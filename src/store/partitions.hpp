@@ -38,7 +38,7 @@ struct IndexShape {
 struct PartitionShape {
 	Oid relid; // hash key
 	Freshness freshness;
-	bool direct_read;  // a heap with the store's columns
+	bool direct_read;  // a heap with the store's columns and the stream's index
 	bool direct_write; // and nothing on it that only the executor would honour
 	AttrNumber attnum[kEventColumns];
 	int index_count;

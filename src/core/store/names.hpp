@@ -27,7 +27,7 @@ void CheckCreatedBy(const Name &name);
 // "user" of "user:42", the whole id when it has no colon
 std::string_view Category(std::string_view stream_id);
 
-// The guide's naming practice (auren_events.naming): an empty string, or what is wrong with the name.
+// The naming practice that auren_events.naming asks for (snake_case, stream ids such as user:42): an empty string, or what is wrong with the name.
 std::string NamingFlawOfEventType(std::string_view event_type);
 std::string NamingFlawOfStreamId(std::string_view stream_id);
 
