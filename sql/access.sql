@@ -93,6 +93,17 @@ SELECT events.renew_access();
 SELECT r AS role, t.has_later(r) FROM unnest('{regress_reader,regress Admin,regress_one_function,regress_writer}'::name[]) r;
 SELECT events.renew_access();
 ROLLBACK;
+-- what was taken from a role by hand stays taken, and what it was given by hand is no right
+BEGIN;
+REVOKE SELECT ON events.event_store FROM regress_reader;
+CREATE ROLE regress_functions;
+GRANT USAGE ON SCHEMA events TO regress_functions;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA events, biometric, analytics TO regress_functions;
+SELECT events.renew_access() > 0 AS renewed;
+SELECT has_table_privilege('regress_reader', 'events.event_store', 'SELECT') AS taken;
+SELECT has_any_column_privilege('regress_functions', 'events.event_store', 'SELECT') AS events;
+SELECT has_table_privilege('regress_functions', 'biometric.biometric_events', 'SELECT, INSERT') AS readings;
+ROLLBACK;
 -- another extension's update, and this one's where there is none, change nothing
 ALTER EXTENSION auren_events UPDATE;
 SELECT * FROM t.try($$SELECT auren.renew_access_after_update()$$);
@@ -104,6 +115,17 @@ SELECT events.revoke_access('regress Admin', 'admin');
 DROP FUNCTION t.has_later(name);
 DROP OWNED BY regress_one_function;
 DROP ROLE regress_one_function;
+-- an installation leaves the settings of its transaction as they are
+BEGIN;
+SET LOCAL auren_events.allow_drop = on;
+DROP EXTENSION auren_events;
+SET LOCAL TimeZone = 'Europe/Berlin';
+SET LOCAL DateStyle = 'SQL, DMY';
+SET LOCAL bytea_output = 'escape';
+CREATE EXTENSION auren_events;
+SELECT current_setting('TimeZone') AS zone, current_setting('DateStyle') AS dates, current_setting('bytea_output') AS bytes;
+SELECT relation, kind, name FROM auren.table_objects EXCEPT SELECT relation, kind, name FROM auren.shipped_objects;
+ROLLBACK;
 -- the months that an admin made belong to the store's owner
 SELECT count(DISTINCT relowner) FROM pg_class WHERE relname LIKE 'event\_store%' AND relnamespace = 'events'::regnamespace;
 DROP ROLE regress_reader, regress_writer, "regress Admin", regress_none;

@@ -84,5 +84,5 @@ CREATE FUNCTION events.find_events(
                  created_at timestamptz, metadata jsonb, created_by text, global_position bigint)
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_find_events';
 COMMENT ON FUNCTION events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint) IS
-'events whose data contains p_contains (as @> does, by the GIN index), newest first; for the next page give the last row''s global_position as p_before_position';
+'events whose data contains p_contains (as @> does, by the GIN index), newest first; for the next page give the last row''s created_at as p_to and its global_position as p_before_position';
 INSERT INTO auren.rights VALUES ('events.find_events', 'EXECUTE', '{reader}');

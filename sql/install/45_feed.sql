@@ -38,7 +38,7 @@ INSERT INTO auren.rights VALUES ('events.write_feed_horizon', 'EXECUTE', '{admin
 
 CREATE FUNCTION events.store_epoch() RETURNS uuid
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_store_epoch';
-COMMENT ON FUNCTION events.store_epoch() IS 'names the history that positions belong to: another one after a restore from a dump and after a promotion';
+COMMENT ON FUNCTION events.store_epoch() IS 'names the history that positions belong to: another one after a restore from a dump, a promotion, a point-in-time recovery and pg_upgrade';
 INSERT INTO auren.rights VALUES ('events.store_epoch', 'EXECUTE', '{reader}');
 
 -- The transactions that append now. A prepared transaction has no process: the lock on its number says which it is.

@@ -127,17 +127,17 @@ CREATE FUNCTION events.alter_subscription(
 ) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_alter_subscription';
 COMMENT ON FUNCTION events.alter_subscription(text, integer, integer, interval, boolean) IS
-'changes settings of a subscription (NULL: as it was) and loses nothing that is parked, to be retried or in hand; 55006 while a consumer is at work';
+'changes settings of a subscription (NULL: as it was) and loses nothing that is parked, to be retried or in hand; 55006 while a consumer is at work in a transaction that has not ended';
 INSERT INTO auren.rights VALUES ('events.alter_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.drop_subscription(p_name text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_subscription';
-COMMENT ON FUNCTION events.drop_subscription(text) IS 'drops a subscription with its checkpoints and parked events; 55006 while a consumer is at work';
+COMMENT ON FUNCTION events.drop_subscription(text) IS 'drops a subscription with its checkpoints and parked events; 55006 while a consumer is at work in a transaction that has not ended';
 INSERT INTO auren.rights VALUES ('events.drop_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.reset_subscription(p_name text, p_position bigint) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_reset_subscription';
-COMMENT ON FUNCTION events.reset_subscription(text, bigint) IS 'sets a subscription to go on after a position, and forgets its leases, retries and parked events; 55006 while a consumer is at work';
+COMMENT ON FUNCTION events.reset_subscription(text, bigint) IS 'sets a subscription to go on after a position, and forgets its leases, retries and parked events; 55006 while a consumer is at work in a transaction that has not ended';
 INSERT INTO auren.rights VALUES ('events.reset_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.fetch(p_name text, p_consumer text, p_limit integer DEFAULT 100)

@@ -1,7 +1,7 @@
 -- Readings and their rollups: what changed is recorded as it happens, refresh merges it, the views add what is not merged yet.
 
 CREATE SCHEMA biometric;
-COMMENT ON SCHEMA biometric IS 'auren_events: readings of wearers';
+COMMENT ON SCHEMA biometric IS 'auren_events: readings of persons';
 REVOKE ALL ON SCHEMA biometric FROM PUBLIC;
 INSERT INTO auren.rights VALUES ('biometric', 'USAGE', '{reader,writer,admin,encrypt,decrypt,key_admin}');
 CREATE SCHEMA analytics;
@@ -29,7 +29,7 @@ INSERT INTO auren.rights VALUES ('biometric.biometric_events', 'SELECT', '{reade
 COMMENT ON CONSTRAINT biometric_events_names_fit ON biometric.biometric_events IS 'user, device, metric and tenant are of 2,500 bytes together: longer ones do not fit into an index';
 COMMENT ON INDEX biometric.idx_biometric_events_user_device_time IS 'finds a user''s readings by device and time';
 COMMENT ON INDEX biometric.idx_biometric_events_metric_time IS 'finds a metric''s readings by time';
-COMMENT ON COLUMN biometric.biometric_events.user_id IS 'who was measured';
+COMMENT ON COLUMN biometric.biometric_events.user_id IS 'person that was measured';
 COMMENT ON COLUMN biometric.biometric_events.device_type IS 'what measured, where that is known';
 COMMENT ON COLUMN biometric.biometric_events.metric_type IS 'what was measured';
 COMMENT ON COLUMN biometric.biometric_events.value IS 'what the reading says; NULL counts as a reading without a value';

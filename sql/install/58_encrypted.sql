@@ -1,7 +1,7 @@
 -- Encrypted fields: a data key per person, wrapped by a master key from outside the database; rules, forgetting, audit.
 
 CREATE SCHEMA encrypted;
-COMMENT ON SCHEMA encrypted IS 'auren_events: encrypted fields, their keys, and who decrypted what';
+COMMENT ON SCHEMA encrypted IS 'auren_events: encrypted fields, their keys, and which role decrypted what';
 REVOKE ALL ON SCHEMA encrypted FROM PUBLIC;
 INSERT INTO auren.rights VALUES ('encrypted', 'USAGE', '{encrypt,decrypt,key_admin}');
 
@@ -82,7 +82,7 @@ CREATE TABLE encrypted.audit_log (
 	keys         integer,
 	outer_role   text        NOT NULL
 );
-COMMENT ON TABLE encrypted.audit_log IS 'who decrypted, forgot or allowed whom; rows are added and never changed';
+COMMENT ON TABLE encrypted.audit_log IS 'which role decrypted values of, forgot or allowed which person; rows are added and never changed';
 INSERT INTO auren.rights VALUES ('encrypted.audit_log', 'SELECT', '{}');
 COMMENT ON COLUMN encrypted.audit_log.at IS 'when';
 COMMENT ON COLUMN encrypted.audit_log.action IS 'decrypt, forget, allow or rotate';

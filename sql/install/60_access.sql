@@ -44,7 +44,7 @@ INSERT INTO auren.rights VALUES ('events.revoke_access', 'EXECUTE', '{}');
 -- older version. GRANTs of an update script would be initial privileges, which no dump holds, so they are made after it.
 CREATE FUNCTION events.renew_access() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_renew_access';
-COMMENT ON FUNCTION events.renew_access() IS 'gives every role with a right what that right gives in this version, and returns how many rights of roles it renewed: after a restore from a dump of an older version; an update of the extension does it itself; for the store''s owner';
+COMMENT ON FUNCTION events.renew_access() IS 'gives every role with a right what versions after 0.1.0 brought for that right, and returns how many rights of roles it looked after: for use after a restore from a dump of an older version; an update of the extension does it itself; for the store''s owner';
 INSERT INTO auren.rights VALUES ('events.renew_access', 'EXECUTE', '{}');
 
 CREATE FUNCTION auren.renew_access_after_update() RETURNS event_trigger
@@ -54,11 +54,12 @@ REVOKE ALL ON FUNCTION auren.renew_access_after_update() FROM PUBLIC;
 CREATE EVENT TRIGGER auren_events_updated ON ddl_command_end
 	WHEN TAG IN ('ALTER EXTENSION')
 	EXECUTE FUNCTION auren.renew_access_after_update();
+ALTER EVENT TRIGGER auren_events_updated ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER auren_events_updated IS 'gives the roles with a right what an update of the extension brought for it';
 
 CREATE FUNCTION events.bind_tenant(p_role text, p_tenant text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_bind_tenant';
-COMMENT ON FUNCTION events.bind_tenant(text, text) IS 'binds a role and its members to a tenant, or to one more; takes SELECT on events.event_store from it; for the store''s owner';
+COMMENT ON FUNCTION events.bind_tenant(text, text) IS 'binds a role and its members to a tenant, or to one more; takes SELECT on events.event_store and biometric.biometric_events from it; for the store''s owner';
 INSERT INTO auren.rights VALUES ('events.bind_tenant', 'EXECUTE', '{}');
 
 CREATE FUNCTION events.unbind_tenant(p_role text, p_tenant text) RETURNS void

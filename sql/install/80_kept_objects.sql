@@ -1,10 +1,6 @@
 -- What a DBA adds to the store's tables. A dump holds nothing of what hangs on a table of an extension: it is written down in a
 -- table that a dump holds, and made again from there.
 
--- What is shipped is written down at the end, as every session compares it (pg::FixTexts).
-SELECT pg_catalog.set_config(setting, value, true) FROM (VALUES ('DateStyle', 'ISO'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'), ('extra_float_digits', '3'),
-	('bytea_output', 'hex'), ('lc_monetary', 'C'), ('quote_all_identifiers', 'off'), ('standard_conforming_strings', 'on')) fixed(setting, value);
-
 CREATE TABLE auren.kept_objects (
 	relation   text COLLATE "C" NOT NULL,
 	kind       text COLLATE "C" NOT NULL,
@@ -202,6 +198,12 @@ ALTER EVENT TRIGGER auren_events_objects_gone ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER auren_events_objects_change IS 'writes down what is added to the store''s tables';
 COMMENT ON EVENT TRIGGER auren_events_objects_gone IS 'takes note of what was added to the store''s tables and dropped';
 
--- Last, so that all of it counts as the extension's own; a script to a later version does the same.
-INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects;
+-- Last, so that all of it counts as the extension's own. It is written as every session compares it (pg::FixDefinitionSettings): by a function, since
+-- what a script sets stays set to the end of the transaction of whoever runs CREATE EXTENSION.
+CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
+	SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres' SET "TimeZone" = 'UTC' SET extra_float_digits = '3' SET bytea_output = 'hex' SET lc_monetary = 'C'
+	SET quote_all_identifiers = 'off' SET standard_conforming_strings = 'on'
+	AS 'INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects';
+SELECT auren.write_shipped_objects();
+DROP FUNCTION auren.write_shipped_objects();
 SELECT pg_catalog.pg_extension_config_dump('auren.kept_objects', '');

@@ -248,7 +248,7 @@ CREATE FUNCTION events.find_events(
                  created_at timestamptz, metadata jsonb, created_by text, global_position bigint)
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_find_events';
 COMMENT ON FUNCTION events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint) IS
-'events whose data contains p_contains (as @> does, by the GIN index), newest first; for the next page give the last row''s global_position as p_before_position';
+'events whose data contains p_contains (as @> does, by the GIN index), newest first; for the next page give the last row''s created_at as p_to and its global_position as p_before_position';
 INSERT INTO auren.rights VALUES ('events.find_events', 'EXECUTE', '{reader}');
 -- State: reducers, folds, snapshots.
 
@@ -441,7 +441,7 @@ INSERT INTO auren.rights VALUES ('events.write_feed_horizon', 'EXECUTE', '{admin
 
 CREATE FUNCTION events.store_epoch() RETURNS uuid
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_store_epoch';
-COMMENT ON FUNCTION events.store_epoch() IS 'names the history that positions belong to: another one after a restore from a dump and after a promotion';
+COMMENT ON FUNCTION events.store_epoch() IS 'names the history that positions belong to: another one after a restore from a dump, a promotion, a point-in-time recovery and pg_upgrade';
 INSERT INTO auren.rights VALUES ('events.store_epoch', 'EXECUTE', '{reader}');
 
 -- The transactions that append now. A prepared transaction has no process: the lock on its number says which it is.
@@ -611,17 +611,17 @@ CREATE FUNCTION events.alter_subscription(
 ) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_alter_subscription';
 COMMENT ON FUNCTION events.alter_subscription(text, integer, integer, interval, boolean) IS
-'changes settings of a subscription (NULL: as it was) and loses nothing that is parked, to be retried or in hand; 55006 while a consumer is at work';
+'changes settings of a subscription (NULL: as it was) and loses nothing that is parked, to be retried or in hand; 55006 while a consumer is at work in a transaction that has not ended';
 INSERT INTO auren.rights VALUES ('events.alter_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.drop_subscription(p_name text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_drop_subscription';
-COMMENT ON FUNCTION events.drop_subscription(text) IS 'drops a subscription with its checkpoints and parked events; 55006 while a consumer is at work';
+COMMENT ON FUNCTION events.drop_subscription(text) IS 'drops a subscription with its checkpoints and parked events; 55006 while a consumer is at work in a transaction that has not ended';
 INSERT INTO auren.rights VALUES ('events.drop_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.reset_subscription(p_name text, p_position bigint) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_reset_subscription';
-COMMENT ON FUNCTION events.reset_subscription(text, bigint) IS 'sets a subscription to go on after a position, and forgets its leases, retries and parked events; 55006 while a consumer is at work';
+COMMENT ON FUNCTION events.reset_subscription(text, bigint) IS 'sets a subscription to go on after a position, and forgets its leases, retries and parked events; 55006 while a consumer is at work in a transaction that has not ended';
 INSERT INTO auren.rights VALUES ('events.reset_subscription', 'EXECUTE', '{admin}');
 
 CREATE FUNCTION events.fetch(p_name text, p_consumer text, p_limit integer DEFAULT 100)
@@ -745,7 +745,7 @@ INSERT INTO auren.rights VALUES ('events.notification_queue', 'SELECT', '{reader
 -- Readings and their rollups: what changed is recorded as it happens, refresh merges it, the views add what is not merged yet.
 
 CREATE SCHEMA biometric;
-COMMENT ON SCHEMA biometric IS 'auren_events: readings of wearers';
+COMMENT ON SCHEMA biometric IS 'auren_events: readings of persons';
 REVOKE ALL ON SCHEMA biometric FROM PUBLIC;
 INSERT INTO auren.rights VALUES ('biometric', 'USAGE', '{reader,writer,admin,encrypt,decrypt,key_admin}');
 CREATE SCHEMA analytics;
@@ -773,7 +773,7 @@ INSERT INTO auren.rights VALUES ('biometric.biometric_events', 'SELECT', '{reade
 COMMENT ON CONSTRAINT biometric_events_names_fit ON biometric.biometric_events IS 'user, device, metric and tenant are of 2,500 bytes together: longer ones do not fit into an index';
 COMMENT ON INDEX biometric.idx_biometric_events_user_device_time IS 'finds a user''s readings by device and time';
 COMMENT ON INDEX biometric.idx_biometric_events_metric_time IS 'finds a metric''s readings by time';
-COMMENT ON COLUMN biometric.biometric_events.user_id IS 'who was measured';
+COMMENT ON COLUMN biometric.biometric_events.user_id IS 'person that was measured';
 COMMENT ON COLUMN biometric.biometric_events.device_type IS 'what measured, where that is known';
 COMMENT ON COLUMN biometric.biometric_events.metric_type IS 'what was measured';
 COMMENT ON COLUMN biometric.biometric_events.value IS 'what the reading says; NULL counts as a reading without a value';
@@ -1282,7 +1282,7 @@ INSERT INTO auren.rights VALUES ('analytics.sparkline', 'EXECUTE', '{reader}');
 -- Encrypted fields: a data key per person, wrapped by a master key from outside the database; rules, forgetting, audit.
 
 CREATE SCHEMA encrypted;
-COMMENT ON SCHEMA encrypted IS 'auren_events: encrypted fields, their keys, and who decrypted what';
+COMMENT ON SCHEMA encrypted IS 'auren_events: encrypted fields, their keys, and which role decrypted what';
 REVOKE ALL ON SCHEMA encrypted FROM PUBLIC;
 INSERT INTO auren.rights VALUES ('encrypted', 'USAGE', '{encrypt,decrypt,key_admin}');
 
@@ -1363,7 +1363,7 @@ CREATE TABLE encrypted.audit_log (
 	keys         integer,
 	outer_role   text        NOT NULL
 );
-COMMENT ON TABLE encrypted.audit_log IS 'who decrypted, forgot or allowed whom; rows are added and never changed';
+COMMENT ON TABLE encrypted.audit_log IS 'which role decrypted values of, forgot or allowed which person; rows are added and never changed';
 INSERT INTO auren.rights VALUES ('encrypted.audit_log', 'SELECT', '{}');
 COMMENT ON COLUMN encrypted.audit_log.at IS 'when';
 COMMENT ON COLUMN encrypted.audit_log.action IS 'decrypt, forget, allow or rotate';
@@ -1511,7 +1511,7 @@ CREATE VIEW encrypted.audit WITH (security_barrier) AS
 	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.current_tenant());
 COMMENT ON VIEW encrypted.audit IS 'the audit of this session''s tenant';
 INSERT INTO auren.rights VALUES ('encrypted.audit', 'SELECT', '{key_admin}');
--- Who may do what. Six rights, each granted by itself: reader, writer, admin, encrypt, decrypt, key_admin.
+-- Which role may do what. Six rights, each granted by itself: reader, writer, admin, encrypt, decrypt, key_admin.
 
 -- The views from here on name functions and operators of the server.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -1557,7 +1557,7 @@ INSERT INTO auren.rights VALUES ('events.revoke_access', 'EXECUTE', '{}');
 -- older version. GRANTs of an update script would be initial privileges, which no dump holds, so they are made after it.
 CREATE FUNCTION events.renew_access() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_renew_access';
-COMMENT ON FUNCTION events.renew_access() IS 'gives every role with a right what that right gives in this version, and returns how many rights of roles it renewed: after a restore from a dump of an older version; an update of the extension does it itself; for the store''s owner';
+COMMENT ON FUNCTION events.renew_access() IS 'gives every role with a right what versions after 0.1.0 brought for that right, and returns how many rights of roles it looked after: for use after a restore from a dump of an older version; an update of the extension does it itself; for the store''s owner';
 INSERT INTO auren.rights VALUES ('events.renew_access', 'EXECUTE', '{}');
 
 CREATE FUNCTION auren.renew_access_after_update() RETURNS event_trigger
@@ -1567,11 +1567,12 @@ REVOKE ALL ON FUNCTION auren.renew_access_after_update() FROM PUBLIC;
 CREATE EVENT TRIGGER auren_events_updated ON ddl_command_end
 	WHEN TAG IN ('ALTER EXTENSION')
 	EXECUTE FUNCTION auren.renew_access_after_update();
+ALTER EVENT TRIGGER auren_events_updated ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER auren_events_updated IS 'gives the roles with a right what an update of the extension brought for it';
 
 CREATE FUNCTION events.bind_tenant(p_role text, p_tenant text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_bind_tenant';
-COMMENT ON FUNCTION events.bind_tenant(text, text) IS 'binds a role and its members to a tenant, or to one more; takes SELECT on events.event_store from it; for the store''s owner';
+COMMENT ON FUNCTION events.bind_tenant(text, text) IS 'binds a role and its members to a tenant, or to one more; takes SELECT on events.event_store and biometric.biometric_events from it; for the store''s owner';
 INSERT INTO auren.rights VALUES ('events.bind_tenant', 'EXECUTE', '{}');
 
 CREATE FUNCTION events.unbind_tenant(p_role text, p_tenant text) RETURNS void
@@ -1810,10 +1811,6 @@ ALTER TABLE encrypted.audit_log REPLICA IDENTITY FULL;
 -- What a DBA adds to the store's tables. A dump holds nothing of what hangs on a table of an extension: it is written down in a
 -- table that a dump holds, and made again from there.
 
--- What is shipped is written down at the end, as every session compares it (pg::FixTexts).
-SELECT pg_catalog.set_config(setting, value, true) FROM (VALUES ('DateStyle', 'ISO'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'), ('extra_float_digits', '3'),
-	('bytea_output', 'hex'), ('lc_monetary', 'C'), ('quote_all_identifiers', 'off'), ('standard_conforming_strings', 'on')) fixed(setting, value);
-
 CREATE TABLE auren.kept_objects (
 	relation   text COLLATE "C" NOT NULL,
 	kind       text COLLATE "C" NOT NULL,
@@ -2011,8 +2008,14 @@ ALTER EVENT TRIGGER auren_events_objects_gone ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER auren_events_objects_change IS 'writes down what is added to the store''s tables';
 COMMENT ON EVENT TRIGGER auren_events_objects_gone IS 'takes note of what was added to the store''s tables and dropped';
 
--- Last, so that all of it counts as the extension's own; a script to a later version does the same.
-INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects;
+-- Last, so that all of it counts as the extension's own. It is written as every session compares it (pg::FixDefinitionSettings): by a function, since
+-- what a script sets stays set to the end of the transaction of whoever runs CREATE EXTENSION.
+CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
+	SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres' SET "TimeZone" = 'UTC' SET extra_float_digits = '3' SET bytea_output = 'hex' SET lc_monetary = 'C'
+	SET quote_all_identifiers = 'off' SET standard_conforming_strings = 'on'
+	AS 'INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects';
+SELECT auren.write_shipped_objects();
+DROP FUNCTION auren.write_shipped_objects();
 SELECT pg_catalog.pg_extension_config_dump('auren.kept_objects', '');
 -- What a dump must hold, and what no role may do unless that is granted. Months are not members of the extension:
 -- pg_dump holds them as tables of the database.

@@ -30,10 +30,11 @@ constexpr std::string_view kAllAccess[] = {"reader", "writer", "admin", "encrypt
  */
 constexpr const char *kGrant =
 	"SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
-	"WHERE $3 = ANY (o.access) AND NOT o.all_tenants";
-constexpr const char *kGrantTables =
-	"SELECT string_agg(format('GRANT %s ON %s %s TO %s', o.privilege, o.kind, o.name, $1), '; ') FROM auren.granted_objects o "
-	"WHERE $3 = ANY (o.access) AND o.all_tenants";
+	"WHERE $3 = ANY (o.access)";
+constexpr const char *kOfOneTenant = " AND NOT o.all_tenants";
+constexpr const char *kOfAllTenants = " AND o.all_tenants";
+// What a later version than the first brought: what the first gave and was taken away by hand since stays away.
+constexpr const char *kLater = " AND o.since <> '0.1.0'";
 constexpr const char *kRevokeTables =
 	"SELECT string_agg(format('REVOKE %s ON %s FROM %s', o.privilege, o.name, $1), '; ') FROM auren.granted_objects o WHERE o.all_tenants";
 // What another right of the role needs too stays: one that the role was given itself may be told by a function that no other right gives;
@@ -143,6 +144,24 @@ BeginChange() {
 	});
 }
 
+/*
+ * As SPI_execute_with_args, but under the newest snapshot: the one of a transaction at REPEATABLE READ still has what was revoked meanwhile.
+ * The types and values of `count` arguments.
+ */
+void
+SelectUnderNewestSnapshot(Server, const char *sql, int count, Oid *types, Datum *values) {
+	SPIPlanPtr plan = SPI_prepare(sql, count, types);
+	if (plan == nullptr) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read auren.granted_objects")));
+	}
+	Snapshot newest = RegisterSnapshot(GetLatestSnapshot());
+	const int result = SPI_execute_snapshot(plan, values, nullptr, newest, InvalidSnapshot, false, true, 0);
+	UnregisterSnapshot(newest);
+	if (result != SPI_OK_SELECT) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read auren.granted_objects")));
+	}
+}
+
 // What a query on auren.granted_objects gives, as the store's owner and with what this statement has changed so far; empty: nothing.
 const char *
 ReadStatements(Server server, const char *sql, const Role &role, const char *access) {
@@ -152,9 +171,7 @@ ReadStatements(Server server, const char *sql, const Role &role, const char *acc
 	const pg::SavedUser before = pg::SwitchToOwner(server, pg::own::stream_rows.Get(server));
 	MemoryContext context = CurrentMemoryContext;
 	SPI_connect();
-	if (SPI_execute_with_args(sql, 3, types, values, nullptr, false, 0) != SPI_OK_SELECT || SPI_processed != 1) {
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read auren.granted_objects")));
-	}
+	SelectUnderNewestSnapshot(server, sql, 3, types, values);
 	const char *statements = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	statements = statements == nullptr ? "" : MemoryContextStrdup(context, statements);
 	SPI_finish();
@@ -270,11 +287,12 @@ TakeTablesFrom(const char *name) {
 	}
 }
 
+// Gives a role what the right gives, or those parts of it that `condition` lets through.
 void
-Grant(const Role &role, const std::string &access) {
-	RunStatements(kGrant, role, access);
+Grant(const Role &role, const std::string &access, const std::string &condition) {
+	RunStatements((kGrant + condition + kOfOneTenant).c_str(), role, access);
 	if (!AnyMemberIsBound(role.oid)) {
-		RunStatements(kGrantTables, role, access);
+		RunStatements((kGrant + condition + kOfAllTenants).c_str(), role, access);
 	}
 }
 
@@ -291,9 +309,7 @@ ReadHolders(Server server) {
 	MemoryContext context = CurrentMemoryContext;
 	List *holders = NIL;
 	SPI_connect();
-	if (SPI_execute(kHolders, false, 0) != SPI_OK_SELECT) {
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not read auren.granted_objects")));
-	}
+	SelectUnderNewestSnapshot(server, kHolders, 0, nullptr, nullptr);
 	for (uint64 i = 0; i < SPI_processed; i++) {
 		MemoryContext inner = MemoryContextSwitchTo(context);
 		auto *holder = static_cast<Holder *>(palloc(sizeof(Holder)));
@@ -307,14 +323,14 @@ ReadHolders(Server server) {
 	return holders;
 }
 
-// Gives each role with a right what the right gives now; how many there were.
+// Gives each role with a right what later versions than the first brought for it; how many there were.
 int64
 RenewAccess() {
 	BeginChange();
 	const List *holders = Call([](Server server) { return static_cast<const List *>(ReadHolders(server)); });
 	for (int i = 0; i < list_length(holders); i++) {
 		const auto *holder = static_cast<const Holder *>(list_nth(holders, i));
-		Grant(FindRole(holder->role), holder->access);
+		Grant(FindRole(holder->role), holder->access, kLater);
 	}
 	return list_length(holders);
 }
@@ -331,7 +347,7 @@ AUREN_FUNCTION(auren_grant_access) {
 	const Role role = RoleArgument(fcinfo, 0);
 	const std::string access = AccessArgument(fcinfo, 1);
 	BeginChange();
-	Grant(role, access);
+	Grant(role, access, "");
 	PG_RETURN_VOID();
 }
 

@@ -126,8 +126,8 @@ FindColumns(Server server, ReadingColumns *columns, TupleDesc descriptor, const 
 		const int attribute = SPI_fnumber(descriptor, name);
 		if (attribute <= 0) {
 			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("table \"%s\" has no column \"%s\"", relation, name),
-			                errdetail("It is a source of metrics that reads that column."),
-			                errhint("Give the column its name back, or detach the source and attach it again.")));
+			                errdetail("Readings are read from that column."),
+			                errhint("Name a column of the table; if a column of a source was renamed, give it its name back.")));
 		}
 		if (compat::IsVirtual(TupleDescAttr(descriptor, attribute - 1))) {
 			ereport(ERROR,

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "server/entry.hpp"
+#include "store/relations.hpp"
 #include "store/tenant.hpp"
 
 namespace auren::pg {
@@ -22,18 +23,23 @@ IsStoreHere(Server) {
 	return OidIsValid(schema) && OidIsValid(get_relname_relid("tenant_bindings", schema));
 }
 
+// A table of the extension's schemas or an index of one, or a month that somebody has moved to another schema.
 bool
-IsOfStore(Server, Oid relid) {
+IsOfStore(Server server, Oid relid) {
 	static const char *const kSchemas[] = {"events", "biometric", "analytics", "encrypted", "auren"};
 	const char *schema = get_namespace_name(get_rel_namespace(relid));
-	return schema != nullptr &&
-	       std::any_of(std::begin(kSchemas), std::end(kSchemas), [=](const char *ours) { return std::strcmp(schema, ours) == 0; });
+	if (schema != nullptr &&
+	    std::any_of(std::begin(kSchemas), std::end(kSchemas), [=](const char *ours) { return std::strcmp(schema, ours) == 0; })) {
+		return true;
+	}
+	const Oid table = get_rel_relkind(relid) == RELKIND_INDEX ? IndexGetRelation(relid, true) : relid;
+	return get_rel_relispartition(table) && get_partition_parent(table, true) == own::events.Get(server);
 }
 
 bool
 StatisticsAreHidden(Server server, Oid relid) {
-	return relid >= FirstNormalObjectId && IsOfStore(server, relid) && !superuser() && IsStoreHere(server) &&
-	       DatumGetBool(Entry([] { return BoolGetDatum(CallerIsKnownBound()); }));
+	return relid >= FirstNormalObjectId && !superuser() && IsStoreHere(server) &&
+	       DatumGetBool(Entry([] { return BoolGetDatum(CallerIsKnownBound()); })) && IsOfStore(server, relid);
 }
 
 // How many different values there are and how wide they are, and none of them.

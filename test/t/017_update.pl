@@ -168,6 +168,36 @@ foreach my $version (@released)
 	is($node->safe_psql("copy_$database", sprintf($lacking, 'reader', 'app_reader')), '', "$version updated: the restored rights");
 }
 
+# A store that is closed after a restore is updated: what its owner has set on the tables comes back all the same.
+foreach my $version (@released)
+{
+	(my $database = "closed_$version") =~ s/\W/_/g;
+	$node->safe_psql('postgres', "CREATE DATABASE $database; CREATE DATABASE ${database}_copy");
+	$node->safe_psql($database, "CREATE EXTENSION auren_events VERSION '$version'");
+	$node->safe_psql(
+		$database, q{
+		SELECT events.append_event('a:1', 'made', '{}');
+		COMMENT ON TABLE events.event_store IS 'our own words';
+		ALTER TABLE biometric.biometric_events ALTER COLUMN value SET STATISTICS 500;
+		CREATE POLICY own_only ON events.event_store TO app_reader USING (created_by = current_user);
+		ALTER TABLE events.event_store ENABLE ROW LEVEL SECURITY});
+	my $added = q{SELECT relation, kind, name, definition FROM events.added_objects ORDER BY 1, 2, 3};
+	my $before = $node->safe_psql($database, $added);
+	like($before, qr/our own words/, "$version closed: there is something to lose");
+	my $dump = $node->basedir . "/$database.dump";
+	command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr($database) ], "$version closed: pg_dump");
+	my $copy = "${database}_copy";
+	$node->safe_psql($copy, "CREATE EXTENSION auren_events VERSION '$version'");
+	command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr($copy), $dump ], "$version closed: pg_restore");
+	$node->safe_psql($copy, 'ALTER EXTENSION auren_events UPDATE');
+	fails_with($node, $copy, q{SELECT count(*) FROM events.replay_stream('a:1')}, '55000', "$version closed: it stays closed");
+	$node->safe_psql($copy, 'CREATE INDEX later ON biometric.biometric_events (value)');
+	is($node->safe_psql($copy, 'SELECT count(*) FROM events.restore_objects()'), 0, "$version closed: all is made again");
+	$node->safe_psql($copy, 'DROP INDEX biometric.later');
+	is($node->safe_psql($copy, $added), $before, "$version closed: what was set is there");
+	is($node->safe_psql($copy, q{SELECT obj_description('events.event_store'::regclass)}), 'our own words', "$version closed: in the catalog too");
+}
+
 # SQL objects that lack what the module needs are named as old, and not as lost.
 create_store($node, 'older');
 $node->safe_psql('older', q{
