@@ -20,8 +20,9 @@ SELECT bucket AT TIME ZONE 'America/New_York' AS bucket, reading_count FROM anal
 SELECT bucket, reading_count FROM analytics.metric_series('u', 'hr', '2025-10-26 00:00Z', '2025-10-28 00:00Z', '1 day', p_time_zone => 'UTC');
 SELECT * FROM t.try($$SELECT analytics.metric_series('u', 'hr', '2025-10-26', '2025-10-27', p_time_zone => 'Nowhere/At_All')$$);
 -- what AT TIME ZONE takes as an abbreviation is refused, as analytics.set_time_zone refuses it
-SELECT * FROM t.try($$SELECT analytics.metric_series('u', 'hr', '2025-10-26', '2025-10-27', p_time_zone => 'CET')$$);
-SELECT t.state($$SELECT analytics.metric_series('u', 'hr', '2025-10-26', '2025-10-27', p_time_zone => 'Japan')$$);
+-- (some systems do not have it as a zone, which is refused as well)
+SELECT t.state($$SELECT analytics.metric_series('u', 'hr', '2025-10-26', '2025-10-27', p_time_zone => 'CET')$$);
+SELECT t.state($$SELECT analytics.metric_series('u', 'hr', '2025-10-26', '2025-10-27', p_time_zone => 'UTC')$$);
 -- the same before and after a refresh
 CREATE TEMP TABLE before AS SELECT z, s.* FROM unnest('{Europe/Vienna,America/New_York,Asia/Kolkata,Pacific/Apia}'::text[]) z, LATERAL analytics.metric_series('u', 'hr', '2025-10-20', '2026-04-02', '1 day', p_time_zone => z) s;
 SELECT analytics.refresh_user_metrics() > 0 AS merged;

@@ -74,11 +74,12 @@ ThrowLostRace(std::string_view stream_id) {
 // Somebody set the sequence of positions back: an event that is appended from there would have the place of another one in the feed.
 [[noreturn]] void
 ThrowSetBack(int64 position) {
-	throw DomainError(sqlstate::kNotInState, "positions from " + std::to_string(position) + " on were given before",
-	                  "Sequence auren.global_position_seq was set back (ALTER SEQUENCE ... RESTART, setval()), has CACHE above 1, or did not come along "
-	                  "with replicated events.",
-	                  "Its owner sets it right: SELECT setval('auren.global_position_seq', greatest(max(global_position), (SELECT last_value FROM "
-	                  "auren.global_position_seq))) FROM events.event_store.");
+	throw DomainError(
+		sqlstate::kNotInState, "positions from " + std::to_string(position) + " on were given before",
+		"Sequence auren.global_position_seq was set back (ALTER SEQUENCE ... RESTART, setval()), has CACHE above 1, or did not come along "
+		"with replicated events.",
+		"Its owner sets it right: SELECT setval('auren.global_position_seq', greatest(max(global_position), (SELECT last_value FROM "
+		"auren.global_position_seq))) FROM events.event_store.");
 }
 
 // Whether an error is that of the index on the positions of a month.
