@@ -59,7 +59,7 @@ constexpr const char *kHolders = "WITH telling AS MATERIALIZED (SELECT g.oid, g.
 
 std::string
 AccessArgument(FunctionCallInfo fcinfo, int argument) {
-	const std::string access(pg::TextArgument(fcinfo, argument, "p_access").name.bytes);
+	std::string access(pg::TextArgument(fcinfo, argument, "p_access").name.bytes);
 	if (std::find(std::begin(kAllAccess), std::end(kAllAccess), access) == std::end(kAllAccess)) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_access must be reader, writer, admin, encrypt, decrypt or key_admin",
 		                  "\"" + access + "\" is none of them.",

@@ -84,6 +84,8 @@ ColumnsOf(const TriggerData *trigger) {
 
 bool
 SameReading(const pg::Reading &a, const pg::Reading &b) {
+	// by their bits: NaN is the same as NaN
+	// NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
 	return a.series == b.series && a.bucket == b.bucket && a.null == b.null && std::memcmp(&a.value, &b.value, sizeof a.value) == 0;
 }
 

@@ -202,6 +202,7 @@ AUREN_FUNCTION(auren_sparkline) {
 	}
 	const pg::Elements elements = pg::ArrayArgument(fcinfo, 0, "p_values", FLOAT8OID);
 	std::vector<std::optional<double>> values;
+	values.reserve(static_cast<std::size_t>(elements.count));
 	for (int i = 0; i < elements.count; i++) {
 		values.push_back(elements.isnull[i] ? std::nullopt : std::optional<double>(DatumGetFloat8(elements.values[i])));
 	}

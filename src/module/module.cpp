@@ -22,7 +22,7 @@
 extern "C" {
 AUREN_MODULE_MAGIC(AUREN_VERSION);
 
-PGDLLEXPORT void _PG_init(void);
+PGDLLEXPORT void _PG_init(void); // NOLINT(bugprone-reserved-identifier): the server calls it so
 
 // The mains of our background workers.
 
@@ -40,7 +40,7 @@ auren_audit_main(Datum segment) {
 }
 
 void
-_PG_init(void) {
+_PG_init(void) { // NOLINT(bugprone-reserved-identifier)
 	const auren::pg::Server server = auren::pg::Server::Callback();
 	auren::pg::DefineSettings(server);
 	auren::pg::OwnRelation::Register(server);

@@ -71,6 +71,7 @@ NotifyChannelsOfOthers() {
 void
 NotifyOwnChannels() {
 	std::vector<const Announcement *> told;
+	told.reserve(pending.size());
 	for (const auto &channel : pending) {
 		told.push_back(&channel.second.back().announcement);
 	}

@@ -275,7 +275,7 @@ class TriggerCall {
 
 	Value
 	RequiredValue(HeapTuple row, int attribute) const {
-		const Value value = Read(row, attribute);
+		Value value = Read(row, attribute);
 		if (value.kind == PayloadField::Kind::kNull) {
 			const std::string column = NameStr(TupleDescAttr(trigger_->tg_relation->rd_att, attribute - 1)->attname);
 			throw DomainError("23502", "column \"" + column + "\" of a row to be told on channel " + channel_.name + " is NULL",
