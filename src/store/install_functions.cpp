@@ -34,10 +34,12 @@ AUREN_FUNCTION(auren_require_free_schemas) {
 		const char *owner = OwnerOfSchema(schema);
 		if (owner != nullptr) {
 			const std::string name(schema);
+			std::string hint = "Rename it (ALTER SCHEMA " + name;
+			hint += " RENAME TO my_" + name;
+			hint += "), or drop it where nothing of it is needed; then create the extension again.";
 			throw DomainError("42P06", "schema \"" + name + "\" is there already, and auren_events makes one of that name",
 			                  "It belongs to role \"" + std::string(owner) + "\". The extension takes over nothing that somebody made before it.",
-			                  "Rename it (ALTER SCHEMA " + name + " RENAME TO my_" + name +
-			                      "), or drop it where nothing of it is needed; then create the extension again.");
+			                  hint);
 		}
 	}
 	PG_RETURN_VOID();
