@@ -230,6 +230,16 @@ RequireOneSource(const pg::Text &type, const pg::Tenant &tenant) {
 	}
 }
 
+// Writes down a table as a source: its number, OID, tenant and columns, and with 'n' which of them it has not.
+void
+InsertTableSource(Datum *values, const char *nulls) {
+	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	(void)ChangeAsStore("INSERT INTO analytics.sources (source_id, relation, tenant_id, user_field, device_field, metric_field, value_field, "
+	                    "time_field, tenant_field, "
+	                    "attached_by, attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
+	                    9, types, values, nulls);
+}
+
 } // namespace
 
 AUREN_FUNCTION(auren_attach_source) {
@@ -253,17 +263,13 @@ AUREN_FUNCTION(auren_attach_source) {
 	                        std::string(time.name.bytes), tenant_column});
 	const int32 source = NextSource();
 	StartRecording(relid, source);
-	Oid types[9] = {INT4OID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum values[9] = {
 		Int32GetDatum(source), ObjectIdGetDatum(relid), tenant.text, user.datum, PG_GETARG_DATUM(2), metric.datum, value.datum, time.datum,
 		PG_GETARG_DATUM(6)};
 	char nulls[10] = "         ";
 	nulls[4] = device.empty() ? 'n' : ' ';
 	nulls[8] = tenant_column.empty() ? 'n' : ' ';
-	(void)ChangeAsStore("INSERT INTO analytics.sources (source_id, relation, tenant_id, user_field, device_field, metric_field, value_field, "
-	                    "time_field, tenant_field, "
-	                    "attached_by, attached_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, session_user, pg_catalog.now())",
-	                    9, types, values, nulls);
+	InsertTableSource(values, nulls);
 	PG_RETURN_INT32(source);
 }
 
