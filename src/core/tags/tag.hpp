@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "core/name.hpp"
 
@@ -38,6 +39,10 @@ void CheckTagCount(std::size_t distinct);
 // The key of a rule's tags, "room" of "room:12": throws 22023 when it is empty, longer than 100 characters, has a colon or a control character,
 // or begins or ends with a blank.
 void CheckTagKey(const Name &key);
+
+// The tags that a caller gave an event, sorted by their bytes, each once. Throws 22023 where one is not a tag, with its number in DETAIL, or where
+// there are too many.
+std::vector<std::string_view> GivenTags(const std::vector<Name> &given);
 
 // Sorts tags by their bytes, takes out what is there twice, and says how many are left.
 std::size_t SortTags(std::string_view *tags, std::size_t count) noexcept;
