@@ -14,7 +14,8 @@ CREATE TABLE events.event_store (
 	created_at      timestamptz NOT NULL,
 	created_by      text        NOT NULL DEFAULT 'system',
 	tenant_id       text        COLLATE "C" NOT NULL DEFAULT 'default',
-	global_position bigint      NOT NULL
+	global_position bigint      NOT NULL,
+	tags            text[]      COLLATE "C" NOT NULL DEFAULT '{}'
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE events.event_store IS 'all events of all tenants, by month of created_at (UTC); written by events.append_event and events.append_events only';
 INSERT INTO auren.rights VALUES ('events.event_store', 'SELECT', '{reader}');
@@ -28,6 +29,22 @@ COMMENT ON COLUMN events.event_store.created_at IS 'time of the append; never go
 COMMENT ON COLUMN events.event_store.created_by IS 'the person or program that appended it, as the caller says';
 COMMENT ON COLUMN events.event_store.tenant_id IS 'tenant that the event belongs to (setting app.tenant_id of the appending session)';
 COMMENT ON COLUMN events.event_store.global_position IS 'place of the event in the order of all events';
+COMMENT ON COLUMN events.event_store.tags IS 'tags that the caller gave, sorted, each once';
+
+-- The columns of its months' index come first. What made the rows is events.event_store, which says whether an event has a tag.
+CREATE TABLE auren.event_tags (
+	tenant_id       text   COLLATE "C" NOT NULL,
+	tag             text   COLLATE "C" NOT NULL,
+	global_position bigint NOT NULL,
+	event_at        tid    NOT NULL,
+	month           date   NOT NULL
+) PARTITION BY LIST (month);
+COMMENT ON TABLE auren.event_tags IS 'the index by which events are found by their tags: a row for each tag of an event, by month';
+COMMENT ON COLUMN auren.event_tags.tenant_id IS 'tenant of the event';
+COMMENT ON COLUMN auren.event_tags.tag IS 'tag';
+COMMENT ON COLUMN auren.event_tags.global_position IS 'position of the event';
+COMMENT ON COLUMN auren.event_tags.event_at IS 'where the row of the event was put: it may be elsewhere by now';
+COMMENT ON COLUMN auren.event_tags.month IS 'first day of the month that holds the event';
 
 CREATE TABLE auren.stream_rows (
 	tenant_id       text        COLLATE "C" NOT NULL,

@@ -25,9 +25,9 @@ CREATE FUNCTION events.replay_stream(
 	p_from_version bigint DEFAULT 1,
 	p_to_version   bigint DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
-                 metadata jsonb, created_by text, global_position bigint)
+                 metadata jsonb, created_by text, global_position bigint, tags text[])
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
-	AS 'MODULE_PATHNAME', 'auren_replay_stream';
+	AS 'MODULE_PATHNAME', 'auren_replay_stream_with_tags';
 COMMENT ON FUNCTION events.replay_stream(text, bigint, bigint) IS 'events of a stream in order of version, from and to included';
 INSERT INTO auren.rights VALUES ('events.replay_stream', 'EXECUTE', '{reader}');
 
@@ -36,16 +36,16 @@ CREATE FUNCTION events.replay_stream_backward(
 	p_from_version bigint  DEFAULT NULL,
 	p_limit        integer DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
-                 metadata jsonb, created_by text, global_position bigint)
+                 metadata jsonb, created_by text, global_position bigint, tags text[])
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
-	AS 'MODULE_PATHNAME', 'auren_replay_stream_backward';
+	AS 'MODULE_PATHNAME', 'auren_replay_stream_backward_with_tags';
 COMMENT ON FUNCTION events.replay_stream_backward(text, bigint, integer) IS 'events of a stream, newest first, from a version (included; NULL: the newest) and at most p_limit';
 INSERT INTO auren.rights VALUES ('events.replay_stream_backward', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.last_event(p_stream_id text, p_event_type text DEFAULT NULL)
 	RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
-	               metadata jsonb, created_by text, global_position bigint)
-	LANGUAGE C STABLE PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_last_event';
+	               metadata jsonb, created_by text, global_position bigint, tags text[])
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_last_event_with_tags';
 COMMENT ON FUNCTION events.last_event(text, text) IS 'newest event of a stream, or its newest event of a type; no row when there is none';
 INSERT INTO auren.rights VALUES ('events.last_event', 'EXECUTE', '{reader}');
 
@@ -66,9 +66,9 @@ CREATE FUNCTION events.events_by_time(
 	p_limit          integer DEFAULT 1000,
 	p_after_position bigint  DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, event_type text, event_data jsonb,
-                 created_at timestamptz, metadata jsonb, created_by text, global_position bigint)
+                 created_at timestamptz, metadata jsonb, created_by text, global_position bigint, tags text[])
 	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
-	AS 'MODULE_PATHNAME', 'auren_events_by_time';
+	AS 'MODULE_PATHNAME', 'auren_events_by_time_with_tags';
 COMMENT ON FUNCTION events.events_by_time(timestamptz, timestamptz, text, integer, bigint) IS
 'events of a time range (from included, to not) in order of time and position; for the next page give the last row''s created_at as p_from and its global_position as p_after_position';
 INSERT INTO auren.rights VALUES ('events.events_by_time', 'EXECUTE', '{reader}');
@@ -81,8 +81,8 @@ CREATE FUNCTION events.find_events(
 	p_limit           integer     DEFAULT 100,
 	p_before_position bigint      DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, event_type text, event_data jsonb,
-                 created_at timestamptz, metadata jsonb, created_by text, global_position bigint)
-	LANGUAGE C STABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_find_events';
+                 created_at timestamptz, metadata jsonb, created_by text, global_position bigint, tags text[])
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_find_events_with_tags';
 COMMENT ON FUNCTION events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint) IS
 'events whose data contains p_contains (as @> does, by the GIN index), newest first; for the next page give the last row''s created_at as p_to and its global_position as p_before_position';
 INSERT INTO auren.rights VALUES ('events.find_events', 'EXECUTE', '{reader}');

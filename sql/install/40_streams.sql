@@ -32,7 +32,7 @@ INSERT INTO auren.rights VALUES ('events.streams', 'SELECT', '{reader}');
 
 CREATE VIEW events.tenant_events WITH (security_barrier) AS
 	SELECT event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by, tenant_id,
-	       global_position
+	       global_position, tags
 	FROM events.event_store
 	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.tenant_events IS 'events of this session''s tenant, for roles that may not read events.event_store itself';

@@ -17,13 +17,14 @@ CREATE FUNCTION events.read_all(
 	p_event_types    text[]  DEFAULT NULL,
 	p_category       text    DEFAULT NULL,
 	p_stream_prefix  text    DEFAULT NULL,
-	p_epoch          uuid    DEFAULT NULL
+	p_epoch          uuid    DEFAULT NULL,
+	p_tags           text[]  DEFAULT NULL
 ) RETURNS TABLE (event_id uuid, global_position bigint, stream_id text, stream_version bigint, event_type text, event_data jsonb,
-                 metadata jsonb, created_at timestamptz, created_by text)
+                 metadata jsonb, created_at timestamptz, created_by text, tags text[])
 	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 SUPPORT auren.stream_support
-	AS 'MODULE_PATHNAME', 'auren_read_all';
-COMMENT ON FUNCTION events.read_all(bigint, integer, text[], text, text, uuid) IS
-'final events of this session''s tenant after a position, in order of position: what is read once has no later event below it; ZE007 when p_epoch is not events.store_epoch()';
+	AS 'MODULE_PATHNAME', 'auren_read_all_with_tags';
+COMMENT ON FUNCTION events.read_all(bigint, integer, text[], text, text, uuid, text[]) IS
+'final events of this session''s tenant after a position, in order of position: what is read once has no later event below it; p_tags: those that have all of these tags; ZE007 when p_epoch is not events.store_epoch()';
 INSERT INTO auren.rights VALUES ('events.read_all', 'EXECUTE', '{reader}');
 
 CREATE FUNCTION events.feed_horizon() RETURNS bigint

@@ -14,6 +14,7 @@ CREATE TABLE auren.subscription_settings (
 	stream_waits    boolean     NOT NULL,
 	created_by      text        NOT NULL,
 	created_at      timestamptz NOT NULL,
+	tags            text[]      COLLATE "C",
 	CONSTRAINT subscription_settings_pkey PRIMARY KEY (tenant_id, name)
 );
 COMMENT ON TABLE auren.subscription_settings IS 'subscriptions as events.create_subscription makes them';
@@ -31,6 +32,7 @@ COMMENT ON COLUMN auren.subscription_settings.lease IS 'how long a share stays w
 COMMENT ON COLUMN auren.subscription_settings.stream_waits IS 'whether later events of a parked event''s stream wait';
 COMMENT ON COLUMN auren.subscription_settings.created_by IS 'role that made it';
 COMMENT ON COLUMN auren.subscription_settings.created_at IS 'when it was made';
+COMMENT ON COLUMN auren.subscription_settings.tags IS 'tags that all its events have; NULL: whatever their tags';
 
 -- One row a change, the newest counts; those before it are pruned. A row that each fetch updated could not be pruned while
 -- anybody holds a snapshot.
@@ -111,10 +113,11 @@ CREATE FUNCTION events.create_subscription(
 	p_shares         integer     DEFAULT 8,
 	p_max_attempts   integer     DEFAULT 5,
 	p_lease          interval    DEFAULT '30 seconds',
-	p_stream_waits   boolean     DEFAULT true
+	p_stream_waits   boolean     DEFAULT true,
+	p_tags           text[]      DEFAULT NULL
 ) RETURNS bigint
-	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_create_subscription';
-COMMENT ON FUNCTION events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean) IS
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_create_subscription_with_tags';
+COMMENT ON FUNCTION events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean, text[]) IS
 'makes a subscription that begins after a position (0: with the first event, NULL: with what comes from now on) or with a time, and returns the position after which it begins';
 INSERT INTO auren.rights VALUES ('events.create_subscription', 'EXECUTE', '{admin}');
 
@@ -142,8 +145,8 @@ INSERT INTO auren.rights VALUES ('events.reset_subscription', 'EXECUTE', '{admin
 
 CREATE FUNCTION events.fetch(p_name text, p_consumer text, p_limit integer DEFAULT 100)
 	RETURNS TABLE (event_id uuid, global_position bigint, stream_id text, stream_version bigint, event_type text, event_data jsonb,
-	               metadata jsonb, created_at timestamptz, created_by text, share integer, failed_attempts integer)
-	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_fetch';
+	               metadata jsonb, created_at timestamptz, created_by text, share integer, failed_attempts integer, tags text[])
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_fetch_with_tags';
 COMMENT ON FUNCTION events.fetch(text, text, integer) IS
 'next events of a subscription for a consumer, whose lease it takes or renews; the same ones again until they are acknowledged, retried or parked. What it gives is in the consumer''s hands until its next fetch';
 INSERT INTO auren.rights VALUES ('events.fetch', 'EXECUTE', '{reader}');
@@ -189,7 +192,7 @@ CREATE VIEW events.subscriptions WITH (security_barrier) AS
 	       (SELECT count(*) FROM auren.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.state OPERATOR(pg_catalog.=) 'parked') AS parked,
 	       (SELECT count(*) FROM auren.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.state OPERATOR(pg_catalog.<>) 'parked' AND p.attempts OPERATOR(pg_catalog.>) 0) AS retrying,
 	       (SELECT p.reason FROM auren.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.reason IS NOT NULL ORDER BY p.since DESC LIMIT 1) AS last_error,
-	       s.event_types, s.category, s.stream_prefix, s.shares, s.max_attempts, s.lease, s.stream_waits, s.created_by, s.created_at, t.due_events, t.delayed_events, t.waiting_events
+	       s.event_types, s.category, s.stream_prefix, s.shares, s.max_attempts, s.lease, s.stream_waits, s.created_by, s.created_at, t.due_events, t.delayed_events, t.waiting_events, s.tags
 	FROM auren.subscription_settings s CROSS JOIN LATERAL auren.subscription_status(s.name) t
 	WHERE s.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON VIEW events.subscriptions IS 'subscriptions of this session''s tenant: where each stands, which consumers work on it, what went wrong last';

@@ -169,8 +169,8 @@ INSERT INTO auren.rights VALUES ('encrypted.rules', 'SELECT', '{key_admin}');
 
 CREATE FUNCTION events.replay_stream_decrypted(p_stream_id text, p_from_version bigint DEFAULT 1, p_to_version bigint DEFAULT NULL)
 	RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz, metadata jsonb,
-	               created_by text, global_position bigint)
-	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000 AS 'MODULE_PATHNAME', 'auren_replay_stream_decrypted';
+	               created_by text, global_position bigint, tags text[])
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000 AS 'MODULE_PATHNAME', 'auren_replay_stream_decrypted_with_tags';
 COMMENT ON FUNCTION events.replay_stream_decrypted(text, bigint, bigint) IS
 'events.replay_stream with the fields of the rules decrypted; those of forgotten people stay envelopes';
 INSERT INTO auren.rights VALUES ('events.replay_stream_decrypted', 'EXECUTE', '{decrypt}');

@@ -40,6 +40,18 @@ CREATE FUNCTION events.revoke_access(p_role text, p_access text) RETURNS void
 COMMENT ON FUNCTION events.revoke_access(text, text) IS 'takes back what events.grant_access gave; for the store''s owner';
 INSERT INTO auren.rights VALUES ('events.revoke_access', 'EXECUTE', '{}');
 
+-- An update makes functions anew that take more than before, and their grants go with the old ones.
+CREATE TABLE auren.carried_rights (
+	object    text COLLATE "C" NOT NULL,
+	grantee   oid     NOT NULL,
+	grantable boolean NOT NULL,
+	CONSTRAINT carried_rights_pkey PRIMARY KEY (object, grantee)
+);
+COMMENT ON TABLE auren.carried_rights IS 'who could execute a function that the update which is running makes anew; empty at all other times. Not dumped';
+COMMENT ON COLUMN auren.carried_rights.object IS 'schema and name of the function';
+COMMENT ON COLUMN auren.carried_rights.grantee IS 'role, 0: PUBLIC';
+COMMENT ON COLUMN auren.carried_rights.grantable IS 'whether it could grant it to others';
+
 -- A version adds functions, and a role that was given a right before has none of them: not by ALTER EXTENSION UPDATE, and not by a dump of an
 -- older version. GRANTs of an update script would be initial privileges, which no dump holds, so they are made after it.
 CREATE FUNCTION events.renew_access() RETURNS bigint

@@ -175,6 +175,7 @@ COMMENT ON COLUMN events.subscriptions.created_at IS 'when';
 COMMENT ON COLUMN events.subscriptions.due_events IS 'the part of lag_events that a fetch may give or has given';
 COMMENT ON COLUMN events.subscriptions.delayed_events IS 'the part of lag_events whose retry is not due yet';
 COMMENT ON COLUMN events.subscriptions.waiting_events IS 'the part of lag_events that waits for an earlier event of their stream';
+COMMENT ON COLUMN events.subscriptions.tags IS 'tags that all its events have; NULL: whatever their tags';
 COMMENT ON COLUMN events.tenant_events.event_id IS 'id of the event';
 COMMENT ON COLUMN events.tenant_events.stream_id IS 'stream';
 COMMENT ON COLUMN events.tenant_events.stream_version IS 'place of the event in its stream';
@@ -185,6 +186,7 @@ COMMENT ON COLUMN events.tenant_events.created_at IS 'when it was appended';
 COMMENT ON COLUMN events.tenant_events.created_by IS 'the person or program that appended it, as the caller said';
 COMMENT ON COLUMN events.tenant_events.tenant_id IS 'tenant';
 COMMENT ON COLUMN events.tenant_events.global_position IS 'place among all events';
+COMMENT ON COLUMN events.tenant_events.tags IS 'tags that the caller gave, sorted, each once';
 
 COMMENT ON TRIGGER refuse_change ON events.event_store IS 'refuses UPDATE and DELETE, of each month too';
 COMMENT ON TRIGGER refuse_truncate ON events.event_store IS 'refuses TRUNCATE';

@@ -3,6 +3,7 @@
 
 SELECT pg_catalog.pg_extension_config_dump('auren.global_position_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('events.event_store', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.event_tags', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.stream_rows', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.supplied_ids', '');
 SELECT pg_catalog.pg_extension_config_dump('events.tenant_bindings', '');

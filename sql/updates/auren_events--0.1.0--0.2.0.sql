@@ -7,3 +7,233 @@ CREATE FUNCTION events.version(OUT module_version text, OUT objects_version text
 COMMENT ON FUNCTION events.version() IS 'the version of the loaded module, that of this database''s SQL objects, and whether ALTER EXTENSION auren_events UPDATE is due';
 INSERT INTO auren.rights VALUES ('events.version', 'EXECUTE', '{reader,writer,admin,encrypt,decrypt,key_admin}', '0.2.0');
 REVOKE ALL ON FUNCTION events.version() FROM PUBLIC;
+
+-- Events with tags. The column is added at once, without rewriting a month: rows that are there have none.
+ALTER TABLE events.event_store ADD COLUMN tags text[] COLLATE "C" NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN events.event_store.tags IS 'tags that the caller gave, sorted, each once';
+CREATE TABLE auren.event_tags (
+	tenant_id       text   COLLATE "C" NOT NULL,
+	tag             text   COLLATE "C" NOT NULL,
+	global_position bigint NOT NULL,
+	event_at        tid    NOT NULL,
+	month           date   NOT NULL
+) PARTITION BY LIST (month);
+COMMENT ON TABLE auren.event_tags IS 'the index by which events are found by their tags: a row for each tag of an event, by month';
+COMMENT ON COLUMN auren.event_tags.tenant_id IS 'tenant of the event';
+COMMENT ON COLUMN auren.event_tags.tag IS 'tag';
+COMMENT ON COLUMN auren.event_tags.global_position IS 'position of the event';
+COMMENT ON COLUMN auren.event_tags.event_at IS 'where the row of the event was put: it may be elsewhere by now';
+COMMENT ON COLUMN auren.event_tags.month IS 'first day of the month that holds the event';
+REVOKE ALL ON auren.event_tags FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('auren.event_tags', '');
+ALTER TABLE auren.subscription_settings ADD COLUMN tags text[] COLLATE "C";
+COMMENT ON COLUMN auren.subscription_settings.tags IS 'tags that all its events have; NULL: whatever their tags';
+
+-- An update makes functions anew that take more than before, and their grants go with the old ones.
+CREATE TABLE auren.carried_rights (
+	object    text COLLATE "C" NOT NULL,
+	grantee   oid     NOT NULL,
+	grantable boolean NOT NULL,
+	CONSTRAINT carried_rights_pkey PRIMARY KEY (object, grantee)
+);
+COMMENT ON TABLE auren.carried_rights IS 'who could execute a function that the update which is running makes anew; empty at all other times. Not dumped';
+COMMENT ON COLUMN auren.carried_rights.object IS 'schema and name of the function';
+COMMENT ON COLUMN auren.carried_rights.grantee IS 'role, 0: PUBLIC';
+COMMENT ON COLUMN auren.carried_rights.grantable IS 'whether it could grant it to others';
+REVOKE ALL ON auren.carried_rights FROM PUBLIC;
+
+-- Functions that take or give tags are made anew. Whoever could execute them can again after the script: events.renew_access.
+INSERT INTO auren.carried_rights
+	SELECT pg_catalog.concat('events.', p.proname), a.grantee, pg_catalog.bool_or(a.is_grantable)
+	FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+	WHERE p.oid OPERATOR(pg_catalog.=) ANY (ARRAY[
+		'events.append_event(text, text, jsonb, text, jsonb, bigint, uuid)'::pg_catalog.regprocedure,
+		'events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[])'::pg_catalog.regprocedure,
+		'events.replay_stream(text, bigint, bigint)'::pg_catalog.regprocedure,
+		'events.replay_stream_backward(text, bigint, integer)'::pg_catalog.regprocedure,
+		'events.last_event(text, text)'::pg_catalog.regprocedure,
+		'events.events_by_time(timestamptz, timestamptz, text, integer, bigint)'::pg_catalog.regprocedure,
+		'events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint)'::pg_catalog.regprocedure,
+		'events.replay_stream_decrypted(text, bigint, bigint)'::pg_catalog.regprocedure,
+		'events.read_all(bigint, integer, text[], text, text, uuid)'::pg_catalog.regprocedure,
+		'events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean)'::pg_catalog.regprocedure,
+		'events.fetch(text, text, integer)'::pg_catalog.regprocedure
+	]) AND a.grantee OPERATOR(pg_catalog.<>) p.proowner
+	GROUP BY 1, 2;
+
+DROP FUNCTION events.append_event(text, text, jsonb, text, jsonb, bigint, uuid);
+CREATE FUNCTION events.append_event(
+	p_stream_id        text,
+	p_event_type       text,
+	p_event_data       jsonb,
+	p_created_by       text   DEFAULT 'system',
+	p_metadata         jsonb  DEFAULT '{}',
+	p_expected_version bigint DEFAULT NULL,
+	p_event_id         uuid   DEFAULT NULL,
+	p_tags             text[] DEFAULT NULL
+) RETURNS uuid
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_append_event_with_tags';
+COMMENT ON FUNCTION events.append_event(text, text, jsonb, text, jsonb, bigint, uuid, text[]) IS
+'appends an event to a stream and returns its id; expected version: NULL any, 0 the stream must not exist, n it must be at n, -1 it must exist (else ZE001); an id given again returns the first result (other content: ZE002); tags: 64 at most, of 1 to 255 characters';
+REVOKE ALL ON FUNCTION events.append_event(text, text, jsonb, text, jsonb, bigint, uuid, text[]) FROM PUBLIC;
+
+DROP FUNCTION events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[]);
+CREATE FUNCTION events.append_events(
+	p_stream_ids        text[],
+	p_event_types       text[],
+	p_event_data        jsonb[],
+	p_created_by        text     DEFAULT 'system',
+	p_metadata          jsonb[]  DEFAULT NULL,
+	p_expected_versions bigint[] DEFAULT NULL,
+	p_event_ids         uuid[]   DEFAULT NULL,
+	p_tags              jsonb[]  DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, global_position bigint)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_append_events_with_tags';
+COMMENT ON FUNCTION events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[], jsonb[]) IS
+'appends a batch of events, all or none, and returns a row per event in the order given; an expected version speaks of the stream before the batch; tags of an event: a JSON array of texts, or NULL';
+REVOKE ALL ON FUNCTION events.append_events(text[], text[], jsonb[], text, jsonb[], bigint[], uuid[], jsonb[]) FROM PUBLIC;
+
+DROP FUNCTION events.replay_stream(text, bigint, bigint);
+CREATE FUNCTION events.replay_stream(
+	p_stream_id    text,
+	p_from_version bigint DEFAULT 1,
+	p_to_version   bigint DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
+                 metadata jsonb, created_by text, global_position bigint, tags text[])
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
+	AS 'MODULE_PATHNAME', 'auren_replay_stream_with_tags';
+COMMENT ON FUNCTION events.replay_stream(text, bigint, bigint) IS 'events of a stream in order of version, from and to included';
+REVOKE ALL ON FUNCTION events.replay_stream(text, bigint, bigint) FROM PUBLIC;
+
+DROP FUNCTION events.replay_stream_backward(text, bigint, integer);
+CREATE FUNCTION events.replay_stream_backward(
+	p_stream_id    text,
+	p_from_version bigint  DEFAULT NULL,
+	p_limit        integer DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
+                 metadata jsonb, created_by text, global_position bigint, tags text[])
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
+	AS 'MODULE_PATHNAME', 'auren_replay_stream_backward_with_tags';
+COMMENT ON FUNCTION events.replay_stream_backward(text, bigint, integer) IS 'events of a stream, newest first, from a version (included; NULL: the newest) and at most p_limit';
+REVOKE ALL ON FUNCTION events.replay_stream_backward(text, bigint, integer) FROM PUBLIC;
+
+DROP FUNCTION events.last_event(text, text);
+CREATE FUNCTION events.last_event(p_stream_id text, p_event_type text DEFAULT NULL)
+	RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz,
+	               metadata jsonb, created_by text, global_position bigint, tags text[])
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_last_event_with_tags';
+COMMENT ON FUNCTION events.last_event(text, text) IS 'newest event of a stream, or its newest event of a type; no row when there is none';
+REVOKE ALL ON FUNCTION events.last_event(text, text) FROM PUBLIC;
+
+DROP FUNCTION events.events_by_time(timestamptz, timestamptz, text, integer, bigint);
+CREATE FUNCTION events.events_by_time(
+	p_from           timestamptz,
+	p_to             timestamptz,
+	p_event_type     text    DEFAULT NULL,
+	p_limit          integer DEFAULT 1000,
+	p_after_position bigint  DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, event_type text, event_data jsonb,
+                 created_at timestamptz, metadata jsonb, created_by text, global_position bigint, tags text[])
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 1000 SUPPORT auren.stream_support
+	AS 'MODULE_PATHNAME', 'auren_events_by_time_with_tags';
+COMMENT ON FUNCTION events.events_by_time(timestamptz, timestamptz, text, integer, bigint) IS
+'events of a time range (from included, to not) in order of time and position; for the next page give the last row''s created_at as p_from and its global_position as p_after_position';
+REVOKE ALL ON FUNCTION events.events_by_time(timestamptz, timestamptz, text, integer, bigint) FROM PUBLIC;
+
+DROP FUNCTION events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint);
+CREATE FUNCTION events.find_events(
+	p_contains        jsonb,
+	p_event_type      text        DEFAULT NULL,
+	p_from            timestamptz DEFAULT NULL,
+	p_to              timestamptz DEFAULT NULL,
+	p_limit           integer     DEFAULT 100,
+	p_before_position bigint      DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, event_type text, event_data jsonb,
+                 created_at timestamptz, metadata jsonb, created_by text, global_position bigint, tags text[])
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_find_events_with_tags';
+COMMENT ON FUNCTION events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint) IS
+'events whose data contains p_contains (as @> does, by the GIN index), newest first; for the next page give the last row''s created_at as p_to and its global_position as p_before_position';
+REVOKE ALL ON FUNCTION events.find_events(jsonb, text, timestamptz, timestamptz, integer, bigint) FROM PUBLIC;
+
+DROP FUNCTION events.replay_stream_decrypted(text, bigint, bigint);
+CREATE FUNCTION events.replay_stream_decrypted(p_stream_id text, p_from_version bigint DEFAULT 1, p_to_version bigint DEFAULT NULL)
+	RETURNS TABLE (event_id uuid, stream_version bigint, event_type text, event_data jsonb, created_at timestamptz, metadata jsonb,
+	               created_by text, global_position bigint, tags text[])
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000 AS 'MODULE_PATHNAME', 'auren_replay_stream_decrypted_with_tags';
+COMMENT ON FUNCTION events.replay_stream_decrypted(text, bigint, bigint) IS
+'events.replay_stream with the fields of the rules decrypted; those of forgotten people stay envelopes';
+REVOKE ALL ON FUNCTION events.replay_stream_decrypted(text, bigint, bigint) FROM PUBLIC;
+
+DROP FUNCTION events.read_all(bigint, integer, text[], text, text, uuid);
+CREATE FUNCTION events.read_all(
+	p_after_position bigint  DEFAULT 0,
+	p_limit          integer DEFAULT 1000,
+	p_event_types    text[]  DEFAULT NULL,
+	p_category       text    DEFAULT NULL,
+	p_stream_prefix  text    DEFAULT NULL,
+	p_epoch          uuid    DEFAULT NULL,
+	p_tags           text[]  DEFAULT NULL
+) RETURNS TABLE (event_id uuid, global_position bigint, stream_id text, stream_version bigint, event_type text, event_data jsonb,
+                 metadata jsonb, created_at timestamptz, created_by text, tags text[])
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 SUPPORT auren.stream_support
+	AS 'MODULE_PATHNAME', 'auren_read_all_with_tags';
+COMMENT ON FUNCTION events.read_all(bigint, integer, text[], text, text, uuid, text[]) IS
+'final events of this session''s tenant after a position, in order of position: what is read once has no later event below it; p_tags: those that have all of these tags; ZE007 when p_epoch is not events.store_epoch()';
+REVOKE ALL ON FUNCTION events.read_all(bigint, integer, text[], text, text, uuid, text[]) FROM PUBLIC;
+
+DROP FUNCTION events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean);
+CREATE FUNCTION events.create_subscription(
+	p_name           text,
+	p_after_position bigint      DEFAULT 0,
+	p_from_time      timestamptz DEFAULT NULL,
+	p_event_types    text[]      DEFAULT NULL,
+	p_category       text        DEFAULT NULL,
+	p_stream_prefix  text        DEFAULT NULL,
+	p_shares         integer     DEFAULT 8,
+	p_max_attempts   integer     DEFAULT 5,
+	p_lease          interval    DEFAULT '30 seconds',
+	p_stream_waits   boolean     DEFAULT true,
+	p_tags           text[]      DEFAULT NULL
+) RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_create_subscription_with_tags';
+COMMENT ON FUNCTION events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean, text[]) IS
+'makes a subscription that begins after a position (0: with the first event, NULL: with what comes from now on) or with a time, and returns the position after which it begins';
+REVOKE ALL ON FUNCTION events.create_subscription(text, bigint, timestamptz, text[], text, text, integer, integer, interval, boolean, text[]) FROM PUBLIC;
+
+DROP FUNCTION events.fetch(text, text, integer);
+CREATE FUNCTION events.fetch(p_name text, p_consumer text, p_limit integer DEFAULT 100)
+	RETURNS TABLE (event_id uuid, global_position bigint, stream_id text, stream_version bigint, event_type text, event_data jsonb,
+	               metadata jsonb, created_at timestamptz, created_by text, share integer, failed_attempts integer, tags text[])
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_fetch_with_tags';
+COMMENT ON FUNCTION events.fetch(text, text, integer) IS
+'next events of a subscription for a consumer, whose lease it takes or renews; the same ones again until they are acknowledged, retried or parked. What it gives is in the consumer''s hands until its next fetch';
+REVOKE ALL ON FUNCTION events.fetch(text, text, integer) FROM PUBLIC;
+
+CREATE OR REPLACE VIEW events.tenant_events WITH (security_barrier) AS
+	SELECT event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by, tenant_id,
+	       global_position, tags
+	FROM events.event_store
+	WHERE tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
+COMMENT ON COLUMN events.tenant_events.tags IS 'tags that the caller gave, sorted, each once';
+
+CREATE OR REPLACE VIEW events.subscriptions WITH (security_barrier) AS
+	SELECT s.tenant_id, s.name, t.checkpoint, t.head, t.lag_events, t.lag_seconds, t.lag_is_exact, t.consumers,
+	       (SELECT count(*) FROM auren.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.state OPERATOR(pg_catalog.=) 'parked') AS parked,
+	       (SELECT count(*) FROM auren.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.state OPERATOR(pg_catalog.<>) 'parked' AND p.attempts OPERATOR(pg_catalog.>) 0) AS retrying,
+	       (SELECT p.reason FROM auren.subscription_held p WHERE p.subscription_id OPERATOR(pg_catalog.=) s.subscription_id AND p.reason IS NOT NULL ORDER BY p.since DESC LIMIT 1) AS last_error,
+	       s.event_types, s.category, s.stream_prefix, s.shares, s.max_attempts, s.lease, s.stream_waits, s.created_by, s.created_at, t.due_events, t.delayed_events, t.waiting_events, s.tags
+	FROM auren.subscription_settings s CROSS JOIN LATERAL auren.subscription_status(s.name) t
+	WHERE s.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
+COMMENT ON COLUMN events.subscriptions.tags IS 'tags that all its events have; NULL: whatever their tags';
+
+-- What the extension itself puts on its tables, as every session compares it (pg::FixDefinitionSettings).
+CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
+	SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres' SET "TimeZone" = 'UTC' SET extra_float_digits = '3' SET bytea_output = 'hex' SET lc_monetary = 'C'
+	SET quote_all_identifiers = 'off' SET standard_conforming_strings = 'on'
+	AS $$
+		INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects
+		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights'])
+		   OR relation OPERATOR(pg_catalog.=) ANY (ARRAY['events.event_store', 'auren.subscription_settings']) AND name OPERATOR(pg_catalog.=) ANY (ARRAY['tags', 'COLUMN tags'])
+	$$;
+SELECT auren.write_shipped_objects();
+DROP FUNCTION auren.write_shipped_objects();

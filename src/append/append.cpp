@@ -25,6 +25,7 @@
 #include "store/partitions.hpp"
 #include "store/relations.hpp"
 #include "store/stream_row.hpp"
+#include "store/tag_months.hpp"
 #include "store/tenant.hpp"
 
 namespace auren::pg {
@@ -147,6 +148,7 @@ class Appending {
 		OpenEvents();
 		now_ = GetCurrentTimestamp();
 		EnsureMonthOfNow();
+		EnsureTagMonthOfNow();
 		Call([this](Server server) { rows_ = OpenStreamRows(server, RowExclusiveLock); });
 		OpenWriter();
 	}
@@ -178,6 +180,18 @@ class Appending {
 			MakeMonths(month, 1 + kMonthsAhead);
 		}
 		OpenEvents();
+	}
+
+	// A month that is older than the version that brought tags has no partition for them until the first one comes.
+	void
+	EnsureTagMonthOfNow() {
+		if (request_.tags.empty()) {
+			return;
+		}
+		const Month month = Month::FromMicros(now_);
+		if (!Call([&](Server server) { return OidIsValid(FindTagMonth(server, month)); })) {
+			MakeMonths(month, 1);
+		}
 	}
 
 	// The transaction that makes the month may wait for a stream of ours: this append keeps the time of the last one, or of the first one where the
@@ -390,7 +404,7 @@ class Appending {
 	SameButForData(Server server, const EventRow &row, std::uint32_t element) const {
 		const AppendRequest::Datums &given = request_.datums[element];
 		return SameBytes(server, row.values[kStreamId], given.stream_id) && SameBytes(server, row.values[kEventType], given.event_type) &&
-		       SameBytes(server, row.values[kMetadata], given.metadata) && SameBytes(server, row.values[kCreatedBy], request_.created_by);
+		       SameBytes(server, row.values[kMetadata], given.metadata) && SameBytes(server, row.values[kCreatedBy], request_.created_by) && SameBytes(server, row.values[kTags], TagsGiven(element));
 	}
 
 	// jsonb and text have one form for one value, so equal bytes are equal content, digits included.
@@ -540,7 +554,9 @@ class Appending {
 			values[kCreatedBy] = request_.created_by;
 			values[kTenantId] = tenant_.text;
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
-			Call([&](Server server) { WriteEvent(server, &writer_, values); });
+			values[kTags] = TagsGiven(i);
+			const EventTags tags = request_.tags.empty() ? EventTags{nullptr, 0} : request_.tags[i].tags;
+			Call([&](Server server) { WriteEvent(server, &writer_, values, tags); });
 			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
 			// as it is stored: what was encrypted is not a reading
 			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at,
@@ -568,6 +584,11 @@ class Appending {
 			Close(server, rows_);
 			table_close(events_, NoLock);
 		});
+	}
+
+	Datum
+	TagsGiven(std::size_t element) const {
+		return request_.tags.empty() ? NoTags() : request_.tags[element].array;
 	}
 
 	// a stream's id as the datum of one of its elements

@@ -12,6 +12,7 @@
 #include "server/rows.hpp"
 #include "server/settings.hpp"
 #include "server/text.hpp"
+#include "store/event_read.hpp"
 
 namespace auren {
 
@@ -47,13 +48,28 @@ EnforceNaming(std::string_view stream_id, std::string_view event_type) {
 	}
 }
 
+// An event as the arguments have it.
+struct Given {
+	pg::Text stream;
+	pg::Text type;
+	Datum data;
+	Datum metadata;
+	std::optional<EventId> id;
+	pg::TagSet tags;
+};
+
 void
-AddElement(pg::AppendRequest *request, const pg::Text &stream, const pg::Text &type, Datum data, Datum metadata, std::optional<EventId> id) {
-	CheckStreamId(stream.name);
-	CheckEventType(type.name);
-	EnforceNaming(stream.name.bytes, type.name.bytes);
-	request->elements.push_back({stream.name.bytes, type.name.bytes, pg::TextBytes(data), pg::TextBytes(metadata), id});
-	request->datums.push_back({stream.datum, type.datum, data, metadata});
+AddElement(pg::AppendRequest *request, const Given &event) {
+	CheckStreamId(event.stream.name);
+	CheckEventType(event.type.name);
+	EnforceNaming(event.stream.name.bytes, event.type.name.bytes);
+	request->elements.push_back({event.stream.name.bytes, event.type.name.bytes, pg::TextBytes(event.data), pg::TextBytes(event.metadata), event.id,
+	                             pg::TextBytes(event.tags.array)});
+	request->datums.push_back({event.stream.datum, event.type.datum, event.data, event.metadata});
+	if (event.tags.tags.count > 0 || !request->tags.empty()) {
+		request->tags.resize(request->elements.size() - 1, {pg::NoTags(), {nullptr, 0}});
+		request->tags.push_back(event.tags);
+	}
 }
 
 Datum
@@ -81,7 +97,7 @@ RequireNoNull(const pg::Elements &elements, const char *parameter) {
 }
 
 // The arguments of append_events, in their order.
-enum Argument { kStreamIds, kTypes, kData, kCreatedBy, kMetadatas, kExpectedVersions, kIds };
+enum Argument { kStreamIds, kTypes, kData, kCreatedBy, kMetadatas, kExpectedVersions, kIds, kTags };
 
 pg::AppendRequest
 ReadBatch(FunctionCallInfo fcinfo) {
@@ -109,6 +125,12 @@ ReadBatch(FunctionCallInfo fcinfo) {
 		RequireLength(ids, streams.count, "p_event_ids");
 	}
 
+	pg::Elements tags;
+	if (kTags < PG_NARGS() && !PG_ARGISNULL(kTags)) {
+		tags = pg::ArrayArgument(fcinfo, kTags, "p_tags", JSONBOID);
+		RequireLength(tags, streams.count, "p_tags");
+	}
+
 	pg::AppendRequest request;
 	request.created_by = created_by.datum;
 	request.elements.reserve(static_cast<std::size_t>(streams.count));
@@ -119,8 +141,10 @@ ReadBatch(FunctionCallInfo fcinfo) {
 			id = EventIdOf(ids.values[i]);
 		}
 		try {
-			AddElement(&request, pg::TextOf(streams.values[i]), pg::TextOf(types.values[i]), data.values[i],
-			           metadata.values == nullptr ? empty : metadata.values[i], id);
+			const bool tagged = tags.values != nullptr && !tags.isnull[i];
+			AddElement(&request, {pg::TextOf(streams.values[i]), pg::TextOf(types.values[i]), data.values[i],
+			                      metadata.values == nullptr ? empty : metadata.values[i], id,
+			                      tagged ? pg::TagsOfJson(tags.values[i]) : pg::TagSet{pg::NoTags(), {nullptr, 0}}});
 		} catch (const DomainError &error) {
 			throw DomainError(error.sqlstate().c_str(), error.message(),
 			                  error.detail() + " It is element " + std::to_string(i + 1) + " of the batch.", error.hint());
@@ -138,7 +162,8 @@ ReadBatch(FunctionCallInfo fcinfo) {
 
 } // namespace
 
-AUREN_FUNCTION(auren_append_event) {
+AUREN_RELEASED_FUNCTION(auren_append_event, auren_append_event_with_tags)
+AUREN_FUNCTION(auren_append_event_with_tags) {
 	const pg::Text stream = pg::TextArgument(fcinfo, 0, "p_stream_id");
 	const pg::Text type = pg::TextArgument(fcinfo, 1, "p_event_type");
 	pg::RequireNotNull(fcinfo, 2, "p_event_data");
@@ -152,7 +177,7 @@ AUREN_FUNCTION(auren_append_event) {
 	if (!PG_ARGISNULL(6)) {
 		id = EventIdOf(PG_GETARG_DATUM(6));
 	}
-	AddElement(&request, stream, type, pg::JsonbOf(PG_GETARG_DATUM(2)), pg::JsonbOf(PG_GETARG_DATUM(4)), id);
+	AddElement(&request, {stream, type, pg::JsonbOf(PG_GETARG_DATUM(2)), pg::JsonbOf(PG_GETARG_DATUM(4)), id, pg::TagsArgument(fcinfo, 7)});
 	if (!PG_ARGISNULL(5)) {
 		request.expectations.push_back(ExpectedVersion::FromNumber(PG_GETARG_INT64(5)));
 	}
@@ -164,7 +189,8 @@ AUREN_FUNCTION(auren_append_event) {
 	});
 }
 
-AUREN_FUNCTION(auren_append_events) {
+AUREN_RELEASED_FUNCTION(auren_append_events, auren_append_events_with_tags)
+AUREN_FUNCTION(auren_append_events_with_tags) {
 	const pg::AppendRequest request = ReadBatch(fcinfo);
 	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
 	if (request.elements.empty()) {

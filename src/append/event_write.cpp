@@ -5,6 +5,7 @@
 
 #include "server/compat.hpp"
 #include "store/event_read.hpp"
+#include "store/tag_months.hpp"
 
 namespace auren::pg {
 
@@ -127,9 +128,10 @@ InsertGinEntries(Server server, const EventWriter *writer, int i) {
 
 TupleTableSlot *
 FillSlot(Server, TupleTableSlot *slot, const Datum *values) {
+	const auto columns = static_cast<std::size_t>(slot->tts_tupleDescriptor->natts);
 	ExecClearTuple(slot);
-	std::memcpy(slot->tts_values, values, sizeof(Datum) * kEventColumns);
-	std::memset(slot->tts_isnull, 0, sizeof(bool) * kEventColumns);
+	std::memcpy(slot->tts_values, values, sizeof(Datum) * columns);
+	std::memset(slot->tts_isnull, 0, sizeof(bool) * columns);
 	return ExecStoreVirtualTuple(slot);
 }
 
@@ -139,6 +141,7 @@ WriteOneDirectly(Server server, EventWriter *writer) {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(partition.heap), &TTSOpsVirtual);
 	FillSlot(server, slot, writer->values[0]);
 	table_tuple_insert(partition.heap, slot, GetCurrentCommandId(true), 0, nullptr);
+	writer->tids[0] = slot->tts_tid;
 	for (int i = 0; i < partition.index_count; i++) {
 		InsertIndexEntry(server, partition, i, writer->values[0], &slot->tts_tid);
 		compat::EndIndexInserts(partition.indexes[i], partition.shapes[i].info);
@@ -201,8 +204,8 @@ WriteManyDirectly(Server server, EventWriter *writer) {
 	}
 }
 
-// What a trigger made of the row must still be the event that was given its place in the stream.
-void
+// What a trigger made of the row must still be the event that was given its place in the stream. Returns where it is.
+ItemPointerData
 CheckStored(Server server, EventWriter *writer, const Datum *values) {
 	const WritablePartition &partition = writer->partition;
 	const StoredEvent event =
@@ -210,6 +213,7 @@ CheckStored(Server server, EventWriter *writer, const Datum *values) {
 	const bool stored = event.found && DatumGetInt64(event.row.values[kStreamVersion]) == DatumGetInt64(values[kStreamVersion]) &&
 	                    DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
 	                    std::memcmp(DatumGetUUIDP(event.row.values[kEventId]), DatumGetUUIDP(values[kEventId]), UUID_LEN) == 0;
+	const ItemPointerData tid = partition.slot->tts_tid;
 	ExecClearTuple(partition.slot);
 	if (!stored) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the event was not stored as appended"),
@@ -217,6 +221,7 @@ CheckStored(Server server, EventWriter *writer, const Datum *values) {
 		                          "version, position or tenant."),
 		                errhint("Triggers on events.event_store may add to an event, not move or drop it.")));
 	}
+	return tid;
 }
 
 void
@@ -224,11 +229,16 @@ WriteByInsert(Server server, EventWriter *writer) {
 	if (!writer->spi_connected) {
 		SPI_connect();
 		writer->spi_connected = true;
-		Oid types[kEventColumns] = {UUIDOID, TEXTOID, INT8OID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID};
+		// a table without the column of tags ends before it
+		const bool tagged = HasTagColumn(server, writer->events);
+		Oid types[kEventColumns] = {UUIDOID, TEXTOID, INT8OID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID};
 		StringInfoData sql;
 		initStringInfo(&sql);
-		appendStringInfo(&sql, "INSERT INTO events.event_store (%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", kEventColumnList);
-		writer->plan = PrepareWithRightsWaived(server, sql.data, kEventColumns, types, 0);
+		appendStringInfo(&sql,
+		                 "INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by, "
+		                 "tenant_id, global_position%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10%s)",
+		                 tagged ? ", tags" : "", tagged ? ", $11" : "");
+		writer->plan = PrepareWithRightsWaived(server, sql.data, tagged ? kEventColumns : kTags, types, 0);
 		pfree(sql.data);
 	}
 	for (int event = 0; event < writer->count; event++) {
@@ -237,7 +247,60 @@ WriteByInsert(Server server, EventWriter *writer) {
 		if (result < 0) {
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not insert an event: %s", SPI_result_code_string(result))));
 		}
-		CheckStored(server, writer, writer->values[event]);
+		writer->tids[event] = CheckStored(server, writer, writer->values[event]);
+	}
+}
+
+void
+OpenTagRows(Server server, EventWriter *writer, Month month) {
+	const Oid relid = FindTagMonth(server, month);
+	if (!OidIsValid(relid)) {
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("no partition of auren.event_tags holds the event's month"),
+		                errdetail("The newest event of its stream is of a month ahead that was made before events had tags."),
+		                errhint("Call events.create_monthly_partitions() for as many months ahead.")));
+	}
+	MemoryContext outer = MemoryContextSwitchTo(writer->context);
+	OpenWriter(server, &writer->tag_rows, relid);
+	MemoryContextSwitchTo(outer);
+	writer->tag_rows_open = true;
+	writer->tag_month = month.StartDays();
+}
+
+void
+CloseTagRows(Server server, EventWriter *writer) {
+	if (writer->tag_rows_open) {
+		CloseWriter(server, &writer->tag_rows);
+		writer->tag_rows_open = false;
+	}
+}
+
+// The entries of a chunk in the index of tags: its events have their places by now.
+void
+WriteTags(Server server, EventWriter *writer) {
+	for (int event = 0; event < writer->count; event++) {
+		const EventTags &tags = writer->tags[event];
+		if (tags.count == 0) {
+			continue;
+		}
+		const Month month = Month::FromMicros(DatumGetTimestampTz(writer->values[event][kCreatedAt]));
+		if (writer->tag_rows_open && writer->tag_month != month.StartDays()) {
+			CloseTagRows(server, writer);
+		}
+		if (!writer->tag_rows_open) {
+			OpenTagRows(server, writer, month);
+		}
+		for (int i = 0; i < tags.count; i++) {
+			Datum *values = NextRow(server, &writer->tag_rows)->tts_values;
+			values[kTagTenant] = writer->values[event][kTenantId];
+			values[kTagTag] = tags.items[i];
+			values[kTagPosition] = writer->values[event][kGlobalPosition];
+			values[kTagEventAt] = PointerGetDatum(&writer->tids[event]);
+			values[kTagMonth] = DateADTGetDatum(month.StartDays());
+		}
+	}
+	if (writer->tag_rows_open) {
+		// its rows refer to the chunk
+		FlushRows(server, &writer->tag_rows);
 	}
 }
 
@@ -246,6 +309,7 @@ ClosePartition(Server server, EventWriter *writer) {
 	if (!writer->partition_open) {
 		return;
 	}
+	CloseTagRows(server, writer);
 	if (writer->slot_context != nullptr) {
 		MemoryContextDelete(writer->slot_context);
 		writer->slot_context = nullptr;
@@ -267,6 +331,7 @@ Flush(Server server, EventWriter *writer) {
 	} else {
 		WriteManyDirectly(server, writer);
 	}
+	WriteTags(server, writer);
 	writer->count = 0;
 	MemoryContextSwitchTo(outer);
 	if (writer->chunk != nullptr) {
@@ -287,6 +352,7 @@ BeginWrite(Server server, EventWriter *writer, Relation events, int expected) {
 		writer->chunk = AllocSetContextCreate(CurrentMemoryContext, "auren_events chunk", ALLOCSET_DEFAULT_SIZES);
 	}
 	writer->values = static_cast<Datum(*)[kEventColumns]>(palloc(sizeof(Datum[kEventColumns]) * static_cast<Size>(writer->capacity)));
+	writer->tags = static_cast<EventTags *>(palloc(sizeof(EventTags) * static_cast<Size>(writer->capacity)));
 	writer->tids = static_cast<ItemPointerData *>(palloc(sizeof(ItemPointerData) * static_cast<Size>(writer->capacity)));
 }
 
@@ -318,7 +384,7 @@ StreamIndex(Server, const EventWriter *writer) {
 }
 
 void
-WriteEvent(Server server, EventWriter *writer, const Datum *values) {
+WriteEvent(Server server, EventWriter *writer, const Datum *values, EventTags tags) {
 	if (writer->count == writer->capacity) {
 		Flush(server, writer);
 	}
@@ -327,6 +393,7 @@ WriteEvent(Server server, EventWriter *writer, const Datum *values) {
 		ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("no partition of events.event_store holds the event's time"),
 		                errhint("Call events.create_monthly_partitions().")));
 	}
+	writer->tags[writer->count] = tags;
 	std::memcpy(writer->values[writer->count++], values, sizeof(Datum[kEventColumns]));
 }
 

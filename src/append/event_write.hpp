@@ -2,15 +2,17 @@
 
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
+#include "server/row_writer.hpp"
 #include "store/event_columns.hpp"
 #include "store/partitions.hpp"
+#include "store/tag_arguments.hpp"
 
 namespace auren::pg {
 
 /*
  * Writes events to the months of their created_at: through the table and index access methods where nothing on the
  * table needs the executor, else by INSERT as the current user (policies, triggers and constraints see the caller).
- * Events are gathered and written a chunk at a time.
+ * Events are gathered and written a chunk at a time, and their entries in the index of tags after them.
  */
 struct EventWriter {
 	Relation events;
@@ -18,12 +20,16 @@ struct EventWriter {
 	int capacity; // events a chunk may hold
 	int count;    // events gathered
 	Datum (*values)[kEventColumns];
+	EventTags *tags;
 	ItemPointerData *tids;  // where the gathered events were put
 	TupleTableSlot **slots; // of the open partition, used again and again
 	MemoryContext slot_context;
 	PartitionRange range; // of the open partition, where the gathered events go
 	WritablePartition partition;
 	bool partition_open;
+	RowWriter tag_rows; // of the open partition's month of tags
+	bool tag_rows_open;
+	int32 tag_month; // its first day
 	SPIPlanPtr plan;
 	bool spi_connected;
 	MemoryContext context; // lives as long as the writer
@@ -39,8 +45,8 @@ void BeginWrite(Server server, EventWriter *writer, Relation events, int expecte
 void OpenMonth(Server server, EventWriter *writer, int64 micros);
 // The open partition's index on (tenant, stream, version); raises 55000 where somebody has dropped it.
 Relation StreamIndex(Server server, const EventWriter *writer);
-// The values are used until the chunk is written: keep them until EndWrite.
-void WriteEvent(Server server, EventWriter *writer, const Datum *values);
+// The values are used until the chunk is written: keep them until EndWrite, and the tags, by which the event is to be found.
+void WriteEvent(Server server, EventWriter *writer, const Datum *values, EventTags tags);
 void EndWrite(Server server, EventWriter *writer);
 
 } // namespace auren::pg

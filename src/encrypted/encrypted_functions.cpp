@@ -21,6 +21,7 @@
 #include "server/settings.hpp"
 #include "server/text.hpp"
 #include "server/text_array.hpp"
+#include "store/shown_tags.hpp"
 #include "store/event_arguments.hpp"
 #include "store/event_read.hpp"
 #include "store/query.hpp"
@@ -175,14 +176,16 @@ RequireOwnPersonElsewhere(std::string_view person, const PersonSource &source, c
 // An event as encrypted.replay_stream_decrypted() gives it.
 void
 PutDecrypted(const pg::Rows &rows, const pg::EventNames &names, const pg::EventRow &row) {
-	Datum values[8] = {row.values[pg::kEventId],   row.values[pg::kStreamVersion], row.values[pg::kEventType], row.values[pg::kEventData],
-	                   row.values[pg::kCreatedAt], row.values[pg::kMetadata],      row.values[pg::kCreatedBy], row.values[pg::kGlobalPosition]};
+	Datum values[9] = {row.values[pg::kEventId],   row.values[pg::kStreamVersion], row.values[pg::kEventType],
+	                   row.values[pg::kEventData], row.values[pg::kCreatedAt],     row.values[pg::kMetadata],
+	                   row.values[pg::kCreatedBy], row.values[pg::kGlobalPosition]};
 	if (pg::IsPersonal(names)) {
 		values[3] = pg::OpenEvent(names, pg::JsonbOf(values[3]), pg::Audited::kAsSet);
 	}
 	Call([&](Server server) {
-		static const bool isnull[8] = {};
+		static const bool isnull[9] = {};
 		CHECK_FOR_INTERRUPTS();
+		values[8] = pg::ShownTags(server, row);
 		pg::PutRow(server, rows, values, isnull);
 	});
 }
@@ -309,7 +312,8 @@ AUREN_FUNCTION(auren_drop_rule) {
 	PG_RETURN_VOID();
 }
 
-AUREN_FUNCTION(auren_replay_stream_decrypted) {
+AUREN_RELEASED_FUNCTION(auren_replay_stream_decrypted, auren_replay_stream_decrypted_with_tags)
+AUREN_FUNCTION(auren_replay_stream_decrypted_with_tags) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	pg::RequireNotNull(fcinfo, 1, "p_from_version");
 	const int64 from = VersionArgument(fcinfo, 1, "p_from_version", 1);

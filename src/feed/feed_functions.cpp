@@ -14,6 +14,7 @@
 #include "server/table_row.hpp"
 #include "store/event_arguments.hpp"
 #include "store/read_functions.hpp"
+#include "store/shown_tags.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {
@@ -47,7 +48,8 @@ NextOfFeed(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	values[6] = row.values[pg::kMetadata];
 	values[7] = row.values[pg::kCreatedAt];
 	values[8] = row.values[pg::kCreatedBy];
-	std::memset(isnull, 0, 9);
+	values[9] = pg::ShownTags(server, row);
+	std::memset(isnull, 0, 10);
 	return true;
 }
 
@@ -92,6 +94,7 @@ OpenReadAll(FunctionCallInfo fcinfo, Snapshot, ScanDirection) {
 		filter.prefix = prefix->datum;
 	}
 	RequireEpoch(fcinfo, 5);
+	filter.tags = pg::TagsArgument(fcinfo, 6).tags;
 	filter.tenant = pg::CurrentTenant().text;
 	return Call([&](Server server) {
 		auto *source = static_cast<FeedSource *>(palloc(sizeof(FeedSource)));
@@ -104,7 +107,8 @@ OpenReadAll(FunctionCallInfo fcinfo, Snapshot, ScanDirection) {
 	});
 }
 
-AUREN_FUNCTION(auren_read_all) {
+AUREN_RELEASED_FUNCTION(auren_read_all, auren_read_all_with_tags)
+AUREN_FUNCTION(auren_read_all_with_tags) {
 	return pg::Materialize(fcinfo, OpenReadAll);
 }
 

@@ -7,6 +7,7 @@
 #include "server/table_row.hpp"
 #include "server/text.hpp"
 #include "store/relations.hpp"
+#include "store/shown_tags.hpp"
 
 namespace auren::pg {
 
@@ -28,8 +29,22 @@ IsOfCategory(Datum stream, Datum category) {
 	return bytes.size() == length || bytes[length] == ':';
 }
 
+// Whether an event has all tags that are asked for, each once and sorted by their bytes, as the event's own are.
 bool
-Passes(const FeedFilter &filter, const EventRow &row) {
+HasTags(Server server, FeedScan *scan, const EventRow &row) {
+	if (scan->tag_context == nullptr) {
+		scan->tag_context = AllocSetContextCreate(scan->context, "tags of an event", ALLOCSET_SMALL_SIZES);
+	}
+	MemoryContext old = MemoryContextSwitchTo(scan->tag_context);
+	const bool has = HasAllTags(server, ShownTags(server, row), scan->filter.tags);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(scan->tag_context);
+	return has;
+}
+
+bool
+Passes(Server server, FeedScan *scan, const EventRow &row) {
+	const FeedFilter &filter = scan->filter;
 	if (filter.tenant != 0 && !SameText(row.values[kTenantId], filter.tenant)) {
 		return false;
 	}
@@ -43,7 +58,7 @@ Passes(const FeedFilter &filter, const EventRow &row) {
 		}
 	}
 	return (filter.category == 0 || IsOfCategory(row.values[kStreamId], filter.category)) &&
-	       (filter.prefix == 0 || BeginsWith(row.values[kStreamId], filter.prefix));
+	       (filter.prefix == 0 || BeginsWith(row.values[kStreamId], filter.prefix)) && (filter.tags.count == 0 || HasTags(server, scan, row));
 }
 
 // Moves a month to its next event; false when it has none.
@@ -141,7 +156,7 @@ OpenQuery(Server server, FeedScan *scan, int64 after) {
 	const bool all_tenants = scan->filter.tenant == 0;
 	char *sql = psprintf("SELECT %s, xmin FROM events.event_store WHERE global_position OPERATOR(pg_catalog.>) $1 AND "
 	                     "global_position OPERATOR(pg_catalog.<=) $2%s ORDER BY global_position%s",
-	                     kEventColumnList, all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3",
+	                     EventColumnList(server, scan->events), all_tenants ? "" : " AND tenant_id OPERATOR(pg_catalog.=) $3",
 	                     ScanDirectionIsBackward(scan->direction) ? " DESC" : "");
 	Oid types[3] = {INT8OID, INT8OID, TEXTOID};
 	const Datum values[3] = {Int64GetDatum(after), Int64GetDatum(scan->horizon), scan->filter.tenant};
@@ -263,7 +278,7 @@ NextFeedEvent(Server server, FeedScan *scan, EventRow *row, int64 *budget) {
 		}
 		scan->examined = DatumGetInt64(row->values[kGlobalPosition]);
 		(*budget)--;
-		if (Passes(scan->filter, *row)) {
+		if (Passes(server, scan, *row)) {
 			return true;
 		}
 	}

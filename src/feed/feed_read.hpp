@@ -4,6 +4,7 @@
 #include "server/postgres.hpp"
 #include "store/event_read.hpp"
 #include "store/query.hpp"
+#include "store/tag_arguments.hpp"
 
 namespace auren::pg {
 
@@ -16,6 +17,7 @@ struct FeedFilter {
 	int type_count;
 	Datum category; // 0: all
 	Datum prefix;   // 0: all
+	EventTags tags; // sorted by their bytes; an event must have all of them
 };
 
 /*
@@ -49,6 +51,7 @@ struct FeedScan {
 	Snapshot fixed;          // nullptr at READ COMMITTED
 	Relation events;
 	MemoryContext context; // of the scans
+	MemoryContext tag_context; // of the tags of the event that is looked at; made when they are looked at first
 	FeedMonth *months;
 	int month_count;
 	int current; // month whose event was given last, -1: none

@@ -17,6 +17,7 @@
 #include "store/hidden_statistics.hpp"
 #include "store/kept_objects.hpp"
 #include "store/partitions.hpp"
+#include "store/tag_months.hpp"
 #include "store/tenant.hpp"
 
 extern "C" {
@@ -45,6 +46,7 @@ _PG_init(void) { // NOLINT(bugprone-reserved-identifier)
 	auren::pg::DefineSettings(server);
 	auren::pg::OwnRelation::Register(server);
 	auren::pg::RegisterPartitions(server);
+	auren::pg::RegisterTagMonths(server);
 	auren::pg::RegisterTenantCallbacks(server);
 	auren::pg::RegisterHiddenStatistics(server);
 	auren::pg::RegisterKeptObjects(server);

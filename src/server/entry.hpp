@@ -71,3 +71,16 @@ Entry(F &&body) {
 		return ::auren::pg::Entry([fcinfo] { return name##_body(fcinfo); });                                                                         \
 	}                                                                                                                                                \
 	static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)
+
+/*
+ * Another name of an entry, by which a released install script knows it: that of a function that took fewer arguments, or gave fewer columns.
+ */
+#define AUREN_RELEASED_FUNCTION(released, name)                                                                                                      \
+	extern "C" {                                                                                                                                     \
+	PG_FUNCTION_INFO_V1(released);                                                                                                                   \
+	Datum released(PG_FUNCTION_ARGS);                                                                                                                \
+	Datum name(PG_FUNCTION_ARGS);                                                                                                                    \
+	}                                                                                                                                                \
+	Datum released(PG_FUNCTION_ARGS) {                                                                                                               \
+		return name(fcinfo);                                                                                                                         \
+	}

@@ -5,7 +5,7 @@
 
 namespace auren::pg {
 
-inline constexpr int kMaxRowSourceColumns = 9;
+inline constexpr int kMaxRowSourceColumns = 10;
 
 /*
  * What a set-returning function of ours reads, row by row. Plain data in the memory context in which it was opened, so
@@ -28,6 +28,7 @@ using OpenRowSource = RowSource *(*)(FunctionCallInfo fcinfo, Snapshot snapshot,
  */
 struct StreamingFunction {
 	PGFunction function; // the entry, by which a call is known
+	PGFunction released; // the entry by which the script of a released version knows it; nullptr: there is no other
 	const char *name;    // of its custom scan, for EXPLAIN
 	OpenRowSource open;
 	// Its order: numbers of result columns, 0 after the last one.

@@ -54,7 +54,7 @@ FunctionOf(Server, const FuncExpr *call) {
 	}
 	fmgr_info(call->funcid, &info);
 	for (int i = 0; i < function_count; i++) {
-		if (functions[i].function == info.fn_addr) {
+		if (functions[i].function == info.fn_addr || functions[i].released == info.fn_addr) {
 			return i;
 		}
 	}
@@ -257,11 +257,17 @@ FetchRow(Server server, StreamingScan *scan, TupleTableSlot *slot) {
 	}
 	ExecClearTuple(slot);
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
-	const bool found = scan->source->next(server, scan->source, slot->tts_values, slot->tts_isnull);
+	// a row source gives all columns that it knows; the function may have been declared when there were fewer
+	Datum values[kMaxRowSourceColumns];
+	bool isnull[kMaxRowSourceColumns];
+	const bool found = scan->source->next(server, scan->source, values, isnull);
 	MemoryContextSwitchTo(old);
 	if (!found) {
 		return slot;
 	}
+	const auto columns = static_cast<std::size_t>(scan->row_type->natts);
+	std::memcpy(slot->tts_values, values, sizeof(Datum) * columns);
+	std::memcpy(slot->tts_isnull, isnull, sizeof(bool) * columns);
 	if (scan->whole_row) {
 		old = MemoryContextSwitchTo(scan->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
 		HeapTuple tuple = heap_form_tuple(scan->row_type, slot->tts_values, slot->tts_isnull);

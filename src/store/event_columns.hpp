@@ -14,6 +14,7 @@ enum EventColumn : int {
 	kCreatedBy,
 	kTenantId,
 	kGlobalPosition,
+	kTags,
 	kEventColumns
 };
 

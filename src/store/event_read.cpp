@@ -12,9 +12,6 @@
 
 namespace auren::pg {
 
-const char *const kEventColumnList = "event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, "
-									 "created_by, tenant_id, global_position";
-
 namespace {
 
 // An index of a partition, and where the event that is found by it goes.
@@ -76,7 +73,7 @@ OpenQuery(Server server, StreamScan *scan, int64 lower, int64 upper) {
 	                 "OPERATOR(pg_catalog.=) $2 AND stream_version OPERATOR(pg_catalog.>=) $3 AND stream_version "
 	                 "OPERATOR(pg_catalog.<=) $4 AND created_at OPERATOR(pg_catalog.>=) $5 AND created_at "
 	                 "OPERATOR(pg_catalog.<) $6 ORDER BY stream_version %s",
-	                 kEventColumnList, ScanDirectionIsBackward(scan->part.direction) ? "DESC" : "ASC");
+	                 EventColumnList(server, scan->events), ScanDirectionIsBackward(scan->part.direction) ? "DESC" : "ASC");
 	Oid types[6] = {TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	const Datum arguments[6] = {scan->part.tenant,
 	                            scan->part.stream,
@@ -188,12 +185,39 @@ Forget(UnpackedNames *names) {
 	}
 }
 
+bool
+HasTagColumn(Server, Relation events) {
+	return OidIsValid(get_atttype(RelationGetRelid(events), get_attnum(RelationGetRelid(events), "tags")));
+}
+
+Datum
+NoTags() {
+	static ArrayType none;
+	if (none.elemtype != TEXTOID) {
+		SET_VARSIZE(&none, sizeof none);
+		none.elemtype = TEXTOID;
+	}
+	return PointerGetDatum(&none);
+}
+
+const char *
+TagExpression(Server server, Relation events) {
+	return HasTagColumn(server, events) ? "tags" : "'{}'::pg_catalog.text[] AS tags";
+}
+
+const char *
+EventColumnList(Server server, Relation events) {
+	return psprintf("event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by, tenant_id, global_position, %s",
+	                TagExpression(server, events));
+}
+
 void
 ReadSlot(Server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row) {
 	slot_getallattrs(slot);
-	for (int column = 0; column < kEventColumns; column++) {
+	for (int column = 0; column < kTags; column++) {
 		row->values[column] = slot->tts_values[attnum[column] - 1];
 	}
+	row->values[kTags] = attnum[kTags] == InvalidAttrNumber ? NoTags() : slot->tts_values[attnum[kTags] - 1];
 }
 
 const Datum *

@@ -16,8 +16,17 @@ struct EventRow {
 	Datum values[kEventColumns];
 };
 
-// Columns of events.event_store in the order of EventColumn, for a select list.
-extern const char *const kEventColumnList;
+/*
+ * Whether a table of events has the column of tags. It came with 0.2.0, and the module works under the SQL objects of 0.1.0 until they are updated:
+ * there no event has tags.
+ */
+bool HasTagColumn(Server server, Relation events);
+// The text[] without an element; it is not to be freed.
+Datum NoTags();
+// What stands for the tags in a select list.
+const char *TagExpression(Server server, Relation events);
+// Columns of the table of events in the order of EventColumn, for a select list. In the current memory context.
+const char *EventColumnList(Server server, Relation events);
 
 /*
  * Room for the names of the event read last, where the server had compressed them: it does so to the texts of a row of about 2 kB.
@@ -34,7 +43,7 @@ void Forget(UnpackedNames *names);
 // The event in a slot of a partition, whose columns have these numbers.
 void ReadSlot(Server server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row);
 
-// The next event of a query whose select list begins with kEventColumnList. Returns all columns of its row, which live until the next one is
+// The next event of a query whose select list begins with the columns of EventColumnList. Returns all columns of its row, which live until the next one is
 // read; nullptr after the last event.
 const Datum *NextQueriedEvent(Server server, RunningQuery *query, UnpackedNames *names, EventRow *row);
 

@@ -11,6 +11,7 @@
 #include "store/kept_objects.hpp"
 #include "store/partitions.hpp"
 #include "store/relations.hpp"
+#include "store/tag_months.hpp"
 
 namespace auren::pg {
 
@@ -36,9 +37,9 @@ struct ParentShape {
 
 // Names are quoted.
 ParentShape
-ShapeOfParent(Server server) {
-	Relation events = table_open(own::events.Get(server), AccessShareLock);
-	const FormData_pg_class *parent = events->rd_rel;
+ShapeOf(Server, Oid relid) {
+	Relation relation = table_open(relid, AccessShareLock);
+	const FormData_pg_class *parent = relation->rd_rel;
 	ParentShape shape = {parent->relowner, "", "heap"};
 	if (OidIsValid(parent->reltablespace)) {
 		shape.tablespace = quote_identifier(get_tablespace_name(parent->reltablespace));
@@ -46,7 +47,7 @@ ShapeOfParent(Server server) {
 	if (OidIsValid(parent->relam)) {
 		shape.access_method = quote_identifier(get_am_name(parent->relam));
 	}
-	table_close(events, NoLock);
+	table_close(relation, NoLock);
 	return shape;
 }
 
@@ -79,6 +80,22 @@ MonthScript(Month month, const ParentShape &parent) {
 	       month.StartText() + "') TO ('" + month.Next().StartText() + "');";
 }
 
+/*
+ * The statements of one month of the index of tags, attached when it is complete too.
+ */
+std::string
+TagMonthScript(Month month, const ParentShape &parent) {
+	const std::string suffix = month.Suffix();
+	const std::string table = "auren.event_tags_" + suffix;
+	const std::string index = "idx_event_tags_" + suffix;
+	const std::string tablespace = parent.tablespace;
+	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
+	       " (LIKE auren.event_tags INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method +
+	       ";CREATE UNIQUE INDEX " + index + " ON " + table + " (tenant_id, tag, global_position) INCLUDE (event_at);ALTER TABLE ONLY " + table +
+	       " REPLICA IDENTITY USING INDEX " + index + ";ALTER TABLE auren.event_tags ATTACH PARTITION " + table + " FOR VALUES IN ('" +
+	       month.StartText().substr(0, 10) + "');";
+}
+
 // The table's owner runs the script.
 void
 RunAsOwner(Server server, const char *script, Oid owner) {
@@ -95,10 +112,10 @@ RunAsOwner(Server server, const char *script, Oid owner) {
  * through the parent, whose policies and bindings count.
  */
 const char *
-RevokesOf(Server, const char *month) {
+RevokesOf(Server, const char *schema, const char *month) {
 	StringInfoData sql;
 	initStringInfo(&sql);
-	const Oid relid = get_relname_relid(month, get_namespace_oid("events", false));
+	const Oid relid = get_relname_relid(month, get_namespace_oid(schema, false));
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	bool isnull;
 	const Datum rights = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
@@ -108,7 +125,7 @@ RevokesOf(Server, const char *month) {
 		for (int i = 0; i < ACL_NUM(acl); i++) {
 			const Oid grantee = ACL_DAT(acl)[i].ai_grantee;
 			if (grantee != owner) {
-				appendStringInfo(&sql, "REVOKE ALL ON events.%s FROM %s CASCADE;", month,
+				appendStringInfo(&sql, "REVOKE ALL ON %s.%s FROM %s CASCADE;", schema, month,
 				                 grantee == ACL_ID_PUBLIC ? "PUBLIC" : quote_identifier(GetUserNameFromId(grantee, false)));
 			}
 		}
@@ -117,38 +134,49 @@ RevokesOf(Server, const char *month) {
 	return sql.data;
 }
 
+// A table that is partitioned by month.
+struct Monthly {
+	OwnRelation &parent;
+	const char *schema;
+	const char *name;
+	std::string (*script)(Month month, const ParentShape &parent);
+};
+const Monthly kEvents = {own::events, "events", "event_store", MonthScript};
+const Monthly kTagIndex = {own::event_tags, "auren", "event_tags", TagMonthScript};
+
 bool
-HeldOpenBySession() {
-	return Call([](Server server) {
-		Relation events = table_open(own::events.Get(server), AccessShareLock);
-		const bool held = events->rd_refcnt != 1 || AfterTriggerPendingOnRel(RelationGetRelid(events));
-		table_close(events, NoLock);
+HeldOpenBySession(const Monthly &monthly) {
+	return Call([&](Server server) {
+		Relation relation = table_open(monthly.parent.Get(server), AccessShareLock);
+		const bool held = relation->rd_refcnt != 1 || AfterTriggerPendingOnRel(RelationGetRelid(relation));
+		table_close(relation, NoLock);
 		return held;
 	});
 }
 
 void
-MakeMonth(Month month) {
-	if (HeldOpenBySession()) {
-		throw DomainError(sqlstate::kObjectInUse, "month " + month.Suffix() + " of events.event_store cannot be made now",
+MakeMonth(Month month, const Monthly &monthly) {
+	const std::string parent_name = std::string(monthly.schema) + "." + monthly.name;
+	if (HeldOpenBySession(monthly)) {
+		throw DomainError(sqlstate::kObjectInUse, "month " + month.Suffix() + " of " + parent_name + " cannot be made now",
 		                  "It is missing, and a query of this session that is still running holds the table open.",
 		                  "Call events.create_monthly_partitions() in a statement of its own first.");
 	}
-	const std::string table = "event_store_" + month.Suffix();
+	const std::string table = std::string(monthly.name) + "_" + month.Suffix();
 	const char *name = table.c_str();
-	if (Call([&] { return OidIsValid(get_relname_relid(name, get_namespace_oid("events", false))); })) {
-		throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " of events.event_store cannot be made",
-		                  "A relation events." + table + " exists and is not a partition of events.event_store.",
+	if (Call([&] { return OidIsValid(get_relname_relid(name, get_namespace_oid(monthly.schema, false))); })) {
+		throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " of " + parent_name + " cannot be made",
+		                  "A relation " + std::string(monthly.schema) + "." + table + " exists and is not a partition of " + parent_name + ".",
 		                  "Attach it again if it was detached, else move it to another schema.");
 	}
 	const ObjectRecordingPause at_work;
-	const ParentShape parent = Call([](Server server) { return ShapeOfParent(server); });
-	const std::string script = MonthScript(month, parent);
+	const ParentShape parent = Call([&](Server server) { return ShapeOf(server, monthly.parent.Get(server)); });
+	const std::string script = monthly.script(month, parent);
 	const char *text = script.c_str();
 	Call([&](Server server) {
 		AUREN_WAIT_POINT("month-before-script");
 		RunAsOwner(server, text, parent.owner);
-		const char *taken = RevokesOf(server, name);
+		const char *taken = RevokesOf(server, monthly.schema, name);
 		if (taken[0] != '\0') {
 			RunAsOwner(server, taken, parent.owner);
 		}
@@ -157,9 +185,15 @@ MakeMonth(Month month) {
 }
 
 bool
+TagMonthExists(Month month) {
+	return Call([&](Server server) { return OidIsValid(FindTagMonth(server, month)); });
+}
+
+bool
 MissingMonths(Month first, int count) {
 	for (int i = 0; i < count; i++) {
-		if (!MonthExists(Month::FromIndex(first.index() + i))) {
+		const Month month = Month::FromIndex(first.index() + i);
+		if (!MonthExists(month) || !TagMonthExists(month)) {
 			return true;
 		}
 	}
@@ -186,8 +220,11 @@ MakeUnderLock(Month first, int count, WhileOtherMakes behaviour) {
 	int made = 0;
 	for (Month month = first; month.index() < first.index() + count; month = month.Next()) {
 		if (!MonthExists(month)) {
-			MakeMonth(month);
+			MakeMonth(month, kEvents);
 			made++;
+		}
+		if (!TagMonthExists(month)) {
+			MakeMonth(month, kTagIndex);
 		}
 	}
 	return made;

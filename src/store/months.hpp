@@ -6,9 +6,9 @@
 namespace auren::pg {
 
 /*
- * Makes the partitions of `count` months from `first` on that are missing, as the store's owner, and returns how many
- * it made. Others that need one wait for this transaction; appends to months that exist do not (ShareUpdateExclusive on
- * events.event_store). Throws 55006 where the session itself holds the table open. The caller must not hold
+ * Makes the partitions of `count` months from `first` on that are missing, those of the index of tags too, as the store's owner, and returns
+ * how many of events it made. Others that need one wait for this transaction; appends to months that exist do not (ShareUpdateExclusive on
+ * events.event_store and auren.event_tags). Throws 55006 where the session itself holds the table open. The caller must not hold
  * events.event_store open.
  */
 int MakeMonths(Month first, int count);

@@ -13,6 +13,7 @@
 #include "store/event_arguments.hpp"
 #include "store/event_read.hpp"
 #include "store/read_functions.hpp"
+#include "store/shown_tags.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {
@@ -58,8 +59,10 @@ class Stream {
 };
 
 // Columns of replay_stream and its kin.
+constexpr int kColumns = 9;
+
 void
-FillColumns(const pg::EventRow &row, Datum *values) {
+FillColumns(Server server, const pg::EventRow &row, Datum *values) {
 	values[0] = row.values[pg::kEventId];
 	values[1] = row.values[pg::kStreamVersion];
 	values[2] = row.values[pg::kEventType];
@@ -68,6 +71,7 @@ FillColumns(const pg::EventRow &row, Datum *values) {
 	values[5] = row.values[pg::kMetadata];
 	values[6] = row.values[pg::kCreatedBy];
 	values[7] = row.values[pg::kGlobalPosition];
+	values[8] = pg::ShownTags(server, row);
 }
 
 // The events of a stream as the rows of a function.
@@ -85,8 +89,8 @@ NextOfStream(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 		return false;
 	}
 	source->left--;
-	FillColumns(row, values);
-	std::memset(isnull, 0, 8);
+	FillColumns(server, row, values);
+	std::memset(isnull, 0, kColumns);
 	return true;
 }
 
@@ -142,15 +146,18 @@ OpenReplayBackward(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection) {
 	return OpenStream(part, limit, snapshot);
 }
 
-AUREN_FUNCTION(auren_replay_stream) {
+AUREN_RELEASED_FUNCTION(auren_replay_stream, auren_replay_stream_with_tags)
+AUREN_FUNCTION(auren_replay_stream_with_tags) {
 	return pg::Materialize(fcinfo, OpenReplay);
 }
 
-AUREN_FUNCTION(auren_replay_stream_backward) {
+AUREN_RELEASED_FUNCTION(auren_replay_stream_backward, auren_replay_stream_backward_with_tags)
+AUREN_FUNCTION(auren_replay_stream_backward_with_tags) {
 	return pg::Materialize(fcinfo, OpenReplayBackward);
 }
 
-AUREN_FUNCTION(auren_last_event) {
+AUREN_RELEASED_FUNCTION(auren_last_event, auren_last_event_with_tags)
+AUREN_FUNCTION(auren_last_event_with_tags) {
 	const pg::Text stream = StreamArgument(fcinfo);
 	const auto type = pg::OptionalTextArgument(fcinfo, 1);
 	if (type) {
@@ -161,10 +168,12 @@ AUREN_FUNCTION(auren_last_event) {
 	Stream events(tenant, stream, BackwardScanDirection);
 	while (events.Next()) {
 		if (!type || events.event_type() == type->name.bytes) {
-			Datum values[8];
-			const bool isnull[8] = {};
-			FillColumns(events.row(), values);
-			Call([&](Server server) { pg::PutRow(server, rows, values, isnull); });
+			Call([&](Server server) {
+				Datum values[kColumns];
+				const bool isnull[kColumns] = {};
+				FillColumns(server, events.row(), values);
+				pg::PutRow(server, rows, values, isnull);
+			});
 			break;
 		}
 	}

@@ -6,6 +6,7 @@ namespace auren::pg::own {
 
 // Events, streams and tenants.
 inline OwnRelation events("events", "event_store");
+inline OwnRelation event_tags("auren", "event_tags");
 inline OwnRelation stream_rows("auren", "stream_rows");
 inline OwnRelation stream_rows_pkey("auren", "stream_rows_pkey");
 inline OwnRelation bindings("events", "tenant_bindings");

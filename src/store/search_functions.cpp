@@ -15,6 +15,7 @@
 #include "store/query.hpp"
 #include "store/read_functions.hpp"
 #include "store/relations.hpp"
+#include "store/shown_tags.hpp"
 #include "store/tenant.hpp"
 #include "store/tenant_search.hpp"
 
@@ -25,9 +26,16 @@ namespace {
 using pg::Call;
 using pg::Server;
 
-constexpr int kResultColumns = 9;
-constexpr const char *kResultColumnList =
-	"event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position";
+constexpr int kResultColumns = 10;
+constexpr const char *kColumnsBeforeTags =
+	"event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position, ";
+
+// Puts the tags that callers are shown in the place of those that the row has.
+void
+ShowTags(Server server, Datum tenant, Datum *values) {
+	Datum &tags = values[kResultColumns - 1];
+	tags = pg::ShownTags(server, pg::TaggedEvent{tenant, values[3], values[4], tags});
+}
 
 /*
  * A SELECT on events.event_store under construction. Every operator is qualified: the caller's search path decides
@@ -35,6 +43,15 @@ constexpr const char *kResultColumnList =
  */
 class Query {
   public:
+	Query() {
+		const char *tags = Call([](Server server) {
+			Relation events = table_open(pg::own::events.Get(server), AccessShareLock);
+			const char *expression = pg::TagExpression(server, events);
+			table_close(events, NoLock);
+			return expression;
+		});
+		tags_ = tags;
+	}
 	// The parameter ("$1") that stands for a value.
 	std::string
 	Bind(Oid type, Datum value) {
@@ -52,7 +69,7 @@ class Query {
 	}
 	std::string
 	Select(const std::string &order) const {
-		return std::string("SELECT ") + kResultColumnList + " FROM events.event_store" + where_ + order;
+		return "SELECT " + std::string(kColumnsBeforeTags) + tags_ + " FROM events.event_store" + where_ + order;
 	}
 	// Begins to run a statement.
 	void
@@ -61,7 +78,7 @@ class Query {
 	}
 	// Puts the rows of a statement into the result and returns how many there were.
 	int64
-	Run(const std::string &sql, const pg::Rows &rows) {
+	Run(const std::string &sql, Datum tenant, const pg::Rows &rows) {
 		const char *text = sql.c_str();
 		return Call([&](Server server) {
 			int64 count = 0;
@@ -71,7 +88,10 @@ class Query {
 			const bool *isnull;
 			while (pg::NextRow(server, &query, &values, &isnull)) {
 				CHECK_FOR_INTERRUPTS();
-				pg::PutRow(server, rows, values, isnull);
+				Datum row[kResultColumns];
+				std::memcpy(row, values, sizeof row);
+				ShowTags(server, tenant, row);
+				pg::PutRow(server, rows, row, isnull);
 				count++;
 			}
 			pg::EndQuery(server, &query);
@@ -80,6 +100,7 @@ class Query {
 	}
 
   private:
+	std::string tags_;
 	std::vector<Oid> types_;
 	std::vector<Datum> values_;
 	std::string where_;
@@ -89,16 +110,19 @@ class Query {
 struct QuerySource {
 	pg::RowSource base;
 	pg::RunningQuery query;
+	Datum tenant;
 };
 
 bool
 NextOfQuery(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
+	auto *source = reinterpret_cast<QuerySource *>(base);
 	const Datum *row;
 	const bool *nulls;
-	if (!pg::NextRow(server, &reinterpret_cast<QuerySource *>(base)->query, &row, &nulls)) {
+	if (!pg::NextRow(server, &source->query, &row, &nulls)) {
 		return false;
 	}
 	std::memcpy(values, row, sizeof(Datum) * kResultColumns);
+	ShowTags(server, source->tenant, values);
 	std::memcpy(isnull, nulls, sizeof(bool) * kResultColumns);
 	return true;
 }
@@ -118,7 +142,12 @@ struct TenantSource {
 bool
 NextOfSearch(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<TenantSource *>(base);
-	return source->left > 0 && source->left-- > 0 && pg::NextTenantEvent(server, &source->search, values, isnull);
+	if (source->left <= 0 || !pg::NextTenantEvent(server, &source->search, values, isnull)) {
+		return false;
+	}
+	source->left--;
+	ShowTags(server, source->search.terms.tenant, values);
+	return true;
 }
 
 void
@@ -146,6 +175,7 @@ RunSearch(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &rows)
 		Datum values[kResultColumns];
 		bool isnull[kResultColumns];
 		for (int64 left = limit; left > 0 && pg::NextTenantEvent(server, &search, values, isnull); left--) {
+			ShowTags(server, terms.tenant, values);
 			pg::PutRow(server, rows, values, isnull);
 		}
 		pg::EndTenantSearch(server, &search);
@@ -194,12 +224,14 @@ OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection) {
 	return Call([&](Server server) {
 		auto *source = static_cast<QuerySource *>(palloc(sizeof(QuerySource)));
 		source->base = {NextOfQuery, EndOfQuery};
+		source->tenant = tenant.text;
 		query.Start(server, &source->query, text, snapshot);
 		return &source->base;
 	});
 }
 
-AUREN_FUNCTION(auren_events_by_time) {
+AUREN_RELEASED_FUNCTION(auren_events_by_time, auren_events_by_time_with_tags)
+AUREN_FUNCTION(auren_events_by_time_with_tags) {
 	return pg::Materialize(fcinfo, OpenByTime);
 }
 
@@ -268,8 +300,8 @@ FindByMonth(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &row
 		Query query = QueryOfMonth(terms, month, upper);
 		const std::string page = order + std::to_string(left);
 		left -= query.Run(everything ? query.Select(page)
-		                             : "WITH hit AS MATERIALIZED (" + query.Select("") + ") SELECT " + kResultColumnList + " FROM hit" + page,
-		                  rows);
+		                             : "WITH hit AS MATERIALIZED (" + query.Select("") + ") SELECT " + kColumnsBeforeTags + "tags FROM hit" + page,
+		                  terms.tenant, rows);
 		upper = month.lower;
 	}
 	Call([&] { table_close(events, NoLock); });
@@ -281,7 +313,8 @@ FindByMonth(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &row
  * A role that is bound to tenants reads its tenant's own index entries instead of GIN, which has those of all tenants: the work would tell
  * what others store.
  */
-AUREN_FUNCTION(auren_find_events) {
+AUREN_RELEASED_FUNCTION(auren_find_events, auren_find_events_with_tags)
+AUREN_FUNCTION(auren_find_events_with_tags) {
 	pg::RequireNotNull(fcinfo, 0, "p_contains");
 	pg::TenantSearchTerms terms = FindArguments(fcinfo);
 	const int64 limit = LimitArgument(fcinfo, 4);

@@ -5,6 +5,7 @@
 #include "server/compat.hpp"
 #include "server/table_row.hpp"
 #include "store/event_columns.hpp"
+#include "store/event_read.hpp"
 #include "store/partitions.hpp"
 #include "store/relations.hpp"
 
@@ -15,7 +16,7 @@ namespace {
 constexpr int kFirstChunk = 8;
 constexpr int kGreatestChunk = 1024;
 // In the order in which a search gives them.
-constexpr EventColumn kGiven[] = {kEventId, kStreamId, kStreamVersion, kEventType, kEventData, kCreatedAt, kMetadata, kCreatedBy, kGlobalPosition};
+constexpr EventColumn kGiven[] = {kEventId, kStreamId, kStreamVersion, kEventType, kEventData, kCreatedAt, kMetadata, kCreatedBy, kGlobalPosition, kTags};
 
 int64
 ValueOf(Server, const TenantSearch *search, TupleTableSlot *slot, EventColumn column) {
@@ -174,9 +175,11 @@ OpenQuery(Server server, TenantSearch *search) {
 	const char *beyond = backward ? "<" : ">";
 	StringInfoData sql;
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, "
-	                             "global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND created_at "
-	                             "OPERATOR(pg_catalog.>=) $2 AND created_at OPERATOR(pg_catalog.<) $3");
+	appendStringInfo(&sql,
+	                 "SELECT event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, "
+	                 "global_position, %s FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND created_at "
+	                 "OPERATOR(pg_catalog.>=) $2 AND created_at OPERATOR(pg_catalog.<) $3",
+	                 TagExpression(server, search->events));
 	if (terms.type != 0) {
 		appendStringInfoString(&sql, " AND pg_catalog.texteq(event_type, $4)");
 	}
@@ -302,7 +305,8 @@ NextOfMonth(Server server, TenantSearch *search, Datum *values, bool *isnull) {
 	}
 	slot_getallattrs(search->given);
 	for (int i = 0; i < static_cast<int>(lengthof(kGiven)); i++) {
-		values[i] = search->given->tts_values[search->attnum[kGiven[i]] - 1];
+		const AttrNumber attnum = search->attnum[kGiven[i]];
+		values[i] = attnum == InvalidAttrNumber ? NoTags() : search->given->tts_values[attnum - 1];
 		isnull[i] = false;
 	}
 	return true;

@@ -4,6 +4,7 @@
 
 #include "feed/feed_horizon.hpp"
 #include "server/text.hpp"
+#include "store/shown_tags.hpp"
 #include "subscriptions/held_events.hpp"
 
 namespace auren::pg {
@@ -71,10 +72,10 @@ ReadEventAt(Server server, FeedScan *scan, const FeedFilter &filter, int64 posit
 
 void
 PutEvent(Server server, const Rows &rows, const EventRow &row, int share, int attempts) {
-	static const bool isnull[11] = {};
-	const Datum values[11] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId],  row.values[kStreamVersion],
+	static const bool isnull[12] = {};
+	const Datum values[12] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId],  row.values[kStreamVersion],
 	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata],  row.values[kCreatedAt],
-	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts)};
+	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts), ShownTags(server, row)};
 	PutRow(server, rows, values, isnull);
 }
 
@@ -331,7 +332,7 @@ HeldOfStream(Server server, Fetching *fetching, Datum stream) {
 // Gives the next held event of a stream, or has its stream wait.
 void
 GiveHeld(Server server, Fetching *fetching, StreamEntry *entry) {
-	const FeedFilter all = {fetching->subscription->filter.tenant, nullptr, 0, 0, 0};
+	const FeedFilter all = {fetching->subscription->filter.tenant, nullptr, 0, 0, 0, {nullptr, 0}};
 	HeldEvent *event = &entry->next;
 	FeedScan scan;
 	EventRow row;

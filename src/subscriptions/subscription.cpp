@@ -24,7 +24,8 @@ enum SettingsColumn : int {
 	kSettingsShares,
 	kSettingsMaxAttempts,
 	kSettingsLease,
-	kSettingsStreamWaits
+	kSettingsStreamWaits,
+	kSettingsTags = 14 // after who made it and when
 };
 
 // Columns of auren.subscription_progress.
@@ -175,6 +176,13 @@ FindSubscription(Server server, Datum tenant, Datum name) {
 			Datum *elements;
 			deconstruct_array(DatumGetArrayTypePCopy(types), TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &subscription.filter.type_count);
 			subscription.filter.types = elements;
+		}
+		// the SQL objects of 0.1.0 have no such column
+		const Datum tags = descriptor->natts < kSettingsTags ? 0 : heap_getattr(tuple, kSettingsTags, descriptor, &isnull);
+		if (tags != 0 && !isnull) {
+			Datum *elements;
+			deconstruct_array(DatumGetArrayTypePCopy(tags), TEXTOID, -1, false, TYPALIGN_INT, &elements, nullptr, &subscription.filter.tags.count);
+			subscription.filter.tags.items = elements;
 		}
 	}
 	systable_endscan(scan);

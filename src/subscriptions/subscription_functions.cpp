@@ -10,6 +10,7 @@
 #include "server/rows.hpp"
 #include "store/event_arguments.hpp"
 #include "store/query.hpp"
+#include "store/tag_arguments.hpp"
 #include "store/tenant.hpp"
 #include "subscriptions/delivery.hpp"
 #include "subscriptions/subscription.hpp"
@@ -198,23 +199,28 @@ CheckFilterArguments(FunctionCallInfo fcinfo) {
 // Writes the settings of a new subscription. Returns 0 where the tenant has one of that name.
 uint64
 InsertSettings(FunctionCallInfo fcinfo, const pg::Tenant &tenant, const pg::Text &name, int64 start) {
-	Oid types[10] = {TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INTERVALOID, BOOLOID};
-	Datum values[10] = {tenant.text, name.datum, Int64GetDatum(start)};
-	char nulls[11] = "          ";
+	const pg::TagSet tags = pg::TagsArgument(fcinfo, 10);
+	Oid types[11] = {TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INTERVALOID, BOOLOID, TEXTARRAYOID};
+	Datum values[11] = {tenant.text, name.datum, Int64GetDatum(start)};
+	values[10] = tags.array;
+	char nulls[12] = "           ";
 	for (int i = 3; i <= 9; i++) {
 		values[i] = PG_GETARG_DATUM(i);
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
-	return Change(
+	const bool tagged = tags.tags.count > 0; // the SQL objects of 0.1.0 have no column for them
+	const std::string sql =
 		"INSERT INTO auren.subscription_settings (tenant_id, name, start_position, event_types, category, stream_prefix, shares, max_attempts, "
-		"lease, stream_waits, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user, pg_catalog.now()) "
-		"ON CONFLICT (tenant_id, name) DO NOTHING",
-		10, types, values, nulls);
+		"lease, stream_waits, created_by, created_at" +
+		std::string(tagged ? ", tags" : "") + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user, pg_catalog.now()" +
+		(tagged ? ", $11" : "") + ") ON CONFLICT (tenant_id, name) DO NOTHING";
+	return Change(sql.c_str(), tagged ? 11 : 10, types, values, nulls);
 }
 
 } // namespace
 
-AUREN_FUNCTION(auren_create_subscription) {
+AUREN_RELEASED_FUNCTION(auren_create_subscription, auren_create_subscription_with_tags)
+AUREN_FUNCTION(auren_create_subscription_with_tags) {
 	const pg::Text name = pg::TextArgument(fcinfo, 0, "p_name");
 	CheckSubscriptionName(name.name);
 	const pg::Tenant tenant = pg::CurrentTenant();
@@ -254,7 +260,8 @@ AUREN_FUNCTION(auren_reset_subscription) {
 	PG_RETURN_VOID();
 }
 
-AUREN_FUNCTION(auren_fetch) {
+AUREN_RELEASED_FUNCTION(auren_fetch, auren_fetch_with_tags)
+AUREN_FUNCTION(auren_fetch_with_tags) {
 	text *consumer = ConsumerArgument(fcinfo, 1);
 	const int64 limit = LimitArgument(fcinfo, 2);
 	RefuseWhenReadOnly("events.fetch()");
@@ -331,7 +338,7 @@ AUREN_FUNCTION(auren_wait_for_subscription) {
 AUREN_FUNCTION(auren_wait_for_events) {
 	const int64 after = PositionArgument(fcinfo, 0, "p_after_position");
 	const int64 timeout = IntervalArgument(fcinfo, 1, "p_timeout", 0);
-	const pg::FeedFilter filter = {pg::CurrentTenant().text, nullptr, 0, 0, 0};
+	const pg::FeedFilter filter = {pg::CurrentTenant().text, nullptr, 0, 0, 0, {nullptr, 0}};
 	int64 looked_at = after;
 	return BoolGetDatum(WaitUntil(timeout, [&](Server server) {
 		// what was looked at holds no event of the tenant

@@ -67,7 +67,7 @@ CountAhead(Server server, Counting *counting) {
 
 int64
 TimeOf(Server server, const Subscription &subscription, int64 position, int64 otherwise) {
-	const FeedFilter all = {subscription.filter.tenant, nullptr, 0, 0, 0};
+	const FeedFilter all = {subscription.filter.tenant, nullptr, 0, 0, 0, {nullptr, 0}};
 	FeedScan scan;
 	EventRow row;
 	int64 budget = 2;

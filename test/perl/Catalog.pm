@@ -7,7 +7,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(catalog_of contents_of);
+our @EXPORT = qw(catalog_of contents_of tables_of);
 
 # Objects are named and never numbered. A column's place is its rank, since a dropped one leaves a hole.
 my $CATALOG = q{
@@ -67,17 +67,27 @@ sub catalog_of
 	return $node->safe_psql($database, "SET search_path = pg_catalog; $CATALOG");
 }
 
-# The rows of all tables that a database of the extension keeps: table, count of rows, hash. What a version ships about itself is left out.
-sub contents_of
+# The tables that hold data, each with its columns, without those that say what a version ships.
+sub tables_of
 {
 	my ($node, $database) = @_;
-	my @tables = split /\n/, $node->safe_psql(
+	return $node->safe_psql(
 		$database, q{
-		SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		SELECT c.oid::regclass, string_agg(quote_ident(attname), ', ' ORDER BY attnum)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped
 		WHERE nspname IN ('events', 'biometric', 'analytics', 'encrypted', 'auren') AND relkind IN ('r', 'p') AND NOT relispartition
-		  AND c.oid::regclass::text NOT IN ('auren.rights', 'auren.shipped_objects') ORDER BY 1});
-	my $query = join(' UNION ALL ', map { "SELECT '$_', count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")) FROM $_ t" } @tables);
-	return $node->safe_psql($database, "$query ORDER BY 1");
+		  AND c.oid::regclass::text NOT IN ('auren.rights', 'auren.shipped_objects') GROUP BY c.oid ORDER BY 1});
+}
+
+# What these columns of these tables hold, a line for each table.
+sub contents_of
+{
+	my ($node, $database, $tables) = @_;
+	my @parts = map {
+		my ($table, $columns) = split /\|/;
+		"SELECT '$table', count(*), md5(string_agg(ROW($columns)::text, E'\\n' ORDER BY ROW($columns)::text COLLATE \"C\")) FROM $table t"
+	} split /\n/, $tables;
+	return $node->safe_psql($database, join(' UNION ALL ', @parts) . ' ORDER BY 1');
 }
 
 1;

@@ -34,7 +34,7 @@ $node->safe_psql('postgres', 'CREATE ROLE app_writer LOGIN; CREATE ROLE app_read
 # What callers do, of every room. It runs under the old SQL objects and again after the update.
 my @FILL = (
 	q{SELECT events.grant_access('app_writer', 'writer'), events.grant_access('app_reader', 'reader'), events.bind_tenant('app_reader', 'default')},
-	q{GRANT USAGE ON SCHEMA events TO one_function; GRANT EXECUTE ON FUNCTION events.replay_stream(text, bigint, bigint) TO one_function},
+	q{GRANT USAGE ON SCHEMA events TO one_function; GRANT EXECUTE ON FUNCTION events.replay_stream(text, bigint, bigint) TO one_function WITH GRANT OPTION},
 	q{SELECT events.create_monthly_partitions(2)},
 	q{SELECT events.set_reducer('counted', 'sum', '{"into": "total"}')},
 	q{SELECT analytics.attach_events('counted', '{"n": "steps"}')},
@@ -62,7 +62,7 @@ my @FILL = (
 	q{CREATE INDEX of_value ON biometric.biometric_events (value)});
 # What callers read. Nothing of it changes by an update.
 my @READ = (
-	'events' => q{SELECT e::text FROM events.event_store e ORDER BY global_position},
+	'events' => q{SELECT (event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by, tenant_id, global_position)::text FROM events.event_store ORDER BY global_position},
 	'states' => q{SELECT stream_id, state FROM events.get_category_states('user') ORDER BY 1},
 	'streams' => q{SELECT s::text FROM events.streams s ORDER BY stream_id},
 	'decrypted events' => q{SELECT event_data FROM events.replay_stream_decrypted('user:3') WHERE event_type = 'secret'},
@@ -113,7 +113,9 @@ foreach my $version (@released)
 		ok($rc == 0 || $stderr =~ /an update of the extension auren_events is due/, "$version before the update: $statement") or diag($stderr);
 	}
 	my $before = answers($database);
-	my $contents = contents_of($node, $database);
+	# a version may bring tables and columns
+	my $tables = tables_of($node, $database);
+	my $contents = contents_of($node, $database, $tables);
 	store_is_sound($node, $database, "$version before the update");
 
 	# a session that has looked at everything before, and goes on afterwards
@@ -125,11 +127,13 @@ foreach my $version (@released)
 	my $appending = $node->background_psql($database, on_error_stop => 1);
 	$appending->query_safe(q{BEGIN; SELECT events.append_event('held:1', 'made', '{}'), count(*) FROM events.replay_stream('user:1')});
 
-	# it waits for nobody who appends or reads
-	$node->safe_psql($database, q{SET lock_timeout = '60s'; ALTER EXTENSION auren_events UPDATE});
+	# a column more: it waits for who appends or reads, and a lock_timeout ends that without a trace
+	fails_with($node, $database, q{SET lock_timeout = '10ms'; ALTER EXTENSION auren_events UPDATE}, '55P03', "$version: an update waits for an append in flight");
+	is($node->safe_psql($database, q{SELECT extversion FROM pg_extension WHERE extname = 'auren_events'}), $version, "$version: and nothing is half done");
 	$appending->query_safe('ROLLBACK');
 	$appending->quit;
-	is(contents_of($node, $database), $contents, "$version updated: the same data");
+	$node->safe_psql($database, 'ALTER EXTENSION auren_events UPDATE');
+	is(contents_of($node, $database, $tables), $contents, "$version updated: the same data");
 	my $after = answers($database);
 	is($after->{$_}, $before->{$_}, "$version updated: the same $_") foreach sort keys %$before;
 
@@ -148,6 +152,14 @@ foreach my $version (@released)
 	pass("$version updated: a session of before goes on");
 	$session->quit;
 	store_is_sound($node, $database, "$version updated");
+
+	# months that were made before events had tags
+	is($node->safe_psql($database, q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'auren.event_tags'::regclass}), 0, "$version updated: no month of tags");
+	$node->safe_psql($database, q{SELECT events.append_event('user:6', 'seen', '{}', p_tags := '{told,user}')});
+	is($node->safe_psql($database, q{SELECT stream_id, tags FROM events.read_all(p_tags := '{user}')}), 'user:6|{told,user}', "$version updated: an event with tags");
+	is($node->safe_psql($database, q{SELECT tag FROM auren.event_tags ORDER BY 1}), "told\nuser", "$version updated: they are in the index");
+	is($node->safe_psql($database, q{SELECT events.create_monthly_partitions(2)}), 0, "$version updated: the months ahead are there");
+	is($node->safe_psql($database, q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'auren.event_tags'::regclass}), 3, "$version updated: those of tags now too");
 
 	# whoever had a right has what it gives now, and nobody else has more
 	my $lacking = q{

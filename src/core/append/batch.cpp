@@ -12,7 +12,7 @@ namespace {
 
 bool
 SameContent(const BatchElement &a, const BatchElement &b) {
-	return a.stream_id == b.stream_id && a.event_type == b.event_type && a.data == b.data && a.metadata == b.metadata;
+	return a.stream_id == b.stream_id && a.event_type == b.event_type && a.data == b.data && a.metadata == b.metadata && a.tags == b.tags;
 }
 
 } // namespace
@@ -34,7 +34,7 @@ IdText(const EventId &id) {
 void
 ThrowIdReused(const EventId &id) {
 	throw DomainError(sqlstate::kIdReused, "event id " + IdText(id) + " is in use with other content",
-	                  "An event with this id exists; its stream, type, data, metadata or created_by differs.",
+	                  "An event with this id exists; its stream, type, data, metadata, tags or created_by differs.",
 	                  "Give a new event a new id; repeat an append with exactly what it was called with first.");
 }
 

@@ -22,6 +22,7 @@ struct BatchElement {
 	Borrowed data;     // the jsonb's bytes
 	Borrowed metadata; // likewise
 	std::optional<EventId> supplied_id;
+	Borrowed tags = {}; // the bytes of the sorted text[]
 };
 
 /*

@@ -1,0 +1,33 @@
+#include "store/shown_tags.hpp"
+
+#include "server/text.hpp"
+
+namespace auren::pg {
+
+Datum
+ShownTags(Server, const TaggedEvent &event) {
+	return event.tags;
+}
+
+bool
+HasAllTags(Server, Datum shown, const EventTags &tags) {
+	ArrayType *array = DatumGetArrayTypeP(shown);
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) < tags.count) {
+		return false;
+	}
+	// both are sorted: the array is gone through once
+	array_iter at;
+	AnyArrayType *any = reinterpret_cast<AnyArrayType *>(array);
+	array_iter_setup(&at, any);
+	int found = 0;
+	for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) && found < tags.count; i++) {
+		bool isnull;
+		const Datum tag = array_iter_next(&at, &isnull, i, -1, false, TYPALIGN_INT);
+		if (!isnull && SameText(tag, tags.items[found])) {
+			found++;
+		}
+	}
+	return found == tags.count;
+}
+
+} // namespace auren::pg

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "core/store/month.hpp"
+#include "server/guard.hpp"
+#include "server/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * The index of tags: auren.event_tags has a partition for each month, with a row for each tag of an event of that month and one unique index on
+ * (tenant, tag, position) that holds where the event lies. A row says where to look; whether the event has the tag, the event itself says.
+ */
+
+// Columns of auren.event_tags: those of its index come first.
+enum EventTagColumn : int { kTagTenant, kTagTag, kTagPosition, kTagEventAt, kTagMonth, kEventTagColumns };
+
+// The partition of a month; InvalidOid where there is none.
+Oid FindTagMonth(Server server, Month month);
+
+// For _PG_init: from now on changes of the partitions are heard of.
+void RegisterTagMonths(Server server);
+
+} // namespace auren::pg
