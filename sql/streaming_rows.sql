@@ -11,7 +11,7 @@ SELECT stream_version FROM events.replay_stream('rowed:1', 19998) WHERE stream_v
 SELECT count(*), sum(event_data::int), min(stream_version), max(stream_version) FROM events.replay_stream('rowed:1', 101, 200);
 SELECT count(*), min(stream_version) FROM events.replay_stream_backward('rowed:1', 500, 100);
 SELECT max(ordinality), max(stream_version) FROM events.replay_stream('rowed:1') WITH ORDINALITY;
-SELECT stream_version, g FROM ROWS FROM (events.replay_stream('rowed:2', 1, 2), generate_series(1, 3)) AS r (event_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position, g);
+SELECT stream_version, g FROM ROWS FROM (events.replay_stream('rowed:2', 1, 2), generate_series(1, 3)) AS r (event_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position, tags, g);
 SELECT count(r) FROM (SELECT events.replay_stream('rowed:1') AS r) s;
 SELECT count(*) FROM events.replay_stream('rowed:' || floor(random())::text);
 SELECT array_agg(stream_version) FROM (SELECT * FROM (SELECT stream_version FROM events.replay_stream('rowed:2', 8) UNION ALL SELECT stream_version FROM events.replay_stream('rowed:3', 8)) u ORDER BY 1 DESC) x;

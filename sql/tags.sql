@@ -1,20 +1,21 @@
 -- Tags that callers give events.
+SELECT last_value AS before FROM auren.global_position_seq \gset
 SELECT events.append_event('booking:1', 'room_booked', '{"room": 12}', p_tags := '{student:ada,room:12,room:12}') IS NOT NULL AS appended;
 SELECT events.append_event('booking:2', 'room_booked', '{"room": 12}', p_tags := '{room:12}') IS NOT NULL AS appended;
 SELECT events.append_event('booking:3', 'room_booked', '{}', p_tags := '{}') IS NOT NULL AS appended;
 SELECT events.append_event('booking:3', 'room_left', '{}') IS NOT NULL AS appended;
-SELECT stream_id, stream_version FROM events.append_events(ARRAY['booking:4', 'booking:4', 'booking:5'], ARRAY['a', 'b', 'c'], ARRAY['1', '2', '3']::jsonb[],
+SELECT stream_id, stream_version FROM events.append_events(ARRAY['booking:4', 'booking:4', 'booking:5'], ARRAY['tagged', 'b', 'c'], ARRAY['1', '2', '3']::jsonb[],
 	p_tags := ARRAY['["z", "a", "ü:☃"]', NULL, '[]']::jsonb[]);
 -- every function that returns events shows them in its last column
 SELECT stream_version, tags FROM events.replay_stream('booking:1');
 SELECT stream_version, tags FROM events.replay_stream('booking:3') ORDER BY 1 DESC;
 SELECT stream_version, tags FROM events.replay_stream_backward('booking:4');
 SELECT tags FROM events.last_event('booking:1');
-SELECT tags FROM events.last_event('booking:4', 'a');
-SELECT stream_id, tags FROM events.events_by_time(now() - interval '1 hour', now() + interval '1 hour') WHERE stream_id LIKE 'booking:%' ORDER BY global_position;
-SELECT stream_id, tags FROM events.find_events('{"room": 12}') ORDER BY global_position;
+SELECT tags FROM events.last_event('booking:4', 'tagged');
+SELECT stream_id, tags FROM events.events_by_time(now() - interval '1 hour', now() + interval '1 hour', p_limit := 1000000) WHERE stream_id LIKE 'booking:%' ORDER BY global_position;
+SELECT stream_id, tags FROM events.find_events('{"room": 12}', 'room_booked') ORDER BY global_position;
 SELECT stream_id, tags FROM events.replay_stream_decrypted('booking:1') CROSS JOIN (VALUES ('booking:1')) v (stream_id);
-SELECT stream_id, tags FROM events.read_all() WHERE stream_id LIKE 'booking:%';
+SELECT stream_id, tags FROM events.read_all(:before) WHERE stream_id LIKE 'booking:%';
 SELECT stream_id, tags FROM events.tenant_events WHERE stream_id = 'booking:1';
 SELECT (r).tags FROM (SELECT r FROM events.replay_stream('booking:1') r) x;
 SELECT * FROM ROWS FROM (events.read_all(p_tags := '{student:ada}')) AS r (id, p, s, v, t, d, m, at, by, tags) WHERE false;
@@ -22,9 +23,9 @@ SELECT * FROM ROWS FROM (events.read_all(p_tags := '{student:ada}')) AS r (id, p
 SELECT stream_id FROM events.read_all(p_tags := '{room:12}');
 SELECT stream_id FROM events.read_all(p_tags := '{student:ada,room:12}');
 SELECT stream_id FROM events.read_all(p_tags := '{room:12,student:bob}');
-SELECT stream_id FROM events.read_all(p_event_types := '{a,c}', p_tags := '{a}');
-SELECT count(*) = (SELECT count(*) FROM events.event_store WHERE tenant_id = 'default') AS all_of_them FROM events.read_all(0, 100000, p_tags := '{}');
-SELECT events.create_subscription('by_tag', p_tags := '{student:ada,room:12}') AS begins_after, events.create_subscription('by_no_tag', p_event_types := '{a}', p_tags := '{}') AS also;
+SELECT stream_id FROM events.read_all(p_event_types := '{tagged,c}', p_tags := '{a}');
+SELECT count(*) = (SELECT count(*) FROM events.event_store WHERE tenant_id = 'default') AS all_of_them FROM events.read_all(0, 1000000, p_tags := '{}');
+SELECT events.create_subscription('by_tag', p_tags := '{student:ada,room:12}') AS begins_after, events.create_subscription('by_no_tag', p_event_types := '{tagged}', p_tags := '{}') AS also;
 SELECT name, tags, lag_events FROM events.subscriptions WHERE name LIKE 'by%' ORDER BY 1;
 SELECT stream_id, tags FROM events.fetch('by_tag', 'c');
 SELECT stream_id, tags FROM events.fetch('by_no_tag', 'c');
