@@ -38,11 +38,10 @@ constexpr const char *kLater = " AND o.since <> '0.1.0'";
 constexpr const char *kRevokeTables =
 	"SELECT string_agg(format('REVOKE %s ON %s FROM %s', o.privilege, o.name, $1), '; ') FROM auren.granted_objects o WHERE o.all_tenants";
 // What roles could execute before an update made a function anew. It is granted after the script, whose own grants would count as the extension's.
-constexpr const char *kCarried =
-	"WITH carried AS (DELETE FROM auren.carried_rights RETURNING object, grantee, grantable) "
-	"SELECT string_agg(format('GRANT EXECUTE ON FUNCTION %s TO %s%s', o.name, CASE c.grantee WHEN 0 THEN 'PUBLIC' ELSE "
-	"quote_ident(pg_get_userbyid(c.grantee)) END, CASE WHEN c.grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ') "
-	"FROM auren.granted_objects o JOIN carried c ON o.oid = to_regproc(c.object)";
+constexpr const char *kCarried = "WITH carried AS (DELETE FROM auren.carried_rights RETURNING object, grantee, grantable) "
+								 "SELECT string_agg(format('GRANT EXECUTE ON FUNCTION %s TO %s%s', o.name, CASE c.grantee WHEN 0 THEN 'PUBLIC' ELSE "
+								 "quote_ident(pg_get_userbyid(c.grantee)) END, CASE WHEN c.grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ') "
+								 "FROM auren.granted_objects o JOIN carried c ON o.oid = to_regproc(c.object)";
 // What another right of the role needs too stays: one that the role was given itself may be told by a function that no other right gives;
 // what another role lends it goes with the membership. Whoever was given UPDATE and DELETE by hand, to correct what a right lets insert, loses them
 // with it.

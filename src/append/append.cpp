@@ -404,7 +404,8 @@ class Appending {
 	SameButForData(Server server, const EventRow &row, std::uint32_t element) const {
 		const AppendRequest::Datums &given = request_.datums[element];
 		return SameBytes(server, row.values[kStreamId], given.stream_id) && SameBytes(server, row.values[kEventType], given.event_type) &&
-		       SameBytes(server, row.values[kMetadata], given.metadata) && SameBytes(server, row.values[kCreatedBy], request_.created_by) && SameBytes(server, row.values[kTags], TagsGiven(element));
+		       SameBytes(server, row.values[kMetadata], given.metadata) && SameBytes(server, row.values[kCreatedBy], request_.created_by) &&
+		       SameBytes(server, row.values[kTags], TagsGiven(element));
 	}
 
 	// jsonb and text have one form for one value, so equal bytes are equal content, digits included.

@@ -21,7 +21,7 @@ struct AppendRequest {
 	};
 	std::vector<BatchElement> elements;
 	std::vector<Datums> datums;                // of the elements, in their order
-	std::vector<TagSet> tags;               // likewise; empty where no event was given any
+	std::vector<TagSet> tags;                  // likewise; empty where no event was given any
 	std::vector<ExpectedVersion> expectations; // empty, one per element, any where nothing is expected
 	Datum created_by = 0;
 };

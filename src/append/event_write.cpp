@@ -234,10 +234,11 @@ WriteByInsert(Server server, EventWriter *writer) {
 		Oid types[kEventColumns] = {UUIDOID, TEXTOID, INT8OID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID};
 		StringInfoData sql;
 		initStringInfo(&sql);
-		appendStringInfo(&sql,
-		                 "INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by, "
-		                 "tenant_id, global_position%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10%s)",
-		                 tagged ? ", tags" : "", tagged ? ", $11" : "");
+		appendStringInfo(
+			&sql,
+			"INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, metadata, created_at, created_by, "
+			"tenant_id, global_position%s) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10%s)",
+			tagged ? ", tags" : "", tagged ? ", $11" : "");
 		writer->plan = PrepareWithRightsWaived(server, sql.data, tagged ? kEventColumns : kTags, types, 0);
 		pfree(sql.data);
 	}

@@ -176,9 +176,8 @@ RequireOwnPersonElsewhere(std::string_view person, const PersonSource &source, c
 // An event as encrypted.replay_stream_decrypted() gives it.
 void
 PutDecrypted(const pg::Rows &rows, const pg::EventNames &names, const pg::EventRow &row) {
-	Datum values[9] = {row.values[pg::kEventId],   row.values[pg::kStreamVersion], row.values[pg::kEventType],
-	                   row.values[pg::kEventData], row.values[pg::kCreatedAt],     row.values[pg::kMetadata],
-	                   row.values[pg::kCreatedBy], row.values[pg::kGlobalPosition]};
+	Datum values[9] = {row.values[pg::kEventId],   row.values[pg::kStreamVersion], row.values[pg::kEventType], row.values[pg::kEventData],
+	                   row.values[pg::kCreatedAt], row.values[pg::kMetadata],      row.values[pg::kCreatedBy], row.values[pg::kGlobalPosition]};
 	if (pg::IsPersonal(names)) {
 		values[3] = pg::OpenEvent(names, pg::JsonbOf(values[3]), pg::Audited::kAsSet);
 	}

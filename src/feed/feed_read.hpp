@@ -50,7 +50,7 @@ struct FeedScan {
 	Snapshot snapshot;       // registered
 	Snapshot fixed;          // nullptr at READ COMMITTED
 	Relation events;
-	MemoryContext context; // of the scans
+	MemoryContext context;     // of the scans
 	MemoryContext tag_context; // of the tags of the event that is looked at; made when they are looked at first
 	FeedMonth *months;
 	int month_count;

@@ -43,8 +43,8 @@ void Forget(UnpackedNames *names);
 // The event in a slot of a partition, whose columns have these numbers.
 void ReadSlot(Server server, TupleTableSlot *slot, const AttrNumber *attnum, EventRow *row);
 
-// The next event of a query whose select list begins with the columns of EventColumnList. Returns all columns of its row, which live until the next one is
-// read; nullptr after the last event.
+// The next event of a query whose select list begins with the columns of EventColumnList. Returns all columns of its row, which live until the next
+// one is read; nullptr after the last event.
 const Datum *NextQueriedEvent(Server server, RunningQuery *query, UnpackedNames *names, EventRow *row);
 
 // What an append has to know of an event that is there: the stream's newest, or the one that has a supplied id.

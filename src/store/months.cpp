@@ -184,16 +184,17 @@ MakeMonth(Month month, const Monthly &monthly) {
 	});
 }
 
+// The SQL objects of 0.1.0 have no index of tags.
 bool
-TagMonthExists(Month month) {
-	return Call([&](Server server) { return OidIsValid(FindTagMonth(server, month)); });
+LacksTagMonth(Month month) {
+	return Call([&](Server server) { return HasTagIndex(server) && !OidIsValid(FindTagMonth(server, month)); });
 }
 
 bool
 MissingMonths(Month first, int count) {
 	for (int i = 0; i < count; i++) {
 		const Month month = Month::FromIndex(first.index() + i);
-		if (!MonthExists(month) || !TagMonthExists(month)) {
+		if (!MonthExists(month) || LacksTagMonth(month)) {
 			return true;
 		}
 	}
@@ -223,7 +224,7 @@ MakeUnderLock(Month first, int count, WhileOtherMakes behaviour) {
 			MakeMonth(month, kEvents);
 			made++;
 		}
-		if (!TagMonthExists(month)) {
+		if (LacksTagMonth(month)) {
 			MakeMonth(month, kTagIndex);
 		}
 	}

@@ -21,9 +21,10 @@ Ranges ranges;
 
 HTAB *shapes = nullptr;
 
-const char *const kColumnNames[kEventColumns] = {"event_id", "stream_id",  "stream_version", "event_type", "event_data",
-                                                 "metadata", "created_at", "created_by",     "tenant_id",  "global_position", "tags"};
-const Oid kColumnTypes[kEventColumns] = {UUIDOID, TEXTOID, INT8OID, TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID};
+const char *const kColumnNames[kEventColumns] = {"event_id",   "stream_id",  "stream_version", "event_type",      "event_data", "metadata",
+                                                 "created_at", "created_by", "tenant_id",      "global_position", "tags"};
+const Oid kColumnTypes[kEventColumns] = {UUIDOID,        TEXTOID, INT8OID, TEXTOID, JSONBOID,    JSONBOID,
+                                         TIMESTAMPTZOID, TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID};
 
 // Relcache callback: counts only, nothing that can fail.
 void
@@ -190,8 +191,7 @@ BuildShape(Server server, PartitionShape *shape, Relation partition) {
 	}
 	const TupleConstr *constraints = descriptor->constr;
 	const int columns = shape->attnum[kTags] == InvalidAttrNumber ? kTags : kEventColumns;
-	shape->direct_write = shape->direct_read && descriptor->natts == columns && !HasInsertTrigger(partition) &&
-	                      partition->rd_rules == nullptr &&
+	shape->direct_write = shape->direct_read && descriptor->natts == columns && !HasInsertTrigger(partition) && partition->rd_rules == nullptr &&
 	                      (constraints == nullptr || (constraints->num_check == 0 && !constraints->has_generated_stored));
 	for (int column = 0; column < columns; column++) {
 		shape->direct_write &= shape->attnum[column] == column + 1;

@@ -54,6 +54,12 @@ LoadTagMonths(Server server) {
 
 } // namespace
 
+bool
+HasTagIndex(Server) {
+	const Oid schema = get_namespace_oid("auren", true);
+	return OidIsValid(schema) && OidIsValid(get_relname_relid("event_tags", schema));
+}
+
 Oid
 FindTagMonth(Server server, Month month) {
 	// A second look after the news, as FindPartition has it.

@@ -14,6 +14,9 @@ namespace auren::pg {
 // Columns of auren.event_tags: those of its index come first.
 enum EventTagColumn : int { kTagTenant, kTagTag, kTagPosition, kTagEventAt, kTagMonth, kEventTagColumns };
 
+// Whether there is the index of tags: it came with 0.2.0, and the module works under the SQL objects of 0.1.0 until they are updated.
+bool HasTagIndex(Server server);
+
 // The partition of a month; InvalidOid where there is none.
 Oid FindTagMonth(Server server, Month month);
 

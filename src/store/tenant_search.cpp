@@ -16,7 +16,8 @@ namespace {
 constexpr int kFirstChunk = 8;
 constexpr int kGreatestChunk = 1024;
 // In the order in which a search gives them.
-constexpr EventColumn kGiven[] = {kEventId, kStreamId, kStreamVersion, kEventType, kEventData, kCreatedAt, kMetadata, kCreatedBy, kGlobalPosition, kTags};
+constexpr EventColumn kGiven[] = {kEventId,   kStreamId, kStreamVersion, kEventType,      kEventData,
+                                  kCreatedAt, kMetadata, kCreatedBy,     kGlobalPosition, kTags};
 
 int64
 ValueOf(Server, const TenantSearch *search, TupleTableSlot *slot, EventColumn column) {

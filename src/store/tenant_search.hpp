@@ -73,8 +73,8 @@ struct TenantSearch {
 
 // The snapshot must be registered or active until the search is ended.
 void BeginTenantSearch(Server server, TenantSearch *search, const TenantSearchTerms &terms, Snapshot snapshot);
-// The next event: event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position, tags as the row has them. False after
-// the last one; the values live until the next call.
+// The next event: event_id, stream_id, stream_version, event_type, event_data, created_at, metadata, created_by, global_position, tags as the row has
+// them. False after the last one; the values live until the next call.
 bool NextTenantEvent(Server server, TenantSearch *search, Datum *values, bool *isnull);
 void EndTenantSearch(Server server, TenantSearch *search);
 

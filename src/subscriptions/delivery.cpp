@@ -73,8 +73,8 @@ ReadEventAt(Server server, FeedScan *scan, const FeedFilter &filter, int64 posit
 void
 PutEvent(Server server, const Rows &rows, const EventRow &row, int share, int attempts) {
 	static const bool isnull[12] = {};
-	const Datum values[12] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId],  row.values[kStreamVersion],
-	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata],  row.values[kCreatedAt],
+	const Datum values[12] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId],   row.values[kStreamVersion],
+	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata],   row.values[kCreatedAt],
 	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts), ShownTags(server, row)};
 	PutRow(server, rows, values, isnull);
 }

@@ -32,8 +32,8 @@ bool AnySpanRules(Server server);
 bool HasTagRules(Server server, std::string_view tenant, std::string_view type);
 
 /*
- * The tags by which an event is found that is about to be appended: those that its caller gave (sorted, each once) and those of all rules, sorted, each
- * once. In the current memory context, or the given list where no rule makes one. Raises 22023 where a value can make no tag, or there would be
+ * The tags by which an event is found that is about to be appended: those that its caller gave (sorted, each once) and those of all rules, sorted,
+ * each once. In the current memory context, or the given list where no rule makes one. Raises 22023 where a value can make no tag, or there would be
  * more than an event may have.
  */
 TextList TagsToWrite(Server server, const RuledEvent &event, const TextList &given);

@@ -33,7 +33,7 @@ $node->safe_psql(
 	SELECT events.append_event('user:exact', 'number', '{"a": 0.10, "b": 12345678901234567890, "c": 1e400, "ü\u2028": "€😀\""}');
 	SELECT events.append_event('user:long', 'text', jsonb_build_object('text', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 3000) n)));
 	SELECT events.append_event('user:1', 'supplied', '{"once": true}', p_event_id := '11111111-1111-4111-8111-111111111111');
-	SELECT events.append_event('user:closed', 'last', '{}');
+	SELECT events.append_event('user:closed', 'last', '{}', p_tags := '{left,user:closed}');
 	SELECT events.close_stream('user:closed', 'left us');
 	SELECT events.create_subscription('dumped', p_shares => 2, p_max_attempts => 3), events.create_subscription('untouched', p_category => 'user');
 	SELECT count(*) FROM events.fetch('dumped', 'c', 20);
@@ -111,6 +111,11 @@ sub goes_on
 	is($node->safe_psql($copy, q{SELECT min(global_position) FROM events.fetch('dumped', 'c', 100) f WHERE f.global_position > 15}), 16, "$name: a subscription goes on behind its checkpoint");
 	is($node->safe_psql($copy, q{SELECT global_position, attempts FROM events.parked WHERE name = 'dumped'}), '7|1', "$name: what was parked is parked");
 	is($node->safe_psql($copy, q{SELECT events.create_subscription('new one'); SELECT count(DISTINCT subscription_id) = count(*) FROM auren.subscription_settings}), "0\nt", "$name: a new subscription has a number of its own");
+
+	is($node->safe_psql($copy, q{SELECT stream_id, tags FROM events.read_all(0, 100000, p_tags := '{left}')}), 'user:closed|{left,user:closed}', "$name: an event with tags");
+	is($node->safe_psql($copy, q{SELECT tag FROM auren.event_tags ORDER BY 1}), "left\nuser:closed", "$name: they are in the index");
+	$node->safe_psql($copy, q{SELECT events.append_event('user:fresh', 'tagged', '{}', p_tags := '{left}')});
+	is($node->safe_psql($copy, q{SELECT count(*) FROM events.read_all(0, 100000, p_tags := '{left}')}), 2, "$name: another one with the tag");
 
 	my $count = $node->safe_psql($copy, 'SELECT count(*) FROM events.event_store');
 	is( $node->safe_psql($copy, q{SELECT events.append_event('user:1', 'supplied', '{"once": true}', p_event_id := '11111111-1111-4111-8111-111111111111')}),

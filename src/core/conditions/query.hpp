@@ -36,7 +36,8 @@ struct Query {
  *
  *   {"types": ["room_booked"], "tags": ["room:12"], "during": ["2026-12-01 10:00+00", null]}   {"stream": "user:1", "version": 5}   {}
  *
- * Throws 22023 for what is none, with the number of the item in DETAIL. Texts in it are UTF-8 too: ForEachText has them changed to the server's encoding.
+ * Throws 22023 for what is none, with the number of the item in DETAIL. Texts in it are UTF-8 too: ForEachText has them changed to the server's
+ * encoding.
  */
 Query ParseQuery(std::string_view json);
 
@@ -94,8 +95,8 @@ struct QueryView {
 };
 
 /*
- * Puts a query into one block of memory, aligned as for any type, of ViewBytes(query) bytes. The view points into the block alone: it lives as long as
- * that, and the query may go.
+ * Puts a query into one block of memory, aligned as for any type, of ViewBytes(query) bytes. The view points into the block alone: it lives as long
+ * as that, and the query may go.
  */
 std::size_t ViewBytes(const Query &query);
 QueryView WriteView(const Query &query, void *memory);

@@ -29,7 +29,8 @@ RefuseTag(TagFlaw flaw, const Name &tag) {
 		       "It has " + std::to_string(tag.characters) + " characters; at most " + std::to_string(kMaxTagCharacters) + " are allowed.",
 		       "Put what identifies the thing into the tag, and the rest into event data.");
 	case TagFlaw::kControl:
-		Refuse("tag contains a control character", "Bytes below 32 and byte 127 are not allowed in a tag.", "Remove line ends and tabs from the tag.");
+		Refuse("tag contains a control character", "Bytes below 32 and byte 127 are not allowed in a tag.",
+		       "Remove line ends and tabs from the tag.");
 	default:
 		Refuse("tag must not be empty", "The tag given has no character.", "Give a tag such as \"room:12\", or leave it out.");
 	}
@@ -76,7 +77,8 @@ CheckTagKey(const Name &key) {
 		       "Give a short key, such as \"room\".");
 	}
 	if (std::any_of(key.bytes.begin(), key.bytes.end(), IsControl)) {
-		Refuse("tag key contains a control character", "Bytes below 32 and byte 127 are not allowed in a key.", "Remove line ends and tabs from the key.");
+		Refuse("tag key contains a control character", "Bytes below 32 and byte 127 are not allowed in a key.",
+		       "Remove line ends and tabs from the key.");
 	}
 	if (key.bytes.front() == ' ' || key.bytes.back() == ' ') {
 		Refuse("tag key begins or ends with a blank", "The key given is \"" + std::string(key.bytes) + "\".", "Trim the key.");
