@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/event_time.hpp"
 #include "core/json/json_pointer.hpp"
 #include "core/metrics/reading_time.hpp"
 #include "core/metrics/reading_value.hpp"
@@ -251,7 +252,7 @@ template <typename V> class EventReadings {
 			return event_.created_at;
 		}
 		const NameBytes text = Call([&](Server server) { return TextOf(server, found); });
-		return text.null ? std::nullopt : ParseReadingTime(*ViewOf(text));
+		return text.null ? std::nullopt : ParseEventTime(*ViewOf(text));
 	}
 
 	void

@@ -11,7 +11,7 @@
 extern "C" int
 LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
 	const std::string_view text(reinterpret_cast<const char *>(data), size);
-	const auto time = auren::ParseReadingTime(text);
+	const auto time = auren::ParseEventTime(text);
 	if (time) {
 		constexpr std::int64_t kYear = std::int64_t{366} * 86400 * auren::kMicrosPerSecond;
 		auren::test::Require(*time > -2001 * kYear && *time < 8001 * kYear);
