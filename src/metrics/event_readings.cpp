@@ -16,7 +16,7 @@
 #include "server/as_owner.hpp"
 #include "server/cached.hpp"
 #include "server/guard.hpp"
-#include "server/jsonb.hpp"
+#include "server/jsonb_path.hpp"
 #include "server/relation_changes.hpp"
 #include "server/text.hpp"
 #include "store/relations.hpp"
@@ -114,39 +114,9 @@ ForgetOnRelation(Oid relid) {
 	event_sources.ForgetOn(relid);
 }
 
-// What is at a place in a document. What it leads to lives as long as the document and the memory context.
-struct Found {
-	bool there;
-	JsonbValue value;
-};
-
-// A null is there as little as what is missing.
-Found
-FindAtPath(Server, const JsonbValue &place, const Path &path) {
-	Found found = {true, place};
-	for (const std::string &token : path) {
-		JsonbContainer *container = found.value.type == jbvBinary ? found.value.val.binary.data : nullptr;
-		const JsonbValue *value = nullptr;
-		if (container != nullptr && JsonContainerIsObject(container)) {
-			value = getKeyJsonValueFromContainer(container, token.data(), static_cast<int>(token.size()), &found.value);
-		} else if (container != nullptr) {
-			const std::optional<std::size_t> index = ArrayIndex(token);
-			value = index && *index < JsonContainerSize(container) ? getIthJsonbValueFromContainer(container, static_cast<uint32>(*index)) : nullptr;
-		}
-		if (value == nullptr) {
-			return {};
-		}
-		if (value != &found.value) {
-			found.value = *value;
-		}
-	}
-	found.there = found.value.type != jbvNull;
-	return found;
-}
-
 // As a text, where it is one or a number.
 NameBytes
-TextOf(Server, const Found &found) {
+TextOf(Server, const JsonbPlace &found) {
 	NameBytes text = {nullptr, 0, true};
 	if (found.there && found.value.type == jbvNumeric) {
 		text.bytes = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(found.value.val.numeric)));
@@ -160,7 +130,7 @@ TextOf(Server, const Found &found) {
 
 // As a number, where it is one or a text that is one.
 std::optional<double>
-NumberOf(const Found &found) {
+NumberOf(const JsonbPlace &found) {
 	if (found.value.type == jbvString) {
 		return ParseReadingValue({found.value.val.string.val, static_cast<std::size_t>(found.value.val.string.len)});
 	}
@@ -193,7 +163,7 @@ template <typename V> class EventReadings {
 			VisitSample(event_.data);
 			return;
 		}
-		const Found samples = Call([&](Server server) { return FindAtPath(server, event_.data, *source_.samples); });
+		const JsonbPlace samples = Call([&](Server server) { return FindAtPath(server, event_.data, *source_.samples); });
 		if (!samples.there) {
 			return;
 		}
@@ -214,24 +184,24 @@ template <typename V> class EventReadings {
 	}
 
 	// A field of the sample, or of the event where the sample has none.
-	Found
+	JsonbPlace
 	Field(const JsonbValue &sample, const Path &path) const {
 		return Call([&](Server server) {
-			const Found found = FindAtPath(server, sample, path);
+			const JsonbPlace found = FindAtPath(server, sample, path);
 			return found.there || !source_.samples ? found : FindAtPath(server, event_.data, path);
 		});
 	}
 
 	std::optional<std::string_view>
 	Text(const JsonbValue &sample, const Path &path) const {
-		const Found found = Field(sample, path);
+		const JsonbPlace found = Field(sample, path);
 		return ViewOf(Call([&](Server server) { return TextOf(server, found); }));
 	}
 
 	// Whose it is, as the rules of personal fields take it: a text, or a whole number without the zeros of 7.0; what is not whole names nobody.
 	std::optional<std::string_view>
 	User(const JsonbValue &sample) const {
-		const Found found = Field(sample, *source_.user);
+		const JsonbPlace found = Field(sample, *source_.user);
 		const auto text = ViewOf(Call([&](Server server) { return TextOf(server, found); }));
 		if (!text || found.value.type != jbvNumeric) {
 			return text;
@@ -247,7 +217,7 @@ template <typename V> class EventReadings {
 		if (!source_.time) {
 			return event_.created_at;
 		}
-		const Found found = Field(sample, *source_.time);
+		const JsonbPlace found = Field(sample, *source_.time);
 		if (!found.there) {
 			return event_.created_at;
 		}
@@ -266,7 +236,7 @@ template <typename V> class EventReadings {
 		const std::optional<TimestampTz> time = Time(sample);
 		// not by its parts' names, which a lambda of C++17 cannot capture
 		for (const auto &entry : source_.metrics) {
-			const Found found = Call([&](Server server) { return FindAtPath(server, sample, entry.first); });
+			const JsonbPlace found = Call([&](Server server) { return FindAtPath(server, sample, entry.first); });
 			if (found.there) {
 				names.metric = entry.second;
 				VisitValue(names, time, NumberOf(found));
@@ -326,13 +296,6 @@ struct Gatherer {
 	}
 };
 
-JsonbValue
-Document(Server, Datum data) {
-	JsonbValue document;
-	JsonbToJsonbValue(DatumGetJsonbP(data), &document);
-	return document;
-}
-
 } // namespace
 
 void
@@ -362,7 +325,7 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 			bool isnull;
 			const auto *id = PG_DETOAST_DATUM_PACKED(heap_getattr(row, 1, descriptor, &isnull));
 			stream = {VARDATA_ANY(id), static_cast<int>(VARSIZE_ANY_EXHDR(id)), false};
-			event.data = Document(server, heap_getattr(row, 2, descriptor, &isnull));
+			event.data = RootOf(server, heap_getattr(row, 2, descriptor, &isnull));
 			event.created_at = DatumGetTimestampTz(heap_getattr(row, 3, descriptor, &isnull));
 			event.position = DatumGetInt64(heap_getattr(row, 4, descriptor, &isnull));
 		});
@@ -382,7 +345,7 @@ RecordEvent(std::string_view tenant, std::string_view stream, std::string_view e
 	const auto sources = event_sources.Get(ReadEventSources);
 	for (const EventSource &source : *sources) {
 		if (source.event_type == event_type && source.tenant == tenant) {
-			const Event event = {tenant, stream, Call([&](Server server) { return Document(server, data); }), created_at, position};
+			const Event event = {tenant, stream, Call([&](Server server) { return RootOf(server, data); }), created_at, position};
 			EventReadings<Recorder>(source, event, {}).Visit();
 		}
 	}

@@ -19,6 +19,7 @@
 #include "store/partitions.hpp"
 #include "store/tag_months.hpp"
 #include "store/tenant.hpp"
+#include "tags/tag_rules.hpp"
 
 extern "C" {
 AUREN_MODULE_MAGIC(AUREN_VERSION);
@@ -48,6 +49,7 @@ _PG_init(void) { // NOLINT(bugprone-reserved-identifier)
 	auren::pg::RegisterPartitions(server);
 	auren::pg::RegisterTagMonths(server);
 	auren::pg::RegisterTenantCallbacks(server);
+	auren::pg::RegisterTagRules(server);
 	auren::pg::RegisterHiddenStatistics(server);
 	auren::pg::RegisterKeptObjects(server);
 	auren::pg::RegisterReducerCallbacks(server);

@@ -11,9 +11,14 @@ namespace {
 OwnRelation *first_asked = nullptr;
 
 Oid
-RelationNamed(Server server, const char *schema, const char *name) {
+FindRelation(Server, const char *schema, const char *name) {
 	const Oid schema_oid = get_namespace_oid(schema, true);
-	const Oid oid = OidIsValid(schema_oid) ? get_relname_relid(name, schema_oid) : InvalidOid;
+	return OidIsValid(schema_oid) ? get_relname_relid(name, schema_oid) : InvalidOid;
+}
+
+Oid
+RelationNamed(Server server, const char *schema, const char *name) {
+	const Oid oid = FindRelation(server, schema, name);
 	if (!OidIsValid(oid)) {
 		RaiseMissingRelation(server, schema, name);
 	}
@@ -23,12 +28,26 @@ RelationNamed(Server server, const char *schema, const char *name) {
 } // namespace
 
 void
-OwnRelation::LookUp(Server server) {
+OwnRelation::List() noexcept {
 	if (!listed_) {
 		next_ = first_asked;
 		first_asked = this;
 		listed_ = true;
 	}
+}
+
+Oid
+OwnRelation::GetIfThere(Server server) {
+	List();
+	if (!freshness_.IsFresh() && !OidIsValid(FindRelation(server, schema_, name_))) {
+		return InvalidOid;
+	}
+	return Get(server);
+}
+
+void
+OwnRelation::LookUp(Server server) {
+	List();
 	const auto look = [this, server] {
 		oid_ = RelationNamed(server, schema_, name_);
 		AUREN_WAIT_POINT("own-relation");

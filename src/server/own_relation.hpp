@@ -30,6 +30,9 @@ class OwnRelation {
 		return oid_;
 	}
 
+	// The same; InvalidOid where there is none, as under SQL objects of an older version.
+	Oid GetIfThere(Server server);
+
 	/*
 	 * For the callbacks of the server's messages, which may look nothing up: whether a change of this OID (InvalidOid: any relation may
 	 * have changed) may be one of the relation. Until somebody has looked its OID up it may be any.
@@ -43,6 +46,7 @@ class OwnRelation {
 	static void Register(Server server);
 
   private:
+	void List() noexcept;
 	void LookUp(Server server);
 	static void ForgetOn(Oid relid) noexcept;
 

@@ -15,6 +15,8 @@ namespace auren::pg {
  * A rule counts for every append from the commit that declared it on: it is declared under a lock that no append shares, and an append asks for the
  * rules after it has locked the table of events. For readers it counts once it is complete, which is once the tags of all stored events are in the
  * index. Rules are asked for as they are now, whatever the transaction's server snapshot is.
+ *
+ * What a rule makes of an event depends on the rule and on the event's data alone, so that an event shows the tags that the index has.
  */
 
 // What of an event rules look at. Names are bytes; the data is a jsonb as the row or the caller has it.
@@ -50,8 +52,18 @@ Datum TagsToShow(Server server, const RuledEvent &event, Datum given);
 // The span of a stored event. False where no rule takes one, or it has none.
 bool SpanOf(Server server, const RuledEvent &event, Span *span);
 
-// The elements of a text[] as bytes, in its order. In the current memory context; a datum that is neither compressed nor out of line is not copied.
+// The elements of a text[] as bytes, in its order. In the current memory context; an array that is neither compressed nor out of line is not copied.
 TextList TextsOf(Server server, Datum array);
+
+/*
+ * For the fill: the tags that the rules of an event's type which are not complete make of it, in the current memory context. skipped(pointer, key) is
+ * called for each whose value can make no tag.
+ */
+struct SkippedBy {
+	void (*skipped)(void *argument, std::string_view pointer, std::string_view key);
+	void *argument;
+};
+TextList TagsToFill(Server server, const RuledEvent &event, const SkippedBy &skipped_by);
 
 // For _PG_init: from now on changes of the rules are heard of.
 void RegisterTagRules(Server server);
