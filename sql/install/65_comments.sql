@@ -176,6 +176,18 @@ COMMENT ON COLUMN events.subscriptions.due_events IS 'the part of lag_events tha
 COMMENT ON COLUMN events.subscriptions.delayed_events IS 'the part of lag_events whose retry is not due yet';
 COMMENT ON COLUMN events.subscriptions.waiting_events IS 'the part of lag_events that waits for an earlier event of their stream';
 COMMENT ON COLUMN events.subscriptions.tags IS 'tags that all its events have; NULL: whatever their tags';
+COMMENT ON COLUMN events.tag_rules.event_type IS 'type of the events';
+COMMENT ON COLUMN events.tag_rules.pointer IS 'JSON pointer to the value in an event''s data';
+COMMENT ON COLUMN events.tag_rules.tag_key IS 'what stands before the colon of the tags';
+COMMENT ON COLUMN events.tag_rules.complete IS 'whether all events have the tags: only then are they shown, and found by';
+COMMENT ON COLUMN events.tag_rules.fill_after IS 'stored events up to this position have them';
+COMMENT ON COLUMN events.tag_rules.fill_until IS 'last position when it was declared: later events have them from their append on';
+COMMENT ON COLUMN events.tag_rules.skipped IS 'stored events whose value can make no tag';
+COMMENT ON COLUMN events.tag_rules.created_by IS 'role that declared it';
+COMMENT ON COLUMN events.tag_rules.created_at IS 'when';
+COMMENT ON COLUMN events.span_rules.event_type IS 'type of the events';
+COMMENT ON COLUMN events.span_rules.from_pointer IS 'JSON pointer to the beginning in an event''s data';
+COMMENT ON COLUMN events.span_rules.to_pointer IS 'JSON pointer to the end, which is not part of the span';
 COMMENT ON COLUMN events.tenant_events.event_id IS 'id of the event';
 COMMENT ON COLUMN events.tenant_events.stream_id IS 'stream';
 COMMENT ON COLUMN events.tenant_events.stream_version IS 'place of the event in its stream';
@@ -196,6 +208,8 @@ COMMENT ON TRIGGER tell_sessions ON auren.declared_notification_rules IS 'has al
 COMMENT ON TRIGGER tell_sessions ON analytics.sources IS 'has all sessions look at the table again when it has changed';
 COMMENT ON TRIGGER tell_sessions ON auren.data_keys IS 'has all sessions look at the table again when it has changed';
 COMMENT ON TRIGGER tell_sessions ON auren.declared_personal_rules IS 'has all sessions look at the table again when it has changed';
+COMMENT ON TRIGGER tell_sessions ON auren.declared_tag_rules IS 'has all sessions look at the table again when it has changed';
+COMMENT ON TRIGGER tell_sessions ON auren.declared_span_rules IS 'has all sessions look at the table again when it has changed';
 COMMENT ON TRIGGER auren_record_row ON biometric.biometric_events IS 'gathers the readings that a statement adds and takes';
 COMMENT ON TRIGGER auren_record_statement ON biometric.biometric_events IS 'records what was gathered';
 COMMENT ON TRIGGER auren_record_truncate ON biometric.biometric_events IS 'records that all readings are taken';

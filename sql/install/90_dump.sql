@@ -13,6 +13,8 @@ SELECT pg_catalog.pg_extension_config_dump('auren.subscription_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.subscription_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.subscription_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.subscription_held', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.declared_tag_rules', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.declared_span_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.data_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.key_uses', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.forgotten_people', '');

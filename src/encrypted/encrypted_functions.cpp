@@ -289,6 +289,8 @@ AUREN_FUNCTION(auren_add_rule) {
 		                         "ON CONFLICT (tenant_id, event_type, person) DO UPDATE SET paths = EXCLUDED.paths",
 		                         4, types, values, nullptr);
 	});
+	// with the row inserted: a rule of tags that is declared meanwhile waits for it (LockPersonalRules), and looks after that
+	pg::RequireNotInTags(tenant.id, type.name.bytes, paths);
 	PG_RETURN_VOID();
 }
 

@@ -11,6 +11,7 @@
 #include "server/jsonb_writer.hpp"
 #include "server/relation_changes.hpp"
 #include "server/table_row.hpp"
+#include "tags/tag_rules.hpp"
 
 namespace auren::pg {
 
@@ -202,6 +203,40 @@ RulesOf(std::string_view tenant, std::string_view event_type) {
 		}
 	}
 	return found;
+}
+
+void
+LockPersonalRules(Server server) {
+	LockRelationOid(own::personal_rules.Get(server), ShareRowExclusiveLock);
+}
+
+void
+RequireNotPersonal(std::string_view tenant, std::string_view event_type, const JsonPointer &place, const char *what) {
+	for (const PersonalRule &rule : RulesOf(tenant, event_type)) {
+		for (const JsonPointer &path : rule.paths) {
+			if (Overlap(path, place)) {
+				throw DomainError(sqlstate::kNotInState, std::string("an encrypted field cannot make ") + what,
+				                  "The rule for " + QuotedPointer(rule.person) + " encrypts " + QuotedPointer(PointerText(path)) +
+				                      ", which overlaps " + QuotedPointer(PointerText(place)) + ".",
+				                  "Take another field, which says nothing of a person. encrypted.rules lists the encrypted ones.");
+			}
+		}
+	}
+}
+
+void
+RequireNotInTags(std::string_view tenant, std::string_view event_type, const std::vector<JsonPointer> &paths) {
+	const TextList places = Call([&](Server server) { return RulePlacesOf(server, tenant, event_type); });
+	for (const std::string_view place : places) {
+		for (const JsonPointer &path : paths) {
+			if (Overlap(path, ParsePointer(place))) {
+				throw DomainError(sqlstate::kNotInState, "a field of which tags or spans are made cannot be encrypted",
+				                  QuotedPointer(PointerText(path)) + " overlaps " + QuotedPointer(place) +
+				                      ", which a rule of events.tag_rules or events.span_rules looks at.",
+				                  "Leave the field out of the paths, or drop that rule first: the tags of stored events go with it.");
+			}
+		}
+	}
 }
 
 void

@@ -39,6 +39,16 @@ Datum OpenEvent(const EventNames &event, Datum data, Audited audited);
 // Rules of a tenant and event type, for the check of a new one.
 std::vector<PersonalRule> RulesOf(std::string_view tenant, std::string_view event_type);
 
+/*
+ * Waits for rules that are being added, and keeps others from being added to the end of the transaction: for whoever declares what must not overlap
+ * an encrypted field, before it looks. Those that are added later look in their turn.
+ */
+void LockPersonalRules(Server server);
+// Throws 55000 where a rule of the tenant and event type encrypts a place, a part of it, or what it is a part of. `what` is what the place is for.
+void RequireNotPersonal(std::string_view tenant, std::string_view event_type, const JsonPointer &place, const char *what);
+// Throws 55000 where a rule makes tags or spans of one of these places, or of what overlaps one: everybody may read tags who may read events.
+void RequireNotInTags(std::string_view tenant, std::string_view event_type, const std::vector<JsonPointer> &paths);
+
 void RegisterPersonalRules(Server server);
 
 } // namespace auren::pg

@@ -55,6 +55,11 @@ Add(Server, Gathered *list, std::string_view tag) {
 	list->tags[list->count++] = tag;
 }
 
+std::string_view
+CopyOf(Server, std::string_view text) {
+	return {pnstrdup(text.data(), text.size()), text.size()};
+}
+
 TextList
 Sorted(const Gathered &list) {
 	return {list.tags, SortTags(list.tags, list.count)};
@@ -299,10 +304,17 @@ TagsToFill(Server server, const RuledEvent &event, const SkippedBy &skipped_by) 
 	const JsonbValue root = RootOf(server, event.data);
 	for (const TagRule &rule : TagRulesOf(server, event.tenant, event.type)) {
 		if (!rule.complete && AddTagsOf(server, rule, root, &list) != ValueFlaw::kNone) {
-			skipped_by.skipped(skipped_by.argument, rule.place.pointer, rule.key);
+			skipped_by.skipped(skipped_by.argument, {rule.type, rule.place.pointer, rule.key});
 		}
 	}
 	return Sorted(list);
+}
+
+bool
+IsCompleteTagRule(Server server, std::string_view tenant, const RuledPlace &place) {
+	const RuleRange<TagRule> rules = TagRulesOf(server, tenant, place.type);
+	return std::any_of(rules.begin(), rules.end(),
+	                   [&](const TagRule &rule) { return rule.place.pointer == place.pointer && rule.key == place.key && rule.complete; });
 }
 
 Datum
@@ -369,6 +381,20 @@ SpanOf(Server server, const RuledEvent &event, Span *span) {
 	LeaveScratch(server, scratch);
 	*span = {ends.from.time, ends.to.time};
 	return ends.any() && ends.from.readable && ends.to.readable && span->from < span->to;
+}
+
+TextList
+RulePlacesOf(Server server, std::string_view tenant, std::string_view type) {
+	AcceptInvalidationMessages();
+	Gathered list = BeginGathering(server);
+	for (const TagRule &rule : TagRulesOf(server, tenant, type)) {
+		Add(server, &list, CopyOf(server, rule.place.pointer));
+	}
+	for (const SpanRule &rule : SpanRulesOf(server, tenant, type)) {
+		Add(server, &list, CopyOf(server, rule.from.pointer));
+		Add(server, &list, CopyOf(server, rule.to.pointer));
+	}
+	return {list.tags, list.count};
 }
 
 TextList

@@ -52,18 +52,31 @@ Datum TagsToShow(Server server, const RuledEvent &event, Datum given);
 // The span of a stored event. False where no rule takes one, or it has none.
 bool SpanOf(Server server, const RuledEvent &event, Span *span);
 
+// The JSON pointers that rules of tags and spans look at in the events of a type. In the current memory context.
+TextList RulePlacesOf(Server server, std::string_view tenant, std::string_view type);
+
 // The elements of a text[] as bytes, in its order. In the current memory context; an array that is neither compressed nor out of line is not copied.
 TextList TextsOf(Server server, Datum array);
 
-/*
- * For the fill: the tags that the rules of an event's type which are not complete make of it, in the current memory context. skipped(pointer, key) is
- * called for each whose value can make no tag.
- */
+// A rule's place, by which it is told from the others of a tenant.
+struct RuledPlace {
+	std::string_view type;
+	std::string_view pointer;
+	std::string_view key;
+};
 struct SkippedBy {
-	void (*skipped)(void *argument, std::string_view pointer, std::string_view key);
+	void (*skipped)(void *argument, const RuledPlace &place);
 	void *argument;
 };
+
+/*
+ * The tags that the rules of an event's type which are not complete make of it, in the current memory context. Calls skipped() for each rule that
+ * finds a value of which no tag can be made.
+ */
 TextList TagsToFill(Server server, const RuledEvent &event, const SkippedBy &skipped_by);
+
+// Whether a rule is declared and complete.
+bool IsCompleteTagRule(Server server, std::string_view tenant, const RuledPlace &place);
 
 // For _PG_init: from now on changes of the rules are heard of.
 void RegisterTagRules(Server server);

@@ -39,6 +39,7 @@ foreach my $tenant (qw(mine theirs))
 		SELECT count(*) FROM events.fetch('${tenant}_sub', '${tenant}_worker', 3);
 		SELECT events.park('${tenant}_sub', '${tenant}_worker', global_position, '$tenant') FROM events.read_all(p_limit => 1);
 		SELECT events.add_notification_rule('made', '${tenant}_channel');
+		SELECT events.add_tag_rule('only_$tenant', '/mark', '$tenant'), events.add_span_rule('only_$tenant', '/from', '/to');
 		SELECT analytics.attach_events('only_$tenant', '{"value": "pulse"}', 'user_id');
 		SELECT events.append_event('only_$tenant:1', 'only_$tenant', '{"user_id": "${tenant}_user", "value": 1, "timestamp": "no time"}', '$tenant');
 		SELECT encrypted.encrypt_phi_field('$tenant', '${tenant}_user') AS sealed INTO TABLE sealed_$tenant;
