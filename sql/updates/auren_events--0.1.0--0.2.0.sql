@@ -226,17 +226,6 @@ CREATE OR REPLACE VIEW events.subscriptions WITH (security_barrier) AS
 	WHERE s.tenant_id OPERATOR(pg_catalog.=) (SELECT auren.view_tenant());
 COMMENT ON COLUMN events.subscriptions.tags IS 'tags that all its events have; NULL: whatever their tags';
 
--- What the extension itself puts on its tables, as every session compares it (pg::FixDefinitionSettings).
-CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
-	SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres' SET "TimeZone" = 'UTC' SET extra_float_digits = '3' SET bytea_output = 'hex' SET lc_monetary = 'C'
-	SET quote_all_identifiers = 'off' SET standard_conforming_strings = 'on'
-	AS $$
-		INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects
-		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights'])
-		   OR relation OPERATOR(pg_catalog.=) ANY (ARRAY['events.event_store', 'auren.subscription_settings']) AND name OPERATOR(pg_catalog.=) ANY (ARRAY['tags', 'COLUMN tags'])
-	$$;
-SELECT auren.write_shipped_objects();
-DROP FUNCTION auren.write_shipped_objects();
 -- Rules that make tags and spans of events' data.
 
 CREATE TABLE auren.declared_tag_rules (
@@ -345,3 +334,15 @@ COMMENT ON TRIGGER tell_sessions ON auren.declared_tag_rules IS 'has all session
 COMMENT ON TRIGGER tell_sessions ON auren.declared_span_rules IS 'has all sessions look at the table again when it has changed';
 SELECT pg_catalog.pg_extension_config_dump('auren.declared_tag_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.declared_span_rules', '');
+
+-- What the extension itself puts on its tables, as every session compares it (pg::FixDefinitionSettings).
+CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
+	SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres' SET "TimeZone" = 'UTC' SET extra_float_digits = '3' SET bytea_output = 'hex' SET lc_monetary = 'C'
+	SET quote_all_identifiers = 'off' SET standard_conforming_strings = 'on'
+	AS $$
+		INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects
+		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights', 'auren.declared_tag_rules', 'auren.declared_span_rules'])
+		   OR relation OPERATOR(pg_catalog.=) ANY (ARRAY['events.event_store', 'auren.subscription_settings']) AND name OPERATOR(pg_catalog.=) ANY (ARRAY['tags', 'COLUMN tags'])
+	$$;
+SELECT auren.write_shipped_objects();
+DROP FUNCTION auren.write_shipped_objects();

@@ -6,6 +6,7 @@
 
 #include "append/event_write.hpp"
 #include "append/relations.hpp"
+#include "append/rule_tags.hpp"
 #include "core/error.hpp"
 #include "core/store/month.hpp"
 #include "encrypted/personal_rules.hpp"
@@ -130,6 +131,7 @@ class Appending {
 		FindStored();
 		plan_.AssignVersions();
 		if (plan_.new_events() > 0) {
+			RequireRuled();
 			SealPersonal();
 			GiveTimes();
 			GivePositions();
@@ -148,6 +150,7 @@ class Appending {
 		OpenEvents();
 		now_ = GetCurrentTimestamp();
 		EnsureMonthOfNow();
+		MakeTags();
 		EnsureTagMonthOfNow();
 		Call([this](Server server) { rows_ = OpenStreamRows(server, RowExclusiveLock); });
 		OpenWriter();
@@ -163,7 +166,45 @@ class Appending {
 
 	void
 	OpenEvents() {
-		Call([this](Server server) { events_ = table_open(own::events.Get(server), RowExclusiveLock); });
+		Call([this](Server server) {
+			events_ = table_open(own::events.Get(server), RowExclusiveLock);
+			// asked for under the lock: no rule is declared before the end of the transaction
+			tag_rules_ = AnyTagRules(server);
+			span_rules_ = AnySpanRules(server);
+		});
+	}
+
+	/*
+	 * The tags by which each event is to be found: those that were given and those that rules make. They are known before any stream is locked. Where
+	 * a value can make no tag this is said later, of new events alone: a stored one that is given again gets its first result.
+	 */
+	void
+	MakeTags() {
+		if (!tag_rules_) {
+			return;
+		}
+		written_.resize(results_.size());
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			tags_refused_ |= !Call([&](Server server) { return TryTagsToWrite(server, Ruled(i), GivenTags(i), &written_[i]); });
+		}
+	}
+
+	// What rules make of new events must be tags and spans.
+	void
+	RequireRuled() {
+		if (!tags_refused_ && !span_rules_) {
+			return;
+		}
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			if (plan_.elements()[i].fate == Fate::kNew) {
+				Call([&](Server server) {
+					if (tags_refused_) {
+						RequireTagsToWrite(server, Ruled(i), GivenTags(i));
+					}
+					CheckSpanOf(server, Ruled(i));
+				});
+			}
+		}
 	}
 
 	void
@@ -185,7 +226,7 @@ class Appending {
 	// A month that is older than the version that brought tags has no partition for them until the first one comes.
 	void
 	EnsureTagMonthOfNow() {
-		if (request_.tags.empty()) {
+		if (!AnyTags()) {
 			return;
 		}
 		const Month month = Month::FromMicros(now_);
@@ -556,8 +597,7 @@ class Appending {
 			values[kTenantId] = tenant_.text;
 			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
 			values[kTags] = TagsGiven(i);
-			const EventTags tags = request_.tags.empty() ? EventTags{nullptr, 0} : request_.tags[i].tags;
-			Call([&](Server server) { WriteEvent(server, &writer_, values, tags); });
+			Call([&](Server server) { WriteEvent(server, &writer_, values, TagsToWrite(i)); });
 			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
 			// as it is stored: what was encrypted is not a reading
 			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at,
@@ -587,6 +627,27 @@ class Appending {
 		});
 	}
 
+	// The tags of an element that its caller gave, and those by which it is to be found.
+	EventTags
+	GivenTags(std::size_t element) const {
+		return request_.tags.empty() ? EventTags{nullptr, 0} : request_.tags[element].tags;
+	}
+	EventTags
+	TagsToWrite(std::size_t element) const {
+		return written_.empty() ? GivenTags(element) : written_[element];
+	}
+	bool
+	AnyTags() const {
+		return written_.empty() ? !request_.tags.empty()
+		                        : std::any_of(written_.begin(), written_.end(), [](const EventTags &tags) { return tags.count > 0; });
+	}
+
+	RuledEvent
+	Ruled(std::size_t element) const {
+		const AppendRequest::Datums &given = request_.datums[element];
+		return {tenant_.id, TextBytes(given.event_type), given.data};
+	}
+
 	Datum
 	TagsGiven(std::size_t element) const {
 		return request_.tags.empty() ? NoTags() : request_.tags[element].array;
@@ -603,7 +664,11 @@ class Appending {
 	Tenant tenant_;
 	std::vector<AppendedEvent> results_;
 	std::vector<LockedStream> locked_;
-	std::vector<Datum> sealed_; // of the elements, their data where some of it was encrypted; empty where nothing was
+	std::vector<Datum> sealed_;      // of the elements, their data where some of it was encrypted; empty where nothing was
+	std::vector<EventTags> written_; // the tags to write, of the elements; empty where no rule is declared: those that were given
+	bool tag_rules_ = false;         // whether any is declared
+	bool span_rules_ = false;
+	bool tags_refused_ = false; // whether an element has a value of which no tag can be made
 	int64 now_ = 0;
 	int64 first_position_ = 0; // of the new events
 	Relation events_ = nullptr;

@@ -60,9 +60,16 @@ WaitForAppends(Server server) {
 	LockRelationOid(pg::own::events.Get(server), ShareRowExclusiveLock);
 }
 
+// Since nobody appends until the transaction ends.
+void
+RequireUnboundForRule() {
+	pg::RequireUnbound("change a rule of tags or spans", "It stops the appends of all tenants until its transaction ends.");
+}
+
 // Before a rule is declared. The rules of encrypted fields come first: nobody who holds the lock on events waits for them.
 void
 LockForRule(const char *function) {
+	RequireUnboundForRule();
 	Call([&](Server server) {
 		PreventCommandIfReadOnly(function);
 		pg::LockPersonalRules(server);
@@ -160,6 +167,7 @@ AUREN_FUNCTION(auren_add_tag_rule) {
 
 AUREN_FUNCTION(auren_drop_tag_rule) {
 	const TagRuleArguments rule = ReadTagRule(fcinfo);
+	RequireUnboundForRule();
 	const uint64 rows = Call([&](Server server) {
 		PreventCommandIfReadOnly("events.drop_tag_rule()");
 		// the row first: a step of the fill that holds it may append in its transaction
@@ -221,6 +229,7 @@ AUREN_FUNCTION(auren_add_span_rule) {
 AUREN_FUNCTION(auren_drop_span_rule) {
 	const pg::Text type = EventTypeArgument(fcinfo);
 	const pg::Tenant tenant = pg::CurrentTenant();
+	RequireUnboundForRule();
 	const uint64 rows = Call([&](Server server) {
 		PreventCommandIfReadOnly("events.drop_span_rule()");
 		WaitForAppends(server);

@@ -1,12 +1,21 @@
 #include "store/shown_tags.hpp"
 
 #include "server/text.hpp"
+#include "tags/tag_rules.hpp"
 
 namespace auren::pg {
 
 Datum
-ShownTags(Server, const TaggedEvent &event) {
-	return event.tags;
+ShownTags(Server server, const TaggedEvent &event) {
+	if (!AnyTagRules(server)) {
+		return event.tags;
+	}
+	const Datum type = IsPlainText(event.event_type) ? event.event_type : PointerGetDatum(PG_DETOAST_DATUM_PACKED(event.event_type));
+	const Datum shown = TagsToShow(server, {TextBytes(event.tenant), TextBytes(type), event.event_data}, event.tags);
+	if (type != event.event_type) {
+		pfree(DatumGetPointer(type));
+	}
+	return shown;
 }
 
 bool

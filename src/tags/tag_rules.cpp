@@ -185,14 +185,45 @@ RaiseNoTag(Server, const TagRule &rule, ValueFlaw flaw) {
 	pg_unreachable();
 }
 
-void
-RequireTagCount(Server, const RuledEvent &event, std::size_t count) {
-	if (count > kMaxTagsOfEvent) {
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("an event has too many tags"),
-		                errdetail("With those of the tag rules for type \"%.*s\" it would have %zu; at most %zu are allowed.",
-		                          static_cast<int>(event.type.size()), event.type.data(), count, kMaxTagsOfEvent),
-		                errhint("Tag an event with what decisions look it up by, and leave the rest in its data.")));
+[[noreturn]] void
+RaiseTooMany(Server, const RuledEvent &event, std::size_t count) {
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("an event has too many tags"),
+	                errdetail("With those of the tag rules for type \"%.*s\" it would have %zu; at most %zu are allowed.",
+	                          static_cast<int>(event.type.size()), event.type.data(), count, kMaxTagsOfEvent),
+	                errhint("Tag an event with what decisions look it up by, and leave the rest in its data.")));
+	pg_unreachable();
+}
+
+// What the rules make of an event that is appended: its tags, or why it may not have them.
+struct ToWrite {
+	TextList tags;
+	const TagRule *rule; // that finds no value that it may; nullptr: none
+	ValueFlaw flaw;
+
+	bool
+	allowed() const {
+		return rule == nullptr && tags.count <= kMaxTagsOfEvent;
 	}
+};
+
+ToWrite
+GatherToWrite(Server server, const RuledEvent &event, const TextList &given) {
+	const RuleRange<TagRule> rules = TagRulesOf(server, event.tenant, event.type);
+	if (rules.empty()) {
+		return {given, nullptr, ValueFlaw::kNone};
+	}
+	Gathered list = BeginGathering(server);
+	const JsonbValue root = RootOf(server, event.data);
+	for (const TagRule &rule : rules) {
+		const ValueFlaw flaw = AddTagsOf(server, rule, root, &list);
+		if (flaw != ValueFlaw::kNone) {
+			return {given, &rule, flaw};
+		}
+	}
+	for (const std::string_view tag : given) {
+		Add(server, &list, tag);
+	}
+	return {Sorted(list), nullptr, ValueFlaw::kNone};
 }
 
 Datum
@@ -273,29 +304,23 @@ HasTagRules(Server server, std::string_view tenant, std::string_view type) {
 	return !TagRulesOf(server, tenant, type).empty();
 }
 
+bool
+TryTagsToWrite(Server server, const RuledEvent &event, const TextList &given, TextList *tags) {
+	const ToWrite made = GatherToWrite(server, event, given);
+	*tags = made.allowed() ? made.tags : given;
+	return made.allowed();
+}
+
 TextList
 TagsToWrite(Server server, const RuledEvent &event, const TextList &given) {
-	const RuleRange<TagRule> rules = TagRulesOf(server, event.tenant, event.type);
-	if (rules.empty()) {
-		return given;
+	const ToWrite made = GatherToWrite(server, event, given);
+	if (made.rule != nullptr) {
+		RaiseNoTag(server, *made.rule, made.flaw);
 	}
-	Gathered list = BeginGathering(server);
-	const JsonbValue root = RootOf(server, event.data);
-	for (const TagRule &rule : rules) {
-		const ValueFlaw flaw = AddTagsOf(server, rule, root, &list);
-		if (flaw != ValueFlaw::kNone) {
-			RaiseNoTag(server, rule, flaw);
-		}
+	if (!made.allowed()) {
+		RaiseTooMany(server, event, made.tags.count);
 	}
-	if (list.count == 0) {
-		return given;
-	}
-	for (const std::string_view tag : given) {
-		Add(server, &list, tag);
-	}
-	const TextList tags = Sorted(list);
-	RequireTagCount(server, event, tags.count);
-	return tags;
+	return made.tags;
 }
 
 TextList

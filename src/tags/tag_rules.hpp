@@ -35,10 +35,11 @@ bool HasTagRules(Server server, std::string_view tenant, std::string_view type);
 
 /*
  * The tags by which an event is found that is about to be appended: those that its caller gave (sorted, each once) and those of all rules, sorted,
- * each once. In the current memory context, or the given list where no rule makes one. Raises 22023 where a value can make no tag, or there would be
- * more than an event may have.
+ * each once. In the current memory context, or the given list where no rule makes one. Where a value can make no tag, or there would be more than an
+ * event may have, it raises 22023; the other is false then, and the list is the given one.
  */
 TextList TagsToWrite(Server server, const RuledEvent &event, const TextList &given);
+bool TryTagsToWrite(Server server, const RuledEvent &event, const TextList &given, TextList *tags);
 
 // Raises 22007 where a rule takes a span of an event and an end cannot be read, 22023 where the end is not after the beginning.
 void CheckSpanOf(Server server, const RuledEvent &event);
