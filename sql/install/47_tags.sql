@@ -65,7 +65,7 @@ INSERT INTO auren.rights VALUES ('events.fill_tag_rules', 'EXECUTE', '{admin}', 
 CREATE FUNCTION events.add_span_rule(p_event_type text, p_from_pointer text, p_to_pointer text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_add_span_rule';
 COMMENT ON FUNCTION events.add_span_rule(text, text, text) IS
-'events of a type have a span, from the time at one JSON pointer in their data up to, but without, that at another; a missing end is without a bound; queries ask for it with "during"';
+'events of a type have a span, from the time at one JSON pointer in their data up to, but without, that at another; a missing end is without a bound';
 INSERT INTO auren.rights VALUES ('events.add_span_rule', 'EXECUTE', '{admin}', '0.2.0');
 
 CREATE FUNCTION events.drop_span_rule(p_event_type text) RETURNS void

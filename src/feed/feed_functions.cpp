@@ -27,6 +27,7 @@ using pg::Server;
 struct FeedSource {
 	pg::RowSource base;
 	pg::FeedScan scan;
+	pg::ShownTagsRoom tags;
 	int64 left; // rows that may still be given
 };
 
@@ -48,7 +49,7 @@ NextOfFeed(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	values[6] = row.values[pg::kMetadata];
 	values[7] = row.values[pg::kCreatedAt];
 	values[8] = row.values[pg::kCreatedBy];
-	values[9] = pg::ShownTags(server, row);
+	values[9] = pg::ShownTags(server, pg::TaggedEventOf(row), &source->tags);
 	std::memset(isnull, 0, 10);
 	return true;
 }
@@ -99,6 +100,7 @@ OpenReadAll(FunctionCallInfo fcinfo, Snapshot, ScanDirection) {
 	return Call([&](Server server) {
 		auto *source = static_cast<FeedSource *>(palloc(sizeof(FeedSource)));
 		source->base = {NextOfFeed, EndOfFeed};
+		source->tags = {CurrentMemoryContext, nullptr};
 		source->left = limit;
 		const int64 horizon = pg::FeedHorizon(server);
 		const pg::FeedEvents given = pg::ReadFlushed() ? pg::FeedEvents::kFlushed : pg::FeedEvents::kCommitted;

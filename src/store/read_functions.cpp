@@ -62,7 +62,7 @@ class Stream {
 constexpr int kColumns = 9;
 
 void
-FillColumns(Server server, const pg::EventRow &row, Datum *values) {
+FillColumns(Server server, const pg::EventRow &row, pg::ShownTagsRoom *room, Datum *values) {
 	values[0] = row.values[pg::kEventId];
 	values[1] = row.values[pg::kStreamVersion];
 	values[2] = row.values[pg::kEventType];
@@ -71,13 +71,14 @@ FillColumns(Server server, const pg::EventRow &row, Datum *values) {
 	values[5] = row.values[pg::kMetadata];
 	values[6] = row.values[pg::kCreatedBy];
 	values[7] = row.values[pg::kGlobalPosition];
-	values[8] = pg::ShownTags(server, row);
+	values[8] = pg::ShownTags(server, pg::TaggedEventOf(row), room);
 }
 
 // The events of a stream as the rows of a function.
 struct StreamSource {
 	pg::RowSource base;
 	pg::StreamScan scan;
+	pg::ShownTagsRoom tags;
 	int64 left; // rows that may still be given
 };
 
@@ -89,7 +90,7 @@ NextOfStream(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 		return false;
 	}
 	source->left--;
-	FillColumns(server, row, values);
+	FillColumns(server, row, &source->tags, values);
 	std::memset(isnull, 0, kColumns);
 	return true;
 }
@@ -104,6 +105,7 @@ OpenStream(const pg::StreamPart &part, int64 limit, Snapshot snapshot) {
 	return Call([&](Server server) {
 		auto *source = static_cast<StreamSource *>(palloc(sizeof(StreamSource)));
 		source->base = {NextOfStream, EndOfStream};
+		source->tags = {CurrentMemoryContext, nullptr};
 		source->left = limit;
 		pg::BeginStreamScan(server, &source->scan, snapshot);
 		pg::StartStream(server, &source->scan, part);
@@ -171,7 +173,8 @@ AUREN_FUNCTION(auren_last_event_with_tags) {
 			Call([&](Server server) {
 				Datum values[kColumns];
 				const bool isnull[kColumns] = {};
-				FillColumns(server, events.row(), values);
+				pg::ShownTagsRoom room = {CurrentMemoryContext, nullptr};
+				FillColumns(server, events.row(), &room, values);
 				pg::PutRow(server, rows, values, isnull);
 			});
 			break;

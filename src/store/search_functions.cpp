@@ -32,9 +32,9 @@ constexpr const char *kColumnsBeforeTags =
 
 // Puts the tags that callers are shown in the place of those that the row has.
 void
-ShowTags(Server server, Datum tenant, Datum *values) {
+ShowTags(Server server, Datum tenant, pg::ShownTagsRoom *room, Datum *values) {
 	Datum &tags = values[kResultColumns - 1];
-	tags = pg::ShownTags(server, pg::TaggedEvent{tenant, values[3], values[4], tags});
+	tags = pg::ShownTags(server, pg::TaggedEvent{tenant, values[3], values[4], tags}, room);
 }
 
 /*
@@ -83,6 +83,7 @@ class Query {
 		return Call([&](Server server) {
 			int64 count = 0;
 			pg::RunningQuery query;
+			pg::ShownTagsRoom room = {CurrentMemoryContext, nullptr};
 			Start(server, &query, text, GetActiveSnapshot());
 			const Datum *values;
 			const bool *isnull;
@@ -90,7 +91,7 @@ class Query {
 				CHECK_FOR_INTERRUPTS();
 				Datum row[kResultColumns];
 				std::memcpy(row, values, sizeof row);
-				ShowTags(server, tenant, row);
+				ShowTags(server, tenant, &room, row);
 				pg::PutRow(server, rows, row, isnull);
 				count++;
 			}
@@ -110,6 +111,7 @@ class Query {
 struct QuerySource {
 	pg::RowSource base;
 	pg::RunningQuery query;
+	pg::ShownTagsRoom tags;
 	Datum tenant;
 };
 
@@ -122,7 +124,7 @@ NextOfQuery(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 		return false;
 	}
 	std::memcpy(values, row, sizeof(Datum) * kResultColumns);
-	ShowTags(server, source->tenant, values);
+	ShowTags(server, source->tenant, &source->tags, values);
 	std::memcpy(isnull, nulls, sizeof(bool) * kResultColumns);
 	return true;
 }
@@ -136,6 +138,7 @@ EndOfQuery(Server server, pg::RowSource *base) {
 struct TenantSource {
 	pg::RowSource base;
 	pg::TenantSearch search;
+	pg::ShownTagsRoom tags;
 	int64 left;
 };
 
@@ -146,7 +149,7 @@ NextOfSearch(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 		return false;
 	}
 	source->left--;
-	ShowTags(server, source->search.terms.tenant, values);
+	ShowTags(server, source->search.terms.tenant, &source->tags, values);
 	return true;
 }
 
@@ -160,6 +163,7 @@ OpenSearch(const pg::TenantSearchTerms &terms, int64 limit, Snapshot snapshot) {
 	return Call([&](Server server) {
 		auto *source = static_cast<TenantSource *>(palloc(sizeof(TenantSource)));
 		source->base = {NextOfSearch, EndOfSearch};
+		source->tags = {CurrentMemoryContext, nullptr};
 		source->left = limit;
 		pg::BeginTenantSearch(server, &source->search, terms, snapshot);
 		return &source->base;
@@ -171,11 +175,12 @@ void
 RunSearch(const pg::TenantSearchTerms &terms, int64 limit, const pg::Rows &rows) {
 	Call([&](Server server) {
 		pg::TenantSearch search;
+		pg::ShownTagsRoom room = {CurrentMemoryContext, nullptr};
 		pg::BeginTenantSearch(server, &search, terms, GetActiveSnapshot());
 		Datum values[kResultColumns];
 		bool isnull[kResultColumns];
 		for (int64 left = limit; left > 0 && pg::NextTenantEvent(server, &search, values, isnull); left--) {
-			ShowTags(server, terms.tenant, values);
+			ShowTags(server, terms.tenant, &room, values);
 			pg::PutRow(server, rows, values, isnull);
 		}
 		pg::EndTenantSearch(server, &search);
@@ -224,6 +229,7 @@ OpenByTime(FunctionCallInfo fcinfo, Snapshot snapshot, ScanDirection) {
 	return Call([&](Server server) {
 		auto *source = static_cast<QuerySource *>(palloc(sizeof(QuerySource)));
 		source->base = {NextOfQuery, EndOfQuery};
+		source->tags = {CurrentMemoryContext, nullptr};
 		source->tenant = tenant.text;
 		query.Start(server, &source->query, text, snapshot);
 		return &source->base;

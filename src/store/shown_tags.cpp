@@ -18,6 +18,22 @@ ShownTags(Server server, const TaggedEvent &event) {
 	return shown;
 }
 
+Datum
+ShownTags(Server server, const TaggedEvent &event, ShownTagsRoom *room) {
+	if (!AnyTagRules(server)) {
+		return event.tags;
+	}
+	if (room->context == nullptr) {
+		room->context = AllocSetContextCreate(room->parent, "tags of an event", ALLOCSET_SMALL_SIZES);
+	} else {
+		MemoryContextReset(room->context);
+	}
+	MemoryContext before = MemoryContextSwitchTo(room->context);
+	const Datum shown = ShownTags(server, event);
+	MemoryContextSwitchTo(before);
+	return shown;
+}
+
 bool
 HasAllTags(Server, Datum shown, const EventTags &tags) {
 	ArrayType *array = DatumGetArrayTypeP(shown);

@@ -73,10 +73,14 @@ ReadEventAt(Server server, FeedScan *scan, const FeedFilter &filter, int64 posit
 void
 PutEvent(Server server, const Rows &rows, const EventRow &row, int share, int attempts) {
 	static const bool isnull[12] = {};
+	const Datum tags = ShownTags(server, row);
 	const Datum values[12] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId],   row.values[kStreamVersion],
 	                          row.values[kEventType], row.values[kEventData],      row.values[kMetadata],   row.values[kCreatedAt],
-	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts), ShownTags(server, row)};
+	                          row.values[kCreatedBy], Int32GetDatum(share),        Int32GetDatum(attempts), tags};
 	PutRow(server, rows, values, isnull);
+	if (tags != row.values[kTags]) {
+		pfree(DatumGetPointer(tags)); // made by a rule
+	}
 }
 
 // Positions in ascending order.

@@ -126,6 +126,25 @@ foreach my $policy ('error', 'skip')
 }
 $session->query_safe(q{SELECT events.drop_reducer('type_' || n) FROM generate_series(0, 9) n});
 
+# Tags that rules make are gone with the next event. The rules are said to be complete, so that a million events need not be filled.
+
+$session->query_safe(q{SELECT events.add_tag_rule('type_' || n, '/text', 'text') FROM generate_series(0, 9) n});
+foreach my $case (
+	[ 'filled', q{SELECT events.fill_tag_rules(100000) > 0}, 't' ],
+	[ 'replayed', q{UPDATE auren.declared_tag_rules SET complete = true; SELECT sum(cardinality(tags)) FROM events.replay_stream('long:1')}, '1000000' ],
+	[ 'read as a feed', q{SELECT sum(cardinality(tags)) FROM events.read_all(0, 1000000) WHERE stream_id = 'long:1'}, '1000000' ],
+	[ 'read by tags', q{SELECT count(*) FROM events.read_all(0, 1000000, p_tags := '{none}')}, '0' ],
+	[ 'read by time', q{SELECT sum(cardinality(tags)) FROM events.events_by_time(now() - interval '1 day', now() + interval '1 day', p_limit := 1000000)}, '1000000' ],
+	[ 'searched for all', q{SELECT sum(cardinality(tags)) FROM events.find_events('{}', p_limit := 1000000)}, '1000000' ])
+{
+	my ($what, $statement, $expected) = @$case;
+	my ($grew, $result) = growth($session, $statement);
+	is($result, $expected, "events with tags of a rule are $what");
+	cmp_ok($grew, '<', 100, "tags of a rule, $what: grows less than 100 MB");
+	note(sprintf('tags of a rule, %s: grew by %.1f MB', $what, $grew));
+}
+$session->query_safe(q{SELECT events.drop_tag_rule('type_' || n, '/text', 'text') FROM generate_series(0, 9) n});
+
 # Personal events: what one needs to be encrypted or opened is gone with the next one. Twice as many opened events take no more.
 
 $session->query_safe(q{SET client_min_messages = warning; SELECT encrypted.add_rule('personal', '{/note}', 'personal:*')});

@@ -159,6 +159,9 @@ foreach my $version (@released)
 	is($node->safe_psql($database, q{SELECT tag FROM auren.event_tags ORDER BY 1}), "told\nuser", "$version updated: they are in the index");
 	is($node->safe_psql($database, q{SELECT events.create_monthly_partitions(2)}), 0, "$version updated: the months ahead are there");
 	is($node->safe_psql($database, q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'auren.event_tags'::regclass}), 3, "$version updated: those of tags now too");
+	$node->safe_psql($database, q{SELECT events.add_tag_rule('seen', '/n', 'n')});
+	is($node->safe_psql($database, q{SELECT events.fill_tag_rules(); SELECT complete, skipped FROM events.tag_rules}), "0\nt|0", "$version updated: stored events get tags by a rule");
+	is($node->safe_psql($database, q{SELECT DISTINCT stream_id, tags FROM events.read_all(p_tags := '{n:77}')}), 'user:0|{n:77}', "$version updated: and are found by them");
 
 	# whoever had a right has what it gives now, and nobody else has more
 	my $lacking = q{
