@@ -15,6 +15,7 @@
 #include "store/query.hpp"
 #include "store/relations.hpp"
 #include "store/tenant.hpp"
+#include "store/tenant_search.hpp"
 #include "tags/tag_rules.hpp"
 
 namespace auren {
@@ -77,23 +78,28 @@ LockForRule(const char *function) {
 	});
 }
 
-// Whether the tenant has a stored event of the type; as the owner, since a policy may hide events from the caller.
+/*
+ * Whether the tenant has a stored event of the type: by the months' indexes on types, whatever a planner would make of it, since appends wait. As the
+ * owner, since a policy may hide events from the caller.
+ */
 bool
 HasEventsOf(Server server, const pg::Tenant &tenant, Datum type) {
 	const pg::SavedUser before = pg::SwitchToOwner(server, pg::own::events.Get(server));
 	// the transaction's own server snapshot may be older than the lock
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Oid types[2] = {TEXTOID, TEXTOID};
-	const Datum values[2] = {tenant.text, type};
-	pg::RunningQuery query;
-	pg::StartQuery(server, &query,
-	               "SELECT global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND event_type "
-	               "OPERATOR(pg_catalog.=) $2 LIMIT 1",
-	               2, types, values, snapshot);
-	const Datum *row;
-	const bool *isnull;
-	const bool found = pg::NextRow(server, &query, &row, &isnull);
-	pg::EndQuery(server, &query);
+	pg::TenantSearchTerms terms = {};
+	terms.tenant = tenant.text;
+	terms.type = type;
+	terms.from = PG_INT64_MIN;
+	terms.to = PG_INT64_MAX;
+	terms.direction = BackwardScanDirection;
+	pg::TenantSearch search;
+	pg::BeginTenantSearch(server, &search, terms, snapshot);
+	constexpr int kColumns = pg::kEventColumns;
+	Datum values[kColumns];
+	bool isnull[kColumns];
+	const bool found = pg::NextTenantEvent(server, &search, values, isnull);
+	pg::EndTenantSearch(server, &search);
 	UnregisterSnapshot(snapshot);
 	pg::SwitchBack(server, before);
 	return found;
