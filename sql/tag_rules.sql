@@ -6,8 +6,9 @@ CREATE VIEW t.tag_rows AS
 	SELECT e.stream_id, e.stream_version, r.tag FROM auren.event_tags r JOIN events.event_store e USING (tenant_id, global_position) WHERE r.tenant_id = 'tag_rules';
 CREATE FUNCTION t.fill(p_limit integer, OUT steps integer, OUT complete boolean) LANGUAGE plpgsql AS $$
 BEGIN
-	FOR steps IN 1..1000 LOOP
-		EXIT WHEN events.fill_tag_rules(p_limit) = 0;
+	steps := 1;
+	WHILE events.fill_tag_rules(p_limit) > 0 LOOP
+		steps := steps + 1;
 	END LOOP;
 	SELECT bool_and(r.complete) INTO complete FROM events.tag_rules r;
 END $$;
@@ -124,14 +125,14 @@ CREATE ROLE tag_admin;
 CREATE ROLE tag_reader;
 SELECT events.grant_access('tag_admin', 'admin'), events.grant_access('tag_reader', 'reader');
 ALTER TABLE events.event_store ENABLE ROW LEVEL SECURITY;
-CREATE POLICY some ON events.event_store TO tag_admin, tag_reader USING (stream_id = 'people:2');
+CREATE POLICY people_2 ON events.event_store TO tag_admin, tag_reader USING (stream_id = 'people:2');
 SET ROLE tag_admin;
 SELECT events.add_tag_rule('left', '/name', 'policy');
 SELECT complete FROM t.fill(1000);
 SET ROLE tag_reader;
 SELECT stream_id, tags FROM events.read_all(p_tags => '{policy:p2}');
 RESET ROLE;
-DROP POLICY some ON events.event_store;
+DROP POLICY people_2 ON events.event_store;
 ALTER TABLE events.event_store DISABLE ROW LEVEL SECURITY;
 SELECT count(*) FROM events.read_all(p_tags => '{policy:p2}');
 

@@ -37,7 +37,7 @@ SELECT t.state(format('SELECT events.add_tag_rule(%L, %L, %L)', 'vitals', p, 'k'
 SELECT t.try($$SELECT events.add_span_rule('vitals', '/from', '/hr')$$);
 SELECT t.state($$SELECT events.add_span_rule('vitals', '/name/0', '/to')$$), t.state($$SELECT events.add_span_rule('vitals', '/from', '/to')$$);
 SELECT t.try($$SELECT encrypted.add_rule('vitals', '{/other/deep}', 'user:*')$$);
-SELECT t.state(format('SELECT encrypted.add_rule(%L, %L, %L)', 'vitals', ARRAY[p], 'user:*')) FROM unnest(ARRAY['/names', '/from', '/to/0', '/free']) p;
+SELECT t.state(format('SELECT encrypted.add_rule(%L, %L, %L)', 'vitals', ARRAY['/name', '/hr', p], 'user:*')) FROM unnest(ARRAY['/names', '/from', '/to/0', '/free']) p;
 -- what was refused is not there; other types and tenants are free
 SELECT * FROM encrypted.rules;
 SELECT pointer FROM events.tag_rules WHERE event_type = 'vitals' ORDER BY 1;

@@ -233,7 +233,7 @@ RequireNotInTags(std::string_view tenant, std::string_view event_type, const std
 				throw DomainError(sqlstate::kNotInState, "a field of which tags or spans are made cannot be encrypted",
 				                  QuotedPointer(PointerText(path)) + " overlaps " + QuotedPointer(place) +
 				                      ", which a rule of events.tag_rules or events.span_rules looks at.",
-				                  "Leave the field out of the paths, or drop that rule first: the tags of stored events go with it.");
+				                  "Leave the field out of the paths, or drop that rule first: no event shows its tags then.");
 			}
 		}
 	}
