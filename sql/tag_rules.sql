@@ -136,6 +136,8 @@ RESET ROLE;
 DROP POLICY people_2 ON events.event_store;
 ALTER TABLE events.event_store DISABLE ROW LEVEL SECURITY;
 SELECT count(*) FROM events.read_all(p_tags => '{policy:p1}');
+DROP OWNED BY tag_admin, tag_reader;
+DROP ROLE tag_admin, tag_reader;
 
 -- spans are checked when they come in
 SELECT events.add_span_rule('booked', '/from', '/to');

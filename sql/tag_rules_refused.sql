@@ -65,4 +65,7 @@ RESET ROLE;
 BEGIN READ ONLY;
 SELECT t.state('SELECT ' || c.call) FROM unnest(ARRAY['events.add_tag_rule(''e'', ''/v'', ''k'')', 'events.drop_tag_rule(''e'', ''/v'', ''k'')', 'events.fill_tag_rules()', 'events.add_span_rule(''e'', ''/a'', ''/b'')', 'events.drop_span_rule(''e'')']) c (call);
 ROLLBACK;
+SELECT events.unbind_tenant('tag_tenant', 'tag_refused');
+DROP OWNED BY tag_writer, tag_tenant;
+DROP ROLE tag_writer, tag_tenant;
 RESET app.tenant_id;
