@@ -13,25 +13,40 @@ namespace {
 LocalTransactionId tagged_transaction = InvalidLocalTransactionId;
 int64 tagged_position = 0;
 
-// The newest horizon in auren.feed_horizons.
+// The newest horizon that this session has found, of this sequence: the extension may have been made anew.
+Oid known_sequence = InvalidOid;
+int64 known_horizon = 0;
+
+enum class HorizonsOf { kAnybody, kOthers };
+
+// The newest horizon in auren.feed_horizons that a snapshot sees.
 int64
-WrittenHorizon(Server server) {
+WrittenHorizon(Server server, Snapshot snapshot, HorizonsOf whose) {
 	Relation heap = table_open(own::horizons.Get(server), AccessShareLock);
 	Relation index = index_open(own::horizons_index.Get(server), AccessShareLock);
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(heap, nullptr);
 	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 0);
 	index_rescan(scan, nullptr, 0, nullptr, 0);
 	int64 position = 0;
-	if (index_getnext_slot(scan, BackwardScanDirection, slot)) {
+	while (position == 0 && index_getnext_slot(scan, BackwardScanDirection, slot)) {
 		bool isnull;
-		position = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+		const TransactionId writer = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
+		if (whose == HorizonsOf::kAnybody || !TransactionIdIsCurrentTransactionId(writer)) {
+			position = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+		}
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	UnregisterSnapshot(snapshot);
 	index_close(index, AccessShareLock);
 	table_close(heap, AccessShareLock);
+	return position;
+}
+
+int64
+NewestWrittenHorizon(Server server) {
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	const int64 position = WrittenHorizon(server, snapshot, HorizonsOf::kAnybody);
+	UnregisterSnapshot(snapshot);
 	return position;
 }
 
@@ -103,7 +118,7 @@ OthersDrewPositions(Server server, int64 drawn) {
 int64
 FeedHorizon(Server server) {
 	if (RecoveryInProgress()) {
-		return WrittenHorizon(server);
+		return NewestWrittenHorizon(server);
 	}
 	const int64 last = LastPosition(server);
 	// A tag stays in its partition until its transaction is seen as committed, so one that counts is met whenever we come by. PREPARE moves it
@@ -118,7 +133,22 @@ FeedHorizon(Server server) {
 		horizon = LowestHeldPosition(server, processes, processes + static_cast<uint32>(max_prepared_xacts), horizon);
 		LWLockRelease(TwoPhaseStateLock);
 	}
+	known_sequence = own::positions.Get(server);
+	known_horizon = horizon;
 	return horizon;
+}
+
+bool
+IsFinalPosition(Server server, int64 position) {
+	if (known_sequence == own::positions.Get(server) && position <= known_horizon) {
+		return true;
+	}
+	return position <= FeedHorizon(server);
+}
+
+int64
+HorizonSeenBy(Server server, Snapshot fixed) {
+	return WrittenHorizon(server, fixed, HorizonsOf::kOthers);
 }
 
 int64

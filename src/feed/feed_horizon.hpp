@@ -22,6 +22,12 @@ void HoldBackHorizon(Server server);
 // horizon that the primary wrote down.
 int64 FeedHorizon(Server server);
 
+// Whether a position is final: at or below the horizon. The newest horizon that this session has found is remembered, so most are at or below it.
+bool IsFinalPosition(Server server, int64 position);
+
+// A position up to which a transaction's fixed snapshot sees every event: the newest horizon that was written down and committed before it.
+int64 HorizonSeenBy(Server server, Snapshot fixed);
+
 // Writes the horizon down for standbys, and returns it. Waits for nobody.
 int64 WriteFeedHorizon(Server server);
 

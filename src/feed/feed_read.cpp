@@ -164,29 +164,6 @@ OpenQuery(Server server, FeedScan *scan, int64 after) {
 	pfree(sql);
 }
 
-/*
- * What has to be known of an event's transaction before the event is given: that the fixed snapshot sees it, and that a
- * crash cannot take it back. Events of one transaction come together, so this is asked once for most of them.
- */
-bool
-MayBeGiven(Server, FeedScan *scan, TransactionId inserter) {
-	if (TransactionIdEquals(inserter, scan->checked) || !TransactionIdIsNormal(inserter)) {
-		return true;
-	}
-	if (scan->fixed != nullptr && !TransactionIdIsCurrentTransactionId(inserter) && XidInMVCCSnapshot(inserter, scan->fixed)) {
-		return false;
-	}
-	if (scan->events_given == FeedEvents::kFlushed) {
-		const XLogRecPtr commit = TransactionIdGetCommitLSN(inserter);
-		if (!XLogRecPtrIsInvalid(commit) && commit > scan->flushed) {
-			XLogFlush(commit);
-			scan->flushed = commit;
-		}
-	}
-	scan->checked = inserter;
-	return true;
-}
-
 // The next event of the months or of the query, whatever the filter says.
 bool
 NextUnfilteredEvent(Server server, FeedScan *scan, EventRow *row, TransactionId *inserter) {
@@ -231,9 +208,8 @@ BeginScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, 
 	scan->horizon = horizon;
 	scan->current = -1;
 	scan->examined = after;
-	scan->events_given = RecoveryInProgress() ? FeedEvents::kCommitted : given;
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->fixed = IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : nullptr;
+	scan->gate = OpenEventGate(server, given);
 	scan->events = table_open(own::events.Get(server), AccessShareLock);
 	scan->through_query = RowSecurityApplies(server, scan->events);
 	const Opened opened = scan->through_query ? Opened::kThroughQuery : OpenMonths(server, scan, after);
@@ -248,6 +224,38 @@ BeginScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, 
 }
 
 } // namespace
+
+EventGate
+OpenEventGate(Server, FeedEvents given) {
+	return {IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : nullptr, RecoveryInProgress() ? FeedEvents::kCommitted : given,
+	        InvalidXLogRecPtr, InvalidTransactionId};
+}
+
+bool
+IsSeenByFixed(Server, Snapshot fixed, TransactionId inserter) {
+	return fixed == nullptr || !TransactionIdIsNormal(inserter) || TransactionIdIsCurrentTransactionId(inserter) ||
+	       !XidInMVCCSnapshot(inserter, fixed);
+}
+
+// Events of one transaction come together, so most of them are known to be like the one before.
+bool
+MayBeGiven(Server server, EventGate *gate, TransactionId inserter) {
+	if (TransactionIdEquals(inserter, gate->checked) || !TransactionIdIsNormal(inserter)) {
+		return true;
+	}
+	if (!IsSeenByFixed(server, gate->fixed, inserter)) {
+		return false;
+	}
+	if (gate->given == FeedEvents::kFlushed) {
+		const XLogRecPtr commit = TransactionIdGetCommitLSN(inserter);
+		if (!XLogRecPtrIsInvalid(commit) && commit > gate->flushed) {
+			XLogFlush(commit);
+			gate->flushed = commit;
+		}
+	}
+	gate->checked = inserter;
+	return true;
+}
 
 void
 BeginFeedScan(Server server, FeedScan *scan, const FeedFilter &filter, int64 after, int64 horizon, FeedEvents given) {
@@ -272,7 +280,7 @@ NextFeedEvent(Server server, FeedScan *scan, EventRow *row, int64 *budget) {
 			scan->examined = Max(scan->examined, scan->horizon);
 			return false;
 		}
-		if (!MayBeGiven(server, scan, inserter)) {
+		if (!MayBeGiven(server, &scan->gate, inserter)) {
 			*budget = 0;
 			return false;
 		}

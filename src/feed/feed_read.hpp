@@ -26,6 +26,22 @@ struct FeedFilter {
  */
 enum class FeedEvents { kCommitted, kFlushed };
 
+/*
+ * What has to be known of an event's transaction before a reader gets the event. Above READ COMMITTED the transaction's fixed snapshot must see it:
+ * one that it does not see is the end of what may be read.
+ */
+struct EventGate {
+	Snapshot fixed; // nullptr at READ COMMITTED
+	FeedEvents given;
+	XLogRecPtr flushed;
+	TransactionId checked; // known to be flushed and seen by the fixed snapshot
+};
+EventGate OpenEventGate(Server server, FeedEvents given);
+// Flushes the event's commit where it has to.
+bool MayBeGiven(Server server, EventGate *gate, TransactionId inserter);
+// Whether the fixed snapshot of this transaction, if it has one, sees what a transaction that has committed, or is this one, has written.
+bool IsSeenByFixed(Server server, Snapshot fixed, TransactionId inserter);
+
 // The next final event of a month that has one.
 struct FeedMonth {
 	Relation heap;
@@ -48,7 +64,7 @@ struct FeedScan {
 	int64 horizon;
 	ScanDirection direction; // backward: from the horizon to `after`
 	Snapshot snapshot;       // registered
-	Snapshot fixed;          // nullptr at READ COMMITTED
+	EventGate gate;
 	Relation events;
 	MemoryContext context;     // of the scans
 	MemoryContext tag_context; // of the tags of the event that is looked at; made when they are looked at first
@@ -57,10 +73,7 @@ struct FeedScan {
 	int current; // month whose event was given last, -1: none
 	bool through_query;
 	RunningQuery query;
-	FeedEvents events_given;
-	XLogRecPtr flushed;
-	TransactionId checked; // whose commit is known to be flushed and seen by the fixed snapshot
-	int64 examined;        // position up to which every event was looked at
+	int64 examined; // position up to which every event was looked at
 };
 
 // Begins after a position, and reads up to a horizon (of FeedHorizon, taken before).

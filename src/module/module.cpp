@@ -1,5 +1,6 @@
 // The module's magic, settings and callbacks.
 
+#include "conditions/last_positions.hpp"
 #include "encrypted/decrypt_audit.hpp"
 #include "encrypted/key_ring.hpp"
 #include "encrypted/personal_rules.hpp"
@@ -60,6 +61,7 @@ _PG_init(void) { // NOLINT(bugprone-reserved-identifier)
 	auren::RegisterMetricCallbacks(server);
 	auren::pg::RegisterKeyRing(server);
 	auren::pg::RegisterPersonalRules(server);
+	auren::pg::RegisterLastPositions(server);
 	auren::RegisterStreamingFunctions(server);
 }
 }

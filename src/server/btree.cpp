@@ -298,6 +298,100 @@ FindEntry(Server server, Relation index, const Datum *keys, int key_count, LeafC
 	return FindInLeaf(index, prefix, leaf->page, &answer, tid) ? answer : Lookup::kAsk;
 }
 
+Lookup
+LastInt8(Server server, Relation index, const Datum *keys, int key_count, int64 *value) {
+	Prefix prefix;
+	if (!MakePrefix(&prefix, index, keys, key_count)) {
+		return Lookup::kAsk;
+	}
+	bool known;
+	const Buffer leaf = Descend(server, index, prefix, &known);
+	if (!BufferIsValid(leaf)) {
+		return known ? Lookup::kAbsent : Lookup::kAsk;
+	}
+	Page page = BufferGetPage(leaf);
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	OffsetNumber after;
+	Lookup answer = Lookup::kAsk;
+	if (FirstAfter(index, prefix, page, &after)) {
+		if (after <= P_FIRSTDATAKEY(opaque)) {
+			answer = P_LEFTMOST(opaque) ? Lookup::kAbsent : Lookup::kAsk;
+		} else {
+			const OffsetNumber last = OffsetNumberPrev(after);
+			const Order order = Compare(index, prefix, page, last);
+			if (order == Order::kAfter) {
+				answer = Lookup::kAbsent;
+			} else if (order == Order::kEqual) {
+				bool isnull;
+				const IndexTuple entry = reinterpret_cast<IndexTuple>(PageGetItem(page, PageGetItemId(page, last)));
+				*value = DatumGetInt64(index_getattr(entry, key_count + 1, RelationGetDescr(index), &isnull));
+				answer = isnull ? Lookup::kAsk : Lookup::kOne;
+			}
+		}
+	}
+	_bt_relbuf(index, leaf);
+	return answer;
+}
+
+namespace {
+
+// The last key of a leaf, an int8 that is the whole key.
+Lookup
+LastOfPage(Page page, int64 *value) {
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	if (!P_ISLEAF(opaque) || !P_RIGHTMOST(opaque) || P_IGNORE(opaque)) {
+		return Lookup::kAsk;
+	}
+	const OffsetNumber last = PageGetMaxOffsetNumber(page);
+	if (last < P_FIRSTDATAKEY(opaque)) {
+		return P_LEFTMOST(opaque) ? Lookup::kAbsent : Lookup::kAsk;
+	}
+	const auto *entry = reinterpret_cast<const IndexTupleData *>(PageGetItem(page, PageGetItemId(page, last)));
+	if (IndexTupleHasNulls(entry)) {
+		return Lookup::kAsk;
+	}
+	std::memcpy(value, reinterpret_cast<const char *>(entry) + IndexInfoFindDataOffset(entry->t_info), sizeof *value);
+	return Lookup::kOne;
+}
+
+} // namespace
+
+Lookup
+FindLastLeaf(Server server, Relation index, LastLeaf *leaf, int64 *value) {
+	Prefix none;
+	none.count = 0;
+	bool known;
+	leaf->buffer = InvalidBuffer;
+	const Buffer buffer = Descend(server, index, none, &known);
+	if (!BufferIsValid(buffer)) {
+		const Buffer meta = ReadBuffer(index, BTREE_METAPAGE);
+		*leaf = {compat::FileOf(index), BTREE_METAPAGE, meta};
+		ReleaseBuffer(meta);
+		return known ? Lookup::kAbsent : Lookup::kAsk;
+	}
+	*leaf = {compat::FileOf(index), BufferGetBlockNumber(buffer), buffer};
+	const Lookup answer = LastOfPage(BufferGetPage(buffer), value);
+	_bt_relbuf(index, buffer);
+	return answer;
+}
+
+Lookup
+ReadLastLeaf(Server, const LastLeaf &leaf, int64 *value) {
+	if (!BufferIsValid(leaf.buffer) || !ReadRecentBuffer(leaf.file, MAIN_FORKNUM, leaf.block, leaf.buffer)) {
+		return Lookup::kAsk;
+	}
+	LockBuffer(leaf.buffer, BUFFER_LOCK_SHARE);
+	Page page = BufferGetPage(leaf.buffer);
+	Lookup answer = Lookup::kAsk;
+	if (leaf.block != BTREE_METAPAGE) {
+		answer = LastOfPage(page, value);
+	} else if (BTPageGetMeta(page)->btm_root == P_NONE) {
+		answer = Lookup::kAbsent;
+	}
+	UnlockReleaseBuffer(leaf.buffer);
+	return answer;
+}
+
 bool
 FindLast(Server server, Relation heap, Relation index, const Datum *keys, const Oid *equal, int key_count, TupleTableSlot *slot) {
 	Prefix prefix;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/compat.hpp"
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
 
@@ -31,5 +32,25 @@ enum class Lookup { kAbsent, kOne, kAsk };
  * row with other keys may lie by now. kAsk: the plain scan has to decide.
  */
 Lookup FindEntry(Server server, Relation index, const Datum *keys, int key_count, LeafCopy *leaf, ItemPointer tid);
+
+/*
+ * The int8 column after the given keys, of the last entry of an index that begins with them (no keys: of the index), whether its row is live or
+ * not: no live one has a greater value. kAbsent: there is no such entry. kAsk: the plain scan has to decide.
+ */
+Lookup LastInt8(Server server, Relation index, const Datum *keys, int key_count, int64 *value);
+
+/*
+ * Where the last leaf of an index was, so that its last key is read without opening the index: in the same buffer as before, or not at all. Whoever
+ * keeps it forgets it when the relation changes, and hears of changes before asking.
+ */
+struct LastLeaf {
+	compat::File file;
+	BlockNumber block; // that of the metapage, where the index has no leaf yet
+	Buffer buffer;     // InvalidBuffer: not known
+};
+// LastInt8 of a whole index whose only key is an int8, and where that leaf is.
+Lookup FindLastLeaf(Server server, Relation index, LastLeaf *leaf, int64 *value);
+// The same from the leaf; kAsk where it is not there any more, or not the last one.
+Lookup ReadLastLeaf(Server server, const LastLeaf &leaf, int64 *value);
 
 } // namespace auren::pg

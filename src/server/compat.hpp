@@ -40,7 +40,7 @@ EndIndexInserts([[maybe_unused]] Relation index, [[maybe_unused]] IndexInfo *inf
 // applied for the caller by then, and functions still run as the caller.
 //   15: in the range table; 16: in a list of their own, in which no entry may ask for nothing: it asks for a role that may everything
 inline void
-WaiveTableRights(Query *query, Oid relid) {
+WaiveTableRights(::Query *query, Oid relid) {
 	ListCell *cell;
 #if PG_VERSION_NUM >= 160000
 	foreach (cell, query->rteperminfos) {
@@ -132,6 +132,22 @@ PinRecentBuffer(Relation relation, BlockNumber block, Buffer buffer) {
 #endif
 }
 
+// The file of a relation, as ReadRecentBuffer takes it
+//   16: RelFileNode became RelFileLocator
+#if PG_VERSION_NUM >= 160000
+using File = RelFileLocator;
+inline File
+FileOf(Relation relation) {
+	return relation->rd_locator;
+}
+#else
+using File = RelFileNode;
+inline File
+FileOf(Relation relation) {
+	return relation->rd_node;
+}
+#endif
+
 // _bt_getroot
 //   16: + the heap relation, which only an access for writing needs
 inline Buffer
@@ -162,6 +178,17 @@ CurrentLocalTransaction() {
 	return MyProc->vxid.lxid;
 #else
 	return MyProc->lxid;
+#endif
+}
+
+// max_locks_per_xact: locks for which a transaction finds room
+//   19: the table has half as many places for a setting
+inline int
+LocksOfTransaction() {
+#if PG_VERSION_NUM >= 190000
+	return max_locks_per_xact / 2;
+#else
+	return max_locks_per_xact;
 #endif
 }
 

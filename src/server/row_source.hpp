@@ -35,6 +35,8 @@ struct StreamingFunction {
 	AttrNumber order[2];
 	bool descending;
 	bool reversible;
+	// Which argument, a boolean, asks for the other order, 0 for none. Where it is not a constant the order is not known.
+	int backwards_argument;
 };
 
 // The whole result of a call, into a tuplestore: where the planner leaves a function to the executor.

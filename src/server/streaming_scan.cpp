@@ -61,10 +61,32 @@ FunctionOf(Server, const FuncExpr *call) {
 	return -1;
 }
 
+enum class Order { kAscending, kDescending, kUnknown };
+
+// The order in which a call gives its rows.
+Order
+OrderOfCall(const StreamingFunction &function, const FuncExpr *call) {
+	bool descending = function.descending;
+	if (function.backwards_argument > 0) {
+		const auto *argument = static_cast<const Node *>(list_nth(call->args, function.backwards_argument));
+		const auto *constant = reinterpret_cast<const Const *>(argument);
+		if (!IsA(argument, Const) || constant->constisnull) {
+			return Order::kUnknown;
+		}
+		descending = descending != DatumGetBool(constant->constvalue);
+	}
+	return descending ? Order::kDescending : Order::kAscending;
+}
+
 // The pathkeys of the function's order, as far as the query has a use for them.
 List *
 OrderOf(Server, PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &function, ScanDirection direction) {
 	List *pathkeys = NIL;
+	const RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
+	const Order order = OrderOfCall(function, reinterpret_cast<const FuncExpr *>(linitial_node(RangeTblFunction, rte->functions)->funcexpr));
+	if (order == Order::kUnknown) {
+		return NIL;
+	}
 	for (const AttrNumber column : function.order) {
 		Var *found = nullptr;
 		ListCell *cell;
@@ -78,7 +100,7 @@ OrderOf(Server, PlannerInfo *root, RelOptInfo *rel, const StreamingFunction &fun
 			break;
 		}
 		const TypeCacheEntry *type = lookup_type_cache(found->vartype, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
-		const Oid op = function.descending != ScanDirectionIsBackward(direction) ? type->gt_opr : type->lt_opr;
+		const Oid op = (order == Order::kDescending) != ScanDirectionIsBackward(direction) ? type->gt_opr : type->lt_opr;
 		List *key = compat::PathkeysOf(root, reinterpret_cast<Expr *>(found), op, rel->relids);
 		if (key == NIL) {
 			break;

@@ -169,7 +169,8 @@ AddIndex(Server, PartitionShape *shape, Oid oid) {
 		}
 		shape->index_count++;
 	}
-	index_close(relation, NoLock);
+	// its lock too: a session's first look at many months would fill the table of locks, and the lock on the month keeps the index
+	index_close(relation, AccessShareLock);
 	return plain;
 }
 
