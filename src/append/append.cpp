@@ -7,6 +7,7 @@
 #include "append/event_write.hpp"
 #include "append/relations.hpp"
 #include "append/rule_tags.hpp"
+#include "conditions/key_locks.hpp"
 #include "core/error.hpp"
 #include "core/store/month.hpp"
 #include "encrypted/personal_rules.hpp"
@@ -28,6 +29,7 @@
 #include "store/stream_row.hpp"
 #include "store/tag_months.hpp"
 #include "store/tenant.hpp"
+#include "tags/tag_rules.hpp"
 
 namespace auren::pg {
 
@@ -124,6 +126,13 @@ class Appending {
 	}
 
   private:
+	struct Newest {
+		bool found;
+		bool visible;
+		int64 version;
+		int64 created_at;
+		int64 position;
+	};
 	void
 	AppendAll() {
 		OpenStore();
@@ -132,6 +141,7 @@ class Appending {
 		plan_.AssignVersions();
 		if (plan_.new_events() > 0) {
 			RequireRuled();
+			CheckCondition();
 			SealPersonal();
 			GiveTimes();
 			GivePositions();
@@ -150,9 +160,12 @@ class Appending {
 		OpenEvents();
 		now_ = GetCurrentTimestamp();
 		EnsureMonthOfNow();
-		MakeTags();
+		FindRules();
 		EnsureTagMonthOfNow();
+		LockStore();
+		MakeTags();
 		Call([this](Server server) { rows_ = OpenStreamRows(server, RowExclusiveLock); });
+		LockKeys();
 		OpenWriter();
 	}
 
@@ -166,9 +179,29 @@ class Appending {
 
 	void
 	OpenEvents() {
+		// two that are about to lock the table as a whole must not hold what the other waits for
+		const LOCKMODE mode = LocksStore() ? AccessShareLock : RowExclusiveLock;
+		Call([&](Server server) { events_ = table_open(own::events.Get(server), mode); });
+	}
+
+	// Whether the condition is checked under a lock of the whole table, beside which nobody appends.
+	bool
+	LocksStore() const {
+		return request_.condition != nullptr && request_.condition->locks_store();
+	}
+
+	void
+	LockStore() {
+		if (LocksStore()) {
+			Call([](Server server) { LockRelationOid(own::events.Get(server), ShareRowExclusiveLock); });
+			FindRules();
+		}
+	}
+
+	// Asked for under the lock of the table: no rule is declared before the end of the transaction.
+	void
+	FindRules() {
 		Call([this](Server server) {
-			events_ = table_open(own::events.Get(server), RowExclusiveLock);
-			// asked for under the lock: no rule is declared before the end of the transaction
 			tag_rules_ = AnyTagRules(server);
 			span_rules_ = AnySpanRules(server);
 		});
@@ -226,7 +259,7 @@ class Appending {
 	// A month that is older than the version that brought tags has no partition for them until the first one comes.
 	void
 	EnsureTagMonthOfNow() {
-		if (!AnyTags()) {
+		if (!tag_rules_ && request_.tags.empty()) {
 			return;
 		}
 		const Month month = Month::FromMicros(now_);
@@ -257,24 +290,102 @@ class Appending {
 	}
 
 	void
+	LockKeys() {
+		if (LocksStore()) {
+			return;
+		}
+		if (AnyTags()) {
+			for (std::size_t i = 0; i < results_.size(); i++) {
+				const EventTags tags = TagsToWrite(i);
+				for (int tag = 0; tag < tags.count; tag++) {
+					keys_.Write(TagKey(tenant_.id, TextBytes(tags.items[tag])));
+				}
+			}
+		}
+		if (request_.condition != nullptr) {
+			request_.condition->AddKeys(tenant_.id, &keys_);
+		}
+		keys_.ExpectNewStreams(StreamsToMake());
+		keys_.Lock();
+	}
+
+	// At most so many streams of the batch have no row. They are only counted where there may be too many for the keys of all.
+	std::size_t
+	StreamsToMake() {
+		const auto &streams = plan_.streams();
+		if (keys_.HasRoomFor(streams.size())) {
+			return streams.size();
+		}
+		return static_cast<std::size_t>(std::count_if(streams.begin(), streams.end(), [this](const AppendPlan::Stream &stream) {
+			const Datum stream_id = DatumOfStream(&stream);
+			return !Call([&](Server server) { return HasStreamRow(server, &rows_, tenant_.text, stream_id); });
+		}));
+	}
+
+	// Those of the batch and those of the condition, in one order.
+	void
 	LockStreams() {
 		auto &streams = plan_.streams();
 		locked_.resize(streams.size());
+		Condition::Stream *asked = nullptr;
+		Condition::Stream *asked_end = nullptr;
+		if (request_.condition != nullptr) {
+			asked = request_.condition->streams().data();
+			asked_end = asked + request_.condition->streams().size();
+		}
 		for (std::size_t i = 0; i < streams.size(); i++) {
-			LockStream(&streams[i], &locked_[i]);
+			for (; asked != asked_end && asked->id < streams[i].id; asked++) {
+				LockAskedStream(asked);
+			}
+			const bool is_asked = asked != asked_end && asked->id == streams[i].id;
+			LockStream(&streams[i], &locked_[i], {true, is_asked});
+			if (is_asked) {
+				asked->version = streams[i].version;
+				asked->last_position = locked_[i].last_position;
+				asked++;
+			}
+		}
+		for (; asked != asked_end; asked++) {
+			LockAskedStream(asked);
 		}
 		const int64 first = HoldsStreams() ? last_append.first : now_;
 		last_append = {Call([] { return GetTopFullTransactionId(); }), now_, first};
 	}
 
+	StreamRow
+	LockRow(Datum stream_id) {
+		return Call([&](Server server) { return LockStreamRow(server, &rows_, tenant_.text, stream_id); });
+	}
+
+	/*
+	 * Locks the row of a stream, or its key where it has none: then whoever asks whether it exists and whoever makes it wait for each other. `use` is
+	 * what this call does.
+	 */
+	StreamRow
+	LockRowOrKey(std::string_view id, Datum stream_id, KeyUse use) {
+		StreamRow row = LockRow(stream_id);
+		if (!row.found && !LocksStore() && keys_.LockStream(StreamKey(tenant_.id, id), use)) {
+			row = LockRow(stream_id);
+		}
+		return row;
+	}
+
+	// A stream that is not written to.
 	void
-	LockStream(AppendPlan::Stream *stream, LockedStream *locked) {
+	LockAskedStream(Condition::Stream *asked) {
+		const StreamRow row = LockRowOrKey(asked->id, asked->text, {false, true});
+		if (row.found) {
+			const Newest newest = NewestOf(row, asked->id, asked->text);
+			asked->version = newest.version;
+			asked->last_position = newest.position;
+		}
+	}
+
+	void
+	LockStream(AppendPlan::Stream *stream, LockedStream *locked, KeyUse use) {
 		const Datum stream_id = DatumOfStream(stream);
-		for (int turn = 0;; turn++) {
-			locked->row = Call([&](Server server) { return LockStreamRow(server, &rows_, tenant_.text, stream_id); });
-			if (locked->row.found) {
-				break;
-			}
+		locked->row = LockRowOrKey(stream->id, stream_id, use);
+		for (int turn = 0; !locked->row.found; turn++) {
 			// not later than the month of its first event, which is that of now or a later one
 			const int32 month = Month::FromMicros(now_).StartDays();
 			const bool inserted = Call([&](Server server) { return InsertStreamRow(server, &rows_, tenant_.text, stream_id, month); });
@@ -286,30 +397,41 @@ class Appending {
 			if (turn == 1000) {
 				ThrowLostRace(stream->id);
 			}
+			locked->row = LockRow(stream_id);
 		}
 		stream->closed = locked->row.closed;
-		const Month last = Month::FromDays(locked->row.last_month);
-		const Newest newest = Call([&](Server server) { return ReadNewest(server, last, stream_id); });
-		if (!newest.found && locked->row.dropped_version == 0) {
-			throw DomainError(sqlstate::kNotInState, "the newest events of stream \"" + std::string(stream->id) + "\" are missing",
-			                  "They were in partition event_store_" + last.Suffix() + ", which was detached or dropped.",
-			                  "Attach it again: without it the stream's next version is not known.");
-		}
+		const Newest newest = NewestOf(locked->row, stream->id, stream_id);
 		if (newest.found && !newest.visible) {
 			ThrowLostRace(stream->id);
 		}
-		stream->version = newest.found ? newest.version : locked->row.dropped_version;
-		locked->last_created_at = newest.found ? newest.created_at : PG_INT64_MIN;
+		stream->version = newest.version;
+		locked->last_created_at = newest.created_at;
 		locked->last_position = newest.position;
 	}
 
-	struct Newest {
-		bool found;
-		bool visible;
-		int64 version;
-		int64 created_at;
-		int64 position;
-	};
+	// The newest event of a locked stream; its version, at least, where the months of all were dropped.
+	Newest
+	NewestOf(const StreamRow &row, std::string_view id, Datum stream_id) {
+		const Month last = Month::FromDays(row.last_month);
+		Newest newest = Call([&](Server server) { return ReadNewest(server, last, stream_id); });
+		if (!newest.found && row.dropped_version == 0) {
+			throw DomainError(sqlstate::kNotInState, "the newest events of stream \"" + std::string(id) + "\" are missing",
+			                  "They were in partition event_store_" + last.Suffix() + ", which was detached or dropped.",
+			                  "Attach it again: without it the stream's next version is not known.");
+		}
+		if (!newest.found) {
+			newest.version = row.dropped_version;
+			newest.created_at = PG_INT64_MIN;
+		}
+		return newest;
+	}
+
+	void
+	CheckCondition() const {
+		if (request_.condition != nullptr) {
+			request_.condition->Check(tenant_);
+		}
+	}
 
 	Newest
 	ReadNewest(Server server, Month month, Datum stream_id) {
@@ -669,6 +791,7 @@ class Appending {
 	bool tag_rules_ = false;         // whether any is declared
 	bool span_rules_ = false;
 	bool tags_refused_ = false; // whether an element has a value of which no tag can be made
+	KeyLocks keys_;
 	int64 now_ = 0;
 	int64 first_position_ = 0; // of the new events
 	Relation events_ = nullptr;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "conditions/condition.hpp"
 #include "core/append/batch.hpp"
 #include "server/postgres.hpp"
 #include "store/tag_arguments.hpp"
@@ -24,6 +25,7 @@ struct AppendRequest {
 	std::vector<TagSet> tags;                  // likewise; empty where no event was given any
 	std::vector<ExpectedVersion> expectations; // empty, one per element, any where nothing is expected
 	Datum created_by = 0;
+	Condition *condition = nullptr; // of append_if
 };
 
 struct AppendedEvent {
@@ -34,8 +36,8 @@ struct AppendedEvent {
 
 /*
  * Appends a batch, all of it or nothing, and returns what became of each element in the order given. Locks held to the
- * end of the transaction: each stream's row (in the order of the stream ids), RowExclusive on the tables. Throws what
- * the reference lists for events.append_event.
+ * end of the transaction: RowExclusive on the tables, the keys of tags and of new streams (conditions/key_locks.hpp), each stream's row (in the order
+ * of the stream ids); with a condition what it asks about too. Throws what the reference lists for events.append_event and events.append_if.
  */
 std::vector<AppendedEvent> Append(const AppendRequest &request);
 

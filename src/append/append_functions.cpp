@@ -1,9 +1,10 @@
-// events.append_event, events.append_events
+// events.append_event, events.append_events, events.append_if
 
 #include <cstring>
 #include <optional>
 #include <string>
 
+#include "conditions/query_argument.hpp"
 #include "core/error.hpp"
 #include "core/store/names.hpp"
 #include "append/append.hpp"
@@ -96,15 +97,17 @@ RequireNoNull(const pg::Elements &elements, const char *parameter) {
 	}
 }
 
-// The arguments of append_events, in their order.
+// The arguments of append_events, in their order. Those of append_if begin with its own.
 enum Argument { kStreamIds, kTypes, kData, kCreatedBy, kMetadatas, kExpectedVersions, kIds, kTags };
+constexpr int kConditionArguments = 2;
 
+// The batch whose arguments begin with `first`.
 pg::AppendRequest
-ReadBatch(FunctionCallInfo fcinfo) {
-	const pg::Elements streams = pg::ArrayArgument(fcinfo, kStreamIds, "p_stream_ids", TEXTOID);
-	const pg::Elements types = pg::ArrayArgument(fcinfo, kTypes, "p_event_types", TEXTOID);
-	const pg::Elements data = pg::ArrayArgument(fcinfo, kData, "p_event_data", JSONBOID);
-	const pg::Text created_by = pg::TextArgument(fcinfo, kCreatedBy, "p_created_by");
+ReadBatch(FunctionCallInfo fcinfo, int first) {
+	const pg::Elements streams = pg::ArrayArgument(fcinfo, first + kStreamIds, "p_stream_ids", TEXTOID);
+	const pg::Elements types = pg::ArrayArgument(fcinfo, first + kTypes, "p_event_types", TEXTOID);
+	const pg::Elements data = pg::ArrayArgument(fcinfo, first + kData, "p_event_data", JSONBOID);
+	const pg::Text created_by = pg::TextArgument(fcinfo, first + kCreatedBy, "p_created_by");
 	CheckCreatedBy(created_by.name);
 	RequireLength(types, streams.count, "p_event_types");
 	RequireLength(data, streams.count, "p_event_data");
@@ -113,21 +116,21 @@ ReadBatch(FunctionCallInfo fcinfo) {
 	RequireNoNull(data, "p_event_data");
 
 	pg::Elements metadata;
-	if (!PG_ARGISNULL(kMetadatas)) {
-		metadata = pg::ArrayArgument(fcinfo, kMetadatas, "p_metadata", JSONBOID);
+	if (!PG_ARGISNULL(first + kMetadatas)) {
+		metadata = pg::ArrayArgument(fcinfo, first + kMetadatas, "p_metadata", JSONBOID);
 		RequireLength(metadata, streams.count, "p_metadata");
 		RequireNoNull(metadata, "p_metadata");
 	}
 	const Datum empty = metadata.values == nullptr ? EmptyObject() : 0;
 	pg::Elements ids;
-	if (!PG_ARGISNULL(kIds)) {
-		ids = pg::ArrayArgument(fcinfo, kIds, "p_event_ids", UUIDOID);
+	if (!PG_ARGISNULL(first + kIds)) {
+		ids = pg::ArrayArgument(fcinfo, first + kIds, "p_event_ids", UUIDOID);
 		RequireLength(ids, streams.count, "p_event_ids");
 	}
 
 	pg::Elements tags;
-	if (kTags < PG_NARGS() && !PG_ARGISNULL(kTags)) {
-		tags = pg::ArrayArgument(fcinfo, kTags, "p_tags", JSONBOID);
+	if (first + kTags < PG_NARGS() && !PG_ARGISNULL(first + kTags)) {
+		tags = pg::ArrayArgument(fcinfo, first + kTags, "p_tags", JSONBOID);
 		RequireLength(tags, streams.count, "p_tags");
 	}
 
@@ -150,14 +153,31 @@ ReadBatch(FunctionCallInfo fcinfo) {
 			                  error.detail() + " It is element " + std::to_string(i + 1) + " of the batch.", error.hint());
 		}
 	}
-	if (!PG_ARGISNULL(kExpectedVersions)) {
-		const pg::Elements expected = pg::ArrayArgument(fcinfo, kExpectedVersions, "p_expected_versions", INT8OID);
+	if (!PG_ARGISNULL(first + kExpectedVersions)) {
+		const pg::Elements expected = pg::ArrayArgument(fcinfo, first + kExpectedVersions, "p_expected_versions", INT8OID);
 		RequireLength(expected, streams.count, "p_expected_versions");
 		for (int i = 0; i < expected.count; i++) {
 			request.expectations.push_back(expected.isnull[i] ? ExpectedVersion() : ExpectedVersion::FromNumber(DatumGetInt64(expected.values[i])));
 		}
 	}
 	return request;
+}
+
+// Appends a batch; a row of the result for each element.
+Datum
+AppendBatch(FunctionCallInfo fcinfo, const pg::AppendRequest &request) {
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	if (request.elements.empty()) {
+		return 0;
+	}
+	const std::vector<pg::AppendedEvent> appended = pg::Append(request);
+	for (std::size_t i = 0; i < appended.size(); i++) {
+		static const bool isnull[4] = {};
+		const Datum values[4] = {PointerGetDatum(appended[i].id.data()), request.datums[i].stream_id, Int64GetDatum(appended[i].version),
+		                         Int64GetDatum(appended[i].position)};
+		Call([&](Server server) { pg::PutRow(server, rows, values, isnull); });
+	}
+	return 0;
 }
 
 } // namespace
@@ -191,19 +211,20 @@ AUREN_FUNCTION(auren_append_event_with_tags) {
 
 AUREN_RELEASED_FUNCTION(auren_append_events, auren_append_events_with_tags)
 AUREN_FUNCTION(auren_append_events_with_tags) {
-	const pg::AppendRequest request = ReadBatch(fcinfo);
-	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
-	if (request.elements.empty()) {
-		return 0;
+	return AppendBatch(fcinfo, ReadBatch(fcinfo, 0));
+}
+
+AUREN_FUNCTION(auren_append_if) {
+	const QueryView query = QueryArgument(fcinfo, 0, Versions::kAllowed);
+	const int64 after = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
+	if (after < 0) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_after must not be negative", "The position given is " + std::to_string(after) + ".",
+		                  "Give the position up to which you have read, or NULL where no event at all may match.");
 	}
-	const std::vector<pg::AppendedEvent> appended = pg::Append(request);
-	for (std::size_t i = 0; i < appended.size(); i++) {
-		static const bool isnull[4] = {};
-		const Datum values[4] = {PointerGetDatum(appended[i].id.data()), request.datums[i].stream_id, Int64GetDatum(appended[i].version),
-		                         Int64GetDatum(appended[i].position)};
-		Call([&](Server server) { pg::PutRow(server, rows, values, isnull); });
-	}
-	return 0;
+	pg::AppendRequest request = ReadBatch(fcinfo, kConditionArguments);
+	pg::Condition condition(query, after);
+	request.condition = &condition;
+	return AppendBatch(fcinfo, request);
 }
 
 } // namespace auren

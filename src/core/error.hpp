@@ -14,6 +14,7 @@ inline constexpr const char *kImmutable = "ZE003";
 inline constexpr const char *kStreamClosed = "ZE004";
 inline constexpr const char *kUserForgotten = "ZE006";
 inline constexpr const char *kEpochDiffers = "ZE007";
+inline constexpr const char *kConditionFails = "ZE008";
 inline constexpr const char *kInvalidParameter = "22023";
 inline constexpr const char *kNullNotAllowed = "22004";
 inline constexpr const char *kSerializationFailure = "40001";

@@ -172,6 +172,22 @@ LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream) {
 }
 
 bool
+HasStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream) {
+	TupleTableSlot *slot = table_slot_create(rows->heap, nullptr);
+	RememberedRow *remembered = RememberedFor(tenant, stream);
+	bool found = FetchRemembered(server, rows->heap, remembered, tenant, stream, slot);
+	if (!found) {
+		const Datum keys[2] = {tenant, stream};
+		found = FindLast(server, rows->heap, PrimaryKey(server, rows), keys, kTextKeys, 2, slot);
+		if (found) {
+			Remember(remembered, slot);
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
+bool
 InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, int32 month) {
 	static const int key_columns[2] = {kRowTenant, kRowStream};
 	Datum values[kStreamRowColumns];

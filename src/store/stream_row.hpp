@@ -34,6 +34,9 @@ void Close(Server server, const StreamRows &rows);
  */
 StreamRow LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream);
 
+// Whether a stream has a row, committed or our own. Takes no lock.
+bool HasStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream);
+
 /*
  * Inserts the row of a new stream. False when another transaction's row came first: it has committed, or it was waited
  * for; look again.

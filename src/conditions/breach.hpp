@@ -1,0 +1,38 @@
+#pragma once
+
+#include "core/conditions/query.hpp"
+#include "server/guard.hpp"
+#include "server/postgres.hpp"
+
+namespace auren::pg {
+
+/*
+ * An event that breaks a condition.
+ */
+struct Breach {
+	bool found;
+	bool lost_race; // not after the position given, and not seen by the transaction's fixed snapshot
+	bool hidden;    // policies apply to the caller, who may not see the event
+	int64 position;
+	Datum stream; // plain texts in the current memory context
+	Datum type;
+};
+
+// The position after which breaches of a condition may lie: the one given, or an earlier one where the transaction's fixed snapshot may not see every
+// event up to it. What the transaction has read it read by that, so an event that it does not see was not read, wherever it is.
+int64 StartOfBreaches(Server server, int64 after);
+
+/*
+ * The first event of a tenant after `from`, in order of position, that matches a query and is after `after`, or is not seen by this transaction's
+ * fixed snapshot. Every event that is committed or our own counts, whatever policies say.
+ */
+Breach FindBreach(Server server, const QueryView &query, Datum tenant, int64 from, int64 after);
+
+// Whether an item is looked up by the months' indexes of types where every event counts: it names types, and neither tags nor a stream.
+bool IsByType(const ItemView &item);
+/*
+ * The first event by time that matches such an item; false, and nothing said, where a month lacks that index.
+ */
+bool FindBreachByType(Server server, const ItemView &item, Datum tenant, Breach *breach);
+
+} // namespace auren::pg
