@@ -63,11 +63,14 @@ CREATE VIEW events.lock_holders WITH (security_barrier) AS
 	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24351)::smallint THEN 'months in the making'
 	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24347)::smallint THEN 'refresh of metrics'
 	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24346)::smallint THEN 'people who are forgotten'
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24342)::smallint THEN 'tags that are written or asked about'
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24341)::smallint THEN 'streams that are made or asked about'
 	                  ELSE 'notification rules of a tenant' END AS holds,
 	             l.mode, pg_catalog.count(*) AS locks, l.pid, l.virtualtransaction
 	      FROM pg_catalog.pg_locks l
 	      WHERE l.granted AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
 	        AND CASE
+	            WHEN l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) ANY ('{-24342,-24341}'::smallint[]) THEN true
 	            WHEN l.locktype OPERATOR(pg_catalog.=) 'advisory' THEN l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' AND l.objsubid OPERATOR(pg_catalog.=) ANY ('{-24351,-24347,-24346,-24343}'::smallint[])
 	            WHEN l.locktype OPERATOR(pg_catalog.=) 'relation' THEN l.mode OPERATOR(pg_catalog.=) ANY ('{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}'::text[])
 	                AND l.relation OPERATOR(pg_catalog.=) ANY (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -78,5 +81,5 @@ CREATE VIEW events.lock_holders WITH (security_barrier) AS
 	LEFT JOIN pg_catalog.pg_locks x ON h.pid IS NULL AND x.pid IS NULL AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
 	                               AND x.virtualtransaction OPERATOR(pg_catalog.=) h.virtualtransaction
 	LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid;
-COMMENT ON VIEW events.lock_holders IS 'transactions that keep others from a table, from making months, refreshing metrics, making keys or adding notification rules until they end';
+COMMENT ON VIEW events.lock_holders IS 'transactions that keep others from a table, from making months, refreshing metrics, making keys or adding notification rules until they end; those with tags and with streams keep off who asks about what they write, or writes what they ask about';
 INSERT INTO auren.rights VALUES ('events.lock_holders', 'SELECT', '{reader,admin}');

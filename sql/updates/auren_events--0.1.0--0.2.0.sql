@@ -12,23 +12,18 @@ REVOKE ALL ON FUNCTION events.version() FROM PUBLIC;
 ALTER TABLE events.event_store ADD COLUMN tags text[] COLLATE "C" NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN events.event_store.tags IS 'tags that the caller gave, sorted, each once';
 CREATE TABLE auren.event_tags (
-	tenant_key      bigint NOT NULL,
-	tag_key         bigint NOT NULL,
+	tenant_id       text   COLLATE "C" NOT NULL,
+	tag             text   COLLATE "C" NOT NULL,
 	global_position bigint NOT NULL,
 	event_at        tid    NOT NULL,
 	month           date   NOT NULL
 ) PARTITION BY LIST (month);
 COMMENT ON TABLE auren.event_tags IS 'the index by which events are found by their tags: a row for each tag of an event, by month';
-COMMENT ON COLUMN auren.event_tags.tenant_key IS 'auren.name_key of the event''s tenant';
-COMMENT ON COLUMN auren.event_tags.tag_key IS 'auren.name_key of the tag';
+COMMENT ON COLUMN auren.event_tags.tenant_id IS 'tenant of the event';
+COMMENT ON COLUMN auren.event_tags.tag IS 'tag';
 COMMENT ON COLUMN auren.event_tags.global_position IS 'position of the event';
 COMMENT ON COLUMN auren.event_tags.event_at IS 'where the row of the event was put: it may be elsewhere by now';
 COMMENT ON COLUMN auren.event_tags.month IS 'first day of the month that holds the event';
-
-CREATE FUNCTION auren.name_key(p_name text) RETURNS bigint
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_name_key';
-COMMENT ON FUNCTION auren.name_key(text) IS 'what stands for a tag or a tenant in auren.event_tags: the same in every version; others may have it too';
-REVOKE ALL ON FUNCTION auren.name_key(text) FROM PUBLIC;
 REVOKE ALL ON auren.event_tags FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('auren.event_tags', '');
 ALTER TABLE auren.subscription_settings ADD COLUMN tags text[] COLLATE "C";
@@ -351,3 +346,65 @@ CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
 	$$;
 SELECT auren.write_shipped_objects();
 DROP FUNCTION auren.write_shipped_objects();
+
+-- Queries and conditions.
+
+CREATE FUNCTION events.read_by_query(
+	p_query          jsonb,
+	p_after_position bigint  DEFAULT 0,
+	p_up_to          bigint  DEFAULT NULL,
+	p_limit          integer DEFAULT 1000,
+	p_backwards      boolean DEFAULT false
+) RETURNS TABLE (event_id uuid, global_position bigint, stream_id text, stream_version bigint, event_type text, event_data jsonb,
+                 metadata jsonb, created_at timestamptz, created_by text, tags text[])
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 SUPPORT auren.stream_support
+	AS 'MODULE_PATHNAME', 'auren_read_by_query';
+COMMENT ON FUNCTION events.read_by_query(jsonb, bigint, bigint, integer, boolean) IS
+'final events of this session''s tenant that match a query, after a position and up to another, in order of position or against it, each once; the query is an item or an array of items of which one must match: {"types": [...], "tags": [...], "stream": "...", "during": [from, to]}';
+INSERT INTO auren.rights VALUES ('events.read_by_query', 'EXECUTE', '{reader}', '0.2.0');
+REVOKE ALL ON FUNCTION events.read_by_query(jsonb, bigint, bigint, integer, boolean) FROM PUBLIC;
+
+CREATE FUNCTION events.append_if(
+	p_query             jsonb,
+	p_after             bigint,
+	p_stream_ids        text[],
+	p_event_types       text[],
+	p_event_data        jsonb[],
+	p_created_by        text     DEFAULT 'system',
+	p_metadata          jsonb[]  DEFAULT NULL,
+	p_expected_versions bigint[] DEFAULT NULL,
+	p_event_ids         uuid[]   DEFAULT NULL,
+	p_tags              jsonb[]  DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, global_position bigint)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_append_if';
+COMMENT ON FUNCTION events.append_if(jsonb, bigint, text[], text[], jsonb[], text, jsonb[], bigint[], uuid[], jsonb[]) IS
+'appends a batch as events.append_events does, unless an event after p_after matches p_query (NULL: unless any does) or a stream is not at the version that an item names: ZE008; p_after is the events.feed_horizon() up to which the caller has read';
+INSERT INTO auren.rights VALUES ('events.append_if', 'EXECUTE', '{writer}', '0.2.0');
+REVOKE ALL ON FUNCTION events.append_if(jsonb, bigint, text[], text[], jsonb[], text, jsonb[], bigint[], uuid[], jsonb[]) FROM PUBLIC;
+
+-- Names the locks of tags and streams.
+CREATE OR REPLACE VIEW events.lock_holders WITH (security_barrier) AS
+	SELECT h.holds, h.mode, h.locks, h.pid, COALESCE(p.prepared, a.xact_start) AS since, a.state, a.query, p.gid AS prepared_gid, COALESCE(a.usename, p.owner) AS role
+	FROM (SELECT CASE WHEN l.locktype OPERATOR(pg_catalog.=) 'relation' THEN l.relation::pg_catalog.regclass::text
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24351)::smallint THEN 'months in the making'
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24347)::smallint THEN 'refresh of metrics'
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24346)::smallint THEN 'people who are forgotten'
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24342)::smallint THEN 'tags that are written or asked about'
+	                  WHEN l.objsubid OPERATOR(pg_catalog.=) (-24341)::smallint THEN 'streams that are made or asked about'
+	                  ELSE 'notification rules of a tenant' END AS holds,
+	             l.mode, pg_catalog.count(*) AS locks, l.pid, l.virtualtransaction
+	      FROM pg_catalog.pg_locks l
+	      WHERE l.granted AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+	        AND CASE
+	            WHEN l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) ANY ('{-24342,-24341}'::smallint[]) THEN true
+	            WHEN l.locktype OPERATOR(pg_catalog.=) 'advisory' THEN l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' AND l.objsubid OPERATOR(pg_catalog.=) ANY ('{-24351,-24347,-24346,-24343}'::smallint[])
+	            WHEN l.locktype OPERATOR(pg_catalog.=) 'relation' THEN l.mode OPERATOR(pg_catalog.=) ANY ('{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}'::text[])
+	                AND l.relation OPERATOR(pg_catalog.=) ANY (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+	                                       WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::"char"[]) AND n.nspname OPERATOR(pg_catalog.=) ANY ('{events,biometric,analytics,encrypted,auren}'::name[]))
+	            ELSE false END
+	      GROUP BY 1, 2, 4, 5) h
+	LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) h.pid
+	LEFT JOIN pg_catalog.pg_locks x ON h.pid IS NULL AND x.pid IS NULL AND x.locktype OPERATOR(pg_catalog.=) 'transactionid'
+	                               AND x.virtualtransaction OPERATOR(pg_catalog.=) h.virtualtransaction
+	LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid;
+COMMENT ON VIEW events.lock_holders IS 'transactions that keep others from a table, from making months, refreshing metrics, making keys or adding notification rules until they end; those with tags and with streams keep off who asks about what they write, or writes what they ask about';
