@@ -15,7 +15,7 @@ use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(
   new_store new_bounded_store start_bounded restart_after_kill create_store
-  fails_with start_psql finish_psql finish_all wait_until wait_for bench
+  fails_with start_psql finish_psql finish_all wait_until wait_until_up wait_for bench
   store_is_sound indexes_are_sound
   month_count sessions_waiting rss_anon
 );
@@ -260,6 +260,22 @@ sub month_count
 {
 	my ($node, $database) = @_;
 	return $node->safe_psql($database, q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass});
+}
+
+# Waits until a server that restarts by itself answers. psql gets the query as an argument: one that cannot connect is gone before it reads its
+# input, and whoever writes to it then fails.
+sub wait_until_up
+{
+	my ($node) = @_;
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my ($stdout, $stderr) = ('', '');
+		IPC::Run::run([ $node->installed_command('psql'), '-X', '-A', '-t', '-q', '-d', $node->connstr('postgres'), '-c', 'SELECT NOT pg_is_in_recovery()' ],
+			'<', '/dev/null', '>', \$stdout, '2>', \$stderr);
+		return if $stdout eq "t\n";
+		usleep(100_000);
+	}
+	die 'the server did not come back';
 }
 
 # How many client sessions wait for a lock.

@@ -180,7 +180,7 @@ wait_until($node, 'postgres', q{SELECT count(*) > 500 FROM events.event_store WH
 my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%append_events%' AND pid <> pg_backend_pid()});
 kill 'KILL', $pid;
 $victim->{handle}->finish;
-$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'the server did not come back';
+wait_until_up($node);
 my @last = slurp_file($victim->{out}) =~ /^ack (\S+) \S+$/mg;
 cmp_ok(scalar @last, '>=', 500, 'the killed backend had acknowledged events');
 my $stored = $node->safe_psql('postgres', q{SELECT count(*) FROM events.event_store WHERE event_data ->> 'key' LIKE '9.%'});
