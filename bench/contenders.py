@@ -41,6 +41,8 @@ CALLS = {
     "empty": "SELECT pg_backend_pid()",
     "ours": f"SELECT events.append_event({STREAM}, {TYPE}, {PAYLOAD}, 'bench')",
     "ours_id": f"SELECT events.append_event({STREAM}, {TYPE}, {PAYLOAD}, 'bench', p_event_id => {EVENT_ID})",
+    "ours_tags": (f"SELECT events.append_event({STREAM}, {TYPE}, {PAYLOAD}, 'bench', p_tags => "
+                  "ARRAY['room:' || (:v::bigint % 1000)::text, 'student:' || (:v::bigint % 100000)::text, 'course:' || :s::text])"),
     "version": f"SELECT events.stream_version({STREAM})",
 }
 
@@ -53,10 +55,11 @@ NAMES = {
     "empty": "empty call, SELECT pg_backend_pid()",
     "ours": "append_event",
     "ours_id": "append_event, caller's id",
+    "ours_tags": "append_event, three tags",
     "version": "stream_version",
 }
 
-OURS = {"ours", "ours_id", "version"}
+OURS = {"ours", "ours_id", "ours_tags", "version"}
 
 # The indexes of a month where the extension is not there to be asked; the suite `indexes` changes one at a time.
 INDEXES = {

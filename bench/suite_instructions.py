@@ -12,7 +12,7 @@ from report import Section
 # Nothing waits for a disk here, and a backend under valgrind starts quicker with few buffers to know.
 SERVER = {"shared_buffers": "256MB", "fsync": "off", "max_connections": "10", "autovacuum": "off"}
 
-SINGLE = ["empty", "floor", "returning", "ours", "ours_id", "max", "head", "version"]
+SINGLE = ["empty", "floor", "returning", "ours", "ours_id", "ours_tags", "max", "head", "version"]
 BATCH = ["ours", "ours_id", "select", "unnest", "copy"]
 SHORT, LONG = 200, 1200
 BATCH_SHORT, BATCH_LONG = 2, 6

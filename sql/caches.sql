@@ -6,6 +6,7 @@ SET app.tenant_id = 'caches';
 SELECT events.set_reducer('counted', 'count', '{"into": "n"}');
 SELECT events.add_notification_rule(p_event_type => 'counted', p_channel => 'caches');
 SELECT analytics.attach_events('counted', '{"bpm": "bpm"}') > 1 AS attached;
+SELECT events.add_tag_rule('counted', '/bpm', 'bpm'), events.add_span_rule('counted', '/from', '/to');
 SELECT events.create_subscription('caches', p_stream_prefix => 'caches:', p_lease => '1 hour') >= 0 AS made;
 \c -
 SET app.tenant_id = 'caches';
@@ -20,6 +21,12 @@ SELECT stream_id, state FROM events.get_category_states('caches');
 SELECT count(*) FROM events.find_events('{"bpm": 62}');
 SELECT count(*) FROM events.events_by_time('-infinity', 'infinity', 'counted');
 SELECT count(*) FROM events.read_all(p_stream_prefix => 'caches:');
+-- tags that a rule makes, of stored events too
+SELECT stream_id, tags FROM events.read_all(p_tags => '{bpm:62}');
+SELECT events.add_tag_rule('counted', '/bpm', 'again'), events.fill_tag_rules();
+SELECT tags FROM events.last_event('caches:2');
+SELECT t.state($$SELECT events.append_event('caches:1', 'counted', '{"bpm": {}}')$$), t.state($$SELECT events.append_event('caches:1', 'counted', '{"from": "?"}')$$);
+SELECT events.drop_tag_rule('counted', '/bpm', 'again'), events.drop_span_rule('counted');
 \c -
 SET app.tenant_id = 'caches';
 SELECT events.take_snapshot('caches:1');

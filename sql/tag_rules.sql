@@ -1,9 +1,10 @@
 -- Rules that make tags and spans of events' data: for events to come, for stored ones in steps, shown once they are complete.
 SET client_min_messages = warning;
 SET app.tenant_id = 'tag_rules';
--- what the index holds of this tenant, by position within it
+-- how many rows the index has of an event of this tenant
 CREATE VIEW t.tag_rows AS
-	SELECT e.stream_id, e.stream_version, r.tag FROM auren.event_tags r JOIN events.event_store e USING (tenant_id, global_position) WHERE r.tenant_id = 'tag_rules';
+	SELECT e.stream_id, e.stream_version, e.global_position, count(r) AS rows FROM events.event_store e LEFT JOIN auren.event_tags r USING (global_position)
+	WHERE e.tenant_id = 'tag_rules' GROUP BY 1, 2, 3;
 CREATE FUNCTION t.fill(p_limit integer, OUT steps integer, OUT complete boolean) LANGUAGE plpgsql AS $$
 BEGIN
 	steps := 1;
@@ -26,7 +27,7 @@ SELECT stream_version FROM events.append_events(array_fill('rooms:1'::text, '{11
 SELECT stream_version, tags FROM events.replay_stream('rooms:1');
 -- the row has what was given, and the index all of it, each once
 SELECT stream_version, tags FROM events.tenant_events WHERE stream_id = 'rooms:1' AND tags <> '{}' ORDER BY 1;
-SELECT stream_version, array_agg(tag ORDER BY tag COLLATE "C") FROM t.tag_rows WHERE stream_id = 'rooms:1' GROUP BY 1 ORDER BY 1;
+SELECT stream_version, rows FROM t.tag_rows WHERE stream_id = 'rooms:1' ORDER BY 1;
 -- every way of reading shows them
 SELECT stream_version, tags FROM events.replay_stream_backward('rooms:1', 11, 2);
 SELECT tags FROM events.last_event('rooms:1');
@@ -57,7 +58,7 @@ SELECT events.append_event('people:1', 'joined', '{"name": {"first": "no"}}') IS
 SELECT events.add_tag_rule('joined', '/name', 'name'), events.add_tag_rule('left', '/name', 'gone');
 SELECT events.append_event('people:9', 'joined', '{"name": "late"}', p_tags => '{name:p1}') IS NOT NULL AS appended;
 SELECT tags FROM events.replay_stream('people:9');
-SELECT array_agg(tag ORDER BY tag COLLATE "C") AS in_index FROM t.tag_rows WHERE stream_id = 'people:9';
+SELECT rows FROM t.tag_rows WHERE stream_id = 'people:9';
 SELECT count(*) FROM events.read_all(p_tags => '{name:p1}');
 SELECT pointer, tag_key, complete, fill_after, fill_until = (SELECT last_value - 1 FROM auren.global_position_seq) AS until FROM events.tag_rules WHERE event_type <> 'booked' ORDER BY 2;
 -- a step, and what it leaves
@@ -74,15 +75,14 @@ SELECT tags FROM events.replay_stream('people:9');
 SELECT stream_id, stream_version, tags FROM events.read_all(p_tags => '{name:p2}');
 SELECT count(*) FROM events.read_all(p_tags => '{gone:p3}');
 SELECT stream_version, tags FROM events.replay_stream('people:1') WHERE event_data ->> 'name' !~ '^p';
--- each event shows just what the index has of it
-SELECT stream_id, stream_version FROM events.read_all(p_limit => 100000) r
-WHERE tags <> coalesce((SELECT array_agg(x.tag ORDER BY x.tag COLLATE "C") FROM auren.event_tags x WHERE x.tenant_id = 'tag_rules' AND x.global_position = r.global_position), '{}');
+-- each event shows as many as the index has of it
+SELECT stream_id, stream_version, tags, rows FROM events.read_all(p_limit => 100000) JOIN t.tag_rows USING (stream_id, stream_version) WHERE cardinality(tags) <> rows;
 -- dropped: the tags of its own go from what is shown, what was given stays, and the rows that are left say nothing
 SELECT events.drop_tag_rule('joined', '/name', 'name');
 SELECT tags FROM events.replay_stream('people:9');
 SELECT count(*) FROM events.read_all(p_tags => '{name:p2}');
 SELECT stream_id FROM events.read_all(p_tags => '{name:p1}');
-SELECT count(*) > 0 AS left_over FROM t.tag_rows WHERE tag = 'name:p2';
+SELECT bool_and(rows > cardinality(tags)) AS left_over FROM events.replay_stream('people:2') JOIN t.tag_rows USING (stream_version) WHERE stream_id = 'people:2' AND event_type = 'joined';
 -- and declared anew it is filled over them
 SELECT events.add_tag_rule('joined', '/name', 'name');
 SELECT complete FROM t.fill(1000);
@@ -116,7 +116,7 @@ SELECT events.add_tag_rule('left', '/name', 'month');
 DROP TABLE auren.event_tags_:month;
 SELECT events.fill_tag_rules() >= 0 AS filled;
 SELECT complete FROM events.tag_rules WHERE tag_key = 'month';
-SELECT count(*) FROM t.tag_rows WHERE tag = 'month:p3';
+SELECT stream_id, rows FROM t.tag_rows JOIN events.tenant_events USING (stream_id, stream_version) WHERE event_type = 'left' AND event_data ->> 'name' = 'p3' ORDER BY 1;
 SELECT count(*) FROM events.read_all(p_tags => '{month:p3}');
 ROLLBACK;
 

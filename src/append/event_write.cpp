@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/tags/name_key.hpp"
+#include "core/tags/tag.hpp"
 #include "server/compat.hpp"
+#include "server/text.hpp"
 #include "store/event_read.hpp"
 #include "store/tag_months.hpp"
 
@@ -275,6 +278,17 @@ CloseTagRows(Server server, EventWriter *writer) {
 	}
 }
 
+// The keys of tags, sorted, each once; how many there are.
+int
+KeysOf(const EventTags &tags, int64 *keys) {
+	Assert(tags.count <= static_cast<int>(kMaxTagsOfEvent));
+	for (int i = 0; i < tags.count; i++) {
+		keys[i] = NameKey(TextBytes(tags.items[i]));
+	}
+	std::sort(keys, keys + tags.count);
+	return static_cast<int>(std::unique(keys, keys + tags.count) - keys);
+}
+
 // The entries of a chunk in the index of tags: its events have their places by now.
 void
 WriteTags(Server server, EventWriter *writer) {
@@ -290,10 +304,13 @@ WriteTags(Server server, EventWriter *writer) {
 		if (!writer->tag_rows_open) {
 			OpenTagRows(server, writer, month);
 		}
-		for (int i = 0; i < tags.count; i++) {
+		const int64 tenant_key = NameKey(TextBytes(writer->values[event][kTenantId]));
+		int64 keys[kMaxTagsOfEvent];
+		const int count = KeysOf(tags, keys);
+		for (int i = 0; i < count; i++) {
 			Datum *values = NextRow(server, &writer->tag_rows)->tts_values;
-			values[kTagTenant] = writer->values[event][kTenantId];
-			values[kTagTag] = tags.items[i];
+			values[kTagTenantKey] = Int64GetDatum(tenant_key);
+			values[kTagKey] = Int64GetDatum(keys[i]);
 			values[kTagPosition] = writer->values[event][kGlobalPosition];
 			values[kTagEventAt] = PointerGetDatum(&writer->tids[event]);
 			values[kTagMonth] = DateADTGetDatum(month.StartDays());

@@ -140,18 +140,18 @@ IsWithin(const PositionSpan &span, int64 position) {
 } // namespace
 
 bool
-HasNoTagAfter(Server server, Relation tag_index, Datum tenant, Datum tag, int64 position) {
-	const Datum prefix[2] = {tenant, tag};
+HasNoTagAfter(Server server, Relation tag_index, const TagKeys &keys, int64 position) {
+	const Datum prefix[2] = {Int64GetDatum(keys.tenant), Int64GetDatum(keys.tag)};
 	int64 last;
 	const Lookup newest = LastInt8(server, tag_index, prefix, 2, &last);
 	return newest == Lookup::kAbsent || (newest == Lookup::kOne && last <= position);
 }
 
 bool
-OpenTagCursor(Server server, Cursor *cursor, const CursorPlace &place, const PositionSpan &span, Datum tenant, Datum tag) {
+OpenTagCursor(Server server, Cursor *cursor, const CursorPlace &place, const PositionSpan &span, const TagKeys &keys) {
 	BeginCursor(server, cursor, place, span, 4);
-	ScanKeyInit(&cursor->keys[0], kTagTenant + 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
-	ScanKeyInit(&cursor->keys[1], kTagTag + 1, BTEqualStrategyNumber, F_TEXTEQ, tag);
+	ScanKeyInit(&cursor->keys[0], kTagTenantKey + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(keys.tenant));
+	ScanKeyInit(&cursor->keys[1], kTagKey + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(keys.tag));
 	cursor->position_column = kTagPosition + 1;
 	cursor->event_at_column = kTagEventAt + 1;
 	StartEntries(server, cursor);

@@ -20,7 +20,7 @@ HasStoreShape(const PartitionShape &shape, const PartitionRange &range) {
 	return shape.direct_read && OidIsValid(shape.position_index) && range.lower == month.StartMicros() && range.upper == month.Next().StartMicros();
 }
 
-// Opens the unique index on (tenant, tag, position) of a month of tags.
+// Opens the unique index on tenant, tag and position of a month of tags.
 Relation
 OpenTagIndex(Server, Relation tag_heap) {
 	ListCell *cell;
@@ -28,14 +28,14 @@ OpenTagIndex(Server, Relation tag_heap) {
 		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
 		const FormData_pg_index *form = index->rd_index;
 		if (form->indisunique && form->indisvalid && form->indnkeyatts == kTagPosition + 1 && form->indnatts == kTagEventAt + 1 &&
-		    form->indkey.values[kTagTenant] == kTagTenant + 1 && form->indkey.values[kTagTag] == kTagTag + 1 &&
+		    form->indkey.values[kTagTenantKey] == kTagTenantKey + 1 && form->indkey.values[kTagKey] == kTagKey + 1 &&
 		    form->indkey.values[kTagPosition] == kTagPosition + 1) {
 			return index;
 		}
 		index_close(index, AccessShareLock);
 	}
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-	                errmsg("partition \"%s\" lacks its unique index on tenant_id, tag, global_position", RelationGetRelationName(tag_heap)),
+	                errmsg("partition \"%s\" lacks its unique index on tenant_key, tag_key, global_position", RelationGetRelationName(tag_heap)),
 	                errhint("Make it again as in the other partitions; events are found by their tags with it.")));
 }
 
@@ -71,7 +71,7 @@ HasNoTags(Server server, const QueryScan *scan, const QueryMonth *month, int64 p
 		const ItemView &item = scan->terms.query.items[i];
 		bool lacks_one = item.is_version();
 		for (std::size_t tag = 0; tag < item.tags.count && !lacks_one; tag++) {
-			lacks_one = HasNoTagAfter(server, month->tag_index, scan->terms.tenant, scan->item_names[i].tags[tag], position);
+			lacks_one = HasNoTagAfter(server, month->tag_index, scan->item_names[i].tags[tag], position);
 		}
 		if (!lacks_one) {
 			return false;
@@ -119,7 +119,7 @@ OpenItem(Server server, const QueryScan *scan, QueryMonth *month, int i, const P
 	place.index = month->tag_index;
 	item->cursors = static_cast<Cursor *>(MemoryContextAlloc(month->context, sizeof(Cursor) * query.tags.count));
 	while (item->count < static_cast<int>(query.tags.count)) {
-		if (!OpenTagCursor(server, &item->cursors[item->count], place, span, scan->terms.tenant, names.tags[item->count])) {
+		if (!OpenTagCursor(server, &item->cursors[item->count], place, span, names.tags[item->count])) {
 			item->ended = true;
 			break;
 		}

@@ -2,6 +2,7 @@
 
 #include "conditions/last_positions.hpp"
 #include "conditions/query_month.hpp"
+#include "core/tags/name_key.hpp"
 #include "server/as_owner.hpp"
 #include "server/text.hpp"
 #include "store/relations.hpp"
@@ -24,11 +25,12 @@ MakeItemNames(Server server, QueryScan *scan) {
 	scan->every_position = false;
 	scan->by_stream = false;
 	scan->by_tag = false;
+	const int64 tenant_key = NameKey(TextBytes(scan->terms.tenant));
 	for (std::size_t i = 0; i < query.count; i++) {
 		const ItemView &item = query.items[i];
-		auto *tags = static_cast<Datum *>(palloc(sizeof(Datum) * (item.tags.count + 1)));
+		auto *tags = static_cast<TagKeys *>(palloc(sizeof(TagKeys) * (item.tags.count + 1)));
 		for (std::size_t tag = 0; tag < item.tags.count; tag++) {
-			tags[tag] = TextDatum(server, item.tags.texts[tag]);
+			tags[tag] = {tenant_key, NameKey(item.tags.texts[tag])};
 		}
 		scan->item_names[i] = {tags, item.has_stream ? TextDatum(server, item.stream) : 0};
 		const bool by_stream = item.tags.count == 0 && item.has_stream && !item.is_version();

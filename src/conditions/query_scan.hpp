@@ -27,7 +27,7 @@ enum class QueryReader { kCaller, kStore };
 
 // The names of an item as index keys. stream is 0 where the item has none.
 struct ItemNames {
-	const Datum *tags;
+	const TagKeys *tags;
 	Datum stream;
 };
 

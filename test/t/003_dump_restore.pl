@@ -74,7 +74,7 @@ my @same = (
 	'retries and parked events' => q{SELECT t::text FROM auren.subscription_held t ORDER BY 1},
 	'tag rules' => q{SELECT r::text FROM auren.declared_tag_rules r ORDER BY 1},
 	'span rules' => q{SELECT r::text FROM auren.declared_span_rules r ORDER BY 1},
-	'rows of tags' => q{SELECT tenant_id, tag, global_position, month FROM auren.event_tags ORDER BY 1, 2, 3},
+	'rows of tags' => q{SELECT to_jsonb(t) - 'event_at' FROM auren.event_tags t ORDER BY 1},
 	'notification rules' => q{SELECT r::text FROM auren.declared_notification_rules r ORDER BY 1},
 	'tenant bindings' => q{SELECT b::text FROM events.tenant_bindings b ORDER BY 1},
 	'the next position' => q{SELECT last_value, is_called FROM auren.global_position_seq},
@@ -117,7 +117,7 @@ sub goes_on
 	is($node->safe_psql($copy, q{SELECT events.create_subscription('new one'); SELECT count(DISTINCT subscription_id) = count(*) FROM auren.subscription_settings}), "0\nt", "$name: a new subscription has a number of its own");
 
 	is($node->safe_psql($copy, q{SELECT stream_id, tags FROM events.read_all(0, 100000, p_tags := '{left}')}), 'user:closed|{left,user:closed}', "$name: an event with tags");
-	is($node->safe_psql($copy, q{SELECT tag FROM auren.event_tags WHERE tag !~ '^(n|half):' ORDER BY 1}), "left\nuser:closed", "$name: they are in the index");
+	is($node->safe_psql($copy, q{SELECT count(*) FROM auren.event_tags WHERE tag_key IN (auren.name_key('left'), auren.name_key('user:closed'))}), 2, "$name: they are in the index");
 	$node->safe_psql($copy, q{SELECT events.append_event('user:fresh', 'tagged', '{}', p_tags := '{left}')});
 	is($node->safe_psql($copy, q{SELECT count(*) FROM events.read_all(0, 100000, p_tags := '{left}')}), 2, "$name: another one with the tag");
 	is($node->safe_psql($copy, q{SELECT stream_id, tags FROM events.read_all(p_tags => '{n:33}')}), 'user:5|{n:33}', "$name: an event by a tag of a rule");
