@@ -17,21 +17,21 @@ import asyncio
 import collections
 import copy
 import functools
+import pathlib
 import random
 import sys
 import time
 
 import asyncpg
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"))
+from histories import Histories, Wrong  # noqa: E402
+
 CONSUMERS = 3
 STREAMS = 6
 LIMITS = [1, 1, 2, 2, 3, 3, 5, 8, 13, 100, 1000]
 KINDS = {"append": 14, "fetch": 30, "acknowledge": 16, "retry": 10, "park": 6, "unpark": 5, "time": 5, "lease": 5, "reset": 1, "alter": 4,
          "begin": 10, "savepoint": 12, "back": 8, "rollback": 4, "commit": 4, "counts": 10, "passed": 2, "stray": 3, "renew": 2}
-
-
-class Wrong(Exception):
-    """The subscription does not do what the model does."""
 
 
 @functools.lru_cache(maxsize=None)
@@ -476,49 +476,6 @@ def draw_history(random_source):
     return settings, steps
 
 
-class Tester:
-    """Runs histories until the time is over or one fails."""
-
-    def __init__(self, connections):
-        self.connections = connections
-        self.number = 0
-        self.steps = collections.Counter()
-
-    async def play(self, settings, steps, count=False):
-        """None, or what went wrong and the trace."""
-        self.number += 1
-        run = Run(self.connections, f"model {self.number}", settings)
-        await run.begin()
-        try:
-            for name, *numbers in steps:
-                before = len(run.trace)
-                await getattr(run, name)(*numbers)
-                if count and len(run.trace) > before:
-                    self.steps[name] += 1
-            await run.end()
-            return None
-        except Wrong as wrong:
-            return str(wrong), run.trace
-        finally:
-            await run.leave()
-
-    async def shorten(self, settings, steps, failure):
-        """The history without the steps that it fails without."""
-        size = max(len(steps) // 2, 1)
-        while True:
-            at = 0
-            while at < len(steps):
-                fewer = steps[:at] + steps[at + size:]
-                found = await self.play(settings, fewer)
-                if found is not None:
-                    steps, failure = fewer, found
-                else:
-                    at += size
-            if size == 1:
-                return failure
-            size //= 2
-
-
 async def connect():
     connection = await asyncpg.connect()
     await connection.execute("SET client_min_messages = warning; SET synchronous_commit = off")
@@ -534,7 +491,7 @@ async def main():
     print(f"# seed {arguments.seed}", flush=True)
     connections = [await connect() for _ in range(1 + CONSUMERS)]
     await connections[0].execute("CREATE EXTENSION IF NOT EXISTS auren_events")
-    tester = Tester(connections)
+    tester = Histories(lambda number, settings: Run(connections, f"model {number}", settings))
     source = random.Random(arguments.seed)
     end = time.monotonic() + arguments.seconds
     histories = 0
@@ -546,12 +503,7 @@ async def main():
         if histories % 1000 == 0:
             print(f"# {histories} histories", flush=True)
     if failure is not None:
-        print(f"# history {histories} of seed {arguments.seed} fails: {failure[0]}", flush=True)
-        message, trace = await tester.shorten(settings, steps, failure)
-        print("# the shortest that fails so or otherwise:")
-        for line in trace:
-            print("#   " + line)
-        print("# " + message)
+        await tester.explain(histories, arguments.seed, (settings, steps), failure)
     print(f"{'ok' if failure is None else 'not ok'} 1 - {histories} histories, {sum(tester.steps.values())} steps, as the model has it (seed {arguments.seed})")
     names = ["begin_work" if kind == "begin" else kind for kind in KINDS]
     absent = [name for name in names if tester.steps[name] == 0 and name != "passed"]
