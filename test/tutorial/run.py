@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Runs the tutorial (doc/tutorial.md) and compares what is printed with what the page shows. Prints TAP: a test for each block.
+"""Runs the pages of doc/ that show what a server prints, the tutorial and the one on conditions, and compares. Prints TAP: a test for each block.
 
-    run.py              run the page and compare
-    run.py --record     run the page and write into it what was printed
+    run.py [PAGE...]              run these pages (tutorial.md, conditions.md; all if none is named) and compare
+    run.py --record [PAGE...]     run them and write into them what was printed
 
-The server is the one that PGHOST, PGPORT and PGUSER name; the user is a superuser. The database of the page is made anew.
+The server is the one that PGHOST, PGPORT and PGUSER name; the user is a superuser. The database of each page is made anew.
 
 What is run:
 
-- A block ```sql goes to psql, and all of them to one session. With another word after it, as in ```sql second, it goes to the session
+- A block ```sql goes to psql, and all of a page to one session. With another word after it, as in ```sql second, it goes to the session
   of that name.
 - A block ```python is a program of its own.
 - A block ```text after one of them is what it prints. Where there is none, nothing must be printed.
@@ -30,9 +30,9 @@ import threading
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'python'))
 from harness import Tap, make_master_key_statement  # noqa: E402
 
-PAGE = pathlib.Path(__file__).resolve().parent.parent.parent / 'doc' / 'tutorial.md'
-DATABASE = 'coach'
-ROLES = ['coach_acme']
+DOCUMENTS = pathlib.Path(__file__).resolve().parent.parent.parent / 'doc'
+# The pages, each with its database and the roles that it makes.
+PAGES = {'tutorial.md': ('coach', ['coach_acme']), 'conditions.md': ('school', [])}
 KEY_FILE_OF_PAGE = '/etc/postgresql/auren_events.keys'
 KEY_FILE = 'auren_events_tutorial_keys'
 PATIENCE = 600  # seconds after which a block is taken for hung, however slow the machine is
@@ -95,9 +95,9 @@ class Session:
 
     MARK = 'the block has ended'
 
-    def __init__(self):
+    def __init__(self, database):
         self.process = subprocess.Popen(
-            ['psql', '-X', '-q', '-d', DATABASE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+            ['psql', '-X', '-q', '-d', database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
 
     def run(self, text):
         """What psql prints for a block. It is told by a mark on standard error, which is not buffered, that the block has ended."""
@@ -135,19 +135,19 @@ def administer(*statements):
     return done.stdout.strip()
 
 
-def run_python(text):
+def run_python(text, database):
     done = subprocess.run([sys.executable, '-B', '-c', text], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE,
-                          env={**os.environ, 'PGDATABASE': DATABASE})
+                          env={**os.environ, 'PGDATABASE': database})
     return done.stdout
 
 
-def run_block(block, sessions):
+def run_block(block, sessions, database):
     """What a block prints."""
     text = '\n'.join(block.body).replace(KEY_FILE_OF_PAGE, KEY_FILE)
     if block.language == 'python':
-        return run_python(text)
+        return run_python(text, database)
     if block.session not in sessions:
-        sessions[block.session] = Session()
+        sessions[block.session] = Session(database)
     since = administer('SELECT clock_timestamp()') if 'pg_reload_conf()' in text else None
     printed = sessions[block.session].run(text)
     if since:
@@ -155,22 +155,22 @@ def run_block(block, sessions):
     return printed.replace(KEY_FILE, KEY_FILE_OF_PAGE)
 
 
-def clean_up():
-    administer(f'DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)', *[f'DROP ROLE IF EXISTS {role}' for role in ROLES])
+def clean_up(database, roles):
+    administer(f'DROP DATABASE IF EXISTS {database} WITH (FORCE)', *[f'DROP ROLE IF EXISTS {role}' for role in roles])
 
 
-def compare(block, printed, tap):
-    name = f'{block.heading}: {next(line for line in block.body if line.strip())}'
+def compare(page, block, printed, tap):
+    name = f'{page}, {block.heading}: {next(line for line in block.body if line.strip())}'
     wanted, got = normal(block.output).split('\n'), normal(printed).split('\n')
     if wanted == got:
         tap.passed(name)
     else:
         difference = difflib.unified_diff(wanted, got, 'the page', 'printed', lineterm='')
-        tap.broken(name, f'{PAGE.name}, line {block.start + 1}\n' + '\n'.join(difference))
+        tap.broken(name, f'{page}, line {block.start + 1}\n' + '\n'.join(difference))
 
 
-def record(lines, blocks, outputs):
-    """Writes into the page what was printed, where it is not the same but for what may differ."""
+def record(page, lines, blocks, outputs):
+    """Writes into a page what was printed, where it is not the same but for what may differ."""
     for block, printed in reversed(list(zip(blocks, outputs))):
         if normal(block.output) == normal(printed):
             continue
@@ -180,27 +180,39 @@ def record(lines, blocks, outputs):
         else:
             end = lines.index('```', block.start + 1)
             lines[end + 1:end + 1] = ['', *fenced]
-    PAGE.write_text('\n'.join(lines) + '\n')
+    (DOCUMENTS / page).write_text('\n'.join(lines) + '\n')
 
 
-def main():
-    lines = PAGE.read_text().splitlines()
+def run_page(page, tap, recorded):
+    """Runs a page from top to bottom in a database of its own."""
+    database, roles = PAGES[page]
+    lines = (DOCUMENTS / page).read_text().splitlines()
     blocks = read_blocks(lines)
-    tap, sessions, outputs = Tap(), {}, []
-    clean_up()
-    administer(f'CREATE DATABASE {DATABASE}', make_master_key_statement(KEY_FILE))
+    sessions, outputs = {}, []
+    clean_up(database, roles)
+    administer(f'CREATE DATABASE {database}', make_master_key_statement(KEY_FILE))
     try:
         for block in blocks:
-            outputs.append(run_block(block, sessions))
-            compare(block, outputs[-1], tap)
+            outputs.append(run_block(block, sessions, database))
+            compare(page, block, outputs[-1], tap)
     finally:
         for session in sessions.values():
             session.end()
-        clean_up()
+        clean_up(database, roles)
         # where the page did not come to its end
         administer("LOAD 'auren_events'", 'ALTER SYSTEM RESET auren_events.master_key_file', 'SELECT pg_reload_conf()')
-    if '--record' in sys.argv[1:]:
-        record(lines, blocks, outputs)
+    if recorded:
+        record(page, lines, blocks, outputs)
+
+
+def main():
+    named = [argument for argument in sys.argv[1:] if argument != '--record']
+    unknown = [page for page in named if page not in PAGES]
+    if unknown:
+        sys.exit(f'{unknown[0]} is not a page that is run; those are ' + ', '.join(PAGES))
+    tap = Tap()
+    for page in named or PAGES:
+        run_page(page, tap, '--record' in sys.argv[1:])
     return tap.end()
 
 
