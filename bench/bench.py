@@ -10,6 +10,7 @@ import contenders
 import report
 import suite_append
 import suite_batch
+import suite_conditions
 import suite_feed
 import suite_held
 import suite_indexes
@@ -33,11 +34,12 @@ SUITES = {
     "replay": suite_replay.replay,
     "state": suite_state.state,
     "feed": suite_feed.feed,
+    "conditions": suite_conditions.conditions,
     "notify": suite_notify.notify,
     "metrics": suite_metrics.metrics,
     "phi": suite_phi.phi,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed", "notify", "metrics", "phi"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15

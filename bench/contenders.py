@@ -32,6 +32,13 @@ FLOOR_INSERT = (f"INSERT INTO bench_floor.event_store (event_id, stream_id, stre
                 f"created_at, created_by, global_position)\n\tVALUES ({EVENT_ID}, {STREAM}, :v, {TYPE}, {PAYLOAD},\n"
                 f"\tnow(), 'bench', :v)")
 
+# A stream for each client and run, whose version is :n; and a tag that no other call uses.
+OWN = "'own:' || :base::text || ':' || :client_id::text"
+FORM = "'form:' || :v::text"
+OWN_BATCH = f"ARRAY[{OWN}], ARRAY[{TYPE}], ARRAY[{PAYLOAD}], 'bench'"
+FORM_TAGGED = f"p_tags => ARRAY[('[\"' || {FORM} || '\"]')::jsonb]"
+FORM_QUERY = f"('{{\"types\": [\"biometric_received\"], \"tags\": [\"' || {FORM} || '\"]}}')::jsonb"
+
 CALLS = {
     "floor": FLOOR_INSERT,
     "returning": FLOOR_INSERT + " RETURNING event_id",
@@ -44,6 +51,11 @@ CALLS = {
     "ours_tags": (f"SELECT events.append_event({STREAM}, {TYPE}, {PAYLOAD}, 'bench', p_tags => "
                   "ARRAY['room:' || (:v::bigint % 1000)::text, 'student:' || (:v::bigint % 100000)::text, 'course:' || :s::text])"),
     "version": f"SELECT events.stream_version({STREAM})",
+    "expected": f"SELECT events.append_event({OWN}, {TYPE}, {PAYLOAD}, 'bench', p_expected_version => :n - 1)",
+    "batch_expected": f"SELECT * FROM events.append_events({OWN_BATCH}, p_expected_versions => ARRAY[:n - 1]::bigint[])",
+    # :start is a position that was final before the run
+    "if_after": f"SELECT * FROM events.append_if({FORM_QUERY}, :start, {OWN_BATCH}, {FORM_TAGGED})",
+    "if_none": f"SELECT * FROM events.append_if({FORM_QUERY}, NULL, {OWN_BATCH}, {FORM_TAGGED})",
 }
 
 NAMES = {
@@ -57,9 +69,13 @@ NAMES = {
     "ours_id": "append_event, caller's id",
     "ours_tags": "append_event, three tags",
     "version": "stream_version",
+    "expected": "append_event, expected version",
+    "batch_expected": "append_events of one, expected version",
+    "if_after": "append_if, one tag and type, after a position",
+    "if_none": "append_if, one tag and type, no match at all",
 }
 
-OURS = {"ours", "ours_id", "ours_tags", "version"}
+OURS = {"ours", "ours_id", "ours_tags", "version", "expected", "batch_expected", "if_after", "if_none"}
 
 # The indexes of a month where the extension is not there to be asked; the suite `indexes` changes one at a time.
 INDEXES = {

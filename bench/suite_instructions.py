@@ -12,7 +12,7 @@ from report import Section
 # Nothing waits for a disk here, and a backend under valgrind starts quicker with few buffers to know.
 SERVER = {"shared_buffers": "256MB", "fsync": "off", "max_connections": "10", "autovacuum": "off"}
 
-SINGLE = ["empty", "floor", "returning", "ours", "ours_id", "ours_tags", "max", "head", "version"]
+SINGLE = ["empty", "floor", "returning", "ours", "ours_id", "ours_tags", "max", "head", "version", "expected", "batch_expected", "if_after", "if_none"]
 BATCH = ["ours", "ours_id", "select", "unnest", "copy"]
 SHORT, LONG = 200, 1200
 BATCH_SHORT, BATCH_LONG = 2, 6
@@ -87,11 +87,12 @@ def prepare_server_gin(bench):
 def per_call(bench, name, short, long, database="counted"):
     """Instructions of one call of a contender, and the callgrind files of the short and the long run."""
     files = []
+    start = bench.cluster.psql("SELECT events.feed_horizon();", database) if bench.extension else 0
     for calls in (short, long):
         script = bench.cluster.write_script(contenders.script(name))
         files.append(bench.cluster.counted(lambda: bench.cluster.pgbench(
             script, database, 1, transactions=calls, options=["--random-seed=4711"],
-            defines=bench.defines(1, 1000),
+            defines={**bench.defines(1, 1000), "start": start},
             settings={"synchronous_commit": "off"})))
     return (instructions_of(files[1]) - instructions_of(files[0])) / (long - short), files
 
