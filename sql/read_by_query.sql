@@ -136,3 +136,5 @@ BEGIN
 	END LOOP;
 	ASSERT v_some > 200, 'few queries found something';
 END $$;
+DROP OWNED BY query_reader;
+DROP ROLE query_reader;

@@ -12,7 +12,7 @@ namespace auren::pg {
 struct Breach {
 	bool found;
 	bool lost_race; // not after the position given, and not seen by the transaction's fixed snapshot
-	bool hidden;    // policies apply to the caller, who may not see the event
+	bool hidden;    // the caller may not see the event: no right to read, or policies that apply
 	int64 position;
 	Datum stream; // plain texts in the current memory context
 	Datum type;
