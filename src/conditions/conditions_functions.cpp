@@ -57,16 +57,18 @@ NextOfQuery(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	auto *source = reinterpret_cast<QuerySource *>(base);
 	pg::EventRow row;
 	TransactionId inserter;
-	if (source->left <= 0 || !pg::NextMatch(server, &source->scan, &row, &inserter)) {
-		return false;
+	while (source->left > 0 && pg::NextMatch(server, &source->scan, &row, &inserter)) {
+		if (pg::MayBeGiven(server, &source->gate, inserter)) {
+			source->left--;
+			FillColumns(server, row, &source->tags, values, isnull);
+			return true;
+		}
+		// it is the end of what may be read: forward none of those after it are given, backward those before it come yet
+		if (!source->scan.terms.span.backward()) {
+			source->left = 0;
+		}
 	}
-	if (!pg::MayBeGiven(server, &source->gate, inserter)) {
-		source->left = 0;
-		return false;
-	}
-	source->left--;
-	FillColumns(server, row, &source->tags, values, isnull);
-	return true;
+	return false;
 }
 
 void
