@@ -9,6 +9,7 @@
 #include "server/text.hpp"
 #include "store/event_read.hpp"
 #include "store/tag_months.hpp"
+#include "tags/tag_rules.hpp"
 
 namespace auren::pg {
 
@@ -207,9 +208,25 @@ WriteManyDirectly(Server server, EventWriter *writer) {
 	}
 }
 
-// What a trigger made of the row must still be the event that was given its place in the stream. Returns where it is.
+bool
+HasTag(Server, const EventTags &tags, std::string_view tag) {
+	return std::any_of(tags.items, tags.items + tags.count, [&](Datum item) { return TextBytes(item) == tag; });
+}
+
+// Whether an event as it is stored has no tag but those that are written, whose keys were locked before.
+bool
+HasOnlyTags(Server server, const EventRow &row, const EventTags &written) {
+	const Datum tenant = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row.values[kTenantId]));
+	const Datum type = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row.values[kEventType]));
+	const RuledEvent event = {TextBytes(tenant), TextBytes(type), row.values[kEventData]};
+	TextList tags;
+	return TryTagsToWrite(server, event, TextsOf(server, row.values[kTags]), &tags) &&
+	       std::all_of(tags.begin(), tags.end(), [&](std::string_view tag) { return HasTag(server, written, tag); });
+}
+
+// What a trigger made of the row must still be the event that was given its place in the stream, and be found by no other tags. Returns where it is.
 ItemPointerData
-CheckStored(Server server, EventWriter *writer, const Datum *values) {
+CheckStored(Server server, EventWriter *writer, const Datum *values, const EventTags &tags) {
 	const WritablePartition &partition = writer->partition;
 	const StoredEvent event =
 		NewestEvent(server, partition.heap, StreamIndex(server, writer), partition.attnum, partition.slot, values[kTenantId], values[kStreamId]);
@@ -217,7 +234,14 @@ CheckStored(Server server, EventWriter *writer, const Datum *values) {
 	                    DatumGetInt64(event.row.values[kGlobalPosition]) == DatumGetInt64(values[kGlobalPosition]) &&
 	                    std::memcmp(DatumGetUUIDP(event.row.values[kEventId]), DatumGetUUIDP(values[kEventId]), UUID_LEN) == 0;
 	const ItemPointerData tid = partition.slot->tts_tid;
+	const bool same_tags = !stored || HasOnlyTags(server, event.row, tags);
 	ExecClearTuple(partition.slot);
+	if (!same_tags) {
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the event was not stored as appended"),
+		                errdetail("A trigger or a rule on events.event_store gave it other tags, or changed its type or data so that a rule of "
+		                          "events.tag_rules makes others of it."),
+		                errhint("Give what makes tags with the append: conditions wait for an append by the tags that it was given.")));
+	}
 	if (!stored) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the event was not stored as appended"),
 		                errdetail("A trigger or a rule on events.event_store dropped its row or changed its id, stream, "
@@ -251,7 +275,7 @@ WriteByInsert(Server server, EventWriter *writer) {
 		if (result < 0) {
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not insert an event: %s", SPI_result_code_string(result))));
 		}
-		writer->tids[event] = CheckStored(server, writer, writer->values[event]);
+		writer->tids[event] = CheckStored(server, writer, writer->values[event], writer->tags[event]);
 	}
 }
 
