@@ -179,9 +179,13 @@ class Appending {
 
 	void
 	OpenEvents() {
-		// two that are about to lock the table as a whole must not hold what the other waits for
-		const LOCKMODE mode = LocksStore() ? AccessShareLock : RowExclusiveLock;
-		Call([&](Server server) { events_ = table_open(own::events.Get(server), mode); });
+		Call([this](Server server) { events_ = table_open(own::events.Get(server), EventsMode()); });
+	}
+
+	// Two that are about to lock the table as a whole must not hold what the other waits for.
+	LOCKMODE
+	EventsMode() const {
+		return LocksStore() ? AccessShareLock : RowExclusiveLock;
 	}
 
 	// Whether the condition is checked under a lock of the whole table, beside which nobody appends.
@@ -246,8 +250,9 @@ class Appending {
 		if (exists) {
 			return;
 		}
-		// the maker refuses while anybody in this session has the table open, us included
-		Call([this] { table_close(events_, NoLock); });
+		// The maker refuses while anybody in this session has the table open, us included. The lock goes too: whoever makes the month may want the
+		// table as a whole next, and would wait for us while we wait for the month.
+		Call([this] { table_close(events_, EventsMode()); });
 		const Month month = Month::FromMicros(now_);
 		const bool done = HoldsStreams() && (MakeMonthsUnlessBusy(month, 1 + kMonthsAhead) || KeepTimeOfLast());
 		if (!done) {

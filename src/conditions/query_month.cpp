@@ -85,6 +85,7 @@ void
 Align(Server server, ItemCandidates *item) {
 	int64 position = item->cursors[0].now.position;
 	for (int agreed = 0, i = 0; agreed < item->count && !item->ended; i = (i + 1) % item->count) {
+		CHECK_FOR_INTERRUPTS();
 		Cursor *cursor = &item->cursors[i];
 		if (cursor->now.position == position) {
 			agreed++;
