@@ -269,7 +269,11 @@ class Appending {
 		}
 		const Month month = Month::FromMicros(now_);
 		if (!Call([&](Server server) { return OidIsValid(FindTagMonth(server, month)); })) {
+			// without the lock, as in EnsureMonthOfNow: a rule may come meanwhile
+			Call([this] { table_close(events_, EventsMode()); });
 			MakeMonths(month, 1);
+			OpenEvents();
+			FindRules();
 		}
 	}
 
