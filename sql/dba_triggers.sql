@@ -68,7 +68,7 @@ DROP TRIGGER move ON events.event_store;
 SELECT stream_version, event_type, created_by, metadata FROM events.replay_stream('trigger:e');
 SELECT count(*) FROM events.event_store WHERE stream_id = 'trigger:elsewhere' OR tenant_id = 'acme' AND stream_id = 'trigger:e';
 -- one that adds to an event: not a tag that the append was not given, since conditions wait for appends by their tags
-SELECT events.add_tag_rule('tagged', '/room', 'room');
+SELECT events.add_tag_rule('trigger_tagged', '/room', 'trigger_room');
 CREATE FUNCTION t.tag() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	NEW.event_data := jsonb_build_object('old', NEW.event_data) || (NEW.metadata -> 'more');
@@ -76,13 +76,13 @@ BEGIN
 	RETURN NEW;
 END $$;
 CREATE TRIGGER tag BEFORE INSERT ON events.event_store FOR EACH ROW WHEN (NEW.metadata ? 'more') EXECUTE FUNCTION t.tag();
-SELECT more, t.state(format('SELECT events.append_event(''trigger:t'', ''tagged'', ''{}'', p_metadata => %L, p_tags => ''{room:1}'')', jsonb_build_object('more', more, 'tags', tags)))
-FROM (VALUES ('{"room": 2}'::jsonb, '[]'::jsonb), ('{"room": {}}', '[]'), ('{}', '["room:2"]'), ('{"room": 1, "bed": 2}', '[]')) v (more, tags);
-SELECT * FROM t.try($$SELECT events.append_event('trigger:t', 'tagged', '{}', p_metadata => '{"more": {"room": 2}, "tags": []}')$$);
+SELECT more, t.state(format('SELECT events.append_event(''trigger:t'', ''trigger_tagged'', ''{}'', p_metadata => %L, p_tags => ''{trigger_room:1}'')', jsonb_build_object('more', more, 'tags', tags)))
+FROM (VALUES ('{"room": 2}'::jsonb, '[]'::jsonb), ('{"room": {}}', '[]'), ('{}', '["trigger_room:2"]'), ('{"room": 1, "bed": 2}', '[]')) v (more, tags);
+SELECT * FROM t.try($$SELECT events.append_event('trigger:t', 'trigger_tagged', '{}', p_metadata => '{"more": {"room": 2}, "tags": []}')$$);
 SELECT event_data, tags FROM events.replay_stream('trigger:t');
-SELECT event_data FROM events.read_by_query('[{"tags": ["room:2"]}, {"tags": ["room:1"]}]');
+SELECT event_data FROM events.read_by_query('[{"tags": ["trigger_room:2"]}, {"tags": ["trigger_room:1"]}]');
 DROP TRIGGER tag ON events.event_store;
-SELECT events.drop_tag_rule('tagged', '/room', 'room');
+SELECT events.drop_tag_rule('trigger_tagged', '/room', 'trigger_room');
 -- rules
 CREATE TABLE t.ruled (stream_id text, stream_version bigint);
 CREATE RULE also AS ON INSERT TO events.event_store DO ALSO INSERT INTO t.ruled VALUES (NEW.stream_id, NEW.stream_version);
