@@ -127,7 +127,13 @@ OpenFirstMonth(Server server, QueryScan *scan) {
 			rest.after = month->next - 1;
 		}
 		// its first candidate may have gone meanwhile, with the rows of an append that failed: then another month may come first
-		if (OpenQueryMonth(server, scan, month, rest) != MonthOpened::kHasCandidates) {
+		const MonthOpened opened = OpenQueryMonth(server, scan, month, rest);
+		if (opened == MonthOpened::kThroughQuery) {
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			                errmsg("a month of events.event_store has lost an index or a column while it was to be read"),
+			                errhint("Run the query again: it is read by the executor then.")));
+		}
+		if (opened != MonthOpened::kHasCandidates) {
 			RemoveMonth(server, scan, first);
 		}
 	}
