@@ -23,7 +23,7 @@ SELECT count(*) FROM events.events_by_time('-infinity', 'infinity', 'counted');
 SELECT count(*) FROM events.read_all(p_stream_prefix => 'caches:');
 -- tags that a rule makes, of stored events too
 SELECT stream_id, tags FROM events.read_all(p_tags => '{bpm:62}');
-SELECT events.add_tag_rule('counted', '/bpm', 'again'), events.fill_tag_rules();
+SELECT events.add_tag_rule('counted', '/bpm', 'again'), events.fill_tag_rules(10000000);
 SELECT tags FROM events.last_event('caches:2');
 SELECT t.state($$SELECT events.append_event('caches:1', 'counted', '{"bpm": {}}')$$), t.state($$SELECT events.append_event('caches:1', 'counted', '{"from": "?"}')$$);
 SELECT events.drop_tag_rule('counted', '/bpm', 'again'), events.drop_span_rule('counted');
