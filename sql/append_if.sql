@@ -1,5 +1,6 @@
 -- events.append_if: what breaks a condition and what does not, in one session; test/specs/conditions_*.spec have the races.
 SET client_min_messages = warning;
+SET app.tenant_id = 'append_if';
 SELECT events.feed_horizon() AS h \gset
 SELECT set_config('append_if.h', :'h', false) = :'h' AS set;
 -- Appends one event under a condition and tells what became of it, positions counted from :h.
@@ -69,7 +70,7 @@ SELECT t.state('SELECT * FROM events.append_if(''{"tags": ["none"]}'', NULL, ''{
 SET app.tenant_id = 'append_if_tenant';
 SELECT pg_temp.try('[{"tags": ["username:ada"]}, {"stream": "account:1"}, {"types": ["opened"]}]', NULL, 'account:1', 'opened', '["username:ada"]');
 SELECT pg_temp.try('{"types": ["registered"]}', NULL, 'account:2'), pg_temp.try('{}', NULL, 'account:2');
-RESET app.tenant_id;
+SET app.tenant_id = 'append_if';
 -- what is refused
 SELECT q, sign(a) AS after, pg_temp.try(q::jsonb, a, 'x:1') FROM (VALUES (NULL, 0), ('[]', 0), ('{"tag": ["x"]}', 0), ('{"stream": "s", "version": -1}', 0), ('{"stream": "s", "version": 1, "types": ["x"]}', 0), ('{"tags": ["x"]}', 1000000), ('{"tags": ["x"]}', -:h - 1)) v (q, a);
 SELECT pg_temp.try('{"stream": "shop:1"}', :seen2, 'x:1') LIKE 'ZE008%' AS first_of_all, events.close_stream('again:1', 'done'), pg_temp.try('{"tags": ["none but this"]}', NULL, 'again:1') LIKE 'ZE004%' AS closed;

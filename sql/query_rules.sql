@@ -20,7 +20,7 @@ SELECT events.add_tag_rule('room_reserved', '/room', 'suite') AS complete;
 SELECT events.append_event('res:2', 'room_reserved', '{"room": 1, "from": "2026-12-01T12:00Z", "to": "2026-12-01T13:00Z"}') IS NOT NULL AS appended;
 SELECT pg_temp.found('{"tags": ["suite:1"]}');
 SELECT pg_temp.book('res:3', 2, '2026-12-01T10:00Z', '2026-12-01T11:00Z', '{"tags": ["suite:1"]}', NULL);
-SELECT events.fill_tag_rules() AS left;
+SELECT events.fill_tag_rules(100000000) AS left;
 SELECT pg_temp.found('{"tags": ["suite:1"]}'), pg_temp.found('{"tags": ["suite:1"]}', true), pg_temp.found('{"tags": ["suite:2"], "types": ["room_reserved"]}');
 SELECT pg_temp.book('res:4', 1, '2026-12-01T10:00Z', '2026-12-01T11:00Z', '{"tags": ["suite:1"]}', NULL);
 -- given tags and those of a rule together

@@ -67,9 +67,9 @@ SELECT tag_key, complete, fill_after > 0 AND fill_after < fill_until AS on_its_w
 SELECT count(*) FROM events.read_all(p_tags => '{name:p2}');
 -- a rule that comes while another is filled
 SELECT events.add_tag_rule('joined', '/name', 'again');
-SELECT steps > 5 AS in_steps, complete FROM t.fill(10);
+SELECT steps > 5 AS in_steps, complete FROM t.fill((SELECT 1 + last_value / 8 FROM auren.global_position_seq)::integer);
 SELECT tag_key, complete, skipped FROM events.tag_rules WHERE event_type <> 'booked' ORDER BY 1;
-SELECT events.fill_tag_rules();
+SELECT events.fill_tag_rules(100000000);
 -- now all have them, and what cannot be a tag is left out
 SELECT tags FROM events.replay_stream('people:9');
 SELECT stream_id, stream_version, tags FROM events.read_all(p_tags => '{name:p2}');
@@ -85,7 +85,7 @@ SELECT stream_id FROM events.read_all(p_tags => '{name:p1}');
 SELECT bool_and(rows > cardinality(tags)) AS left_over FROM events.replay_stream('people:2') JOIN t.tag_rows USING (stream_version) WHERE stream_id = 'people:2' AND event_type = 'joined';
 -- and declared anew it is filled over them
 SELECT events.add_tag_rule('joined', '/name', 'name');
-SELECT complete FROM t.fill(1000);
+SELECT complete FROM t.fill(100000000);
 SELECT count(*) FROM events.read_all(p_tags => '{name:p2}');
 
 -- in one transaction: what it appended before and after, with a savepoint that takes a rule back
@@ -97,7 +97,7 @@ SELECT events.append_event('tx:1', 'tx', '{"k": 2}') IS NOT NULL AS appended;
 ROLLBACK TO SAVEPOINT s;
 SELECT events.add_tag_rule('tx', '/k', 'k');
 SELECT events.append_event('tx:1', 'tx', '{"k": 3}') IS NOT NULL AS appended;
-SELECT events.fill_tag_rules();
+SELECT events.fill_tag_rules(100000000);
 SELECT event_data, tags FROM events.replay_stream('tx:1');
 COMMIT;
 SELECT event_data, tags FROM events.replay_stream('tx:1');
@@ -105,7 +105,7 @@ SELECT event_data, tags FROM events.replay_stream('tx:1');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) >= 0 AS fixed FROM events.streams;
 SELECT events.add_tag_rule('tx', '/k', 'fixed');
-SELECT events.fill_tag_rules();
+SELECT events.fill_tag_rules(100000000);
 COMMIT;
 SELECT event_data, tags FROM events.replay_stream('tx:1');
 
@@ -114,7 +114,7 @@ SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
 BEGIN;
 SELECT events.add_tag_rule('left', '/name', 'month');
 DROP TABLE auren.event_tags_:month;
-SELECT events.fill_tag_rules() >= 0 AS filled;
+SELECT events.fill_tag_rules(100000000) >= 0 AS filled;
 SELECT complete FROM events.tag_rules WHERE tag_key = 'month';
 SELECT stream_id, rows FROM t.tag_rows JOIN events.tenant_events USING (stream_id, stream_version) WHERE event_type = 'left' AND event_data ->> 'name' = 'p3' ORDER BY 1;
 SELECT count(*) FROM events.read_all(p_tags => '{month:p3}');
@@ -128,7 +128,7 @@ ALTER TABLE events.event_store ENABLE ROW LEVEL SECURITY;
 CREATE POLICY people_2 ON events.event_store TO tag_admin, tag_reader USING (stream_id = 'people:2');
 SET ROLE tag_admin;
 SELECT events.add_tag_rule('left', '/name', 'policy');
-SELECT complete FROM t.fill(1000);
+SELECT complete FROM t.fill(100000000);
 SET ROLE tag_reader;
 SELECT stream_id, tags FROM events.read_all(p_tags => '{policy:p2}');
 SELECT count(*) FROM events.read_all(p_tags => '{policy:p1}');
@@ -154,7 +154,7 @@ SELECT events.append_event('spans:1', 'booked', '{"from": "soon"}') IS NOT NULL 
 -- a stored event of which no tag can be made gets its first result when it is given again; a new one is refused
 SELECT events.append_event('retry:1', 'retried', '{"k": {}, "from": "?"}', p_event_id => '7a600000-0000-4000-8000-000000000001');
 SELECT events.add_tag_rule('retried', '/k', 'k'), events.add_span_rule('retried', '/from', '/to');
-SELECT complete FROM t.fill(1000);
+SELECT complete FROM t.fill(100000000);
 SELECT skipped FROM events.tag_rules WHERE event_type = 'retried';
 SELECT events.append_event('retry:1', 'retried', '{"k": {}, "from": "?"}', p_event_id => '7a600000-0000-4000-8000-000000000001');
 SELECT stream_version FROM events.append_events('{retry:1,retry:1}', '{retried,retried}', ARRAY['{"k": {}, "from": "?"}', '{"k": 1}']::jsonb[],

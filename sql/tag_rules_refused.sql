@@ -8,7 +8,7 @@ SELECT c.call, t.try('SELECT ' || c.call) FROM unnest(ARRAY[
 	$$events.add_tag_rule(NULL, '/a', 'k')$$, $$events.add_tag_rule('e', NULL, 'k')$$, $$events.add_tag_rule('e', '/a', NULL)$$,
 	$$events.drop_tag_rule('e', '/a', 'k')$$, $$events.fill_tag_rules(0)$$, $$events.fill_tag_rules(NULL)$$,
 	$$events.add_span_rule('e', '/a', '/a')$$, $$events.add_span_rule('e', 'a', '/a')$$, $$events.add_span_rule('e', '/a', NULL)$$, $$events.drop_span_rule('e')$$]) WITH ORDINALITY c (call, i) ORDER BY i;
-SELECT events.fill_tag_rules();
+SELECT events.fill_tag_rules(100000000);
 -- values
 SELECT events.add_tag_rule('e', '/v', 'k'), events.add_tag_rule('e', '/w', repeat('k', 100));
 SELECT t.try(format('SELECT events.append_event(%L, %L, %L)', 's:1', 'e', d)) FROM (VALUES
