@@ -748,6 +748,8 @@ class Run:
         for session, connection in enumerate(self.of):
             if connection.is_in_transaction() or self.work[session] is not None:
                 await connection.execute("ROLLBACK")
+        # to drop a rule is to wait for every append in flight, so that comes when none is
+        for connection in self.of:
             for row in await connection.fetch("SELECT event_type, pointer, tag_key FROM events.tag_rules"):
                 await connection.fetch("SELECT events.drop_tag_rule($1, $2, $3)", *row)
             for row in await connection.fetch("SELECT event_type FROM events.span_rules"):
