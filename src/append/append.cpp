@@ -628,7 +628,10 @@ class Appending {
 		const int64 now = GetCurrentTimestamp();
 		// No month is made after the locks are taken, where its maker may be waiting for this stream: an append that waited over a
 		// month's border keeps the time at which it began.
-		if (Call([&](Server server) { return OidIsValid(FindPartition(server, events_, now).relid); })) {
+		const bool tagged = AnyTags();
+		if (Call([&](Server server) {
+				return OidIsValid(FindPartition(server, events_, now).relid) && (!tagged || OidIsValid(FindTagMonth(server, Month::FromMicros(now))));
+			})) {
 			now_ = now;
 		}
 		const auto &streams = plan_.streams();
@@ -815,9 +818,10 @@ class Appending {
 std::vector<AppendedEvent>
 Append(const AppendRequest &request) {
 	// what the executor would have refused: a read-only transaction, a standby, a parallel worker
-	Call([] {
-		PreventCommandIfReadOnly("events.append_event()");
-		PreventCommandIfParallelMode("events.append_event()");
+	const char *function = request.condition != nullptr ? "events.append_if()" : "events.append_event()";
+	Call([&] {
+		PreventCommandIfReadOnly(function);
+		PreventCommandIfParallelMode(function);
 	});
 	return Appending(request).Run();
 }

@@ -56,7 +56,19 @@ my $repeatable = $timed->background_psql('postgres');
 $repeatable->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 $repeatable->query_safe("SELECT events.stream_version('s:1')");
 
+# an append with tags that waits over the border, to a month that was made before events had tags
+$ask->('DROP TABLE auren.event_tags_2021_02');
+my $holder = $timed->background_psql('postgres');
+$holder->query_safe("BEGIN; SELECT events.append_event('over:1', 'e', '{}')");
+my $tagger = start_psql($timed, 'postgres', "SELECT events.append_event('over:1', 'e', '{}', p_tags := '{over,border}')");
+wait_until($timed, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%over,border%' AND pid <> pg_backend_pid()}, 'the append waits');
+
 set_clock('2021-02-01 00:00:01');
+$holder->query_safe('COMMIT');
+$holder->quit;
+is(finish_all($tagger), '', 'an append with tags that waited over the border');
+is(where_is('over:1'), "1|events.event_store_2021_01\n2|events.event_store_2021_01", 'it keeps its month, where the next one has none for tags');
+is($ask->("SELECT count(*) FROM auren.event_tags WHERE month = '2021-01-01' AND tag_key IN (auren.name_key('over'), auren.name_key('border'))"), 2, 'so do its tags in their index');
 $session->query_safe("SELECT events.append_event('s:1', 'e', '{}')");
 $session->query_safe("SELECT events.append_event('border:1', 'e', '{}')");
 is(where_is('s:1'), "1|events.event_store_2021_01\n2|events.event_store_2021_02", 'a stream goes on in the next month');
