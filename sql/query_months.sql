@@ -6,7 +6,7 @@ DECLARE
 	v_suffix text := to_char(t.month(p_back), 'YYYY_MM');
 BEGIN
 	EXECUTE format('CREATE TABLE auren.event_tags_%s PARTITION OF auren.event_tags FOR VALUES IN (%L)', v_suffix, t.month(p_back));
-	EXECUTE format('CREATE UNIQUE INDEX idx_event_tags_%s ON auren.event_tags_%1$s (tenant_key, tag_key, global_position) INCLUDE (event_at)', v_suffix);
+	EXECUTE format('CREATE UNIQUE INDEX idx_event_tags_%s ON auren.event_tags_%1$s (tag_hash, global_position) INCLUDE (event_at)', v_suffix);
 END $$;
 CREATE FUNCTION pg_temp.past(p_back integer, p_stream text, p_version bigint, p_tags text[]) RETURNS void LANGUAGE sql AS $$
 	WITH event AS (
@@ -15,7 +15,7 @@ CREATE FUNCTION pg_temp.past(p_back integer, p_stream text, p_version bigint, p_
 		RETURNING tenant_id, global_position, stream_id, tags),
 	stream AS (INSERT INTO auren.stream_rows (tenant_id, stream_id, first_month, last_month) SELECT tenant_id, stream_id, t.month(p_back), t.month(p_back) FROM event
 		ON CONFLICT DO NOTHING)
-	INSERT INTO auren.event_tags SELECT auren.name_key(tenant_id), auren.name_key(tag), global_position, '(0,1)', t.month(p_back) FROM event, unnest(tags) tag
+	INSERT INTO auren.event_tags SELECT auren.tag_hash(tenant_id, tag), global_position, '(0,1)', t.month(p_back) FROM event, unnest(tags) tag
 $$;
 CREATE FUNCTION pg_temp.open_relations() RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(DISTINCT l.relation) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation

@@ -76,13 +76,13 @@ SELECT q AS query, pg_temp.found(q) AS found, pg_temp.found(q, 2, true) AS backw
 ROLLBACK;
 -- where the index says that an event lies is a hint: the table may have been written anew, or the place be another's
 BEGIN;
-SELECT format('UPDATE auren.event_tags SET event_at = %L WHERE tag_key = auren.name_key(''room:1'')', at) AS change FROM (VALUES ('(0,0)'), ('(4000000,1)'), ('(0,1)')) v (at) \gexec
+SELECT format('UPDATE auren.event_tags SET event_at = %L WHERE tag_hash = auren.tag_hash(''default'', ''room:1'')', at) AS change FROM (VALUES ('(0,0)'), ('(4000000,1)'), ('(0,1)')) v (at) \gexec
 SELECT pg_temp.found('{"tags": ["room:1"]}');
 ROLLBACK;
 -- a row of the index that no event stands for is passed by
 BEGIN;
-INSERT INTO auren.event_tags SELECT auren.name_key('default'), auren.name_key('room:1'), p + 6, '(0,1)', date_trunc('month', now()) FROM start;
-INSERT INTO auren.event_tags SELECT auren.name_key('default'), auren.name_key('room:1'), p + 1000, '(0,1)', date_trunc('month', now()) FROM start;
+INSERT INTO auren.event_tags SELECT auren.tag_hash('default', 'room:1'), p + 6, '(0,1)', date_trunc('month', now()) FROM start;
+INSERT INTO auren.event_tags SELECT auren.tag_hash('default', 'room:1'), p + 1000, '(0,1)', date_trunc('month', now()) FROM start;
 SELECT pg_temp.found('{"tags": ["room:1"]}'), pg_temp.found('{"tags": ["room:1"]}', 1, true);
 ROLLBACK;
 -- random events beside what a look at every one of them finds, with garbage of appends that were undone in between

@@ -32,11 +32,11 @@ SELECT stream_id, tags FROM events.fetch('by_no_tag', 'c');
 SELECT events.drop_subscription('by_tag'), events.drop_subscription('by_no_tag');
 -- the index has a row for each, and where the event is
 SELECT tag, t.month = date_trunc('month', e.created_at AT TIME ZONE 'UTC')::date AS of_its_month, t.event_at = e.ctid AS there
-FROM events.event_store e CROSS JOIN unnest(tags) tag LEFT JOIN auren.event_tags t ON (t.tenant_key, t.tag_key, t.global_position) = (auren.name_key(tenant_id), auren.name_key(tag), e.global_position)
+FROM events.event_store e CROSS JOIN unnest(tags) tag LEFT JOIN auren.event_tags t ON (t.tag_hash, t.global_position) = (auren.tag_hash(tenant_id, tag), e.global_position)
 WHERE e.stream_id LIKE 'booking:%' ORDER BY e.global_position, tag;
-SELECT count(*) AS too_many_or_lacking FROM (SELECT tenant_key, tag_key, global_position FROM auren.event_tags) t
-	FULL JOIN (SELECT auren.name_key(tenant_id) AS tenant_key, global_position, auren.name_key(unnest(tags)) AS tag_key FROM events.event_store) e USING (tenant_key, tag_key, global_position)
-WHERE t.tag_key IS NULL OR e.tag_key IS NULL;
+SELECT count(*) AS too_many_or_lacking FROM (SELECT tag_hash, global_position FROM auren.event_tags) t
+	FULL JOIN (SELECT global_position, auren.tag_hash(tenant_id, unnest(tags)) AS tag_hash FROM events.event_store) e USING (tag_hash, global_position)
+WHERE t.tag_hash IS NULL OR e.tag_hash IS NULL;
 -- they are part of the content
 SELECT events.append_event('booking:6', 'x', '1', p_event_id := '00000000-0000-4000-8000-00000000aaaa', p_tags := '{b,a}');
 SELECT events.append_event('booking:6', 'x', '1', p_event_id := '00000000-0000-4000-8000-00000000aaaa', p_tags := '{a,b,a}');
@@ -62,7 +62,7 @@ SELECT events.stream_exists('booking:7') AS anything_left;
 -- as many and as long as may be, in one event, in a batch of more than a chunk, and rolled back
 SELECT events.append_event('booking:8', 'x', '1', p_tags := array(SELECT lpad(n::text, 255, 'ü') FROM generate_series(1, 64) n)) IS NOT NULL AS appended;
 SELECT cardinality(tags), length(tags[64]) FROM events.last_event('booking:8');
-SELECT count(*) FROM auren.event_tags WHERE tag_key IN (SELECT auren.name_key(lpad(n::text, 255, 'ü')) FROM generate_series(1, 64) n);
+SELECT count(*) FROM auren.event_tags WHERE tag_hash IN (SELECT auren.tag_hash('default', lpad(n::text, 255, 'ü')) FROM generate_series(1, 64) n);
 SELECT count(*) FROM events.append_events(array_fill('booking:9'::text, '{2500}'), array_fill('x'::text, '{2500}'), array_fill('1'::jsonb, '{2500}'),
 	p_tags := array(SELECT jsonb_build_array('even:' || n % 2, 'n:' || n) FROM generate_series(1, 2500) n));
 SELECT count(*), min(stream_version), max(stream_version) FROM events.read_all(0, 100000, p_tags := '{even:0}');
@@ -73,13 +73,13 @@ SELECT events.append_event('booking:8', 'x', '1', p_tags := '{gone}') IS NOT NUL
 ROLLBACK TO s;
 COMMIT;
 SELECT count(*) FROM events.read_all(p_tags := '{gone}');
-SELECT count(*) AS too_many_or_lacking FROM (SELECT t.tenant_key, t.tag_key, t.global_position FROM auren.event_tags t JOIN events.event_store e ON e.global_position = t.global_position AND t.event_at = e.ctid) t
-	FULL JOIN (SELECT auren.name_key(tenant_id) AS tenant_key, global_position, auren.name_key(unnest(tags)) AS tag_key FROM events.event_store) e USING (tenant_key, tag_key, global_position)
-WHERE t.tag_key IS NULL OR e.tag_key IS NULL;
+SELECT count(*) AS too_many_or_lacking FROM (SELECT t.tag_hash, t.global_position FROM auren.event_tags t JOIN events.event_store e ON e.global_position = t.global_position AND t.event_at = e.ctid) t
+	FULL JOIN (SELECT global_position, auren.tag_hash(tenant_id, unnest(tags)) AS tag_hash FROM events.event_store) e USING (tag_hash, global_position)
+WHERE t.tag_hash IS NULL OR e.tag_hash IS NULL;
 -- through INSERT: a trigger on the table
 CREATE FUNCTION t.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER nothing AFTER INSERT ON events.event_store FOR EACH ROW EXECUTE FUNCTION t.nothing();
 SELECT events.append_event('booking:10', 'x', '1', p_tags := '{inserted}') IS NOT NULL AS appended;
 DROP TRIGGER nothing ON events.event_store;
-SELECT e.stream_id, e.tags, t.event_at = e.ctid AS there FROM auren.event_tags t JOIN events.event_store e USING (global_position) WHERE tag_key = auren.name_key('inserted');
+SELECT e.stream_id, e.tags, t.event_at = e.ctid AS there FROM auren.event_tags t JOIN events.event_store e USING (global_position) WHERE tag_hash = auren.tag_hash('default', 'inserted');
 SELECT t.dense();

@@ -33,23 +33,21 @@ COMMENT ON COLUMN events.event_store.tags IS 'tags that the caller gave, sorted,
 
 -- The columns of its months' index come first. What made the rows is events.event_store, which says whether an event has a tag.
 CREATE TABLE auren.event_tags (
-	tenant_key      bigint NOT NULL,
-	tag_key         bigint NOT NULL,
+	tag_hash        bigint NOT NULL,
 	global_position bigint NOT NULL,
 	event_at        tid    NOT NULL,
 	month           date   NOT NULL
 ) PARTITION BY LIST (month);
 COMMENT ON TABLE auren.event_tags IS 'the index by which events are found by their tags: a row for each tag of an event, by month';
-COMMENT ON COLUMN auren.event_tags.tenant_key IS 'auren.name_key of the event''s tenant';
-COMMENT ON COLUMN auren.event_tags.tag_key IS 'auren.name_key of the tag';
+COMMENT ON COLUMN auren.event_tags.tag_hash IS 'auren.tag_hash of the event''s tenant and the tag';
 COMMENT ON COLUMN auren.event_tags.global_position IS 'position of the event';
 COMMENT ON COLUMN auren.event_tags.event_at IS 'where the row of the event was put: it may be elsewhere by now';
 COMMENT ON COLUMN auren.event_tags.month IS 'first day of the month that holds the event';
 
-CREATE FUNCTION auren.name_key(p_name text) RETURNS bigint
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_name_key';
-COMMENT ON FUNCTION auren.name_key(text) IS 'what stands for a tag or a tenant in auren.event_tags: the same in every version; others may have it too';
-REVOKE ALL ON FUNCTION auren.name_key(text) FROM PUBLIC;
+CREATE FUNCTION auren.tag_hash(p_tenant_id text, p_tag text) RETURNS bigint
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_tag_hash';
+COMMENT ON FUNCTION auren.tag_hash(text, text) IS 'what stands for a tag of a tenant in auren.event_tags: the same in every version; others may have it too';
+REVOKE ALL ON FUNCTION auren.tag_hash(text, text) FROM PUBLIC;
 
 CREATE TABLE auren.stream_rows (
 	tenant_id       text        COLLATE "C" NOT NULL,

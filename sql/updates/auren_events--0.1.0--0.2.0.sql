@@ -12,23 +12,21 @@ REVOKE ALL ON FUNCTION events.version() FROM PUBLIC;
 ALTER TABLE events.event_store ADD COLUMN tags text[] COLLATE "C" NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN events.event_store.tags IS 'tags that the caller gave, sorted, each once';
 CREATE TABLE auren.event_tags (
-	tenant_key      bigint NOT NULL,
-	tag_key         bigint NOT NULL,
+	tag_hash        bigint NOT NULL,
 	global_position bigint NOT NULL,
 	event_at        tid    NOT NULL,
 	month           date   NOT NULL
 ) PARTITION BY LIST (month);
 COMMENT ON TABLE auren.event_tags IS 'the index by which events are found by their tags: a row for each tag of an event, by month';
-COMMENT ON COLUMN auren.event_tags.tenant_key IS 'auren.name_key of the event''s tenant';
-COMMENT ON COLUMN auren.event_tags.tag_key IS 'auren.name_key of the tag';
+COMMENT ON COLUMN auren.event_tags.tag_hash IS 'auren.tag_hash of the event''s tenant and the tag';
 COMMENT ON COLUMN auren.event_tags.global_position IS 'position of the event';
 COMMENT ON COLUMN auren.event_tags.event_at IS 'where the row of the event was put: it may be elsewhere by now';
 COMMENT ON COLUMN auren.event_tags.month IS 'first day of the month that holds the event';
 
-CREATE FUNCTION auren.name_key(p_name text) RETURNS bigint
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_name_key';
-COMMENT ON FUNCTION auren.name_key(text) IS 'what stands for a tag or a tenant in auren.event_tags: the same in every version; others may have it too';
-REVOKE ALL ON FUNCTION auren.name_key(text) FROM PUBLIC;
+CREATE FUNCTION auren.tag_hash(p_tenant_id text, p_tag text) RETURNS bigint
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_tag_hash';
+COMMENT ON FUNCTION auren.tag_hash(text, text) IS 'what stands for a tag of a tenant in auren.event_tags: the same in every version; others may have it too';
+REVOKE ALL ON FUNCTION auren.tag_hash(text, text) FROM PUBLIC;
 REVOKE ALL ON auren.event_tags FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('auren.event_tags', '');
 ALTER TABLE auren.subscription_settings ADD COLUMN tags text[] COLLATE "C";

@@ -10,6 +10,7 @@
 #include "conditions/key_locks.hpp"
 #include "core/error.hpp"
 #include "core/store/month.hpp"
+#include "core/tags/tag_hash.hpp"
 #include "encrypted/personal_rules.hpp"
 #include "feed/feed_horizon.hpp"
 #include "feed/relations.hpp"
@@ -304,10 +305,11 @@ class Appending {
 			return;
 		}
 		if (AnyTags()) {
+			const TagHash hash(tenant_.id);
 			for (std::size_t i = 0; i < results_.size(); i++) {
 				const EventTags tags = TagsToWrite(i);
 				for (int tag = 0; tag < tags.count; tag++) {
-					keys_.Write(TagKey(tenant_.id, TextBytes(tags.items[tag])));
+					keys_.Write(hash.Of(TextBytes(tags.items[tag])));
 				}
 			}
 		}
@@ -435,11 +437,20 @@ class Appending {
 		return newest;
 	}
 
+	// The month of tags that is most likely written to is open for the condition as well.
 	void
-	CheckCondition() const {
-		if (request_.condition != nullptr) {
-			request_.condition->Check(tenant_);
+	CheckCondition() {
+		if (request_.condition == nullptr) {
+			return;
 		}
+		const bool open = AnyTags() && Call([this](Server server) {
+							  const bool there = OidIsValid(FindTagMonth(server, Month::FromMicros(now_)));
+							  if (there) {
+								  OpenTagsAt(server, &writer_, now_);
+							  }
+							  return there;
+						  });
+		request_.condition->Check(tenant_, open ? &writer_.tags_month : nullptr);
 	}
 
 	Newest

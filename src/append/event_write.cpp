@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/tags/name_key.hpp"
+#include "core/tags/tag_hash.hpp"
 #include "core/tags/tag.hpp"
 #include "server/compat.hpp"
 #include "server/text.hpp"
@@ -279,71 +279,73 @@ WriteByInsert(Server server, EventWriter *writer) {
 	}
 }
 
+bool
+HasTagsOpen(const EventWriter &writer, int64 micros) {
+	return writer.tags_open && micros >= writer.tags_lower && micros < writer.tags_upper;
+}
+
 void
-OpenTagRows(Server server, EventWriter *writer, Month month) {
+OpenTags(Server server, EventWriter *writer, Month month) {
 	const Oid relid = FindTagMonth(server, month);
 	if (!OidIsValid(relid)) {
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("no partition of auren.event_tags holds the event's month"),
 		                errdetail("The newest event of its stream is of a month ahead that was made before events had tags."),
 		                errhint("Call events.create_monthly_partitions() for as many months ahead.")));
 	}
-	MemoryContext outer = MemoryContextSwitchTo(writer->context);
-	OpenWriter(server, &writer->tag_rows, relid);
-	MemoryContextSwitchTo(outer);
-	writer->tag_rows_open = true;
-	writer->tag_month = month.StartDays();
+	writer->tags_month = OpenTagMonthForWrite(server, relid);
+	writer->tags_open = true;
+	writer->tags_lower = month.StartMicros();
+	writer->tags_upper = month.Next().StartMicros();
+	writer->tags_day = month.StartDays();
 }
 
 void
-CloseTagRows(Server server, EventWriter *writer) {
-	if (writer->tag_rows_open) {
-		CloseWriter(server, &writer->tag_rows);
-		writer->tag_rows_open = false;
+CloseTags(Server server, EventWriter *writer) {
+	if (writer->tags_open) {
+		CloseTagMonth(server, writer->tags_month, NoLock);
+		writer->tags_open = false;
 	}
 }
 
-// The keys of tags, sorted, each once; how many there are.
+// The hashes of tags, sorted, each once; how many there are.
 int
-KeysOf(const EventTags &tags, int64 *keys) {
+HashesOf(std::string_view tenant, const EventTags &tags, int64 *hashes) {
 	Assert(tags.count <= static_cast<int>(kMaxTagsOfEvent));
+	const TagHash hash(tenant);
 	for (int i = 0; i < tags.count; i++) {
-		keys[i] = NameKey(TextBytes(tags.items[i]));
+		hashes[i] = hash.Of(TextBytes(tags.items[i]));
 	}
-	std::sort(keys, keys + tags.count);
-	return static_cast<int>(std::unique(keys, keys + tags.count) - keys);
+	std::sort(hashes, hashes + tags.count);
+	return static_cast<int>(std::unique(hashes, hashes + tags.count) - hashes);
 }
 
 // The entries of a chunk in the index of tags: its events have their places by now.
 void
 WriteTags(Server server, EventWriter *writer) {
+	int rows = 0;
 	for (int event = 0; event < writer->count; event++) {
 		const EventTags &tags = writer->tags[event];
 		if (tags.count == 0) {
 			continue;
 		}
-		const Month month = Month::FromMicros(DatumGetTimestampTz(writer->values[event][kCreatedAt]));
-		if (writer->tag_rows_open && writer->tag_month != month.StartDays()) {
-			CloseTagRows(server, writer);
+		const Datum *stored = writer->values[event];
+		const int64 micros = DatumGetTimestampTz(stored[kCreatedAt]);
+		int64 hashes[kMaxTagsOfEvent];
+		const int count = HashesOf(TextBytes(stored[kTenantId]), tags, hashes);
+		if (rows + count > kTagRowsAtOnce || !HasTagsOpen(*writer, micros)) {
+			WriteTagRows(server, writer->tags_month, rows);
+			rows = 0;
 		}
-		if (!writer->tag_rows_open) {
-			OpenTagRows(server, writer, month);
-		}
-		const int64 tenant_key = NameKey(TextBytes(writer->values[event][kTenantId]));
-		int64 keys[kMaxTagsOfEvent];
-		const int count = KeysOf(tags, keys);
+		OpenTagsAt(server, writer, micros);
 		for (int i = 0; i < count; i++) {
-			Datum *values = NextRow(server, &writer->tag_rows)->tts_values;
-			values[kTagTenantKey] = Int64GetDatum(tenant_key);
-			values[kTagKey] = Int64GetDatum(keys[i]);
-			values[kTagPosition] = writer->values[event][kGlobalPosition];
+			Datum *values = TagRowSlot(server, writer->tags_month, rows++)->tts_values;
+			values[kTagHash] = Int64GetDatum(hashes[i]);
+			values[kTagPosition] = stored[kGlobalPosition];
 			values[kTagEventAt] = PointerGetDatum(&writer->tids[event]);
-			values[kTagMonth] = DateADTGetDatum(month.StartDays());
+			values[kTagMonth] = DateADTGetDatum(writer->tags_day);
 		}
 	}
-	if (writer->tag_rows_open) {
-		// its rows refer to the chunk
-		FlushRows(server, &writer->tag_rows);
-	}
+	WriteTagRows(server, writer->tags_month, rows);
 }
 
 void
@@ -351,7 +353,6 @@ ClosePartition(Server server, EventWriter *writer) {
 	if (!writer->partition_open) {
 		return;
 	}
-	CloseTagRows(server, writer);
 	if (writer->slot_context != nullptr) {
 		MemoryContextDelete(writer->slot_context);
 		writer->slot_context = nullptr;
@@ -414,6 +415,14 @@ OpenMonth(Server server, EventWriter *writer, int64 micros) {
 	}
 }
 
+void
+OpenTagsAt(Server server, EventWriter *writer, int64 micros) {
+	if (!HasTagsOpen(*writer, micros)) {
+		CloseTags(server, writer);
+		OpenTags(server, writer, Month::FromMicros(micros));
+	}
+}
+
 Relation
 StreamIndex(Server, const EventWriter *writer) {
 	if (writer->partition.stream_index == nullptr) {
@@ -442,6 +451,7 @@ WriteEvent(Server server, EventWriter *writer, const Datum *values, EventTags ta
 void
 EndWrite(Server server, EventWriter *writer) {
 	Flush(server, writer);
+	CloseTags(server, writer);
 	ClosePartition(server, writer);
 	if (writer->spi_connected) {
 		MemoryContext context = writer->context;

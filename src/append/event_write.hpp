@@ -2,10 +2,10 @@
 
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
-#include "server/row_writer.hpp"
 #include "store/event_columns.hpp"
 #include "store/partitions.hpp"
 #include "store/tag_arguments.hpp"
+#include "store/tag_months.hpp"
 
 namespace auren::pg {
 
@@ -27,9 +27,11 @@ struct EventWriter {
 	PartitionRange range; // of the open partition, where the gathered events go
 	WritablePartition partition;
 	bool partition_open;
-	RowWriter tag_rows; // of the open partition's month of tags
-	bool tag_rows_open;
-	int32 tag_month; // its first day
+	OpenTagMonth tags_month; // of the index of tags
+	bool tags_open;
+	int64 tags_lower; // its times: included,
+	int64 tags_upper; // not included,
+	int32 tags_day;   // and its first day
 	SPIPlanPtr plan;
 	bool spi_connected;
 	MemoryContext context; // lives as long as the writer
@@ -43,6 +45,8 @@ void BeginWrite(Server server, EventWriter *writer, Relation events, int expecte
  * events are written first.
  */
 void OpenMonth(Server server, EventWriter *writer, int64 micros);
+// Opens the month of tags of a time, if another is open; it is writer->tags_month then. Raises 55000 where there is none.
+void OpenTagsAt(Server server, EventWriter *writer, int64 micros);
 // The open partition's index on (tenant, stream, version); raises 55000 where somebody has dropped it.
 Relation StreamIndex(Server server, const EventWriter *writer);
 // The values are used until the chunk is written: keep them until EndWrite, and the tags, by which the event is to be found.

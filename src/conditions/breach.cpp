@@ -97,15 +97,15 @@ StartOfBreaches(Server server, int64 after) {
 }
 
 Breach
-FindBreach(Server server, const QueryView &query, Datum tenant, int64 from, int64 after) {
+FindBreach(Server server, const QueryView &query, Datum tenant, const BreachSpan &span) {
 	Breach breach = {};
 	Snapshot fixed = IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : nullptr;
 	QueryScan scan;
-	BeginQueryScan(server, &scan, {query, tenant, {from, PG_INT64_MAX, ForwardScanDirection}}, QueryReader::kStore, nullptr);
+	BeginQueryScan(server, &scan, {query, tenant, {span.from, PG_INT64_MAX, ForwardScanDirection}}, QueryReader::kStore, nullptr, span.held);
 	EventRow row;
 	TransactionId inserter;
 	while (!breach.found && NextMatch(server, &scan, &row, &inserter)) {
-		const bool later = DatumGetInt64(row.values[kGlobalPosition]) > after;
+		const bool later = DatumGetInt64(row.values[kGlobalPosition]) > span.after;
 		if (later || !IsSeenByFixed(server, fixed, inserter)) {
 			Fill(server, &breach, row);
 			breach.lost_race = !later;

@@ -3,6 +3,7 @@
 #include "core/conditions/query.hpp"
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
+#include "store/tag_months.hpp"
 
 namespace auren::pg {
 
@@ -18,15 +19,22 @@ struct Breach {
 	Datum type;
 };
 
+// Where breaches are looked for.
+struct BreachSpan {
+	int64 from;               // what StartOfBreaches gave
+	int64 after;              // the position given
+	const OpenTagMonth *held; // a month of tags that the caller has open; nullptr: none
+};
+
 // The position after which breaches of a condition may lie: the one given, or an earlier one where the transaction's fixed snapshot may not see every
 // event up to it. What the transaction has read it read by that, so an event that it does not see was not read, wherever it is.
 int64 StartOfBreaches(Server server, int64 after);
 
 /*
- * The first event of a tenant after `from`, in order of position, that matches a query and is after `after`, or is not seen by this transaction's
- * fixed snapshot. Every event that is committed or our own counts, whatever policies say.
+ * The first event of a tenant in a span, in order of position, that matches a query and is after the position given, or is not seen by this
+ * transaction's fixed snapshot. Every event that is committed or our own counts, whatever policies say.
  */
-Breach FindBreach(Server server, const QueryView &query, Datum tenant, int64 from, int64 after);
+Breach FindBreach(Server server, const QueryView &query, Datum tenant, const BreachSpan &span);
 
 // Whether an item is looked up by the months' indexes of types where every event counts: it names types, and neither tags nor a stream.
 bool IsByType(const ItemView &item);

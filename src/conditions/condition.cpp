@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "core/tags/tag_hash.hpp"
 #include "feed/feed_horizon.hpp"
 #include "server/text.hpp"
 
@@ -78,8 +79,9 @@ Condition::AddStreams() {
 
 void
 Condition::AddKeys(std::string_view tenant, KeyLocks *locks) const {
+	const TagHash hash(tenant);
 	for (const std::string_view tag : tags_) {
-		locks->Check(TagKey(tenant, tag));
+		locks->Check(hash.Of(tag));
 	}
 	if (!streams_.empty()) {
 		locks->ExpectAskedStreams();
@@ -150,14 +152,14 @@ Condition::CheckByType(const Tenant &tenant, std::vector<ItemView> *items) const
 }
 
 void
-Condition::Check(const Tenant &tenant) const {
+Condition::Check(const Tenant &tenant, const OpenTagMonth *held) const {
 	CheckVersions();
 	const std::int64_t from = Call([this](Server server) { return StartOfBreaches(server, after_); });
 	std::vector<ItemView> items = ItemsLeft(from);
 	Breach breach = CheckByType(tenant, &items);
 	if (!items.empty()) {
 		const QueryView view = {items.data(), items.size()};
-		const Breach found = Call([&](Server server) { return FindBreach(server, view, tenant.text, from, after_); });
+		const Breach found = Call([&](Server server) { return FindBreach(server, view, tenant.text, {from, after_, held}); });
 		if (found.found && (!breach.found || found.position < breach.position)) {
 			breach = found;
 		}

@@ -48,9 +48,9 @@ class Condition {
 
 	/*
 	 * Throws ZE008 where it does not hold, 40001 where it does not for an event that this transaction's fixed snapshot does not see though its
-	 * position is not after the one given.
+	 * position is not after the one given. held: a month of tags that the caller has open, nullptr: none.
 	 */
-	void Check(const Tenant &tenant) const;
+	void Check(const Tenant &tenant, const OpenTagMonth *held) const;
 
   private:
 	void AddStreams();

@@ -140,18 +140,17 @@ IsWithin(const PositionSpan &span, int64 position) {
 } // namespace
 
 bool
-HasNoTagAfter(Server server, Relation tag_index, const TagKeys &keys, int64 position) {
-	const Datum prefix[2] = {Int64GetDatum(keys.tenant), Int64GetDatum(keys.tag)};
+HasNoTagAfter(Server server, Relation tag_index, int64 hash, int64 position) {
+	const Datum prefix[1] = {Int64GetDatum(hash)};
 	int64 last;
-	const Lookup newest = LastInt8(server, tag_index, prefix, 2, &last);
+	const Lookup newest = LastInt8(server, tag_index, prefix, 1, &last);
 	return newest == Lookup::kAbsent || (newest == Lookup::kOne && last <= position);
 }
 
 bool
-OpenTagCursor(Server server, Cursor *cursor, const CursorPlace &place, const PositionSpan &span, const TagKeys &keys) {
-	BeginCursor(server, cursor, place, span, 4);
-	ScanKeyInit(&cursor->keys[0], kTagTenantKey + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(keys.tenant));
-	ScanKeyInit(&cursor->keys[1], kTagKey + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(keys.tag));
+OpenTagCursor(Server server, Cursor *cursor, const CursorPlace &place, const PositionSpan &span, int64 hash) {
+	BeginCursor(server, cursor, place, span, 3);
+	ScanKeyInit(&cursor->keys[0], kTagHash + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
 	cursor->position_column = kTagPosition + 1;
 	cursor->event_at_column = kTagEventAt + 1;
 	StartEntries(server, cursor);

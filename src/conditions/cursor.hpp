@@ -55,19 +55,14 @@ struct CursorPlace {
 	MemoryContext context;
 };
 
-// The keys by which a tag is found (core/tags/name_key.hpp).
-struct TagKeys {
-	int64 tenant;
-	int64 tag;
-};
-
 // Whether the index of tags says that no event after a position has a tag: mostly so, since a condition begins after what its caller has seen.
-bool HasNoTagAfter(Server server, Relation tag_index, const TagKeys &keys, int64 position);
+// A tag is found by its hash (core/tags/tag_hash.hpp).
+bool HasNoTagAfter(Server server, Relation tag_index, int64 hash, int64 position);
 
 /*
  * Opens a cursor at its first position; false, and nothing is open, where there is none.
  */
-bool OpenTagCursor(Server server, Cursor *cursor, const CursorPlace &place, const PositionSpan &span, const TagKeys &keys);
+bool OpenTagCursor(Server server, Cursor *cursor, const CursorPlace &place, const PositionSpan &span, int64 hash);
 bool OpenPositionCursor(Server server, Cursor *cursor, const CursorPlace &place, const PositionSpan &span);
 // tenant_and_stream: two texts. attnum: the numbers of the month's columns.
 bool OpenStreamCursor(Server server, Cursor *cursor, const CursorPlace &place, const PositionSpan &span, const Datum *tenant_and_stream,

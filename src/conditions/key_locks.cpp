@@ -4,14 +4,11 @@
 
 #include "server/compat.hpp"
 #include "server/lock_classes.hpp"
+#include "store/relations.hpp"
 
 namespace auren::pg {
 
 namespace {
-
-// Hashes of streams differ from those of tags.
-constexpr std::uint64_t kTagSeed = 0;
-constexpr std::uint64_t kStreamSeed = 1;
 
 // How many keys the transaction that locked one last in this session has locked. What a savepoint gave back still counts.
 LocalTransactionId counted_transaction = InvalidLocalTransactionId;
@@ -49,13 +46,8 @@ LockKey(Server, std::uint64_t hash, uint16 lock_class, KeyUse use) {
 } // namespace
 
 std::uint64_t
-TagKey(std::string_view tenant, std::string_view tag) {
-	return HashOf(tag, HashOf(tenant, kTagSeed));
-}
-
-std::uint64_t
 StreamKey(std::string_view tenant, std::string_view stream) {
-	return HashOf(stream, HashOf(tenant, kStreamSeed));
+	return HashOf(stream, HashOf(tenant, 0));
 }
 
 std::size_t
@@ -99,9 +91,9 @@ KeyLocks::LockTable() const {
 	if (table_for_written_) {
 		mode = checks ? ShareRowExclusiveLock : ShareLock;
 	}
-	Call([&] {
+	Call([&](Server server) {
 		// under the SQL objects of 0.1.0 there is no such table, and nobody checks a key
-		const Oid table = get_relname_relid("event_tags", get_namespace_oid("auren", true));
+		const Oid table = own::event_tags.GetIfThere(server);
 		if (OidIsValid(table)) {
 			LockRelationOid(table, mode);
 		}

@@ -12,8 +12,9 @@ namespace auren::pg {
 
 /*
  * The locks by which an append whose condition asks about a tag, or about a stream that does not exist, keeps away from appends that write it, to the
- * end of the transaction. What is locked is a key: a hash of tenant and tag, or of tenant and stream. Who writes a key takes RowExclusive on it, who
- * checks it Share, who does both ShareRowExclusive. So writers of one tag do not wait for each other, nor do those who check it.
+ * end of the transaction. What is locked is a key: the hash of tenant and tag by which the index of tags goes (core/tags/tag_hash.hpp), or one of
+ * tenant and stream. Who writes a key takes RowExclusive on it, who checks it Share, who does both ShareRowExclusive. So writers of one tag do not
+ * wait for each other, nor do those who check it.
  *
  * The table of locks is finite. A call that would write more keys than it may (KeysLeft) takes Share on auren.event_tags in place of its own, and
  * whoever checks a key holds RowExclusive there: such a call and those who check wait for each other, and nobody else waits. The rows of the table
@@ -22,7 +23,6 @@ namespace auren::pg {
  * Order within a call: auren.event_tags, the keys of tags in the order of their hashes, then streams in the order of their ids, each by its key where
  * it has no row, and by its row.
  */
-std::uint64_t TagKey(std::string_view tenant, std::string_view tag);
 std::uint64_t StreamKey(std::string_view tenant, std::string_view stream);
 
 // How many keys this transaction may lock beyond those that it holds: max_locks_per_transaction allows it half as many locks.
@@ -37,12 +37,12 @@ struct KeyUse {
 class KeyLocks {
   public:
 	void
-	Write(std::uint64_t tag_key) {
-		keys_.push_back({tag_key, {true, false}});
+	Write(std::int64_t tag_hash) {
+		keys_.push_back({static_cast<std::uint64_t>(tag_hash), {true, false}});
 	}
 	void
-	Check(std::uint64_t tag_key) {
-		keys_.push_back({tag_key, {false, true}});
+	Check(std::int64_t tag_hash) {
+		keys_.push_back({static_cast<std::uint64_t>(tag_hash), {false, true}});
 	}
 	// Whether as many further keys can be locked one by one.
 	bool HasRoomFor(std::size_t keys) const;

@@ -20,45 +20,26 @@ HasStoreShape(const PartitionShape &shape, const PartitionRange &range) {
 	return shape.direct_read && OidIsValid(shape.position_index) && range.lower == month.StartMicros() && range.upper == month.Next().StartMicros();
 }
 
-// Opens the unique index on tenant, tag and position of a month of tags.
-Relation
-OpenTagIndex(Server, Relation tag_heap) {
-	ListCell *cell;
-	foreach (cell, RelationGetIndexList(tag_heap)) {
-		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-		const FormData_pg_index *form = index->rd_index;
-		if (form->indisunique && form->indisvalid && form->indnkeyatts == kTagPosition + 1 && form->indnatts == kTagEventAt + 1 &&
-		    form->indkey.values[kTagTenantKey] == kTagTenantKey + 1 && form->indkey.values[kTagKey] == kTagKey + 1 &&
-		    form->indkey.values[kTagPosition] == kTagPosition + 1) {
-			return index;
-		}
-		index_close(index, AccessShareLock);
-	}
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-	                errmsg("partition \"%s\" lacks its unique index on tenant_key, tag_key, global_position", RelationGetRelationName(tag_heap)),
-	                errhint("Make it again as in the other partitions; events are found by their tags with it.")));
-}
-
-// Opens the month's index of tags. False where it has no partition for them: then none of its events has any.
+// Opens the month's index of tags, unless the caller of the scan has it open. False where the month has no partition for them: then none of its
+// events has any.
 bool
-OpenTagMonth(Server server, QueryMonth *month) {
-	month->tag_heap = nullptr;
+OpenTags(Server server, const QueryScan *scan, QueryMonth *month) {
+	month->tags = {};
 	const Oid relid = FindTagMonth(server, Month::FromMicros(month->range.lower));
 	if (!OidIsValid(relid)) {
 		return false;
 	}
-	month->tag_heap = table_open(relid, AccessShareLock);
-	month->tag_index = OpenTagIndex(server, month->tag_heap);
+	month->tags_held = scan->held != nullptr && scan->held->index != nullptr && RelationGetRelid(scan->held->heap) == relid;
+	month->tags = month->tags_held ? *scan->held : OpenTagMonthForRead(server, relid);
 	return true;
 }
 
 void
-CloseTagMonth(Server, QueryMonth *month) {
-	if (month->tag_heap != nullptr) {
-		index_close(month->tag_index, AccessShareLock);
-		table_close(month->tag_heap, AccessShareLock);
-		month->tag_heap = nullptr;
+CloseTags(Server server, QueryMonth *month) {
+	if (month->tags.heap != nullptr && !month->tags_held) {
+		CloseTagMonth(server, month->tags, AccessShareLock);
 	}
+	month->tags = {};
 }
 
 // Whether every item has tags, and no event of the month after a position has all of an item's: then nothing else of the month is opened.
@@ -67,11 +48,11 @@ HasNoTags(Server server, const QueryScan *scan, const QueryMonth *month, int64 p
 	if (scan->every_position || scan->by_stream) {
 		return false;
 	}
-	for (std::size_t i = 0; i < scan->terms.query.count && month->tag_heap != nullptr; i++) {
+	for (std::size_t i = 0; i < scan->terms.query.count && month->tags.heap != nullptr; i++) {
 		const ItemView &item = scan->terms.query.items[i];
 		bool lacks_one = item.is_version();
 		for (std::size_t tag = 0; tag < item.tags.count && !lacks_one; tag++) {
-			lacks_one = HasNoTagAfter(server, month->tag_index, scan->item_names[i].tags[tag], position);
+			lacks_one = HasNoTagAfter(server, month->tags.index, scan->item_names[i].tags[tag], position);
 		}
 		if (!lacks_one) {
 			return false;
@@ -113,11 +94,11 @@ OpenItem(Server server, const QueryScan *scan, QueryMonth *month, int i, const P
 		item->count = OpenStreamCursor(server, item->cursors, place, span, keys, month->attnum) ? 1 : 0;
 		return item->count > 0;
 	}
-	if (month->tag_heap == nullptr) {
+	if (month->tags.heap == nullptr) {
 		return false;
 	}
-	place.heap = month->tag_heap;
-	place.index = month->tag_index;
+	place.heap = month->tags.heap;
+	place.index = month->tags.index;
 	item->cursors = static_cast<Cursor *>(MemoryContextAlloc(month->context, sizeof(Cursor) * query.tags.count));
 	while (item->count < static_cast<int>(query.tags.count)) {
 		if (!OpenTagCursor(server, &item->cursors[item->count], place, span, names.tags[item->count])) {
@@ -268,14 +249,14 @@ OpenQueryMonth(Server server, QueryScan *scan, QueryMonth *month, const Position
 	if (end == MonthEnd::kNotAfter) {
 		return MonthOpened::kEmpty;
 	}
-	(void)(scan->by_tag && OpenTagMonth(server, month));
+	(void)(scan->by_tag && OpenTags(server, scan, month));
 	if (HasNoTags(server, scan, month, span.after)) {
-		CloseTagMonth(server, month);
+		CloseTags(server, month);
 		return MonthOpened::kEmpty;
 	}
 	month->heap = table_open(month->range.relid, AccessShareLock);
 	if (!OpenEvents(server, scan, month, *ShapeOf(server, month->heap))) {
-		CloseTagMonth(server, month);
+		CloseTags(server, month);
 		return MonthOpened::kThroughQuery;
 	}
 	month->context = AllocSetContextCreate(scan->context, "auren_events month of a query", ALLOCSET_DEFAULT_SIZES);
@@ -345,7 +326,7 @@ CloseQueryMonth(Server server, QueryMonth *month) {
 	if (month->stream_index != nullptr) {
 		index_close(month->stream_index, AccessShareLock);
 	}
-	CloseTagMonth(server, month);
+	CloseTags(server, month);
 	table_close(month->heap, AccessShareLock);
 	MemoryContextDelete(month->context);
 }

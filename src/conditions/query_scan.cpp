@@ -2,7 +2,7 @@
 
 #include "conditions/last_positions.hpp"
 #include "conditions/query_month.hpp"
-#include "core/tags/name_key.hpp"
+#include "core/tags/tag_hash.hpp"
 #include "server/as_owner.hpp"
 #include "server/text.hpp"
 #include "store/relations.hpp"
@@ -25,12 +25,12 @@ MakeItemNames(Server server, QueryScan *scan) {
 	scan->every_position = false;
 	scan->by_stream = false;
 	scan->by_tag = false;
-	const int64 tenant_key = NameKey(TextBytes(scan->terms.tenant));
+	const TagHash hash(TextBytes(scan->terms.tenant));
 	for (std::size_t i = 0; i < query.count; i++) {
 		const ItemView &item = query.items[i];
-		auto *tags = static_cast<TagKeys *>(palloc(sizeof(TagKeys) * (item.tags.count + 1)));
+		auto *tags = static_cast<int64 *>(palloc(sizeof(int64) * (item.tags.count + 1)));
 		for (std::size_t tag = 0; tag < item.tags.count; tag++) {
-			tags[tag] = {tenant_key, NameKey(item.tags.texts[tag])};
+			tags[tag] = hash.Of(item.tags.texts[tag]);
 		}
 		scan->item_names[i] = {tags, item.has_stream ? TextDatum(server, item.stream) : 0};
 		const bool by_stream = item.tags.count == 0 && item.has_stream && !item.is_version();
@@ -83,7 +83,7 @@ FindMonths(Server server, QueryScan *scan) {
 		QueryMonth *month = &scan->months[scan->month_count];
 		month->range = range;
 		month->open = false;
-		month->tag_heap = nullptr;
+		month->tags = {};
 		switch (OpenQueryMonth(server, scan, month, scan->terms.span)) {
 		case MonthOpened::kThroughQuery:
 			return false;
@@ -244,8 +244,9 @@ MatchesQuery(Server server, const QueryView &query, const EventRow &row, MemoryC
 }
 
 void
-BeginQueryScan(Server server, QueryScan *scan, const QueryTerms &terms, QueryReader reader, Snapshot snapshot) {
+BeginQueryScan(Server server, QueryScan *scan, const QueryTerms &terms, QueryReader reader, Snapshot snapshot, const OpenTagMonth *held) {
 	*scan = QueryScan{};
+	scan->held = held;
 	scan->terms = terms;
 	scan->reader = reader;
 	scan->snapshot = reader == QueryReader::kStore ? SnapshotSelf : snapshot;

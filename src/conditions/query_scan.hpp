@@ -7,6 +7,7 @@
 #include "store/event_read.hpp"
 #include "store/partitions.hpp"
 #include "store/query.hpp"
+#include "store/tag_months.hpp"
 
 namespace auren::pg {
 
@@ -27,7 +28,7 @@ enum class QueryReader { kCaller, kStore };
 
 // The names of an item as index keys. stream is 0 where the item has none.
 struct ItemNames {
-	const TagKeys *tags;
+	const int64 *tags; // their hashes
 	Datum stream;
 };
 
@@ -47,8 +48,8 @@ struct QueryMonth {
 	Relation heap;
 	Relation position_index;
 	Relation stream_index; // nullptr: no item needs it
-	Relation tag_heap;     // likewise, or the month has no tag
-	Relation tag_index;
+	OpenTagMonth tags;     // heap is nullptr likewise, or where the month has no tag
+	bool tags_held;        // by the caller of the scan
 	AttrNumber attnum[kEventColumns];
 	TupleTableSlot *slot;
 	BlockNumber blocks; // of the heap, as far as it is known
@@ -64,7 +65,8 @@ struct QueryMonth {
 struct QueryScan {
 	QueryTerms terms;
 	QueryReader reader;
-	Snapshot snapshot; // registered, or SnapshotSelf
+	Snapshot snapshot;        // registered, or SnapshotSelf
+	const OpenTagMonth *held; // a month of tags that the caller has open; nullptr: none
 	MemoryContext context;
 	MemoryContext facts; // of the event that is looked at
 	UnpackedNames names;
@@ -80,8 +82,10 @@ struct QueryScan {
 	RunningQuery query;
 };
 
-// The snapshot must outlive the scan; it is not asked for where the store itself reads.
-void BeginQueryScan(Server server, QueryScan *scan, const QueryTerms &terms, QueryReader reader, Snapshot snapshot);
+// The snapshot must outlive the scan; it is not asked for where the store itself reads. held: a month of tags that the caller has open, which stays
+// so.
+void BeginQueryScan(Server server, QueryScan *scan, const QueryTerms &terms, QueryReader reader, Snapshot snapshot,
+                    const OpenTagMonth *held = nullptr);
 // The next event that matches, and the transaction that wrote it. False after the last one.
 bool NextMatch(Server server, QueryScan *scan, EventRow *row, TransactionId *inserter);
 void EndQueryScan(Server server, QueryScan *scan);

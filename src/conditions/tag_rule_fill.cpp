@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "core/store/month.hpp"
-#include "core/tags/name_key.hpp"
 #include "core/tags/tag.hpp"
 #include "feed/feed_read.hpp"
 #include "server/as_owner.hpp"
@@ -127,14 +126,13 @@ Flush(Server server, const Fill &fill, Batch *batch) {
 	MemoryContext before = MemoryContextSwitchTo(batch->context);
 	const char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(batch->partition)), get_rel_name(batch->partition));
 	const char *sql =
-		psprintf("INSERT INTO %s (tenant_key, tag_key, global_position, event_at, month) SELECT $1, auren.name_key(t.tag), t.position, "
+		psprintf("INSERT INTO %s (tag_hash, global_position, event_at, month) SELECT auren.tag_hash($1, t.tag), t.position, "
 	             "t.place, $2 FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) AS t (tag, position, place) "
 	             "ON CONFLICT DO NOTHING",
 	             name);
-	Oid types[5] = {INT8OID, DATEOID, TEXTARRAYOID, INT8ARRAYOID, TIDARRAYOID};
-	Datum values[5] = {Int64GetDatum(NameKey(TextBytes(fill.tenant))), DateADTGetDatum(batch->month.StartDays()),
-	                   ArrayOf(server, batch->tags, batch->count, TEXTOID), ArrayOf(server, batch->positions, batch->count, INT8OID),
-	                   ArrayOf(server, batch->places, batch->count, TIDOID)};
+	Oid types[5] = {TEXTOID, DATEOID, TEXTARRAYOID, INT8ARRAYOID, TIDARRAYOID};
+	Datum values[5] = {fill.tenant, DateADTGetDatum(batch->month.StartDays()), ArrayOf(server, batch->tags, batch->count, TEXTOID),
+	                   ArrayOf(server, batch->positions, batch->count, INT8OID), ArrayOf(server, batch->places, batch->count, TIDOID)};
 	(void)ExecuteAsStore(server, sql, 5, types, values, nullptr);
 	MemoryContextSwitchTo(before);
 	batch->count = 0;

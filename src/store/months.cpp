@@ -91,7 +91,7 @@ TagMonthScript(Month month, const ParentShape &parent) {
 	const std::string tablespace = parent.tablespace;
 	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
 	       " (LIKE auren.event_tags INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method +
-	       ";CREATE UNIQUE INDEX " + index + " ON " + table + " (tenant_key, tag_key, global_position) INCLUDE (event_at);ALTER TABLE ONLY " + table +
+	       ";CREATE UNIQUE INDEX " + index + " ON " + table + " (tag_hash, global_position) INCLUDE (event_at);ALTER TABLE ONLY " + table +
 	       " REPLICA IDENTITY USING INDEX " + index + ";ALTER TABLE auren.event_tags ATTACH PARTITION " + table + " FOR VALUES IN ('" +
 	       month.StartText().substr(0, 10) + "');";
 }

@@ -225,7 +225,7 @@ sub store_is_sound
 		is( $node->safe_psql(
 				$database, q{
 				SELECT e.tenant_id, e.global_position, e.tag FROM (SELECT tenant_id, global_position, unnest(tags) AS tag FROM events.event_store) e
-				WHERE NOT EXISTS (SELECT FROM auren.event_tags t WHERE (t.tenant_key, t.tag_key, t.global_position) = (auren.name_key(e.tenant_id), auren.name_key(e.tag), e.global_position))}),
+				WHERE NOT EXISTS (SELECT FROM auren.event_tags t WHERE (t.tag_hash, t.global_position) = (auren.tag_hash(e.tenant_id, e.tag), e.global_position))}),
 			'', "$name: the index of tags has every tag of an event");
 	}
 	indexes_are_sound($node, $database, $name);

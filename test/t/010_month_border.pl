@@ -68,7 +68,7 @@ $holder->query_safe('COMMIT');
 $holder->quit;
 is(finish_all($tagger), '', 'an append with tags that waited over the border');
 is(where_is('over:1'), "1|events.event_store_2021_01\n2|events.event_store_2021_01", 'it keeps its month, where the next one has none for tags');
-is($ask->("SELECT count(*) FROM auren.event_tags WHERE month = '2021-01-01' AND tag_key IN (auren.name_key('over'), auren.name_key('border'))"), 2, 'so do its tags in their index');
+is($ask->("SELECT count(*) FROM auren.event_tags WHERE month = '2021-01-01' AND tag_hash IN (auren.tag_hash('default', 'over'), auren.tag_hash('default', 'border'))"), 2, 'so do its tags in their index');
 $session->query_safe("SELECT events.append_event('s:1', 'e', '{}')");
 $session->query_safe("SELECT events.append_event('border:1', 'e', '{}')");
 is(where_is('s:1'), "1|events.event_store_2021_01\n2|events.event_store_2021_02", 'a stream goes on in the next month');
