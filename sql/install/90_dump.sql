@@ -20,6 +20,9 @@ SELECT pg_catalog.pg_extension_config_dump('auren.key_uses', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.forgotten_people', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.declared_personal_rules', '');
 SELECT pg_catalog.pg_extension_config_dump('encrypted.audit_log', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.seals', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.seal_leaves', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.registered_seal_keys', '');
 
 -- No metrics are dumped: a restore copies readings in before the triggers are there, or after they are, and counts none of them twice.
 -- Those of biometric.biometric_events are made anew as its rows come in, those of attached sources by the first refresh.

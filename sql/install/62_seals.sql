@@ -1,0 +1,126 @@
+-- Seals: digests of final events under a Merkle tree a month, its root chained to the seal before it and signed. And what sessions work at.
+
+-- Two locks of a session carry the numbers (server/progress.hpp): 16 bits of what it does, 48 bits of how much. -24335 and -24334 are 0xA0F1 and 0xA0F2.
+CREATE VIEW events.progress WITH (security_barrier) AS
+	SELECT d.pid, a.usename AS role, w.what, w.phase, ((d.classid::bigint & 65535) << 32) | d.objid::bigint AS done,
+	       nullif(((t.classid::bigint & 65535) << 32) | t.objid::bigint, 0) AS total, a.query_start AS since
+	FROM pg_locks d
+	LEFT JOIN pg_locks t ON t.pid = d.pid AND t.locktype = 'advisory' AND t.objsubid = -24334 AND t.database = d.database
+	                    AND t.classid::bigint >> 16 = d.classid::bigint >> 16
+	LEFT JOIN pg_stat_activity a ON a.pid = d.pid
+	LEFT JOIN (VALUES (257, 'seal', 'sealing'), (513, 'verify', 'seals'), (514, 'verify', 'events'),
+	                  (769, 'drop months', 'checking'), (770, 'drop months', 'carrying states'), (771, 'drop months', 'carrying ids'), (772, 'drop months', 'dropping'),
+	                  (1025, 'settle', 'checking'), (1281, 'import', 'importing'), (1282, 'import', 'comparing'),
+	                  (1537, 'archive', 'writing'), (1538, 'archive', 'reading')) w (code, what, phase) ON w.code = d.classid::bigint >> 16
+	WHERE d.locktype = 'advisory' AND d.objsubid = -24335
+	  AND d.database = (SELECT oid FROM pg_database WHERE datname = current_database());
+COMMENT ON VIEW events.progress IS 'sessions of this database that seal, verify, drop, settle, import or archive, and how far they are';
+INSERT INTO auren.rights VALUES ('events.progress', 'SELECT', '{reader,admin}', '0.2.0');
+COMMENT ON COLUMN events.progress.pid IS 'process of the session';
+COMMENT ON COLUMN events.progress.role IS 'its role';
+COMMENT ON COLUMN events.progress.what IS 'what it does';
+COMMENT ON COLUMN events.progress.phase IS 'which part of it';
+COMMENT ON COLUMN events.progress.done IS 'steps of the phase that are done; most often events';
+COMMENT ON COLUMN events.progress.total IS 'how many steps there are, about; NULL where nobody knows';
+COMMENT ON COLUMN events.progress.since IS 'when its statement began';
+
+CREATE TABLE auren.seals (
+	seal           bigint      NOT NULL,
+	month          date        NOT NULL,
+	after_position bigint      NOT NULL,
+	up_to_position bigint      NOT NULL,
+	last_position  bigint      NOT NULL,
+	events         bigint      NOT NULL,
+	root           bytea       NOT NULL,
+	previous       bytea       NOT NULL,
+	chain          bytea       NOT NULL,
+	key_id         text        COLLATE "C" NOT NULL,
+	signature      bytea       NOT NULL,
+	sealed_at      timestamptz NOT NULL,
+	CONSTRAINT seals_pkey PRIMARY KEY (seal)
+);
+CREATE INDEX seals_month ON auren.seals (month, up_to_position);
+COMMENT ON TABLE auren.seals IS 'a row for each tree of digests: the events of a month whose positions are in a range';
+COMMENT ON INDEX auren.seals_month IS 'finds the seal of an event by its month and position';
+COMMENT ON COLUMN auren.seals.seal IS 'number of the seal: 1, 2, 3 without a hole';
+COMMENT ON COLUMN auren.seals.month IS 'first day of the month that holds the events';
+COMMENT ON COLUMN auren.seals.after_position IS 'the seal covers the month''s events after this position';
+COMMENT ON COLUMN auren.seals.up_to_position IS 'and up to this one: what is there was final when it was sealed';
+COMMENT ON COLUMN auren.seals.last_position IS 'position of its last event';
+COMMENT ON COLUMN auren.seals.events IS 'how many events it covers';
+COMMENT ON COLUMN auren.seals.root IS 'root of the Merkle tree over the digests of the events, in order of position';
+COMMENT ON COLUMN auren.seals.previous IS 'chain of the seal before; 32 zero bytes for the first one';
+COMMENT ON COLUMN auren.seals.chain IS 'SHA-256 of the seal''s statement, which holds all of the above';
+COMMENT ON COLUMN auren.seals.key_id IS 'key that signed it';
+COMMENT ON COLUMN auren.seals.signature IS 'Ed25519 signature of the statement';
+COMMENT ON COLUMN auren.seals.sealed_at IS 'when it was sealed, by the server''s clock';
+
+CREATE TABLE auren.seal_leaves (
+	seal           bigint  NOT NULL,
+	pack           integer NOT NULL,
+	first_position bigint  NOT NULL,
+	last_position  bigint  NOT NULL,
+	events         integer NOT NULL,
+	root           bytea   NOT NULL,
+	leaves         bytea   NOT NULL,
+	CONSTRAINT seal_leaves_pkey PRIMARY KEY (seal, pack)
+);
+-- digests do not compress
+ALTER TABLE auren.seal_leaves ALTER COLUMN leaves SET STORAGE EXTERNAL;
+COMMENT ON TABLE auren.seal_leaves IS 'the digests under the seals, 256 events to a row';
+COMMENT ON COLUMN auren.seal_leaves.seal IS 'seal';
+COMMENT ON COLUMN auren.seal_leaves.pack IS 'counts the seal''s packs from 0';
+COMMENT ON COLUMN auren.seal_leaves.first_position IS 'position of the first event';
+COMMENT ON COLUMN auren.seal_leaves.last_position IS 'position of the last event';
+COMMENT ON COLUMN auren.seal_leaves.events IS 'events: 256, and in the last pack of a seal as many as are left';
+COMMENT ON COLUMN auren.seal_leaves.root IS 'root of the tree over this pack';
+COMMENT ON COLUMN auren.seal_leaves.leaves IS 'for each event 8 bytes of its position, the most significant first, and 32 bytes of its digest';
+
+CREATE TABLE auren.registered_seal_keys (
+	key_id        text        COLLATE "C" NOT NULL,
+	public_key    bytea       NOT NULL,
+	registered_at timestamptz NOT NULL,
+	registered_by text        NOT NULL,
+	endorsed_by   text        COLLATE "C",
+	endorsement   bytea,
+	retired_at    timestamptz,
+	CONSTRAINT registered_seal_keys_pkey PRIMARY KEY (key_id)
+);
+COMMENT ON TABLE auren.registered_seal_keys IS 'public halves of the keys that sign seals (events.register_seal_key)';
+COMMENT ON COLUMN auren.registered_seal_keys.key_id IS 'the first 16 hexadecimal digits of the SHA-256 of the public key';
+COMMENT ON COLUMN auren.registered_seal_keys.public_key IS 'Ed25519 public key, 32 bytes';
+COMMENT ON COLUMN auren.registered_seal_keys.registered_at IS 'when it was registered';
+COMMENT ON COLUMN auren.registered_seal_keys.registered_by IS 'role that registered it';
+COMMENT ON COLUMN auren.registered_seal_keys.endorsed_by IS 'key before it, which signed that this one follows; NULL for the first one, or where the one before was lost';
+COMMENT ON COLUMN auren.registered_seal_keys.endorsement IS 'that key''s signature';
+COMMENT ON COLUMN auren.registered_seal_keys.retired_at IS 'when the next key was registered; it signs no seal after that';
+
+CREATE VIEW events.seals WITH (security_barrier) AS
+	SELECT seal, month, after_position, up_to_position, last_position, events, root, previous, chain, key_id, signature, sealed_at
+	FROM auren.seals;
+COMMENT ON VIEW events.seals IS 'seals of all tenants'' events: numbers, digests and signatures';
+INSERT INTO auren.rights VALUES ('events.seals', 'SELECT', '{reader,admin}', '0.2.0');
+COMMENT ON COLUMN events.seals.seal IS 'number of the seal: 1, 2, 3 without a hole';
+COMMENT ON COLUMN events.seals.month IS 'first day of the month that holds the events';
+COMMENT ON COLUMN events.seals.after_position IS 'the seal covers the month''s events after this position';
+COMMENT ON COLUMN events.seals.up_to_position IS 'and up to this one';
+COMMENT ON COLUMN events.seals.last_position IS 'position of its last event';
+COMMENT ON COLUMN events.seals.events IS 'how many events it covers';
+COMMENT ON COLUMN events.seals.root IS 'root of the Merkle tree';
+COMMENT ON COLUMN events.seals.previous IS 'chain of the seal before';
+COMMENT ON COLUMN events.seals.chain IS 'SHA-256 of the seal''s statement';
+COMMENT ON COLUMN events.seals.key_id IS 'key that signed it';
+COMMENT ON COLUMN events.seals.signature IS 'Ed25519 signature of the statement';
+COMMENT ON COLUMN events.seals.sealed_at IS 'when it was sealed';
+
+CREATE VIEW events.seal_keys WITH (security_barrier) AS
+	SELECT key_id, public_key, registered_at, registered_by, endorsed_by, endorsement, retired_at FROM auren.registered_seal_keys;
+COMMENT ON VIEW events.seal_keys IS 'public halves of the keys that sign seals';
+INSERT INTO auren.rights VALUES ('events.seal_keys', 'SELECT', '{reader,admin}', '0.2.0');
+COMMENT ON COLUMN events.seal_keys.key_id IS 'the first 16 hexadecimal digits of the SHA-256 of the public key';
+COMMENT ON COLUMN events.seal_keys.public_key IS 'Ed25519 public key, 32 bytes';
+COMMENT ON COLUMN events.seal_keys.registered_at IS 'when it was registered';
+COMMENT ON COLUMN events.seal_keys.registered_by IS 'role that registered it';
+COMMENT ON COLUMN events.seal_keys.endorsed_by IS 'key before it, which signed that this one follows';
+COMMENT ON COLUMN events.seal_keys.endorsement IS 'that key''s signature';
+COMMENT ON COLUMN events.seal_keys.retired_at IS 'when the next key was registered';
