@@ -1,16 +1,15 @@
 #include "encrypted/master_key.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/encrypted/shell_command.hpp"
 #include "core/error.hpp"
+#include "encrypted/key_file.hpp"
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
 #include "server/settings.hpp"
@@ -18,8 +17,6 @@
 namespace auren::pg {
 
 namespace {
-
-constexpr std::size_t kMostBytes = 256 * 1024;
 
 // What the kept keys were read from.
 struct Source {
@@ -49,101 +46,12 @@ ThrowConfiguration(const std::string &message, const std::string &detail, const 
 // The file is not named: the setting is for superusers only.
 constexpr const char *kFileText = "the file of auren_events.master_key_file";
 constexpr const char *kCommandText = "the output of auren_events.master_key_command";
-
-// A descriptor that is closed at the end.
-class Descriptor {
-  public:
-	explicit Descriptor(int fd) : fd_(fd) {
-	}
-	Descriptor(const Descriptor &) = delete;
-	Descriptor &operator=(const Descriptor &) = delete;
-	~Descriptor() {
-		(void)close(fd_);
-	}
-	int
-	get() const {
-		return fd_;
-	}
-
-  private:
-	int fd_;
-};
-
-std::string
-ErrorText(int error) {
-	return std::string("The system says: ") + strerror(error) + ".";
-}
-
-struct stat
-StatOf(const Descriptor &file) {
-	struct stat info;
-	if (fstat(file.get(), &info) != 0) {
-		ThrowConfiguration("the master key cannot be read", ErrorText(errno), "Look at auren_events.master_key_file and the file's rights.");
-	}
-	return info;
-}
-
-// As the server judges the file of its TLS key: only its own user, or root and a group of the server's, can read it.
-void
-CheckRights(const struct stat &info) {
-	if (!S_ISREG(info.st_mode)) {
-		ThrowConfiguration("the master key is not in a regular file", "auren_events.master_key_file names something else.",
-		                   "Use auren_events.master_key_command for a source that is not a file.");
-	}
-	if (info.st_uid != geteuid() && info.st_uid != 0) {
-		ThrowConfiguration("the file of the master key belongs to another user", "It must belong to the user that the server runs as, or to root.",
-		                   "Use chown.");
-	}
-	const mode_t refused = info.st_uid == 0 && geteuid() != 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
-	if ((info.st_mode & refused) != 0) {
-		ThrowConfiguration("the file of the master key can be read by others",
-		                   "It must have mode 0600 or less, or 0640 or less if it belongs to root.", "Use chmod 0600.");
-	}
-}
-
-Descriptor
-OpenFile(const std::string &path) {
-	// not the server's own descriptors: it is closed before anything else happens
-	const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0) {
-		ThrowConfiguration("the master key cannot be read", ErrorText(errno),
-		                   "Look whether auren_events.master_key_file names a file that the server's user can read.");
-	}
-	return Descriptor(fd);
-}
+constexpr KeyFileNames kNames = {"the master key", "auren_events.master_key_file",
+                                 "Use auren_events.master_key_command for a source that is not a file."};
 
 std::string_view
 TextOf(const Secret &secret, std::size_t size) {
 	return {reinterpret_cast<const char *>(secret.data()), size};
-}
-
-[[noreturn]] void
-ThrowTooLong(const char *source) {
-	ThrowConfiguration(std::string(source) + " is too long", "It has more than " + std::to_string(kMostBytes) + " bytes.",
-	                   "It should hold a line for each master key and nothing else.");
-}
-
-std::shared_ptr<const MasterKeys>
-ReadFile(const Descriptor &file) {
-	Secret text(kMostBytes + 1);
-	std::size_t size = 0;
-	for (;;) {
-		const ssize_t got = read(file.get(), text.data() + size, text.size() - size);
-		if (got < 0 && errno == EINTR) {
-			continue;
-		}
-		if (got < 0) {
-			ThrowConfiguration("the master key cannot be read", ErrorText(errno), "Look at the file of auren_events.master_key_file.");
-		}
-		if (got == 0) {
-			break;
-		}
-		size += static_cast<std::size_t>(got);
-		if (size > kMostBytes) {
-			ThrowTooLong(kFileText);
-		}
-	}
-	return std::make_shared<const MasterKeys>(MasterKeys::Parse(TextOf(text, size), kFileText));
 }
 
 void
@@ -153,7 +61,7 @@ EndCommands(int, Datum) {
 
 std::shared_ptr<const MasterKeys>
 RunCommand(const char *text) {
-	Secret output(kMostBytes + 1);
+	Secret output(kMostKeyFileBytes + 1);
 	std::size_t size = 0;
 	static bool ends_commands = false;
 	if (!ends_commands) {
@@ -171,8 +79,8 @@ RunCommand(const char *text) {
 			const ssize_t got = read(command.descriptor(), output.data() + size, output.size() - size);
 			if (got > 0) {
 				size += static_cast<std::size_t>(got);
-				if (size > kMostBytes) {
-					ThrowTooLong(kCommandText);
+				if (size > kMostKeyFileBytes) {
+					ThrowKeysTooLong(kCommandText);
 				}
 				continue;
 			}
@@ -236,15 +144,15 @@ CurrentMasterKeys() {
 	}
 	// looked at each time: a key that was taken away, or a file that others can read now, is not used any more
 	try {
-		const Descriptor file = OpenFile(source.file);
-		const struct stat info = StatOf(file);
-		CheckRights(info);
+		const KeyFile file(source.file, kNames);
+		const struct stat &info = file.info();
 		source.device = info.st_dev;
 		source.inode = info.st_ino;
 		source.size = info.st_size;
 		source.changed = info.st_ctim;
 		if (!kept || !(source == kept_source)) {
-			kept = ReadFile(file);
+			const KeyText text = file.Read();
+			kept = std::make_shared<const MasterKeys>(MasterKeys::Parse(TextOf(text.bytes, text.size), kFileText));
 			kept_source = source;
 			Call([](Server server) { WarnIfKeySourceIsShown(server); });
 		}

@@ -18,6 +18,7 @@ double notify_below = 0.95;
 int max_notification_rules = 100;
 char *master_key_file = nullptr;
 char *master_key_command = nullptr;
+char *seal_key_file = nullptr;
 int master_key_timeout = 10000;
 int max_key_uses = INT_MAX;
 bool audit_decrypt = false;
@@ -177,6 +178,11 @@ MasterKeyCommand() {
 	return master_key_command;
 }
 
+const char *
+SealKeyFile() {
+	return seal_key_file;
+}
+
 int
 MasterKeyTimeout() {
 	return master_key_timeout;
@@ -253,6 +259,9 @@ Define(Server) {
 	DefineCustomStringVariable("auren_events.master_key_command", "Command that writes the master keys of encrypted fields.",
 	                           "What it writes is read as the file would be.", &master_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr,
 	                           nullptr, nullptr);
+	DefineCustomStringVariable("auren_events.seal_key_file", "File that holds the private keys that sign seals.",
+	                           "Ed25519 keys in PEM, as scripts/make_seal_key writes them; the last one is current.", &seal_key_file, "", PGC_SIGHUP,
+	                           GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
 	DefineCustomIntVariable("auren_events.master_key_timeout", "Time after which the command for the master keys is ended.", nullptr,
 	                        &master_key_timeout, 10000, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, nullptr, nullptr, nullptr);
 	DefineCustomIntVariable("auren_events.max_key_uses", "Values that a data key encrypts before another takes its place.",

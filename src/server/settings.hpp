@@ -33,6 +33,8 @@ bool NotifierAllowed();
  */
 const char *MasterKeyFile();
 const char *MasterKeyCommand();
+// The file with the keys that sign seals; likewise.
+const char *SealKeyFile();
 // Tells a superuser, once a session, where the server shows these two to every role: the module was loaded after the session's first
 // statement had begun.
 void WarnIfKeySourceIsShown(Server server);
