@@ -113,6 +113,7 @@ SELECT event_data, tags FROM events.replay_stream('tx:1');
 SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
 BEGIN;
 SELECT events.add_tag_rule('left', '/name', 'month');
+SET LOCAL auren_events.allow_drop = on;
 DROP TABLE auren.event_tags_:month;
 SELECT events.fill_tag_rules(100000000) >= 0 AS filled;
 SELECT complete FROM events.tag_rules WHERE tag_key = 'month';

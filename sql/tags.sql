@@ -82,4 +82,15 @@ CREATE TRIGGER nothing AFTER INSERT ON events.event_store FOR EACH ROW EXECUTE F
 SELECT events.append_event('booking:10', 'x', '1', p_tags := '{inserted}') IS NOT NULL AS appended;
 DROP TRIGGER nothing ON events.event_store;
 SELECT e.stream_id, e.tags, t.event_at = e.ctid AS there FROM auren.event_tags t JOIN events.event_store e USING (global_position) WHERE tag_hash = auren.tag_hash('default', 'inserted');
+-- a month of the index is neither dropped nor detached while its events are there
+SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM') AS month \gset
+SELECT replace(r::text, :'month', 'YYYY_MM') AS refused FROM t.try('DROP TABLE auren.event_tags_' || :'month') r;
+SELECT t.state('DROP TABLE IF EXISTS t.no_such_table, auren.event_tags_' || :'month' || ' CASCADE'), t.state('ALTER TABLE auren.event_tags DETACH PARTITION auren.event_tags_' || :'month');
+BEGIN;
+DROP TABLE events.event_store_:month, auren.event_tags_:month;
+ROLLBACK;
+BEGIN;
+SET LOCAL auren_events.allow_drop = on;
+DROP TABLE auren.event_tags_:month;
+ROLLBACK;
 SELECT t.dense();

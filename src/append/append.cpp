@@ -255,7 +255,7 @@ class Appending {
 		// table as a whole next, and would wait for us while we wait for the month.
 		Call([this] { table_close(events_, EventsMode()); });
 		const Month month = Month::FromMicros(now_);
-		const bool done = HoldsStreams() && (MakeMonthsUnlessBusy(month, 1 + kMonthsAhead) || KeepTimeOfLast());
+		const bool done = HoldsStreams() && (MakeMonthsUnlessBusy(month, 1 + kMonthsAhead) || KeepTimeOfLast(Wanted::kEvents));
 		if (!done) {
 			MakeMonths(month, 1 + kMonthsAhead);
 		}
@@ -272,23 +272,35 @@ class Appending {
 		if (!Call([&](Server server) { return OidIsValid(FindTagMonth(server, month)); })) {
 			// without the lock, as in EnsureMonthOfNow: a rule may come meanwhile
 			Call([this] { table_close(events_, EventsMode()); });
-			MakeMonths(month, 1);
+			const bool done = HoldsStreams() && (MakeMonthsUnlessBusy(month, 1) || KeepTimeOfLast(Wanted::kWithTags));
+			if (!done) {
+				MakeMonths(month, 1);
+			}
 			OpenEvents();
 			FindRules();
 		}
 	}
 
+	// What an append needs of a month.
+	enum class Wanted { kEvents, kWithTags };
+
+	bool
+	HasMonth(Server server, int64 time, Wanted wanted) const {
+		return OidIsValid(FindPartition(server, events_, time).relid) &&
+		       (wanted == Wanted::kEvents || OidIsValid(FindTagMonth(server, Month::FromMicros(time))));
+	}
+
 	// The transaction that makes the month may wait for a stream of ours: this append keeps the time of the last one, or of the first one where the
 	// month of the last went with a savepoint.
 	bool
-	KeepTimeOfLast() {
+	KeepTimeOfLast(Wanted wanted) {
 		OpenEvents();
-		const int64 kept = Call([this](Server server) {
+		const int64 kept = Call([this, wanted](Server server) {
 			int64 time = last_append.time;
-			if (!OidIsValid(FindPartition(server, events_, time).relid)) {
+			if (!HasMonth(server, time, wanted)) {
 				time = last_append.first;
 			}
-			const bool there = OidIsValid(FindPartition(server, events_, time).relid);
+			const bool there = HasMonth(server, time, wanted);
 			table_close(events_, NoLock);
 			return there ? time : PG_INT64_MIN;
 		});
@@ -639,10 +651,8 @@ class Appending {
 		const int64 now = GetCurrentTimestamp();
 		// No month is made after the locks are taken, where its maker may be waiting for this stream: an append that waited over a
 		// month's border keeps the time at which it began.
-		const bool tagged = AnyTags();
-		if (Call([&](Server server) {
-				return OidIsValid(FindPartition(server, events_, now).relid) && (!tagged || OidIsValid(FindTagMonth(server, Month::FromMicros(now))));
-			})) {
+		const Wanted wanted = AnyTags() ? Wanted::kWithTags : Wanted::kEvents;
+		if (Call([&](Server server) { return HasMonth(server, now, wanted); })) {
 			now_ = now;
 		}
 		const auto &streams = plan_.streams();

@@ -3,10 +3,14 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "core/store/month.hpp"
+#include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "server/settings.hpp"
 #include "store/kept_objects.hpp"
+#include "store/partitions.hpp"
 #include "store/relations.hpp"
+#include "store/tag_months.hpp"
 
 namespace auren {
 
@@ -66,6 +70,63 @@ HasRows(Server, Oid relid) {
 	UnregisterSnapshot(snapshot);
 	table_close(relation, NoLock);
 	return any;
+}
+
+// The tables that a statement takes away: those that it drops, or a partition that it detaches from the index of tags.
+List *
+TablesTaken(Server server, const Node *statement) {
+	List *tables = NIL;
+	if (IsA(statement, DropStmt) && reinterpret_cast<const DropStmt *>(statement)->removeType == OBJECT_TABLE) {
+		const List *objects = reinterpret_cast<const DropStmt *>(statement)->objects;
+		for (int i = 0; i < list_length(objects); i++) {
+			RangeVar *name = makeRangeVarFromNameList(static_cast<List *>(list_nth(objects, i)));
+			tables = lappend_oid(tables, RangeVarGetRelid(name, NoLock, true));
+		}
+	} else if (IsA(statement, AlterTableStmt)) {
+		const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+		const auto *part = linitial_node(AlterTableCmd, alter->cmds);
+		if (part->subtype == AT_DetachPartition && RangeVarGetRelid(alter->relation, NoLock, true) == pg::own::event_tags.Get(server)) {
+			tables = lappend_oid(tables, RangeVarGetRelid(reinterpret_cast<const PartitionCmd *>(part->def)->name, NoLock, true));
+		}
+	}
+	return tables;
+}
+
+/*
+ * Whether a statement of the owner takes a month of the index of tags away whose events stay: queries and conditions would go without them and not
+ * say so.
+ */
+bool
+TakesTagsOfEvents(Server server, const Node *statement, Month *month) {
+	if (!pg::HasTagIndex(server)) {
+		return false;
+	}
+	const List *taken = TablesTaken(server, statement);
+	for (int i = 0; i < list_length(taken); i++) {
+		const Oid relid = list_nth_oid(taken, i);
+		if (!OidIsValid(relid) || !pg::MonthOfTags(server, relid, month) || !pg::compat::OwnsRelation(GetUserId(), relid)) {
+			continue;
+		}
+		Relation events = table_open(pg::own::events.Get(server), AccessShareLock);
+		const Oid month_of_events = pg::FindPartition(server, events, month->StartMicros()).relid;
+		table_close(events, AccessShareLock);
+		if (OidIsValid(month_of_events) && !list_member_oid(taken, month_of_events) && HasRows(server, month_of_events)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+RefuseToTakeTags(const Node *statement) {
+	Month month;
+	if (!Call([&](Server server) { return TakesTagsOfEvents(server, statement, &month); })) {
+		return;
+	}
+	throw DomainError(
+		"0A000", "month " + month.Suffix() + " of auren.event_tags is neither dropped nor detached while its events are there",
+		"Queries and conditions about tags would not find the events of that month any more, and not say so.",
+		"Drop the month of events.event_store first, or both in one statement. SET auren_events.allow_drop = on lets it go all the same.");
 }
 
 // A stream's row is there exactly when an event is.
@@ -145,7 +206,11 @@ AUREN_FUNCTION(auren_guard_drop) {
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
 	RefuseToDropIndex(data->parsetree);
-	if (pg::AllowDrop() || !Call([&](Server server) { return DropsExtension(server, data->parsetree); })) {
+	if (pg::AllowDrop()) {
+		PG_RETURN_NULL();
+	}
+	RefuseToTakeTags(data->parsetree);
+	if (!Call([&](Server server) { return DropsExtension(server, data->parsetree); })) {
 		PG_RETURN_NULL();
 	}
 	if (!Call([](Server server) { return HoldsSomething(server); })) {

@@ -203,8 +203,23 @@ MissingMonths(Month first, int count) {
 
 enum class WhileOtherMakes { kWait, kGiveUp };
 
-// One maker at a time: the others wait here for its transaction and then find the months made. Returns how many were
-// made, -1 where it gives up because another transaction makes months.
+// Makes what is missing of a month; whether anything was.
+bool
+CompleteMonth(Month month) {
+	bool made = false;
+	if (!MonthExists(month)) {
+		MakeMonth(month, kEvents);
+		made = true;
+	}
+	if (LacksTagMonth(month)) {
+		MakeMonth(month, kTagIndex);
+		made = true;
+	}
+	return made;
+}
+
+// One maker at a time: the others wait here for its transaction and then find the months made. Returns for how many
+// it made anything, -1 where it gives up because another transaction makes months.
 int
 MakeUnderLock(Month first, int count, WhileOtherMakes behaviour) {
 	const bool locked = Call([behaviour] {
@@ -220,13 +235,7 @@ MakeUnderLock(Month first, int count, WhileOtherMakes behaviour) {
 	}
 	int made = 0;
 	for (Month month = first; month.index() < first.index() + count; month = month.Next()) {
-		if (!MonthExists(month)) {
-			MakeMonth(month, kEvents);
-			made++;
-		}
-		if (LacksTagMonth(month)) {
-			MakeMonth(month, kTagIndex);
-		}
+		made += CompleteMonth(month) ? 1 : 0;
 	}
 	return made;
 }

@@ -7,7 +7,7 @@ namespace auren::pg {
 
 /*
  * Makes the partitions of `count` months from `first` on that are missing, those of the index of tags too, as the store's owner, and returns
- * how many of events it made. Others that need one wait for this transaction; appends to months that exist do not (ShareUpdateExclusive on
+ * for how many of them it made anything. Others that need one wait for this transaction; appends to months that exist do not (ShareUpdateExclusive on
  * events.event_store and auren.event_tags). Throws 55006 where the session itself holds the table open. The caller must not hold
  * events.event_store open.
  */

@@ -240,6 +240,19 @@ CloseTagMonth(Server, const OpenTagMonth &month, LOCKMODE lock) {
 	table_close(month.heap, lock);
 }
 
+bool
+MonthOfTags(Server server, Oid relid, Month *month) {
+	AcceptInvalidationMessages();
+	tag_months.freshness.Refresh([server] { LoadTagMonths(server); });
+	for (int i = 0; i < tag_months.count; i++) {
+		if (tag_months.items[i].relid == relid) {
+			*month = Month::FromDays(tag_months.items[i].start_days);
+			return true;
+		}
+	}
+	return false;
+}
+
 void
 RegisterTagMonths(Server server) {
 	OnRelationChange(server, ForgetTagMonths);

@@ -49,6 +49,9 @@ void WriteTagRows(Server server, const OpenTagMonth &month, int rows);
 // lock: to be given up; NoLock keeps it.
 void CloseTagMonth(Server server, const OpenTagMonth &month, LOCKMODE lock);
 
+// Whether a table is a partition of the index of tags; and of which month.
+bool MonthOfTags(Server server, Oid relid, Month *month);
+
 // For _PG_init: from now on changes of the partitions are heard of.
 void RegisterTagMonths(Server server);
 

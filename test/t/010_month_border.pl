@@ -63,7 +63,17 @@ $holder->query_safe("BEGIN; SELECT events.append_event('over:1', 'e', '{}')");
 my $tagger = start_psql($timed, 'postgres', "SELECT events.append_event('over:1', 'e', '{}', p_tags := '{over,border}')");
 wait_until($timed, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%over,border%' AND pid <> pg_backend_pid()}, 'the append waits');
 
+# and one in a transaction that holds a stream for which the maker of that month waits
+my $keeper = $timed->background_psql('postgres');
+$keeper->query_safe("BEGIN; SELECT events.append_event('kept:1', 'e', '{}', p_tags := '{kept}')");
+
 set_clock('2021-02-01 00:00:01');
+my $maker = start_psql($timed, 'postgres', "BEGIN; SELECT events.create_monthly_partitions(0); SELECT events.append_event('kept:1', 'e', '{}'); ROLLBACK");
+wait_until($timed, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%kept:1%' AND pid <> pg_backend_pid()}, 'the maker of the month waits');
+$keeper->query_safe("SELECT events.append_event('kept:2', 'e', '{}', p_tags := '{kept}'); COMMIT");
+$keeper->quit;
+is(finish_all($maker), '', 'an append with tags does not wait for a maker that waits for its stream');
+is(where_is('kept:2'), '1|events.event_store_2021_01', 'it keeps the month of its transaction');
 $holder->query_safe('COMMIT');
 $holder->quit;
 is(finish_all($tagger), '', 'an append with tags that waited over the border');
