@@ -10,7 +10,7 @@ CREATE VIEW auren.granted_objects AS
 		SELECT d.classid, d.objid FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
 		WHERE e.extname = 'auren_events'),
 	object AS MATERIALIZED (
-		SELECT 'FUNCTION' AS kind, p.oid, concat(n.nspname, '.', p.proname) AS object, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name, false AS holds_rows
+		SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS kind, p.oid, concat(n.nspname, '.', p.proname) AS object, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name, false AS holds_rows
 		FROM member m JOIN pg_proc p ON p.oid = m.objid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE m.classid = 'pg_proc'::regclass
 		UNION ALL
 		SELECT 'TABLE', c.oid, concat(n.nspname, '.', c.relname), format('%I.%I', n.nspname, c.relname), c.relkind IN ('r', 'p')
@@ -20,9 +20,9 @@ CREATE VIEW auren.granted_objects AS
 		FROM member m JOIN pg_namespace n ON n.oid = m.objid WHERE m.classid = 'pg_namespace'::regclass)
 	SELECT o.kind, o.oid, o.name, r.privilege, r.access, r.since, o.holds_rows AND r.privilege = 'SELECT' AS all_tenants
 	FROM auren.rights r
-		JOIN object o ON o.object = r.object AND o.kind = CASE r.privilege WHEN 'EXECUTE' THEN 'FUNCTION' WHEN 'USAGE' THEN 'SCHEMA' ELSE 'TABLE' END;
+		JOIN object o ON o.object = r.object AND CASE r.privilege WHEN 'EXECUTE' THEN o.kind IN ('FUNCTION', 'PROCEDURE') WHEN 'USAGE' THEN o.kind = 'SCHEMA' ELSE o.kind = 'TABLE' END;
 COMMENT ON VIEW auren.granted_objects IS 'auren.rights with the objects that it names';
-COMMENT ON COLUMN auren.granted_objects.kind IS 'FUNCTION, TABLE (or view) or SCHEMA';
+COMMENT ON COLUMN auren.granted_objects.kind IS 'FUNCTION, PROCEDURE, TABLE (or view) or SCHEMA';
 COMMENT ON COLUMN auren.granted_objects.oid IS 'object';
 COMMENT ON COLUMN auren.granted_objects.name IS 'its name in a GRANT';
 COMMENT ON COLUMN auren.granted_objects.privilege IS 'what is given';

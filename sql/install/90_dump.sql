@@ -6,6 +6,10 @@ SELECT pg_catalog.pg_extension_config_dump('events.event_store', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.event_tags', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.stream_rows', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.supplied_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.month_records', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.opening_states', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.dropped_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.kept_events', '');
 SELECT pg_catalog.pg_extension_config_dump('events.tenant_bindings', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.declared_reducers', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.declared_notification_rules', '');
@@ -32,12 +36,12 @@ SELECT pg_catalog.pg_extension_config_dump('analytics.sources', 'WHERE source_id
 SELECT pg_catalog.pg_extension_config_dump('auren.metric_settings', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.retention', '');
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA events, biometric, analytics, encrypted, auren FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA events, biometric, analytics, encrypted, auren FROM PUBLIC;
 -- What views call is checked against the reader of the view; nobody can name it, since nobody has USAGE on the schema. Said here, and not
 -- left to the server's default, which whoever installs may have changed.
 GRANT EXECUTE ON FUNCTION auren.current_tenant(), auren.view_tenant(), auren.reducers_version(), auren.stream_summary(text), auren.subscription_status(text),
 	auren.filled_sources(), auren.unfilled_readings(), auren.delta_lots(bigint), auren.has_deltas(bytea, bigint), auren.unpack_deltas(bytea),
-	auren.metric_values(bytea, bigint, timestamptz, integer), auren.master_key_id(), auren.require_restored() TO PUBLIC;
+	auren.metric_values(bytea, bigint, timestamptz, integer), auren.master_key_id(), auren.require_restored(), auren.month_figures() TO PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics, encrypted, auren FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA auren FROM PUBLIC;
 REVOKE ALL ON TYPE auren.metrics FROM PUBLIC;

@@ -480,13 +480,186 @@ SELECT pg_catalog.pg_extension_config_dump('auren.seal_leaves', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.registered_seal_keys', '');
 -- (end of seals)
 
+-- Months: what is known of each, the states that are carried over when one is dropped, how long events are kept, how old months are settled.
+
+CREATE TABLE auren.month_records (
+	month          date        NOT NULL CONSTRAINT month_records_pkey PRIMARY KEY,
+	settled_at     timestamptz,
+	dropped_at     timestamptz,
+	dropped_by     text,
+	forced         text[],
+	events         bigint,
+	streams        bigint,
+	first_position bigint,
+	last_position  bigint,
+	first_event_at timestamptz,
+	last_event_at  timestamptz,
+	bytes          bigint,
+	last_seal      bigint,
+	archived_at    timestamptz,
+	archive        text
+);
+COMMENT ON TABLE auren.month_records IS 'what was counted of a month when it was settled or dropped, and what became of it';
+COMMENT ON COLUMN auren.month_records.month IS 'first day of the month';
+COMMENT ON COLUMN auren.month_records.settled_at IS 'when it was settled (events.mark_settled)';
+COMMENT ON COLUMN auren.month_records.dropped_at IS 'when it was dropped; NULL while it is there';
+COMMENT ON COLUMN auren.month_records.dropped_by IS 'role that dropped it';
+COMMENT ON COLUMN auren.month_records.forced IS 'what needed it and was overridden';
+COMMENT ON COLUMN auren.month_records.events IS 'events that it had';
+COMMENT ON COLUMN auren.month_records.streams IS 'streams that they belonged to';
+COMMENT ON COLUMN auren.month_records.first_position IS 'lowest position';
+COMMENT ON COLUMN auren.month_records.last_position IS 'highest position';
+COMMENT ON COLUMN auren.month_records.first_event_at IS 'time of the first event';
+COMMENT ON COLUMN auren.month_records.last_event_at IS 'time of the last event';
+COMMENT ON COLUMN auren.month_records.bytes IS 'bytes of its table and indexes';
+COMMENT ON COLUMN auren.month_records.last_seal IS 'last seal that covers it; NULL: it was not sealed';
+COMMENT ON COLUMN auren.month_records.archived_at IS 'when it was written to an archive';
+COMMENT ON COLUMN auren.month_records.archive IS 'the archive';
+
+-- Data, not a cache: nothing can make them again.
+CREATE TABLE auren.opening_states (
+	tenant_id        text        COLLATE "C" NOT NULL,
+	stream_id        text        COLLATE "C" NOT NULL,
+	stream_version   bigint      NOT NULL,
+	event_time       timestamptz NOT NULL,
+	reducers_version uuid        NOT NULL,
+	state            jsonb       NOT NULL,
+	CONSTRAINT opening_states_pkey PRIMARY KEY (tenant_id, stream_id)
+);
+COMMENT ON TABLE auren.opening_states IS 'the state of each stream that has lost events to a dropped month, carried over as its opening balance';
+COMMENT ON COLUMN auren.opening_states.tenant_id IS 'tenant of the stream';
+COMMENT ON COLUMN auren.opening_states.stream_id IS 'stream';
+COMMENT ON COLUMN auren.opening_states.stream_version IS 'version of the last event in the state: events up to it are gone, or about to go';
+COMMENT ON COLUMN auren.opening_states.event_time IS 'created_at of that event';
+COMMENT ON COLUMN auren.opening_states.reducers_version IS 'reducers that made the state';
+COMMENT ON COLUMN auren.opening_states.state IS 'state at that version';
+
+CREATE TABLE auren.dropped_ids (
+	tenant_id      text   COLLATE "C" NOT NULL,
+	event_id       uuid   NOT NULL,
+	stream_version bigint NOT NULL,
+	content        bytea  NOT NULL,
+	CONSTRAINT dropped_ids_pkey PRIMARY KEY (event_id, tenant_id)
+);
+COMMENT ON TABLE auren.dropped_ids IS 'of ids in auren.supplied_ids whose month was dropped: what a repeated append is answered and compared with';
+COMMENT ON COLUMN auren.dropped_ids.tenant_id IS 'tenant of the event';
+COMMENT ON COLUMN auren.dropped_ids.event_id IS 'id that the caller supplied';
+COMMENT ON COLUMN auren.dropped_ids.stream_version IS 'version of the event in its stream';
+COMMENT ON COLUMN auren.dropped_ids.content IS 'digests (SHA-256) of its names, metadata and tags, and of its data';
+
+CREATE FUNCTION auren.content_digest(p_stream_id text, p_event_type text, p_event_data jsonb, p_metadata jsonb, p_created_by text, p_tags text[]) RETURNS bytea
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_content_digest';
+COMMENT ON FUNCTION auren.content_digest(text, text, jsonb, jsonb, text, text[]) IS 'what auren.dropped_ids keeps of an event: two SHA-256, of all but its data and of its data';
+REVOKE ALL ON FUNCTION auren.content_digest(text, text, jsonb, jsonb, text, text[]) FROM PUBLIC;
+
+CREATE FUNCTION auren.month_figures()
+	RETURNS TABLE (month date, partition regclass, first_position bigint, last_position bigint, first_event_at timestamptz, last_event_at timestamptz,
+	               closed boolean, last_seal bigint, held_by text[])
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 60 AS 'MODULE_PATHNAME', 'auren_month_figures';
+COMMENT ON FUNCTION auren.month_figures() IS 'months that are there, by the ends of their indexes, and what needs them; 42501 for a role that is bound to tenants or to which a policy applies';
+
+CREATE VIEW events.months WITH (security_barrier) AS
+	SELECT COALESCE(f.month, r.month) AS month, f.partition,
+	       CASE WHEN f.partition IS NULL THEN 'dropped' WHEN r.archived_at IS NOT NULL THEN 'archived' WHEN f.last_seal IS NOT NULL THEN 'sealed'
+	            WHEN r.settled_at IS NOT NULL THEN 'settled' WHEN f.closed THEN 'closed' ELSE 'open' END AS state,
+	       r.events, r.streams,
+	       CASE WHEN r.events IS NOT NULL THEN r.events WHEN c.reltuples OPERATOR(pg_catalog.>=) 0 THEN c.reltuples::bigint END AS estimated_events,
+	       pg_catalog.pg_table_size(f.partition) AS heap_bytes, pg_catalog.pg_indexes_size(f.partition) AS index_bytes,
+	       CASE WHEN f.partition IS NULL THEN r.first_position ELSE f.first_position END AS first_position,
+	       CASE WHEN f.partition IS NULL THEN r.last_position ELSE f.last_position END AS last_position,
+	       CASE WHEN f.partition IS NULL THEN r.first_event_at ELSE f.first_event_at END AS first_event_at,
+	       CASE WHEN f.partition IS NULL THEN r.last_event_at ELSE f.last_event_at END AS last_event_at,
+	       COALESCE(f.last_seal, r.last_seal) AS last_seal, r.settled_at, r.archived_at, r.archive, r.dropped_at, r.dropped_by, r.forced, r.bytes AS recorded_bytes, f.held_by
+	FROM auren.month_figures() f
+	FULL JOIN auren.month_records r ON r.month OPERATOR(pg_catalog.=) f.month
+	LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) f.partition
+	WHERE (SELECT auren.view_tenant()) IS NOT NULL AND (f.month IS NOT NULL OR r.dropped_at IS NOT NULL);
+COMMENT ON VIEW events.months IS 'the months of the store, dropped ones too. events and streams are counted when a month is settled or dropped and NULL before; estimated_events is what the last vacuum or analyze saw';
+INSERT INTO auren.rights VALUES ('events.months', 'SELECT', '{reader,admin}', '0.2.0');
+COMMENT ON COLUMN events.months.month IS 'first day of the month (UTC)';
+COMMENT ON COLUMN events.months.partition IS 'its table; NULL when it was dropped';
+COMMENT ON COLUMN events.months.state IS 'open, closed (no transaction can write to it any more), settled, sealed, archived or dropped: the last of these that it came to';
+COMMENT ON COLUMN events.months.events IS 'events, as they were counted when it was settled or dropped; NULL: not counted';
+COMMENT ON COLUMN events.months.streams IS 'streams with events in it, counted likewise';
+COMMENT ON COLUMN events.months.estimated_events IS 'events as the last vacuum or analyze saw them, or as they were counted';
+COMMENT ON COLUMN events.months.heap_bytes IS 'bytes of its table, with TOAST';
+COMMENT ON COLUMN events.months.index_bytes IS 'bytes of its indexes';
+COMMENT ON COLUMN events.months.first_position IS 'lowest position; NULL: no event';
+COMMENT ON COLUMN events.months.last_position IS 'highest position';
+COMMENT ON COLUMN events.months.first_event_at IS 'created_at of the event at first_position';
+COMMENT ON COLUMN events.months.last_event_at IS 'created_at of the event at last_position';
+COMMENT ON COLUMN events.months.last_seal IS 'last seal with events of it, where all of them are sealed';
+COMMENT ON COLUMN events.months.settled_at IS 'when it was settled';
+COMMENT ON COLUMN events.months.archived_at IS 'when it was written to an archive';
+COMMENT ON COLUMN events.months.archive IS 'the archive';
+COMMENT ON COLUMN events.months.dropped_at IS 'when it was dropped';
+COMMENT ON COLUMN events.months.dropped_by IS 'role that dropped it';
+COMMENT ON COLUMN events.months.forced IS 'what needed it and was overridden';
+COMMENT ON COLUMN events.months.recorded_bytes IS 'bytes of table and indexes when it was settled or dropped';
+COMMENT ON COLUMN events.months.held_by IS 'what keeps it from being dropped, as events.drop_months_before takes it in p_force: subscriptions that have not passed it, sources that were not filled from it, no seal; ''not closed'' cannot be forced';
+
+CREATE PROCEDURE events.drop_months_before(p_month date, p_force text[] DEFAULT '{}')
+	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_drop_months_before';
+COMMENT ON PROCEDURE events.drop_months_before(date, text[]) IS
+'drops the months that lie wholly before a day, oldest first, and carries over what is needed of them; 55000 names what still needs one (events.months.held_by), p_force what of that is overridden. Commits in steps: no transaction block; call it again after an interruption';
+INSERT INTO auren.rights VALUES ('events.drop_months_before', 'EXECUTE', '{admin}', '0.2.0');
+
+-- One row, or none.
+CREATE TABLE auren.kept_events (
+	single boolean     NOT NULL CONSTRAINT kept_events_pkey PRIMARY KEY,
+	keep   interval    NOT NULL,
+	forced text[]      NOT NULL,
+	set_by text        NOT NULL,
+	set_at timestamptz NOT NULL
+);
+COMMENT ON TABLE auren.kept_events IS 'how long events are kept (events.set_event_retention); no row: for ever';
+COMMENT ON COLUMN auren.kept_events.single IS 'true: there is one row at most';
+COMMENT ON COLUMN auren.kept_events.keep IS 'how long a month is kept after its end';
+COMMENT ON COLUMN auren.kept_events.forced IS 'what is overridden';
+COMMENT ON COLUMN auren.kept_events.set_by IS 'role that set it';
+COMMENT ON COLUMN auren.kept_events.set_at IS 'when';
+
+CREATE FUNCTION events.set_event_retention(p_keep interval, p_force text[] DEFAULT '{}') RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_event_retention';
+COMMENT ON FUNCTION events.set_event_retention(interval, text[]) IS
+'how long events are kept, by whole months (NULL: for ever), and what is overridden then; events.apply_event_retention drops what is older';
+INSERT INTO auren.rights VALUES ('events.set_event_retention', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE PROCEDURE events.apply_event_retention()
+	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_apply_event_retention';
+COMMENT ON PROCEDURE events.apply_event_retention() IS
+'drops the months that events.set_event_retention does not keep, as events.drop_months_before does, up to the first that is still needed, which it then names with 55000; does nothing where nothing is set. For a job of pg_cron';
+INSERT INTO auren.rights VALUES ('events.apply_event_retention', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE VIEW events.event_retention AS
+	SELECT keep, forced, set_by, set_at,
+	       (pg_catalog.date_trunc('month', (pg_catalog.now() OPERATOR(pg_catalog.-) keep) AT TIME ZONE 'UTC'))::date AS drops_before
+	FROM auren.kept_events;
+COMMENT ON VIEW events.event_retention IS 'how long events are kept; no row: for ever';
+COMMENT ON COLUMN events.event_retention.keep IS 'how long a month is kept after its end';
+COMMENT ON COLUMN events.event_retention.forced IS 'what is overridden';
+COMMENT ON COLUMN events.event_retention.set_by IS 'role that set it';
+COMMENT ON COLUMN events.event_retention.set_at IS 'when';
+COMMENT ON COLUMN events.event_retention.drops_before IS 'first day of the oldest month that stays now';
+INSERT INTO auren.rights VALUES ('events.event_retention', 'SELECT', '{reader,admin}', '0.2.0');
+REVOKE ALL ON FUNCTION events.set_event_retention(interval, text[]) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE events.drop_months_before(date, text[]) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE events.apply_event_retention() FROM PUBLIC;
+REVOKE ALL ON TABLE auren.month_records, auren.opening_states, auren.dropped_ids, auren.kept_events, events.months, events.event_retention FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auren.month_figures() TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('auren.month_records', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.opening_states', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.dropped_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.kept_events', '');
+-- The months end here.
+
 -- What the extension itself puts on its tables, as every session compares it (pg::FixDefinitionSettings).
 CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
 	SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres' SET "TimeZone" = 'UTC' SET extra_float_digits = '3' SET bytea_output = 'hex' SET lc_monetary = 'C'
 	SET quote_all_identifiers = 'off' SET standard_conforming_strings = 'on'
 	AS $$
 		INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects
-		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights', 'auren.declared_tag_rules', 'auren.declared_span_rules', 'auren.seals', 'auren.seal_leaves', 'auren.registered_seal_keys'])
+		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights', 'auren.declared_tag_rules', 'auren.declared_span_rules', 'auren.seals', 'auren.seal_leaves', 'auren.registered_seal_keys', 'auren.month_records', 'auren.opening_states', 'auren.dropped_ids', 'auren.kept_events'])
 		   OR relation OPERATOR(pg_catalog.=) ANY (ARRAY['events.event_store', 'auren.subscription_settings']) AND name OPERATOR(pg_catalog.=) ANY (ARRAY['tags', 'COLUMN tags'])
 	$$;
 SELECT auren.write_shipped_objects();

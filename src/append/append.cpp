@@ -22,6 +22,7 @@
 #include "server/random.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
+#include "store/dropped_months.hpp"
 #include "store/event_columns.hpp"
 #include "store/event_read.hpp"
 #include "store/months.hpp"
@@ -437,15 +438,23 @@ class Appending {
 	NewestOf(const StreamRow &row, std::string_view id, Datum stream_id) {
 		const Month last = Month::FromDays(row.last_month);
 		Newest newest = Call([&](Server server) { return ReadNewest(server, last, stream_id); });
-		if (!newest.found && row.dropped_version == 0) {
+		if (newest.found) {
+			return newest;
+		}
+		const OpeningState opening =
+			Call([&](Server server) { return ReadOpeningState(server, tenant_.text, stream_id, nullptr, OpeningParts::kVersion); });
+		if (opening.version > 0 && last <= Month::FromMicros(opening.event_time)) {
+			newest.version = opening.version;
+			newest.created_at = opening.event_time;
+			return newest;
+		}
+		if (row.dropped_version == 0) {
 			throw DomainError(sqlstate::kNotInState, "the newest events of stream \"" + std::string(id) + "\" are missing",
 			                  "They were in partition event_store_" + last.Suffix() + ", which was detached or dropped.",
 			                  "Attach it again: without it the stream's next version is not known.");
 		}
-		if (!newest.found) {
-			newest.version = row.dropped_version;
-			newest.created_at = PG_INT64_MIN;
-		}
+		newest.version = row.dropped_version;
+		newest.created_at = PG_INT64_MIN;
 		return newest;
 	}
 
@@ -509,6 +518,9 @@ class Appending {
 			if (!stored.same_content && !(stored.other_data != 0 && SameWhenOpened(element, stored.other_data))) {
 				ThrowIdReused(id);
 			}
+			if (stored.data_differs && !IsPersonal(Subject(element))) {
+				ThrowIdReused(id);
+			}
 			if (!stored.visible) {
 				ThrowLostRace(request_.elements[element].stream_id);
 			}
@@ -521,7 +533,8 @@ class Appending {
 		bool found;
 		bool visible;
 		bool same_content;
-		Datum other_data; // of an event that has other data and is the same in all else
+		Datum other_data;  // of an event that has other data and is the same in all else
+		bool data_differs; // of an event whose month was dropped
 		bool month_gone;
 		int64 version;
 		int64 position;
@@ -542,7 +555,7 @@ class Appending {
 		}
 		const PartitionRange range = FindPartition(server, events_, micros);
 		if (!OidIsValid(range.relid)) {
-			stored.month_gone = stored.found;
+			LookUpDropped(server, element, keys, Month::FromMicros(micros), position, &stored);
 			return stored;
 		}
 		Relation partition = table_open(range.relid, RowExclusiveLock);
@@ -570,6 +583,28 @@ class Appending {
 		ExecDropSingleTupleTableSlot(slot);
 		table_close(partition, NoLock);
 		return stored;
+	}
+
+	// An id whose month is gone. Of an event with encrypted fields the data is not compared: each encryption of it has other bytes.
+	void
+	LookUpDropped(Server server, std::uint32_t element, const Datum *keys, Month month, int64 position, Stored *stored) {
+		if (!stored->found) {
+			stored->found = stored->month_gone = MonthWasDropped(server, month);
+			return;
+		}
+		const DroppedId dropped = FindDroppedId(server, keys[0], keys[1]);
+		stored->month_gone = !dropped.found;
+		if (!dropped.found) {
+			return;
+		}
+		const AppendRequest::Datums &given = request_.datums[element];
+		const ContentDigest digest =
+			DigestOf(server, {given.stream_id, given.event_type, given.data, given.metadata, request_.created_by, TagsGiven(element)});
+		stored->visible = true;
+		stored->same_content = std::memcmp(digest.rest, dropped.content.rest, sizeof digest.rest) == 0;
+		stored->data_differs = std::memcmp(digest.data, dropped.content.data, sizeof digest.data) != 0;
+		stored->version = dropped.version;
+		stored->position = position;
 	}
 
 	bool

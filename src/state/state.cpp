@@ -5,12 +5,14 @@
 #include "core/error.hpp"
 #include "core/state/fold.hpp"
 #include "core/state/json_patch.hpp"
+#include "core/store/month.hpp"
 #include "core/store/names.hpp"
 #include "encrypted/personal_rules.hpp"
 #include "server/guard.hpp"
 #include "server/jsonb_writer.hpp"
 #include "server/settings.hpp"
 #include "server/text.hpp"
+#include "store/dropped_months.hpp"
 
 namespace auren::pg {
 
@@ -71,6 +73,14 @@ Apply(Fold *fold, const Folded &event, const JsonHost &host) {
 	}
 }
 
+[[noreturn]] void
+ThrowVersionIsGone(const Text &stream, int64 version, int64 first) {
+	throw DomainError(sqlstate::kInvalidParameter,
+	                  "the state of stream \"" + std::string(stream.name.bytes) + "\" at version " + std::to_string(version) + " cannot be made any more",
+	                  "The months of its first events were dropped; the first version left is " + std::to_string(first) + ".",
+	                  "Ask for that version or a later one.");
+}
+
 } // namespace
 
 StateReader::StateReader(const Tenant &tenant, Snapshot snapshot, PersonalData personal)
@@ -80,28 +90,16 @@ StateReader::StateReader(const Tenant &tenant, Snapshot snapshot, PersonalData p
 	                 Call([&](Server server) { return OpenSnapshots(server, &snapshots_, snapshot); });
 }
 
-State
-StateReader::Read(const Text &stream, int64 to_version) {
-	Fold fold(reducers_->set, Category(stream.name.bytes), &json_);
-	State result = {0, PG_INT64_MIN, 0};
-	if (use_snapshots_) {
-		const StoredState stored =
-			Call([&](Server server) { return ReadSnapshot(server, &snapshots_, tenant_.text, stream.datum, to_version, &reducers_->version); });
-		if (stored.version > 0) {
-			fold.Start(JsonOf(stored.state));
-			result.version = stored.version;
-			result.event_time = stored.event_time;
-			pfree(DatumGetPointer(stored.state));
-		}
-	}
-	StreamPart part = WholeStream(tenant_.text, stream.datum);
-	part.from_version = result.version + 1;
-	part.to_version = to_version;
-	part.not_before = result.event_time;
-	Call([&](Server server) { StartStream(server, &scan_, part); });
+// Reads the part of the stream that comes after what `*result` holds into the fold.
+void
+StateReader::FoldEvents(const Text &stream, int64 to_version, Fold *fold, Reading *reading) {
+	State *result = &reading->state;
 	EventRow row;
-	int64 folded = 0;
 	while (Call([&](Server server) { return NextEvent(server, &scan_, &row); })) {
+		if (!scan_.row_security && DatumGetInt64(row.values[kStreamVersion]) != result->version + 1) {
+			reading->events_missing = true;
+			return;
+		}
 		Datum stored = 0;
 		const EventNames event = {tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])};
 		if (personal_ == PersonalData::kDecrypted && IsPersonal(event)) {
@@ -110,17 +108,99 @@ StateReader::Read(const Text &stream, int64 to_version) {
 			row.values[kEventData] = OpenEvent(event, stored, Audited::kAsSet);
 			json_.HoldDecrypted();
 		}
-		Apply(&fold, {row, stream, stored}, json_);
+		Apply(fold, {row, stream, stored}, json_);
 		if (stored != 0) {
 			pfree(DatumGetPointer(row.values[kEventData]));
 			pfree(DatumGetPointer(stored));
 		}
-		result.version = DatumGetInt64(row.values[kStreamVersion]);
-		result.event_time = DatumGetTimestampTz(row.values[kCreatedAt]);
-		folded++;
+		result->version = DatumGetInt64(row.values[kStreamVersion]);
+		result->event_time = DatumGetTimestampTz(row.values[kCreatedAt]);
+		reading->folded++;
 	}
-	result.state = WriteJsonb(fold.state());
-	const bool keep = use_snapshots_ && to_version == PG_INT64_MAX && SnapshotAfter() > 0 && folded >= SnapshotAfter();
+	reading->events_missing = result->version < to_version && !scan_.row_security && scan_.row.found &&
+	                          (result->version == 0 || Month::FromMicros(result->event_time) < Month::FromDays(scan_.row.last_month)) &&
+	                          Call([&](Server server) { return LastMonthIsGone(server, scan_); });
+}
+
+void
+StateReader::GoTo(const Text &stream, const State &from, int64 to_version) {
+	StreamPart part = WholeStream(tenant_.text, stream.datum);
+	part.from_version = from.version + 1;
+	part.to_version = to_version;
+	part.not_before = from.event_time;
+	Call([&](Server server) { StartStream(server, &scan_, part); });
+}
+
+/*
+ * Where the first month of the stream is gone, its opening balance is where the fold begins, unless a snapshot is newer. Throws 22023 where the
+ * state is asked for at a version before it, 42501 under row security, which the balance does not know.
+ */
+void
+StateReader::BeginAtOpening(const Text &stream, int64 to_version, Fold *fold, Reading *reading, Snapshot snapshot) {
+	if (to_version <= reading->state.version || !Call([this](Server server) { return FirstMonthIsGone(server, scan_); })) {
+		return;
+	}
+	if (scan_.row_security) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "the state of stream \"" + std::string(stream.name.bytes) + "\" is not for this role",
+		                  "A policy on events.event_store applies to it, and the stream's opening balance is of events that the policy may hide.",
+		                  "Read it as a role to which no policy applies.");
+	}
+	const OpeningState opening =
+		Call([&](Server server) { return ReadOpeningState(server, tenant_.text, stream.datum, snapshot, OpeningParts::kState); });
+	if (opening.version <= reading->state.version) {
+		return;
+	}
+	if (opening.version > to_version) {
+		ThrowVersionIsGone(stream, to_version, opening.version);
+	}
+	fold->Start(JsonOf(opening.state));
+	pfree(DatumGetPointer(opening.state));
+	reading->state = {opening.version, opening.event_time, 0};
+	GoTo(stream, reading->state, to_version);
+}
+
+StateReader::Reading
+StateReader::TryRead(const Text &stream, int64 to_version, Snapshot openings) {
+	Fold fold(reducers_->set, Category(stream.name.bytes), &json_);
+	Reading reading = {{0, PG_INT64_MIN, 0}, 0, false};
+	State *result = &reading.state;
+	if (use_snapshots_) {
+		const StoredState stored =
+			Call([&](Server server) { return ReadSnapshot(server, &snapshots_, tenant_.text, stream.datum, to_version, &reducers_->version); });
+		if (stored.version > 0) {
+			fold.Start(JsonOf(stored.state));
+			result->version = stored.version;
+			result->event_time = stored.event_time;
+			pfree(DatumGetPointer(stored.state));
+		}
+	}
+	GoTo(stream, *result, to_version);
+	BeginAtOpening(stream, to_version, &fold, &reading, openings);
+	FoldEvents(stream, to_version, &fold, &reading);
+	if (!reading.events_missing) {
+		result->state = WriteJsonb(fold.state());
+	}
+	return reading;
+}
+
+State
+StateReader::Read(const Text &stream, int64 to_version) {
+	Reading reading = TryRead(stream, to_version, scan_.snapshot);
+	if (reading.events_missing && IsolationUsesXactSnapshot()) {
+		throw DomainError(sqlstate::kSerializationFailure, "could not read the state of stream \"" + std::string(stream.name.bytes) + "\"",
+		                  "Events of it were dropped after this transaction's snapshot was taken.", "Retry the whole transaction.");
+	}
+	if (reading.events_missing) {
+		// dropped after the statement's snapshot was taken: the balance is there by the newest one
+		reading = TryRead(stream, to_version, nullptr);
+	}
+	if (reading.events_missing) {
+		throw DomainError(sqlstate::kNotInState, "events of stream \"" + std::string(stream.name.bytes) + "\" are missing",
+		                  "After version " + std::to_string(reading.state.version) + " the next one is not there: its month was detached or dropped.",
+		                  "Attach it again. CALL events.drop_months_before(...) drops months and keeps what states need.");
+	}
+	const State &result = reading.state;
+	const bool keep = use_snapshots_ && to_version == PG_INT64_MAX && SnapshotAfter() > 0 && reading.folded >= SnapshotAfter();
 	if (keep) {
 		Call([&](Server server) {
 			(void)(MayTakeSnapshot() &&

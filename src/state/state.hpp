@@ -27,6 +27,9 @@ enum class PersonalData { kAsStored, kDecrypted };
  *
  * An event that cannot be applied is an error that names it: the SQLSTATE, DETAIL and HINT are those of the reason.
  *
+ * A stream whose first months were dropped begins with its opening balance: a version before it is 22023. Events that somebody took away otherwise
+ * are 55000, and 40001 where a month was dropped after a fixed snapshot was taken.
+ *
  * End() is called on success only: after an error the transaction's end closes what is open.
  */
 class StateReader {
@@ -54,6 +57,17 @@ class StateReader {
 	}
 
   private:
+	// One way through a stream.
+	struct Reading {
+		State state;
+		int64 folded;
+		bool events_missing; // there are events after those in the state, and they are not there
+	};
+	Reading TryRead(const Text &stream, int64 to_version, Snapshot openings);
+	void GoTo(const Text &stream, const State &from, int64 to_version);
+	void BeginAtOpening(const Text &stream, int64 to_version, Fold *fold, Reading *reading, Snapshot snapshot);
+	void FoldEvents(const Text &stream, int64 to_version, Fold *fold, Reading *reading);
+
 	Tenant tenant_;
 	std::shared_ptr<const Reducers> reducers_;
 	ServerFold json_;

@@ -7,6 +7,7 @@
 #include "server/compat.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
+#include "store/dropped_months.hpp"
 #include "store/relations.hpp"
 #include "store/stream_row.hpp"
 
@@ -276,9 +277,9 @@ StartStream(Server server, StreamScan *scan, const StreamPart &part) {
 	CloseQuery(server, scan);
 	scan->part = part;
 	scan->reading = false;
-	const StreamRow row = ReadStreamRow(server, &scan->rows, part.tenant, part.stream, scan->snapshot);
+	scan->row = ReadStreamRow(server, &scan->rows, part.tenant, part.stream, scan->snapshot);
+	const StreamRow &row = scan->row;
 	scan->finished = !row.found || part.from_version > part.to_version;
-	scan->dropped_version = row.found ? row.dropped_version : 0;
 	if (!scan->finished) {
 		scan->lower = Max(Month::FromDays(row.first_month).StartMicros(), part.not_before);
 		scan->upper = Month::FromDays(row.last_month).Next().StartMicros();
@@ -311,6 +312,40 @@ EndStreamScan(Server server, StreamScan *scan) {
 	table_close(scan->events, NoLock);
 }
 
+namespace {
+
+bool
+MonthIsGone(Server server, const StreamScan &scan, int32 start_days) {
+	return scan.row.found && !OidIsValid(FindPartition(server, scan.events, Month::FromDays(start_days).StartMicros()).relid);
+}
+
+} // namespace
+
+bool
+FirstMonthIsGone(Server server, const StreamScan &scan) {
+	return MonthIsGone(server, scan, scan.row.first_month);
+}
+
+bool
+LastMonthIsGone(Server server, const StreamScan &scan) {
+	return MonthIsGone(server, scan, scan.row.last_month);
+}
+
+GoneStream
+ReadGoneStream(Server server, const StreamScan &scan) {
+	GoneStream gone = {0, PG_INT64_MIN};
+	if (!scan.row.found || scan.row_security) {
+		return gone;
+	}
+	gone.version = scan.row.dropped_version;
+	// the newest snapshot: the one at hand may be older than the drop, which no snapshot keeps from being seen
+	const OpeningState opening = ReadOpeningState(server, scan.part.tenant, scan.part.stream, nullptr, OpeningParts::kVersion);
+	if (opening.version > gone.version) {
+		gone = {opening.version, opening.event_time};
+	}
+	return gone;
+}
+
 int64
 StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot) {
 	StreamScan scan;
@@ -319,7 +354,7 @@ StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot) {
 	part.direction = BackwardScanDirection;
 	BeginStreamScan(server, &scan, snapshot);
 	StartStream(server, &scan, part);
-	const int64 version = NextEvent(server, &scan, &row) ? DatumGetInt64(row.values[kStreamVersion]) : scan.row_security ? 0 : scan.dropped_version;
+	const int64 version = NextEvent(server, &scan, &row) ? DatumGetInt64(row.values[kStreamVersion]) : ReadGoneStream(server, scan).version;
 	EndStreamScan(server, &scan);
 	return version;
 }

@@ -97,7 +97,7 @@ struct StreamScan {
 	// where it stands
 	int64 lower; // created_at still to be read: [lower, upper)
 	int64 upper;
-	int64 dropped_version; // the stream's newest version whose month was dropped
+	StreamRow row;         // of the stream
 	bool finished;
 	bool reading; // the open month, or the query, may have further events of the stream
 	// the month that is open
@@ -118,6 +118,17 @@ void StartStream(Server server, StreamScan *scan, const StreamPart &part);
 // False when there is no further event.
 bool NextEvent(Server server, StreamScan *scan, EventRow *row);
 void EndStreamScan(Server server, StreamScan *scan);
+
+// Of the stream that was gone to last: whether the month of its first event is not there, or that of its newest one.
+bool FirstMonthIsGone(Server server, const StreamScan &scan);
+bool LastMonthIsGone(Server server, const StreamScan &scan);
+
+// What is known of a stream none of whose events are left: the version and the time of its last one. Version 0: nothing.
+struct GoneStream {
+	int64 version;
+	int64 event_time; // PG_INT64_MIN: not known
+};
+GoneStream ReadGoneStream(Server server, const StreamScan &scan);
 
 // Version of a stream for a reader, 0 when it has no event. A stream whose months were all dropped keeps its version.
 int64 StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot);

@@ -48,6 +48,11 @@ class Stream {
 	row() const {
 		return row_;
 	}
+	// Of a stream that has no event left.
+	pg::GoneStream
+	Gone() const {
+		return Call([this](Server server) { return pg::ReadGoneStream(server, scan_); });
+	}
 	std::string_view
 	event_type() const {
 		return pg::TextBytes(row_.values[pg::kEventType]);
@@ -216,6 +221,12 @@ AUREN_FUNCTION(auren_stream_summary) {
 			isnull[0] = isnull[1] = isnull[2] = false;
 		}
 		oldest.End();
+	} else {
+		const pg::GoneStream gone = newest.Gone();
+		isnull[0] = gone.version == 0;
+		values[0] = Int64GetDatum(gone.version);
+		isnull[2] = gone.event_time == PG_INT64_MIN;
+		values[2] = TimestampTzGetDatum(gone.event_time);
 	}
 	newest.End();
 	return Call([&] {

@@ -1,0 +1,144 @@
+// Months that go: events.drop_months_before, events.set_event_retention, events.apply_event_retention.
+
+#include <string>
+#include <vector>
+
+#include "core/error.hpp"
+#include "operations/drop_months.hpp"
+#include "operations/own_query.hpp"
+#include "server/arguments.hpp"
+#include "server/entry.hpp"
+#include "store/query.hpp"
+#include "store/relations.hpp"
+#include "store/partitions.hpp"
+#include "store/tenant.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+using pg::Server;
+
+std::vector<std::string>
+ForceArgument(FunctionCallInfo fcinfo, int argument) {
+	std::vector<std::string> names;
+	const pg::Elements given = pg::ArrayArgument(fcinfo, argument, "p_force", TEXTOID);
+	for (int i = 0; i < given.count; i++) {
+		if (given.isnull[i]) {
+			throw DomainError(sqlstate::kInvalidParameter, "p_force must not hold NULL", "Element " + std::to_string(i + 1) + " is NULL.",
+			                  "Leave it out.");
+		}
+		names.emplace_back(pg::TextOf(given.values[i]).name.bytes);
+	}
+	return names;
+}
+
+// States are folded as the caller, and a carried one is everybody's.
+void
+RequireToSeeAll() {
+	pg::RequireUnbound("drop months", "They hold the events of all tenants.");
+	(void)pg::CurrentTenantId();
+	if (Call([](Server server) {
+			Relation events = table_open(pg::own::events.Get(server), AccessShareLock);
+			const bool applies = pg::RowSecurityApplies(server, events);
+			table_close(events, NoLock);
+			return applies;
+		})) {
+		throw DomainError(sqlstate::kInsufficientPrivilege, "months cannot be dropped under row level security",
+		                  "A policy on events.event_store applies to this role, and the opening balances would lack what it hides.",
+		                  "Drop them as a role to which no policy applies.");
+	}
+}
+
+// One month after the other, the oldest first.
+void
+DropAll(pg::Steps *steps, const std::vector<pg::MonthFigures> &months, const pg::Forced &forced) {
+	for (const pg::MonthFigures &month : months) {
+		pg::DropMonth(steps, month, forced);
+	}
+}
+
+} // namespace
+
+AUREN_FUNCTION(auren_drop_months_before) {
+	pg::RequireNotNull(fcinfo, 0, "p_month");
+	const DateADT day = PG_GETARG_DATEADT(0);
+	if (DATE_NOT_FINITE(day)) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_month must be a day", "It is infinite.", "Give the first day of the first month to stay.");
+	}
+	const pg::Forced forced(ForceArgument(fcinfo, 1));
+	RequireToSeeAll();
+	Call([] { PreventCommandIfReadOnly("events.drop_months_before()"); });
+	pg::Steps steps(fcinfo, "events.drop_months_before()");
+	std::vector<pg::MonthFigures> months;
+	steps.Do([&] {
+		months = pg::MonthsBefore(static_cast<int64>(day) * USECS_PER_DAY);
+		pg::RequireDroppable(months, forced);
+	});
+	DropAll(&steps, months, forced);
+	pg::Steps::End();
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_set_event_retention) {
+	pg::RequireUnbound("set how long events are kept", "They are those of all tenants.");
+	Call([] { PreventCommandIfReadOnly("events.set_event_retention()"); });
+	const pg::Forced forced(ForceArgument(fcinfo, 1));
+	if (PG_ARGISNULL(0)) {
+		Call([](Server server) { (void)pg::ExecuteAsStore(server, "DELETE FROM auren.kept_events", 0, nullptr, nullptr, nullptr); });
+		PG_RETURN_VOID();
+	}
+	const Interval *keep = PG_GETARG_INTERVAL_P(0);
+	if (keep->month < 0 || keep->day < 0 || keep->time < 0 || keep->month > 12000 || keep->day > 365000 ||
+	    (keep->month == 0 && keep->day < 28)) {
+		throw DomainError(sqlstate::kInvalidParameter, "p_keep must be from 28 days to 1000 years", "Whole months are dropped, and this month stays.",
+		                  "Give an interval such as '2 years', or NULL to keep events for ever.");
+	}
+	Oid types[2] = {INTERVALOID, TEXTARRAYOID};
+	Datum values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+	Call([&](Server server) {
+		(void)pg::ExecuteAsStore(server,
+		                         "INSERT INTO auren.kept_events (single, keep, forced, set_by, set_at) VALUES (true, $1, $2, session_user, pg_catalog.now()) "
+		                         "ON CONFLICT (single) DO UPDATE SET keep = EXCLUDED.keep, forced = EXCLUDED.forced, set_by = EXCLUDED.set_by, "
+		                         "set_at = EXCLUDED.set_at",
+		                         2, types, values, nullptr);
+	});
+	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_apply_event_retention) {
+	RequireToSeeAll();
+	Call([] { PreventCommandIfReadOnly("events.apply_event_retention()"); });
+	pg::Steps steps(fcinfo, "events.apply_event_retention()");
+	std::vector<pg::MonthFigures> months;
+	std::vector<std::string> names;
+	std::vector<pg::MonthFigures> held;
+	steps.Do([&] {
+		const auto kept = pg::QueryAsOwner(
+			"SELECT (extract(epoch FROM date_trunc('month', (now() - keep) AT TIME ZONE 'UTC') - timestamp '2000-01-01') * 1000000)::bigint, "
+			"array_to_string(forced, chr(10)) FROM auren.kept_events");
+		if (kept.empty()) {
+			return;
+		}
+		for (std::size_t at = 0; at < kept[0][1]->size();) {
+			const std::size_t end = std::min(kept[0][1]->find('\n', at), kept[0][1]->size());
+			names.push_back(kept[0][1]->substr(at, end - at));
+			at = end + 1;
+		}
+		months = pg::MonthsBefore(std::stoll(*kept[0][0]));
+	});
+	const pg::Forced forced(names);
+	// what needs a month needs the later ones too: those before it go
+	while (!months.empty() && !pg::HoldersLeft(months.back(), forced).empty()) {
+		held.insert(held.begin(), months.back());
+		months.pop_back();
+	}
+	pg::RequireDroppable(months, forced);
+	DropAll(&steps, months, forced);
+	pg::RequireDroppable(held, forced);
+	pg::Steps::End();
+	PG_RETURN_VOID();
+}
+
+} // namespace auren

@@ -1,0 +1,220 @@
+#include "store/dropped_months.hpp"
+
+#include <cstring>
+
+#include "server/compat.hpp"
+#include "server/entry.hpp"
+#include "store/relations.hpp"
+
+namespace auren::pg {
+
+namespace {
+
+// Columns of auren.opening_states.
+enum OpeningColumn : int { kOpeningTenant = 1, kOpeningStream, kOpeningVersion, kOpeningTime, kOpeningReducers, kOpeningStateColumn };
+// Of auren.month_records, as far as they are read here.
+enum RecordColumn : int { kRecordMonth = 1, kRecordSettledAt, kRecordDroppedAt, kRecordLastPosition = 9 };
+// Of auren.dropped_ids.
+enum DroppedIdColumn : int { kDroppedTenant = 1, kDroppedEventId, kDroppedVersion, kDroppedContent };
+
+/*
+ * Has `read` look at the row of a table that a unique index finds, by a snapshot or by the newest one (nullptr). Whether there is one.
+ */
+template <typename F>
+bool
+ReadByKey(Server, Relation heap, Relation index, ScanKey keys, int key_count, Snapshot snapshot, F &&read) {
+	Snapshot used = RegisterSnapshot(snapshot == nullptr ? GetLatestSnapshot() : snapshot);
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, used, key_count);
+	index_rescan(scan, keys, key_count, nullptr, 0);
+	const bool found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	if (found) {
+		slot_getallattrs(slot);
+		read(slot->tts_values, slot->tts_isnull);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(used);
+	return found;
+}
+
+// A text, array or jsonb after its length, so that no two contents have the same bytes.
+void
+UpdateDigest(pg_cryptohash_ctx *digest, const void *bytes, std::size_t length) {
+	const uint64 size = length;
+	std::uint8_t prefix[sizeof size];
+	for (std::size_t i = 0; i < sizeof size; i++) {
+		prefix[i] = static_cast<std::uint8_t>(size >> (8 * i));
+	}
+	if (pg_cryptohash_update(digest, prefix, sizeof prefix) < 0 || pg_cryptohash_update(digest, static_cast<const uint8 *>(bytes), length) < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest of an event")));
+	}
+}
+
+void
+UpdateWithText(Server, pg_cryptohash_ctx *digest, Datum text) {
+	struct varlena *plain = PG_DETOAST_DATUM_PACKED(text);
+	UpdateDigest(digest, VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain));
+}
+
+// As text: the bytes of a jsonb are those of the machine.
+void
+UpdateWithJson(Server, pg_cryptohash_ctx *digest, Datum json) {
+	Jsonb *jsonb = DatumGetJsonbP(json);
+	StringInfoData text;
+	initStringInfo(&text);
+	(void)JsonbToCString(&text, &jsonb->root, static_cast<int>(VARSIZE(jsonb)));
+	UpdateDigest(digest, text.data, static_cast<std::size_t>(text.len));
+	pfree(text.data);
+}
+
+void
+UpdateWithTags(Server server, pg_cryptohash_ctx *digest, Datum tags) {
+	Datum *items;
+	int count;
+	deconstruct_array(DatumGetArrayTypeP(tags), TEXTOID, -1, false, TYPALIGN_INT, &items, nullptr, &count);
+	for (int i = 0; i < count; i++) {
+		UpdateWithText(server, digest, items[i]);
+	}
+}
+
+pg_cryptohash_ctx *
+BeginDigest(Server) {
+	pg_cryptohash_ctx *digest = pg_cryptohash_create(PG_SHA256);
+	if (digest == nullptr || pg_cryptohash_init(digest) < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest of an event")));
+	}
+	return digest;
+}
+
+void
+EndDigest(Server, pg_cryptohash_ctx *digest, std::uint8_t *to) {
+	if (pg_cryptohash_final(digest, to, PG_SHA256_DIGEST_LENGTH) < 0) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest of an event")));
+	}
+	pg_cryptohash_free(digest);
+}
+
+} // namespace
+
+OpeningState
+ReadOpeningState(Server server, Datum tenant, Datum stream, Snapshot snapshot, OpeningParts parts) {
+	OpeningState opening = {0, PG_INT64_MIN, 0};
+	const Oid relid = own::opening_states.GetIfThere(server);
+	if (!OidIsValid(relid)) {
+		return opening;
+	}
+	Relation heap = table_open(relid, AccessShareLock);
+	Relation index = index_open(own::opening_states_pkey.Get(server), AccessShareLock);
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], kOpeningTenant, BTEqualStrategyNumber, F_TEXTEQ, tenant);
+	ScanKeyInit(&keys[1], kOpeningStream, BTEqualStrategyNumber, F_TEXTEQ, stream);
+	(void)ReadByKey(server, heap, index, keys, 2, snapshot, [&](const Datum *values, const bool *) {
+		opening.version = DatumGetInt64(values[kOpeningVersion - 1]);
+		opening.event_time = DatumGetTimestampTz(values[kOpeningTime - 1]);
+		if (parts == OpeningParts::kState) {
+			opening.state = JsonbPGetDatum(DatumGetJsonbPCopy(values[kOpeningStateColumn - 1]));
+		}
+	});
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return opening;
+}
+
+bool
+MonthWasDropped(Server server, Month month) {
+	const Oid relid = own::month_records.GetIfThere(server);
+	if (!OidIsValid(relid)) {
+		return false;
+	}
+	bool dropped = false;
+	Relation heap = table_open(relid, AccessShareLock);
+	Relation index = index_open(own::month_records_pkey.Get(server), AccessShareLock);
+	ScanKeyData key;
+	ScanKeyInit(&key, kRecordMonth, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(month.StartDays()));
+	(void)ReadByKey(server, heap, index, &key, 1, nullptr, [&](const Datum *, const bool *isnull) { dropped = !isnull[kRecordDroppedAt - 1]; });
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return dropped;
+}
+
+int64
+LastDroppedPosition(Server server) {
+	const Oid relid = own::month_records.GetIfThere(server);
+	if (!OidIsValid(relid)) {
+		return 0;
+	}
+	int64 last = 0;
+	Relation heap = table_open(relid, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(heap, snapshot, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+		slot_getallattrs(slot);
+		if (!slot->tts_isnull[kRecordDroppedAt - 1] && !slot->tts_isnull[kRecordLastPosition - 1]) {
+			last = Max(last, DatumGetInt64(slot->tts_values[kRecordLastPosition - 1]));
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(heap, NoLock);
+	return last;
+}
+
+ContentDigest
+DigestOf(Server server, const DigestedContent &content) {
+	ContentDigest result;
+	pg_cryptohash_ctx *rest = BeginDigest(server);
+	UpdateWithText(server, rest, content.stream_id);
+	UpdateWithText(server, rest, content.event_type);
+	UpdateWithJson(server, rest, content.metadata);
+	UpdateWithText(server, rest, content.created_by);
+	UpdateWithTags(server, rest, content.tags);
+	EndDigest(server, rest, result.rest);
+	pg_cryptohash_ctx *data = BeginDigest(server);
+	UpdateWithJson(server, data, content.data);
+	EndDigest(server, data, result.data);
+	return result;
+}
+
+DroppedId
+FindDroppedId(Server server, Datum event_id, Datum tenant) {
+	DroppedId dropped = {};
+	const Oid relid = own::dropped_ids.GetIfThere(server);
+	if (!OidIsValid(relid)) {
+		return dropped;
+	}
+	Relation heap = table_open(relid, AccessShareLock);
+	Relation index = index_open(own::dropped_ids_pkey.Get(server), AccessShareLock);
+	ScanKeyData keys[2];
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ, event_id);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, tenant);
+	dropped.found = ReadByKey(server, heap, index, keys, 2, nullptr, [&](const Datum *values, const bool *) {
+		dropped.version = DatumGetInt64(values[kDroppedVersion - 1]);
+		struct varlena *content = PG_DETOAST_DATUM_PACKED(values[kDroppedContent - 1]);
+		if (VARSIZE_ANY_EXHDR(content) == sizeof dropped.content) {
+			std::memcpy(&dropped.content, VARDATA_ANY(content), sizeof dropped.content);
+		}
+	});
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return dropped;
+}
+
+} // namespace auren::pg
+
+namespace auren {
+
+AUREN_FUNCTION(auren_content_digest) {
+	return pg::Call([&](pg::Server server) {
+		const pg::ContentDigest digest = pg::DigestOf(server, {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_DATUM(3),
+		                                                       PG_GETARG_DATUM(4), PG_GETARG_DATUM(5)});
+		auto *result = static_cast<bytea *>(palloc(VARHDRSZ + sizeof digest));
+		SET_VARSIZE(result, VARHDRSZ + sizeof digest);
+		std::memcpy(VARDATA(result), &digest, sizeof digest);
+		return PointerGetDatum(result);
+	});
+}
+
+} // namespace auren
