@@ -541,7 +541,7 @@ CREATE TABLE auren.dropped_ids (
 	content        bytea  NOT NULL,
 	CONSTRAINT dropped_ids_pkey PRIMARY KEY (event_id, tenant_id)
 );
-COMMENT ON TABLE auren.dropped_ids IS 'of ids in auren.supplied_ids whose month was dropped: what a repeated append is answered and compared with';
+COMMENT ON TABLE auren.dropped_ids IS 'ids in auren.supplied_ids whose month was dropped: what a repeated append is answered and compared with';
 COMMENT ON COLUMN auren.dropped_ids.tenant_id IS 'tenant of the event';
 COMMENT ON COLUMN auren.dropped_ids.event_id IS 'id that the caller supplied';
 COMMENT ON COLUMN auren.dropped_ids.stream_version IS 'version of the event in its stream';
@@ -573,7 +573,8 @@ CREATE VIEW events.months WITH (security_barrier) AS
 	FROM auren.month_figures() f
 	FULL JOIN auren.month_records r ON r.month OPERATOR(pg_catalog.=) f.month
 	LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) f.partition
-	WHERE (SELECT auren.view_tenant()) IS NOT NULL AND (f.month IS NOT NULL OR r.dropped_at IS NOT NULL);
+	WHERE (SELECT auren.view_tenant()) IS NOT NULL AND (f.month IS NOT NULL OR r.dropped_at IS NOT NULL)
+	ORDER BY 1;
 COMMENT ON VIEW events.months IS 'the months of the store, dropped ones too. events and streams are counted when a month is settled or dropped and NULL before; estimated_events is what the last vacuum or analyze saw';
 INSERT INTO auren.rights VALUES ('events.months', 'SELECT', '{reader,admin}', '0.2.0');
 COMMENT ON COLUMN events.months.month IS 'first day of the month (UTC)';

@@ -16,6 +16,7 @@
 #include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "store/relations.hpp"
+#include "store/dropped_months.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {
@@ -362,6 +363,16 @@ AUREN_FUNCTION(auren_rebuild_source) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no source " + std::to_string(PG_GETARG_INT32(0)),
 		                  "analytics.sources has none of that number.", "analytics.attach_source returned it.");
 	}
+	const bool of_events =
+		ChangeAsStore("SELECT FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1 AND event_type IS NOT NULL", 1, types, values) > 0;
+	Call([&](Server server) {
+		if (of_events && pg::LastDroppedPosition(server) > 0) {
+			ereport(WARNING, (errmsg("readings of months that were dropped are not counted anew"),
+			                  errdetail("The source's readings come from events, of which those up to position " INT64_FORMAT " are gone.",
+			                            pg::LastDroppedPosition(server)),
+			                  errhint("ROLLBACK keeps the metrics as they are.")));
+		}
+	});
 	PG_RETURN_VOID();
 }
 

@@ -3,6 +3,7 @@
 #include "operations/own_query.hpp"
 #include "server/arguments.hpp"
 #include "server/guard.hpp"
+#include "server/progress.hpp"
 #include "server/wait_point.hpp"
 #include "state/state.hpp"
 #include "store/query.hpp"
@@ -61,9 +62,9 @@ WriteStates(Server server, const StateColumns &columns, pg_uuid_t *reducers_vers
 	const auto array = [&](Datum *items, Oid type, int length, bool by_value, char align) {
 		return PointerGetDatum(construct_array(items, columns.count, type, length, by_value, align));
 	};
-	Datum values[6] = {array(columns.tenants, TEXTOID, -1, false, TYPALIGN_INT), array(columns.streams, TEXTOID, -1, false, TYPALIGN_INT),
+	Datum values[6] = {array(columns.tenants, TEXTOID, -1, false, TYPALIGN_INT),   array(columns.streams, TEXTOID, -1, false, TYPALIGN_INT),
 	                   array(columns.versions, INT8OID, 8, true, TYPALIGN_DOUBLE), array(columns.times, TIMESTAMPTZOID, 8, true, TYPALIGN_DOUBLE),
-	                   array(columns.states, JSONBOID, -1, false, TYPALIGN_INT), UUIDPGetDatum(reducers_version)};
+	                   array(columns.states, JSONBOID, -1, false, TYPALIGN_INT),   UUIDPGetDatum(reducers_version)};
 	(void)ExecuteAsStore(server, kInsertStates, 6, types, values, nullptr);
 }
 
@@ -158,12 +159,18 @@ class StepMemory {
 void
 CarryStates(Steps *steps, const MonthFigures &month) {
 	MonthStream after = {"", "", 0, false};
+	int64 looked_at = 0;
 	for (bool more = true; more;) {
 		steps->Do([&] {
 			const StepMemory memory;
+			Call([&](Server server) {
+				BeginProgress(server, WorkPhase::kDropCarryingStates, 0);
+				ReportProgress(server, looked_at);
+			});
 			const std::vector<MonthStream> page = ListStreams(month, after);
 			const std::size_t done = page.empty() ? 0 : PageCarrier(page).Carry();
 			more = done > 0;
+			looked_at += static_cast<int64>(done);
 			if (more) {
 				after = page[done - 1];
 			}
@@ -174,18 +181,23 @@ CarryStates(Steps *steps, const MonthFigures &month) {
 
 void
 CarryIds(Steps *steps, const MonthFigures &month) {
-	const std::string sql =
-		"WITH page AS MATERIALIZED (SELECT * FROM " + month.partition + " WHERE global_position > $1::bigint ORDER BY global_position LIMIT " +
-		std::to_string(kEventsAStep) +
-		"), written AS (INSERT INTO auren.dropped_ids (tenant_id, event_id, stream_version, content) "
-		"SELECT p.tenant_id, p.event_id, p.stream_version, "
-		"auren.content_digest(p.stream_id, p.event_type, p.event_data, p.metadata, p.created_by, p.tags) "
-		"FROM page p JOIN auren.supplied_ids s ON s.event_id = p.event_id AND s.tenant_id = p.tenant_id ON CONFLICT DO NOTHING) "
-		"SELECT max(global_position) FROM page";
+	const std::string sql = "WITH page AS MATERIALIZED (SELECT * FROM " + month.partition +
+	                        " WHERE global_position > $1::bigint ORDER BY global_position LIMIT " + std::to_string(kEventsAStep) +
+	                        "), written AS (INSERT INTO auren.dropped_ids (tenant_id, event_id, stream_version, content) "
+	                        "SELECT p.tenant_id, p.event_id, p.stream_version, "
+	                        "auren.content_digest(p.stream_id, p.event_type, p.event_data, p.metadata, p.created_by, p.tags) "
+	                        "FROM page p JOIN auren.supplied_ids s ON s.event_id = p.event_id AND s.tenant_id = p.tenant_id ON CONFLICT DO NOTHING) "
+	                        "SELECT max(global_position) FROM page";
 	std::string after = "0";
+	const int64 positions = month.last_position - month.first_position + 1;
 	for (bool more = true; more;) {
 		steps->Do([&] {
 			const StepMemory memory;
+			const int64 done = after == "0" ? 0 : std::stoll(after) - month.first_position + 1;
+			Call([&](Server server) {
+				BeginProgress(server, WorkPhase::kDropCarryingIds, positions);
+				ReportProgress(server, done);
+			});
 			const std::vector<TextRow> last = QueryAsOwner(sql, {after});
 			more = last[0][0].has_value();
 			if (more) {
@@ -197,14 +209,15 @@ CarryIds(Steps *steps, const MonthFigures &month) {
 
 void
 RecordMonth(const MonthFigures &month) {
-	(void)QueryAsOwner("INSERT INTO auren.month_records AS r (month, events, streams, first_position, last_position, first_event_at, last_event_at, bytes) "
-	                   "SELECT $1::date, count(*), (SELECT count(*) FROM (SELECT DISTINCT tenant_id, stream_id FROM " +
-	                       month.partition + ") d), min(global_position), max(global_position), min(created_at), max(created_at), pg_total_relation_size('" +
-	                       month.partition + "'::regclass) FROM " + month.partition +
-	                       " ON CONFLICT (month) DO UPDATE SET events = excluded.events, streams = excluded.streams, "
-	                       "first_position = excluded.first_position, last_position = excluded.last_position, first_event_at = "
-	                       "excluded.first_event_at, last_event_at = excluded.last_event_at, bytes = excluded.bytes",
-	                   {DateText(month.month)});
+	(void)QueryAsOwner(
+		"INSERT INTO auren.month_records AS r (month, events, streams, first_position, last_position, first_event_at, last_event_at, bytes) "
+		"SELECT $1::date, count(*), (SELECT count(*) FROM (SELECT DISTINCT tenant_id, stream_id FROM " +
+			month.partition + ") d), min(global_position), max(global_position), min(created_at), max(created_at), pg_total_relation_size('" +
+			month.partition + "'::regclass) FROM " + month.partition +
+			" ON CONFLICT (month) DO UPDATE SET events = excluded.events, streams = excluded.streams, "
+			"first_position = excluded.first_position, last_position = excluded.last_position, first_event_at = "
+			"excluded.first_event_at, last_event_at = excluded.last_event_at, bytes = excluded.bytes",
+		{DateText(month.month)});
 }
 
 } // namespace auren::pg

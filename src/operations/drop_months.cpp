@@ -6,6 +6,7 @@
 #include "operations/carry.hpp"
 #include "operations/own_query.hpp"
 #include "server/as_owner.hpp"
+#include "server/progress.hpp"
 #include "server/run_sql.hpp"
 #include "server/subtransaction.hpp"
 #include "server/wait_point.hpp"
@@ -83,7 +84,8 @@ DropTables(const MonthFigures &month, const DroppedTables &tables, const Forced 
 		RunSql(server, statements);
 		SwitchBack(server, before);
 	});
-	std::vector<std::string> arguments = {DateText(month.month), std::to_string(month.last_seal)};
+	const char *caller = Call([] { return static_cast<const char *>(GetUserNameFromId(GetUserId(), false)); });
+	std::vector<std::string> arguments = {DateText(month.month), std::to_string(month.last_seal), caller};
 	std::string overridden;
 	for (const std::string &holder : month.held_by) {
 		if (forced.Covers(holder)) {
@@ -91,7 +93,7 @@ DropTables(const MonthFigures &month, const DroppedTables &tables, const Forced 
 			overridden += (overridden.empty() ? "$" : ", $") + std::to_string(arguments.size());
 		}
 	}
-	(void)QueryAsOwner("UPDATE auren.month_records SET dropped_at = clock_timestamp(), dropped_by = session_user, last_seal = nullif($2::bigint, 0), "
+	(void)QueryAsOwner("UPDATE auren.month_records SET dropped_at = clock_timestamp(), dropped_by = $3, last_seal = nullif($2::bigint, 0), "
 	                   "forced = ARRAY[" +
 	                       overridden + "]::text[] WHERE month = $1::date",
 	                   arguments);
@@ -127,9 +129,10 @@ TryDrop(const MonthFigures &month, const DroppedTables &tables, const Forced &fo
 Forced::Forced(std::vector<std::string> names) : names_(std::move(names)) {
 	for (const std::string &name : names_) {
 		if (!StartsWith(name, "subscription:") && !StartsWith(name, "source:") && !StartsWith(name, "unsealed:")) {
-			throw DomainError(sqlstate::kInvalidParameter, "p_force cannot override \"" + name + "\"",
-			                  "It names subscriptions (subscription:billing), sources (source:3) and months without a seal (unsealed:2026-01, unsealed:*).",
-			                  "Give what events.months shows in held_by; a month that is not closed cannot be forced.");
+			throw DomainError(
+				sqlstate::kInvalidParameter, "p_force cannot override \"" + name + "\"",
+				"It names subscriptions (subscription:billing), sources (source:3) and months without a seal (unsealed:2026-01, unsealed:*).",
+				"Give what events.months shows in held_by; a month that is not closed cannot be forced.");
 		}
 	}
 }
@@ -145,9 +148,8 @@ Forced::Covers(const std::string &holder) const {
 std::vector<MonthFigures>
 MonthsBefore(int64 micros) {
 	std::vector<MonthFigures> months = ListMonths();
-	months.erase(
-		std::remove_if(months.begin(), months.end(), [&](const MonthFigures &month) { return month.month.Next().StartMicros() > micros; }),
-		months.end());
+	months.erase(std::remove_if(months.begin(), months.end(), [&](const MonthFigures &month) { return month.month.Next().StartMicros() > micros; }),
+	             months.end());
 	return months;
 }
 
@@ -175,9 +177,10 @@ RequireDroppable(const std::vector<MonthFigures> &months, const Forced &forced) 
 		}
 	}
 	if (!detail.empty()) {
-		throw DomainError(sqlstate::kNotInState, "months are still needed", detail + ".",
-		                  "Let subscriptions and metrics come past them and seal them, or name in p_force what is to be overridden. A month that is not "
-		                  "closed cannot be dropped.");
+		throw DomainError(
+			sqlstate::kNotInState, "months are still needed", detail + ".",
+			"Let subscriptions and metrics come past them and seal them, or name in p_force what is to be overridden. A month that is not "
+			"closed cannot be dropped.");
 	}
 }
 
@@ -191,7 +194,10 @@ DropMonth(Steps *steps, const MonthFigures &month, const Forced &forced) {
 	for (bool dropped = false; !dropped;) {
 		std::string holders;
 		steps->Do([&] {
-			Call([] { AUREN_WAIT_POINT("drop-before-locks"); });
+			Call([](Server server) {
+				BeginProgress(server, WorkPhase::kDropDropping, 0);
+				AUREN_WAIT_POINT("drop-before-locks");
+			});
 			dropped = TryDrop(month, tables, forced);
 			if (!dropped && GetCurrentTimestamp() >= end) {
 				holders = DescribeHolders(tables);

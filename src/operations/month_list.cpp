@@ -50,8 +50,8 @@ ReadEnds(Server server, MonthEnds *ends) {
 		AttrNumber attnum[kEventColumns];
 		std::copy(shape->attnum, shape->attnum + kEventColumns, attnum);
 		Relation index = index_open(shape->position_index, AccessShareLock);
-		ends->has_events = ReadEnd(server, heap, index, attnum, ForwardScanDirection, ends) &&
-		                   ReadEnd(server, heap, index, attnum, BackwardScanDirection, ends);
+		ends->has_events =
+			ReadEnd(server, heap, index, attnum, ForwardScanDirection, ends) && ReadEnd(server, heap, index, attnum, BackwardScanDirection, ends);
 		index_close(index, AccessShareLock);
 	}
 	table_close(heap, AccessShareLock);
@@ -111,13 +111,13 @@ struct Writer {
 std::vector<Writer>
 ListWriters() {
 	std::vector<Writer> writers;
-	for (const TextRow &row : QueryAsOwner(
-			 "SELECT l.relation, l.pid IS NULL, (extract(epoch FROM a.xact_start - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint "
-			 "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
-			 "WHERE l.locktype = 'relation' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-			 "AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
-			 "AND (l.relation = 'events.event_store'::regclass OR l.relation IN "
-			 "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass))")) {
+	for (const TextRow &row :
+	     QueryAsOwner("SELECT l.relation, l.pid IS NULL, (extract(epoch FROM a.xact_start - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint "
+	                  "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+	                  "WHERE l.locktype = 'relation' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+	                  "AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
+	                  "AND (l.relation = 'events.event_store'::regclass OR l.relation IN "
+	                  "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass))")) {
 		writers.push_back({static_cast<Oid>(std::stoul(*row[0])), *row[1] == "t", row[2] ? std::stoll(*row[2]) : PG_INT64_MIN});
 	}
 	return writers;
@@ -129,9 +129,8 @@ FindClosed(std::vector<MonthFigures> *months) {
 	const int64 now = Call([] { return GetCurrentTimestamp(); });
 	for (MonthFigures &month : *months) {
 		const int64 end = month.month.Next().StartMicros();
-		const bool written = std::any_of(writers.begin(), writers.end(), [&](const Writer &writer) {
-			return writer.prepared ? writer.relid == month.relid : writer.since < end;
-		});
+		const bool written = std::any_of(writers.begin(), writers.end(),
+		                                 [&](const Writer &writer) { return writer.prepared ? writer.relid == month.relid : writer.since < end; });
 		month.closed = end <= now && !written;
 		if (!month.closed) {
 			month.held_by.emplace_back(kNotClosed);
@@ -164,8 +163,9 @@ FindSubscriptions(std::vector<MonthFigures> *months) {
 // Readings of events that were just attached are counted from the events, by the next refresh.
 void
 FindSources(std::vector<MonthFigures> *months) {
-	for (const TextRow &row : QueryAsOwner("SELECT 'source:' || s.source_id FROM analytics.sources s WHERE s.event_type IS NOT NULL AND NOT s.detached "
-	                                       "AND NOT EXISTS (SELECT FROM auren.filled_sources f WHERE f.source_id = s.source_id) ORDER BY s.source_id")) {
+	for (const TextRow &row :
+	     QueryAsOwner("SELECT 'source:' || s.source_id FROM analytics.sources s WHERE s.event_type IS NOT NULL AND NOT s.detached "
+	                  "AND NOT EXISTS (SELECT FROM auren.filled_sources f WHERE f.source_id = s.source_id) ORDER BY s.source_id")) {
 		for (MonthFigures &month : *months) {
 			if (month.has_events) {
 				month.held_by.push_back(*row[0]);

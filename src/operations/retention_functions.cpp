@@ -1,5 +1,6 @@
 // Months that go: events.drop_months_before, events.set_event_retention, events.apply_event_retention.
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -90,53 +91,67 @@ AUREN_FUNCTION(auren_set_event_retention) {
 		PG_RETURN_VOID();
 	}
 	const Interval *keep = PG_GETARG_INTERVAL_P(0);
-	if (keep->month < 0 || keep->day < 0 || keep->time < 0 || keep->month > 12000 || keep->day > 365000 ||
-	    (keep->month == 0 && keep->day < 28)) {
+	if (keep->month < 0 || keep->day < 0 || keep->time < 0 || keep->month > 12000 || keep->day > 365000 || (keep->month == 0 && keep->day < 28)) {
 		throw DomainError(sqlstate::kInvalidParameter, "p_keep must be from 28 days to 1000 years", "Whole months are dropped, and this month stays.",
 		                  "Give an interval such as '2 years', or NULL to keep events for ever.");
 	}
 	Oid types[2] = {INTERVALOID, TEXTARRAYOID};
 	Datum values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
 	Call([&](Server server) {
-		(void)pg::ExecuteAsStore(server,
-		                         "INSERT INTO auren.kept_events (single, keep, forced, set_by, set_at) VALUES (true, $1, $2, session_user, pg_catalog.now()) "
-		                         "ON CONFLICT (single) DO UPDATE SET keep = EXCLUDED.keep, forced = EXCLUDED.forced, set_by = EXCLUDED.set_by, "
-		                         "set_at = EXCLUDED.set_at",
-		                         2, types, values, nullptr);
+		(void)pg::ExecuteAsStore(
+			server,
+			"INSERT INTO auren.kept_events (single, keep, forced, set_by, set_at) VALUES (true, $1, $2, session_user, pg_catalog.now()) "
+			"ON CONFLICT (single) DO UPDATE SET keep = EXCLUDED.keep, forced = EXCLUDED.forced, set_by = EXCLUDED.set_by, "
+			"set_at = EXCLUDED.set_at",
+			2, types, values, nullptr);
 	});
 	PG_RETURN_VOID();
 }
+
+namespace {
+
+// What events.set_event_retention says.
+struct Retention {
+	bool set = false;
+	int64 before = 0; // months that end by then go
+	std::vector<std::string> forced;
+};
+
+Retention
+ReadRetention() {
+	Retention retention;
+	const auto rows = pg::QueryAsOwner(
+		"SELECT (extract(epoch FROM date_trunc('month', (now() - keep) AT TIME ZONE 'UTC') - timestamp '2000-01-01') * 1000000)::bigint FROM "
+		"auren.kept_events");
+	if (!rows.empty()) {
+		retention.set = true;
+		retention.before = std::stoll(*rows[0][0]);
+		for (const pg::TextRow &row : pg::QueryAsOwner("SELECT unnest(forced) FROM auren.kept_events")) {
+			retention.forced.push_back(*row[0]);
+		}
+	}
+	return retention;
+}
+
+} // namespace
 
 AUREN_FUNCTION(auren_apply_event_retention) {
 	RequireToSeeAll();
 	Call([] { PreventCommandIfReadOnly("events.apply_event_retention()"); });
 	pg::Steps steps(fcinfo, "events.apply_event_retention()");
+	Retention retention;
 	std::vector<pg::MonthFigures> months;
-	std::vector<std::string> names;
-	std::vector<pg::MonthFigures> held;
 	steps.Do([&] {
-		const auto kept = pg::QueryAsOwner(
-			"SELECT (extract(epoch FROM date_trunc('month', (now() - keep) AT TIME ZONE 'UTC') - timestamp '2000-01-01') * 1000000)::bigint, "
-			"array_to_string(forced, chr(10)) FROM auren.kept_events");
-		if (kept.empty()) {
-			return;
+		retention = ReadRetention();
+		if (retention.set) {
+			months = pg::MonthsBefore(retention.before);
 		}
-		for (std::size_t at = 0; at < kept[0][1]->size();) {
-			const std::size_t end = std::min(kept[0][1]->find('\n', at), kept[0][1]->size());
-			names.push_back(kept[0][1]->substr(at, end - at));
-			at = end + 1;
-		}
-		months = pg::MonthsBefore(std::stoll(*kept[0][0]));
 	});
-	const pg::Forced forced(names);
+	const pg::Forced forced(retention.forced);
 	// what needs a month needs the later ones too: those before it go
-	while (!months.empty() && !pg::HoldersLeft(months.back(), forced).empty()) {
-		held.insert(held.begin(), months.back());
-		months.pop_back();
-	}
-	pg::RequireDroppable(months, forced);
-	DropAll(&steps, months, forced);
-	pg::RequireDroppable(held, forced);
+	const auto held = std::find_if(months.begin(), months.end(), [&](const pg::MonthFigures &month) { return !pg::HoldersLeft(month, forced).empty(); });
+	DropAll(&steps, {months.begin(), held}, forced);
+	pg::RequireDroppable({held, months.end()}, forced);
 	pg::Steps::End();
 	PG_RETURN_VOID();
 }

@@ -25,11 +25,10 @@ IsAtomic(FunctionCallInfo fcinfo) {
 
 } // namespace
 
-Steps::Steps(FunctionCallInfo fcinfo, const char *procedure)
-	: patience_(LockTimeout > 0 ? static_cast<int64>(LockTimeout) * 1000 : kMinute) {
+Steps::Steps(FunctionCallInfo fcinfo, const char *procedure) : patience_(LockTimeout > 0 ? static_cast<int64>(LockTimeout) * 1000 : kMinute) {
 	if (IsAtomic(fcinfo)) {
 		throw DomainError("25001", std::string(procedure) + " cannot run inside a transaction block", "It commits its work in steps.",
-		                  "CALL it as a statement of its own, outside of BEGIN and of functions.");
+		                  "CALL it as a statement of its own.");
 	}
 	Call([] {
 		if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) {

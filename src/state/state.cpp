@@ -76,7 +76,8 @@ Apply(Fold *fold, const Folded &event, const JsonHost &host) {
 [[noreturn]] void
 ThrowVersionIsGone(const Text &stream, int64 version, int64 first) {
 	throw DomainError(sqlstate::kInvalidParameter,
-	                  "the state of stream \"" + std::string(stream.name.bytes) + "\" at version " + std::to_string(version) + " cannot be made any more",
+	                  "the state of stream \"" + std::string(stream.name.bytes) + "\" at version " + std::to_string(version) +
+	                      " cannot be made any more",
 	                  "The months of its first events were dropped; the first version left is " + std::to_string(first) + ".",
 	                  "Ask for that version or a later one.");
 }

@@ -12,6 +12,7 @@
 #include "server/rows.hpp"
 #include "state/reducer_function.hpp"
 #include "state/state.hpp"
+#include "store/dropped_months.hpp"
 #include "store/event_arguments.hpp"
 #include "store/query.hpp"
 #include "store/tenant.hpp"
@@ -74,6 +75,20 @@ class StateRows {
 	pg::StateReader reader_;
 	MemoryContext context_;
 };
+
+// Opening balances that other reducers made go on as they are: there are no events to make them anew of. Whoever changes reducers is told.
+void
+TellOfOpeningStates() {
+	const pg_uuid_t version = pg::DeclaredReducers()->version;
+	Call([&](Server server) {
+		const int64 others = pg::CountOpeningStatesOfOthers(server, &version);
+		if (others > 0) {
+			ereport(WARNING, (errmsg("the opening balances of " INT64_FORMAT " streams were made by other reducers", others),
+			                  errdetail("Months of these streams were dropped, so that their states begin with the balances as they are."),
+			                  errhint("The reducers that are declared now apply to the events that are left.")));
+		}
+	});
+}
 
 // Changes auren.declared_reducers; returns how many rows. The right to call our function is enough.
 uint64
@@ -252,6 +267,7 @@ AUREN_FUNCTION(auren_set_reducer) {
 	                     "ON CONFLICT (event_type, category) DO UPDATE SET kind = EXCLUDED.kind, options = EXCLUDED.options, "
 	                     "declared_by = EXCLUDED.declared_by, declared_at = EXCLUDED.declared_at",
 	                     4, types, values);
+	TellOfOpeningStates();
 	PG_RETURN_VOID();
 }
 
@@ -269,6 +285,7 @@ AUREN_FUNCTION(auren_drop_reducer) {
 		                      (category ? " in category \"" + std::string(category->name.bytes) + "\"" : ""),
 		                  category ? "" : "One of a category is dropped by naming the category.", "events.reducers lists them.");
 	}
+	TellOfOpeningStates();
 	PG_RETURN_VOID();
 }
 

@@ -12,9 +12,9 @@ namespace {
 
 // Columns of auren.opening_states.
 enum OpeningColumn : int { kOpeningTenant = 1, kOpeningStream, kOpeningVersion, kOpeningTime, kOpeningReducers, kOpeningStateColumn };
-// Of auren.month_records, as far as they are read here.
+// Columns of auren.month_records, as far as they are read here.
 enum RecordColumn : int { kRecordMonth = 1, kRecordSettledAt, kRecordDroppedAt, kRecordLastPosition = 9 };
-// Of auren.dropped_ids.
+// Columns of auren.dropped_ids.
 enum DroppedIdColumn : int { kDroppedTenant = 1, kDroppedEventId, kDroppedVersion, kDroppedContent };
 
 /*
@@ -36,6 +36,28 @@ ReadByKey(Server, Relation heap, Relation index, ScanKey keys, int key_count, Sn
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(used);
 	return found;
+}
+
+// Has `read` look at each row of a table by the newest snapshot. There are none where there is no table (InvalidOid).
+template <typename F>
+void
+ReadAll(Server, Oid relid, F &&read) {
+	if (!OidIsValid(relid)) {
+		return;
+	}
+	Relation heap = table_open(relid, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(heap, snapshot, 0, nullptr);
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		read(slot->tts_values, slot->tts_isnull);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(heap, NoLock);
 }
 
 // A text, array or jsonb after its length, so that no two contents have the same bytes.
@@ -140,26 +162,23 @@ MonthWasDropped(Server server, Month month) {
 
 int64
 LastDroppedPosition(Server server) {
-	const Oid relid = own::month_records.GetIfThere(server);
-	if (!OidIsValid(relid)) {
-		return 0;
-	}
 	int64 last = 0;
-	Relation heap = table_open(relid, AccessShareLock);
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(heap, snapshot, 0, nullptr);
-	TupleTableSlot *slot = table_slot_create(heap, nullptr);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-		slot_getallattrs(slot);
-		if (!slot->tts_isnull[kRecordDroppedAt - 1] && !slot->tts_isnull[kRecordLastPosition - 1]) {
-			last = Max(last, DatumGetInt64(slot->tts_values[kRecordLastPosition - 1]));
+	ReadAll(server, own::month_records.GetIfThere(server), [&](const Datum *values, const bool *isnull) {
+		if (!isnull[kRecordDroppedAt - 1] && !isnull[kRecordLastPosition - 1]) {
+			last = Max(last, DatumGetInt64(values[kRecordLastPosition - 1]));
 		}
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(heap, NoLock);
+	});
 	return last;
+}
+
+int64
+CountOpeningStatesOfOthers(Server server, const pg_uuid_t *reducers_version) {
+	int64 others = 0;
+	ReadAll(server, own::opening_states.GetIfThere(server), [&](const Datum *values, const bool *) {
+		const pg_uuid_t *made_by = DatumGetUUIDP(values[kOpeningReducers - 1]);
+		others += std::memcmp(made_by->data, reducers_version->data, UUID_LEN) != 0 ? 1 : 0;
+	});
+	return others;
 }
 
 ContentDigest
@@ -208,8 +227,8 @@ namespace auren {
 
 AUREN_FUNCTION(auren_content_digest) {
 	return pg::Call([&](pg::Server server) {
-		const pg::ContentDigest digest = pg::DigestOf(server, {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_DATUM(3),
-		                                                       PG_GETARG_DATUM(4), PG_GETARG_DATUM(5)});
+		const pg::ContentDigest digest = pg::DigestOf(
+			server, {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_DATUM(3), PG_GETARG_DATUM(4), PG_GETARG_DATUM(5)});
 		auto *result = static_cast<bytea *>(palloc(VARHDRSZ + sizeof digest));
 		SET_VARSIZE(result, VARHDRSZ + sizeof digest);
 		std::memcpy(VARDATA(result), &digest, sizeof digest);

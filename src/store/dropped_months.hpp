@@ -9,7 +9,7 @@
 namespace auren::pg {
 
 /*
- * What a month leaves behind when retention drops it: a record of the month, the state of each of its streams as an opening balance, and what
+ * What a month leaves when retention drops it: a record of the month, the state of each of its streams as an opening balance, and what
  * repeated appends of its supplied ids are compared with. All of it came with 0.2.0: under the SQL objects of 0.1.0 nothing was ever dropped.
  */
 
@@ -22,6 +22,9 @@ struct OpeningState {
 enum class OpeningParts { kVersion, kState };
 // As a snapshot sees it; nullptr: as it is committed now.
 OpeningState ReadOpeningState(Server server, Datum tenant, Datum stream, Snapshot snapshot, OpeningParts parts);
+
+// How many streams have an opening balance that reducers of another version made. Reads all of them.
+int64 CountOpeningStatesOfOthers(Server server, const pg_uuid_t *reducers_version);
 
 // Whether the month was dropped by retention, and not by somebody's DROP TABLE or DETACH.
 bool MonthWasDropped(Server server, Month month);

@@ -97,7 +97,7 @@ struct StreamScan {
 	// where it stands
 	int64 lower; // created_at still to be read: [lower, upper)
 	int64 upper;
-	StreamRow row;         // of the stream
+	StreamRow row; // of the stream
 	bool finished;
 	bool reading; // the open month, or the query, may have further events of the stream
 	// the month that is open
@@ -119,7 +119,7 @@ void StartStream(Server server, StreamScan *scan, const StreamPart &part);
 bool NextEvent(Server server, StreamScan *scan, EventRow *row);
 void EndStreamScan(Server server, StreamScan *scan);
 
-// Of the stream that was gone to last: whether the month of its first event is not there, or that of its newest one.
+// Whether the month of the first event of the stream at hand is not there, or that of its newest one.
 bool FirstMonthIsGone(Server server, const StreamScan &scan);
 bool LastMonthIsGone(Server server, const StreamScan &scan);
 

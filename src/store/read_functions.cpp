@@ -48,7 +48,7 @@ class Stream {
 	row() const {
 		return row_;
 	}
-	// Of a stream that has no event left.
+	// What is known of a stream that has no event left.
 	pg::GoneStream
 	Gone() const {
 		return Call([this](Server server) { return pg::ReadGoneStream(server, scan_); });

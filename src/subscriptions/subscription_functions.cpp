@@ -8,6 +8,7 @@
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
 #include "server/rows.hpp"
+#include "store/dropped_months.hpp"
 #include "store/event_arguments.hpp"
 #include "store/query.hpp"
 #include "store/tag_arguments.hpp"
@@ -187,6 +188,21 @@ StartArgument(FunctionCallInfo fcinfo, const pg::Tenant &tenant) {
 	return PG_ARGISNULL(1) ? Call([](Server server) { return pg::FeedHorizon(server); }) : PG_GETARG_INT64(1);
 }
 
+// A subscription that begins before what was dropped begins with what is left; whoever makes it so is told.
+void
+TellWhatIsGone(int64 after_position) {
+	Call([&](Server server) {
+		const int64 gone = pg::LastDroppedPosition(server);
+		if (after_position < gone) {
+			ereport(NOTICE,
+			        (errmsg("months of events up to position " INT64_FORMAT " were dropped", gone),
+			         errdetail("The subscription goes on after position " INT64_FORMAT ", and is given the events that are left from there on.",
+			                   after_position),
+			         errhint("The view events.months says which months are gone.")));
+		}
+	});
+}
+
 // Refuses event types and a category that no event has.
 void
 CheckFilterArguments(FunctionCallInfo fcinfo) {
@@ -239,6 +255,7 @@ AUREN_FUNCTION(auren_create_subscription_with_tags) {
 		throw DomainError("42710", "there is a subscription \"" + std::string(name.name.bytes) + "\" already", "Its progress would be lost.",
 		                  "events.drop_subscription drops it, events.reset_subscription sets it back.");
 	}
+	TellWhatIsGone(start);
 	return Int64GetDatum(start);
 }
 
@@ -257,6 +274,7 @@ AUREN_FUNCTION(auren_reset_subscription) {
 	RefuseWhenReadOnly("events.reset_subscription()");
 	const pg::Subscription subscription = SubscriptionAtRest(fcinfo);
 	Call([&](Server server) { pg::Reset(server, subscription, position); });
+	TellWhatIsGone(position);
 	PG_RETURN_VOID();
 }
 
