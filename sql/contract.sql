@@ -1,12 +1,12 @@
 -- What callers rely on: names, parameters, columns, indexes, flags.
 \pset format unaligned
-SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid) AS function,
+SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || coalesce(pg_get_function_result(p.oid), 'procedure') AS function,
        provolatile AS volatile, proparallel AS parallel, proisstrict AS strict
 FROM pg_proc p WHERE pronamespace = 'events'::regnamespace ORDER BY proname COLLATE "C";
-SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid) AS function,
+SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || coalesce(pg_get_function_result(p.oid), 'procedure') AS function,
        provolatile AS volatile, proparallel AS parallel, proisstrict AS strict
 FROM pg_proc p WHERE pronamespace = 'analytics'::regnamespace ORDER BY proname COLLATE "C";
-SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || pg_get_function_result(p.oid) AS function,
+SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') -> ' || coalesce(pg_get_function_result(p.oid), 'procedure') AS function,
        provolatile AS volatile, proparallel AS parallel, proisstrict AS strict
 FROM pg_proc p WHERE pronamespace = 'encrypted'::regnamespace ORDER BY proname COLLATE "C";
 -- what else is there to be seen: what callers and administrators use, nothing of the machinery
@@ -24,7 +24,7 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND refobjid = (SE
   AND NOT EXISTS (SELECT FROM pg_proc p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid AND p.pronamespace = 'auren'::regnamespace)
   AND NOT EXISTS (SELECT FROM pg_class c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relnamespace = 'auren'::regnamespace)
   AND NOT (d.classid = 'pg_namespace'::regclass AND d.objid = 'auren'::regnamespace)
-  AND NOT EXISTS (SELECT FROM auren.granted_objects o WHERE o.oid = d.objid AND (o.kind = 'FUNCTION') = (d.classid = 'pg_proc'::regclass)
+  AND NOT EXISTS (SELECT FROM auren.granted_objects o WHERE o.oid = d.objid AND (o.kind IN ('FUNCTION', 'PROCEDURE')) = (d.classid = 'pg_proc'::regclass)
                   AND (o.kind = 'SCHEMA') = (d.classid = 'pg_namespace'::regclass));
 SELECT object, privilege FROM auren.rights WHERE (SELECT count(*) FROM auren.granted_objects) <> (SELECT count(*) FROM auren.rights)
 UNION ALL

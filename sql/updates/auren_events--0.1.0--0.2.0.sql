@@ -480,6 +480,27 @@ SELECT pg_catalog.pg_extension_config_dump('auren.seal_leaves', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.registered_seal_keys', '');
 -- (end of seals)
 
+-- Rights on procedures.
+SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+CREATE OR REPLACE VIEW auren.granted_objects AS
+	-- the members come first: to compare names with all of a database's functions takes long where the planner joins them one by one
+	WITH member AS MATERIALIZED (
+		SELECT d.classid, d.objid FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+		WHERE e.extname = 'auren_events'),
+	object AS MATERIALIZED (
+		SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS kind, p.oid, concat(n.nspname, '.', p.proname) AS object, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name, false AS holds_rows
+		FROM member m JOIN pg_proc p ON p.oid = m.objid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE m.classid = 'pg_proc'::regclass
+		UNION ALL
+		SELECT 'TABLE', c.oid, concat(n.nspname, '.', c.relname), format('%I.%I', n.nspname, c.relname), c.relkind IN ('r', 'p')
+		FROM member m JOIN pg_class c ON c.oid = m.objid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE m.classid = 'pg_class'::regclass
+		UNION ALL
+		SELECT 'SCHEMA', n.oid, n.nspname, quote_ident(n.nspname), false
+		FROM member m JOIN pg_namespace n ON n.oid = m.objid WHERE m.classid = 'pg_namespace'::regclass)
+	SELECT o.kind, o.oid, o.name, r.privilege, r.access, r.since, o.holds_rows AND r.privilege = 'SELECT' AS all_tenants
+	FROM auren.rights r
+		JOIN object o ON o.object = r.object AND CASE r.privilege WHEN 'EXECUTE' THEN o.kind IN ('FUNCTION', 'PROCEDURE') WHEN 'USAGE' THEN o.kind = 'SCHEMA' ELSE o.kind = 'TABLE' END;
+COMMENT ON COLUMN auren.granted_objects.kind IS 'FUNCTION, PROCEDURE, TABLE (or view) or SCHEMA';
+
 -- Months: what is known of each, the states that are carried over when one is dropped, how long events are kept, how old months are settled.
 
 CREATE TABLE auren.month_records (

@@ -65,7 +65,11 @@ $node->safe_psql('postgres', q{
 		v_text text;
 	BEGIN
 		BEGIN
-			EXECUTE format('SELECT string_agg(x::text, E''\n'') FROM (%s) x', p_sql) INTO v_text;
+			IF p_sql LIKE 'CALL %' THEN
+				EXECUTE p_sql;
+			ELSE
+				EXECUTE format('SELECT string_agg(x::text, E''\n'') FROM (%s) x', p_sql) INTO v_text;
+			END IF;
 			RAISE SQLSTATE 'PTOK1';
 		EXCEPTION WHEN SQLSTATE 'PTOK1' THEN
 			RETURN CASE WHEN v_text ~ 'theirs' THEN 'theirs' WHEN v_text ~ 'mine' THEN 'own' WHEN v_text ~ E'[^(),\n]' THEN 'done' ELSE 'nothing' END;
