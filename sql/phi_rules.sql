@@ -16,6 +16,12 @@ SELECT events.append_event('user:7', 'vitals', '{"hr": 72.50, "device": "d", "pa
 SELECT count(*) FROM events.append_events('{user:7,user:8}', '{vitals,other}', ARRAY['{"hr": 73, "note": "Ü"}', '{"hr": 1}']::jsonb[]);
 SELECT stream_version, regexp_replace(event_data::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g') FROM events.replay_stream('user:7');
 SELECT t.show('user:8');
+-- an import too, and given again it is the same
+SELECT stream_version FROM events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 60}"}', '{00000000-0000-0000-0000-0000000000b7}', '{2020-01-01 12:00+00}');
+SELECT stream_version FROM events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 60}"}', '{00000000-0000-0000-0000-0000000000b7}', '{2020-01-01 12:00+00}');
+SELECT t.state($$SELECT events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 61}"}', '{00000000-0000-0000-0000-0000000000b7}', '{2020-01-01 12:00+00}')$$);
+SELECT regexp_replace(event_data::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g') FROM events.replay_stream('user:77');
+SELECT event_data FROM events.replay_stream_decrypted('user:77');
 SELECT stream_version, event_data FROM events.replay_stream_decrypted('user:7');
 SELECT stream_version, event_data FROM events.replay_stream_decrypted('user:7', 2, 2);
 -- the same event again is the same, with other content not; in a batch too

@@ -58,6 +58,7 @@ CREATE TABLE auren.stream_rows (
 	closed_at       timestamptz,
 	closed_by       text,
 	closed_reason   text,
+	imported_version bigint     NOT NULL DEFAULT 0,
 	CONSTRAINT stream_rows_pkey PRIMARY KEY (tenant_id, stream_id)
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE auren.stream_rows IS 'a row per stream: appends lock it, so that versions are dense; it changes once a month at most';
@@ -69,6 +70,7 @@ COMMENT ON COLUMN auren.stream_rows.dropped_version IS 'newest version whose mon
 COMMENT ON COLUMN auren.stream_rows.closed_at IS 'when the stream was closed; NULL while it is open';
 COMMENT ON COLUMN auren.stream_rows.closed_by IS 'role that closed it';
 COMMENT ON COLUMN auren.stream_rows.closed_reason IS 'reason given to events.close_stream';
+COMMENT ON COLUMN auren.stream_rows.imported_version IS 'version up to which its events were imported (events.import_events), 0 when none was';
 
 CREATE TABLE auren.supplied_ids (
 	tenant_id       text   COLLATE "C" NOT NULL,

@@ -8,6 +8,10 @@ COMMENT ON FUNCTION events.version() IS 'the version of the loaded module, that 
 INSERT INTO auren.rights VALUES ('events.version', 'EXECUTE', '{reader,writer,admin,encrypt,decrypt,key_admin}', '0.2.0');
 REVOKE ALL ON FUNCTION events.version() FROM PUBLIC;
 
+-- Up to which version the events of a stream were imported: of none of those that are there.
+ALTER TABLE auren.stream_rows ADD COLUMN imported_version bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN auren.stream_rows.imported_version IS 'version up to which its events were imported (events.import_events), 0 when none was';
+
 -- Events with tags. The column is added at once, without rewriting a month: rows that are there have none.
 ALTER TABLE events.event_store ADD COLUMN tags text[] COLLATE "C" NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN events.event_store.tags IS 'tags that the caller gave, sorted, each once';
@@ -683,6 +687,7 @@ CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
 		INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects
 		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights', 'auren.declared_tag_rules', 'auren.declared_span_rules', 'auren.seals', 'auren.seal_leaves', 'auren.registered_seal_keys', 'auren.month_records', 'auren.opening_states', 'auren.dropped_ids', 'auren.kept_events'])
 		   OR relation OPERATOR(pg_catalog.=) ANY (ARRAY['events.event_store', 'auren.subscription_settings']) AND name OPERATOR(pg_catalog.=) ANY (ARRAY['tags', 'COLUMN tags'])
+		   OR relation OPERATOR(pg_catalog.=) 'auren.stream_rows' AND name OPERATOR(pg_catalog.=) ANY (ARRAY['imported_version', 'COLUMN imported_version'])
 	$$;
 SELECT auren.write_shipped_objects();
 DROP FUNCTION auren.write_shipped_objects();
@@ -748,3 +753,21 @@ CREATE OR REPLACE VIEW events.lock_holders WITH (security_barrier) AS
 	                               AND x.virtualtransaction OPERATOR(pg_catalog.=) h.virtualtransaction
 	LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid;
 COMMENT ON VIEW events.lock_holders IS 'transactions that keep others from a table, from making months, refreshing metrics, making keys or adding notification rules until they end; those with tags and with streams keep off who asks about what they write, or writes what they ask about';
+
+-- Moving in: events of another store, with the time, the id and the creator that they had there.
+
+CREATE FUNCTION events.import_events(
+	p_stream_ids  text[],
+	p_event_types text[],
+	p_event_data  jsonb[],
+	p_event_ids   uuid[],
+	p_created_at  timestamptz[],
+	p_created_by  text[]  DEFAULT NULL,
+	p_metadata    jsonb[] DEFAULT NULL,
+	p_tags        jsonb[] DEFAULT NULL
+) RETURNS TABLE (event_id uuid, stream_id text, stream_version bigint, global_position bigint)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_import_events';
+COMMENT ON FUNCTION events.import_events(text[], text[], jsonb[], uuid[], timestamptz[], text[], jsonb[], jsonb[]) IS
+'appends a batch of events of another store with their own times, ids and creators, all or none, and returns a row per event in the order given; an id that is given again returns the first result; within a stream times do not decrease, and a stream takes imports only before its first event that is not imported; nothing is announced';
+INSERT INTO auren.rights VALUES ('events.import_events', 'EXECUTE', '{admin}', '0.2.0');
+REVOKE ALL ON FUNCTION events.import_events(text[], text[], jsonb[], uuid[], timestamptz[], text[], jsonb[], jsonb[]) FROM PUBLIC;

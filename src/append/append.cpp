@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "append/event_write.hpp"
 #include "append/relations.hpp"
 #include "append/rule_tags.hpp"
 #include "conditions/key_locks.hpp"
+#include "core/append/import.hpp"
 #include "core/error.hpp"
 #include "core/store/month.hpp"
 #include "core/tags/tag_hash.hpp"
@@ -25,6 +27,7 @@
 #include "store/dropped_months.hpp"
 #include "store/event_columns.hpp"
 #include "store/event_read.hpp"
+#include "store/dropped_months.hpp"
 #include "store/months.hpp"
 #include "store/partitions.hpp"
 #include "store/relations.hpp"
@@ -112,6 +115,9 @@ class Appending {
 			plan_.Expect(i, request.expectations[i]);
 		}
 		plan_.ResolveRepeats(request.elements);
+		if (request.import != nullptr) {
+			import_.emplace(plan_, request.import->elements, GetCurrentTimestamp());
+		}
 	}
 
 	std::vector<AppendedEvent>
@@ -145,7 +151,11 @@ class Appending {
 			RequireRuled();
 			CheckCondition();
 			SealPersonal();
-			GiveTimes();
+			if (import_) {
+				PlaceImported();
+			} else {
+				GiveTimes();
+			}
 			GivePositions();
 			InsertSuppliedIds();
 			Write();
@@ -159,6 +169,9 @@ class Appending {
 	// a transaction that holds streams from earlier waits for no month.
 	void
 	OpenStore() {
+		if (import_) {
+			MakeMonthsOfImport();
+		}
 		OpenEvents();
 		now_ = GetCurrentTimestamp();
 		EnsureMonthOfNow();
@@ -169,6 +182,35 @@ class Appending {
 		Call([this](Server server) { rows_ = OpenStreamRows(server, RowExclusiveLock); });
 		LockKeys();
 		OpenWriter();
+	}
+
+	// While months are dropped no import is under way: it may have looked at one already. That lock comes before those of months.
+	void
+	MakeMonthsOfImport() {
+		Call([](Server server) { HoldOffDrops(server); });
+		for (const Month month : import_->months()) {
+			if (Call([&](Server server) { return MonthWasDropped(server, month); })) {
+				dropped_months_.push_back(month);
+			} else {
+				MakeMonths(month, 1);
+			}
+		}
+	}
+
+	// A month that was dropped takes no events, also while its archive is attached. Those that it had can be given again.
+	void
+	RequireNotDropped() const {
+		if (dropped_months_.empty()) {
+			return;
+		}
+		for (std::size_t i = 0; i < results_.size(); i++) {
+			const Month month = Month::FromMicros(CreatedAt(i));
+			if (plan_.elements()[i].fate == Fate::kNew && std::binary_search(dropped_months_.begin(), dropped_months_.end(), month)) {
+				throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " was dropped, and takes no events",
+				                  "Element " + std::to_string(i + 1) + " of the batch is of that month.",
+				                  "Leave it out, or import it into another database.");
+			}
+		}
 	}
 
 	// No month is open yet: ReadNewest has the writer open that of a stream's newest event, which for most streams is the month that the
@@ -405,17 +447,28 @@ class Appending {
 		}
 	}
 
+	// What a new stream is once the batch is written. Its first month is not later than that of its first event, which is that of now or a later
+	// one unless it is imported.
+	NewStream
+	MadeBy(const AppendPlan::Stream *stream) {
+		if (!import_) {
+			const int32 month = Month::FromMicros(now_).StartDays();
+			return {month, month, 0};
+		}
+		const ImportPlan::Stream &imported = import_->streams()[static_cast<std::size_t>(stream - plan_.streams().data())];
+		return {Month::FromMicros(imported.first).StartDays(), Month::FromMicros(imported.last).StartDays(), imported.events};
+	}
+
 	void
 	LockStream(AppendPlan::Stream *stream, LockedStream *locked, KeyUse use) {
 		const Datum stream_id = DatumOfStream(stream);
 		locked->row = LockRowOrKey(stream->id, stream_id, use);
 		for (int turn = 0; !locked->row.found; turn++) {
-			// not later than the month of its first event, which is that of now or a later one
-			const int32 month = Month::FromMicros(now_).StartDays();
-			const bool inserted = Call([&](Server server) { return InsertStreamRow(server, &rows_, tenant_.text, stream_id, month); });
+			const NewStream made = MadeBy(stream);
+			const bool inserted = Call([&](Server server) { return InsertStreamRow(server, &rows_, tenant_.text, stream_id, made); });
 			if (inserted) {
 				// version 0: nobody else can see the stream before this transaction ends
-				locked->row.last_month = month;
+				locked->row.last_month = made.last_month;
 				return;
 			}
 			if (turn == 1000) {
@@ -516,10 +569,10 @@ class Appending {
 				                  "What it was used for can no longer be compared.", "Give a new event a new id.");
 			}
 			if (!stored.same_content && !(stored.other_data != 0 && SameWhenOpened(element, stored.other_data))) {
-				ThrowIdReused(id);
+				ThrowReused(id);
 			}
 			if (stored.data_differs && !IsPersonal(Subject(element))) {
-				ThrowIdReused(id);
+				ThrowReused(id);
 			}
 			if (!stored.visible) {
 				ThrowLostRace(request_.elements[element].stream_id);
@@ -527,6 +580,11 @@ class Appending {
 			plan_.MarkStored(element, stored.version);
 			results_[element] = {id, stored.version, stored.position};
 		}
+	}
+
+	[[noreturn]] void
+	ThrowReused(const EventId &id) const {
+		import_ ? ThrowImportReused(id) : ThrowIdReused(id);
 	}
 
 	struct Stored {
@@ -599,7 +657,7 @@ class Appending {
 		}
 		const AppendRequest::Datums &given = request_.datums[element];
 		const ContentDigest digest =
-			DigestOf(server, {given.stream_id, given.event_type, given.data, given.metadata, request_.created_by, TagsGiven(element)});
+			DigestOf(server, {given.stream_id, given.event_type, given.data, given.metadata, CreatedBy(element), TagsGiven(element)});
 		stored->visible = true;
 		stored->same_content = std::memcmp(digest.rest, dropped.content.rest, sizeof digest.rest) == 0;
 		stored->data_differs = std::memcmp(digest.data, dropped.content.data, sizeof digest.data) != 0;
@@ -634,8 +692,9 @@ class Appending {
 	SameButForData(Server server, const EventRow &row, std::uint32_t element) const {
 		const AppendRequest::Datums &given = request_.datums[element];
 		return SameBytes(server, row.values[kStreamId], given.stream_id) && SameBytes(server, row.values[kEventType], given.event_type) &&
-		       SameBytes(server, row.values[kMetadata], given.metadata) && SameBytes(server, row.values[kCreatedBy], request_.created_by) &&
-		       SameBytes(server, row.values[kTags], TagsGiven(element));
+		       SameBytes(server, row.values[kMetadata], given.metadata) && SameBytes(server, row.values[kCreatedBy], CreatedBy(element)) &&
+		       SameBytes(server, row.values[kTags], TagsGiven(element)) &&
+		       (!import_ || DatumGetTimestampTz(row.values[kCreatedAt]) == request_.import->elements[element].created_at);
 	}
 
 	// jsonb and text have one form for one value, so equal bytes are equal content, digits included.
@@ -710,6 +769,28 @@ class Appending {
 		}
 	}
 
+	// The streams that were not made by this call say from now on what is imported of them.
+	void
+	PlaceImported() {
+		RequireNotDropped();
+		const auto &streams = plan_.streams();
+		std::vector<ImportPlan::Found> found(streams.size(), {0, PG_INT64_MIN});
+		for (std::size_t i = 0; i < streams.size(); i++) {
+			const LockedStream &locked = locked_[i];
+			if (streams[i].new_events > 0 && locked.row.found) {
+				found[i] = {Call([&](Server server) { return ImportedVersion(server, rows_, locked.row); }), locked.last_created_at};
+			}
+		}
+		ImportPlan::CheckStreams(plan_, request_.import->elements, found);
+		for (std::size_t i = 0; i < streams.size(); i++) {
+			const StreamRow &row = locked_[i].row;
+			if (streams[i].new_events > 0 && row.found) {
+				const int32 month = std::max(row.last_month, Month::FromMicros(import_->streams()[i].last).StartDays());
+				Call([&](Server server) { SetImported(server, rows_, row, month, streams[i].next_version); });
+			}
+		}
+	}
+
 	void
 	GivePositions() {
 		const Oid sequence = Call([](Server server) { return own::positions.Get(server); });
@@ -758,41 +839,64 @@ class Appending {
 			Datum values[kSuppliedIdColumns];
 			values[kSuppliedTenant] = tenant_.text;
 			values[kSuppliedId] = UuidDatum(results_[i].id);
-			values[kSuppliedMonth] = DateADTGetDatum(Month::FromMicros(locked_[element.stream].created_at).StartDays());
+			values[kSuppliedMonth] = DateADTGetDatum(Month::FromMicros(CreatedAt(i)).StartDays());
 			values[kSuppliedPosition] = Int64GetDatum(results_[i].position);
 			const bool inserted = Call([&](Server server) { return InsertIfAbsent(server, ids_, ids_pkey_, key_columns, values, isnull); });
 			if (!inserted) {
-				ThrowIdReused(results_[i].id);
+				ThrowReused(results_[i].id);
 			}
 		}
 	}
 
 	void
 	Write() {
-		for (std::size_t i = 0; i < results_.size(); i++) {
-			const AppendPlan::Element &element = plan_.elements()[i];
-			if (element.fate != Fate::kNew) {
-				continue;
+		if (!import_) {
+			for (std::size_t i = 0; i < results_.size(); i++) {
+				WriteElement(i);
 			}
-			const AppendRequest::Datums &given = request_.datums[i];
-			Datum values[kEventColumns];
-			values[kEventId] = UuidDatum(results_[i].id);
-			values[kStreamId] = given.stream_id;
-			values[kStreamVersion] = Int64GetDatum(results_[i].version);
-			values[kEventType] = given.event_type;
-			values[kEventData] = !sealed_.empty() && sealed_[i] != 0 ? sealed_[i] : given.data;
-			values[kMetadata] = given.metadata;
-			values[kCreatedAt] = TimestampTzGetDatum(locked_[element.stream].created_at);
-			values[kCreatedBy] = request_.created_by;
-			values[kTenantId] = tenant_.text;
-			values[kGlobalPosition] = Int64GetDatum(results_[i].position);
-			values[kTags] = TagsGiven(i);
-			Call([&](Server server) { WriteEvent(server, &writer_, values, TagsToWrite(i)); });
-			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
-			// as it is stored: what was encrypted is not a reading
-			RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], locked_[element.stream].created_at,
-			            results_[i].position);
+			return;
 		}
+		for (const std::uint32_t i : import_->WriteOrder(request_.import->elements)) {
+			WriteElement(i);
+		}
+	}
+
+	void
+	WriteElement(std::size_t i) {
+		if (plan_.elements()[i].fate != Fate::kNew) {
+			return;
+		}
+		const AppendRequest::Datums &given = request_.datums[i];
+		const int64 created_at = CreatedAt(i);
+		Datum values[kEventColumns];
+		values[kEventId] = UuidDatum(results_[i].id);
+		values[kStreamId] = given.stream_id;
+		values[kStreamVersion] = Int64GetDatum(results_[i].version);
+		values[kEventType] = given.event_type;
+		values[kEventData] = !sealed_.empty() && sealed_[i] != 0 ? sealed_[i] : given.data;
+		values[kMetadata] = given.metadata;
+		values[kCreatedAt] = TimestampTzGetDatum(created_at);
+		values[kCreatedBy] = CreatedBy(i);
+		values[kTenantId] = tenant_.text;
+		values[kGlobalPosition] = Int64GetDatum(results_[i].position);
+		values[kTags] = TagsGiven(i);
+		Call([&](Server server) { WriteEvent(server, &writer_, values, TagsToWrite(i)); });
+		if (!import_) {
+			// what is imported has happened long ago: nobody waits for news of it
+			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
+		}
+		// as it is stored: what was encrypted is not a reading
+		RecordEvent(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), values[kEventData], created_at, results_[i].position);
+	}
+
+	// When a new element happened, and who made it.
+	int64
+	CreatedAt(std::size_t element) const {
+		return import_ ? request_.import->elements[element].created_at : locked_[plan_.elements()[element].stream].created_at;
+	}
+	Datum
+	CreatedBy(std::size_t element) const {
+		return request_.import != nullptr ? request_.import->created_by[element] : request_.created_by;
 	}
 
 	void
@@ -851,6 +955,8 @@ class Appending {
 
 	const AppendRequest &request_;
 	AppendPlan plan_;
+	std::optional<ImportPlan> import_;  // of import_events
+	std::vector<Month> dropped_months_; // of the import's, in order
 	Tenant tenant_;
 	std::vector<AppendedEvent> results_;
 	std::vector<LockedStream> locked_;
@@ -874,7 +980,9 @@ class Appending {
 std::vector<AppendedEvent>
 Append(const AppendRequest &request) {
 	// what the executor would have refused: a read-only transaction, a standby, a parallel worker
-	const char *function = request.condition != nullptr ? "events.append_if()" : "events.append_event()";
+	const char *function = request.import != nullptr      ? "events.import_events()"
+	                       : request.condition != nullptr ? "events.append_if()"
+	                                                      : "events.append_event()";
 	Call([&] {
 		PreventCommandIfReadOnly(function);
 		PreventCommandIfParallelMode(function);

@@ -5,10 +5,19 @@
 
 #include "conditions/condition.hpp"
 #include "core/append/batch.hpp"
+#include "core/append/import.hpp"
 #include "server/postgres.hpp"
 #include "store/tag_arguments.hpp"
 
 namespace auren::pg {
+
+/*
+ * What an import says beside: when each event happened and who made it.
+ */
+struct ImportedEvents {
+	std::vector<ImportedElement> elements;
+	std::vector<Datum> created_by; // of the elements
+};
 
 /*
  * An append as an entry read it from its arguments.
@@ -25,7 +34,8 @@ struct AppendRequest {
 	std::vector<TagSet> tags;                  // likewise; empty where no event was given any
 	std::vector<ExpectedVersion> expectations; // empty, one per element, any where nothing is expected
 	Datum created_by = 0;
-	Condition *condition = nullptr; // of append_if
+	Condition *condition = nullptr;         // of append_if
+	const ImportedEvents *import = nullptr; // of import_events, which has no created_by for all
 };
 
 struct AppendedEvent {
@@ -37,7 +47,8 @@ struct AppendedEvent {
 /*
  * Appends a batch, all of it or nothing, and returns what became of each element in the order given. Locks held to the
  * end of the transaction: RowExclusive on the tables, the keys of tags and of new streams (conditions/key_locks.hpp), each stream's row (in the order
- * of the stream ids); with a condition what it asks about too. Throws what the reference lists for events.append_event and events.append_if.
+ * of the stream ids); with a condition what it asks about too. Throws what the reference lists for events.append_event, events.append_if and
+ * events.import_events.
  */
 std::vector<AppendedEvent> Append(const AppendRequest &request);
 

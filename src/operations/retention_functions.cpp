@@ -149,7 +149,8 @@ AUREN_FUNCTION(auren_apply_event_retention) {
 	});
 	const pg::Forced forced(retention.forced);
 	// what needs a month needs the later ones too: those before it go
-	const auto held = std::find_if(months.begin(), months.end(), [&](const pg::MonthFigures &month) { return !pg::HoldersLeft(month, forced).empty(); });
+	const auto held =
+		std::find_if(months.begin(), months.end(), [&](const pg::MonthFigures &month) { return !pg::HoldersLeft(month, forced).empty(); });
 	DropAll(&steps, {months.begin(), held}, forced);
 	pg::RequireDroppable({held, months.end()}, forced);
 	pg::Steps::End();

@@ -4,6 +4,7 @@
 
 #include "server/compat.hpp"
 #include "server/entry.hpp"
+#include "server/lock_classes.hpp"
 #include "store/relations.hpp"
 
 namespace auren::pg {
@@ -158,6 +159,14 @@ MonthWasDropped(Server server, Month month) {
 	index_close(index, NoLock);
 	table_close(heap, NoLock);
 	return dropped;
+}
+
+void
+HoldOffDrops(Server) {
+	LOCKTAG tag;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kOperationsLockClass);
+	(void)LockAcquire(&tag, RowShareLock, false, false);
+	AcceptInvalidationMessages();
 }
 
 int64

@@ -29,6 +29,9 @@ int64 CountOpeningStatesOfOthers(Server server, const pg_uuid_t *reducers_versio
 // Whether the month was dropped by retention, and not by somebody's DROP TABLE or DETACH.
 bool MonthWasDropped(Server server, Month month);
 
+// For a transaction that writes to months that are over: it waits for a drop that is under way, and none begins before the transaction ends.
+void HoldOffDrops(Server server);
+
 // The highest position of the months that were dropped, 0 where none was.
 int64 LastDroppedPosition(Server server);
 

@@ -21,6 +21,7 @@ enum StreamRowColumn : int {
 	kRowClosedAt,
 	kRowClosedBy,
 	kRowClosedReason,
+	kRowImportedVersion, // SQL objects of 0.1.0 have no such column
 	kStreamRowColumns
 };
 
@@ -188,18 +189,45 @@ HasStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream) {
 }
 
 bool
-InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, int32 month) {
+InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, const NewStream &made) {
 	static const int key_columns[2] = {kRowTenant, kRowStream};
 	Datum values[kStreamRowColumns];
 	bool isnull[kStreamRowColumns] = {};
 	std::memset(values, 0, sizeof values);
 	values[kRowTenant] = tenant;
 	values[kRowStream] = stream;
-	values[kRowFirstMonth] = DateADTGetDatum(month);
-	values[kRowLastMonth] = DateADTGetDatum(month);
+	values[kRowFirstMonth] = DateADTGetDatum(made.first_month);
+	values[kRowLastMonth] = DateADTGetDatum(made.last_month);
+	values[kRowImportedVersion] = Int64GetDatum(made.imported_version);
 	values[kRowDroppedVersion] = Int64GetDatum(0);
 	isnull[kRowClosedAt] = isnull[kRowClosedBy] = isnull[kRowClosedReason] = true;
 	return InsertIfAbsent(server, rows->heap, PrimaryKey(server, rows), key_columns, values, isnull);
+}
+
+int64
+ImportedVersion(Server, const StreamRows &rows, const StreamRow &row) {
+	HeapTupleData locked;
+	Buffer buffer;
+	locked.t_self = row.tid;
+	if (!heap_fetch(rows.heap, SnapshotSelf, &locked, &buffer, false)) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("locked row of auren.stream_rows has gone")));
+	}
+	bool isnull;
+	const Datum version = heap_getattr(&locked, kRowImportedVersion + 1, RelationGetDescr(rows.heap), &isnull);
+	ReleaseBuffer(buffer);
+	return isnull ? 0 : DatumGetInt64(version);
+}
+
+void
+SetImported(Server server, const StreamRows &rows, const StreamRow &row, int32 last_month, int64 imported_version) {
+	Datum values[kStreamRowColumns];
+	bool isnull[kStreamRowColumns] = {};
+	bool replace[kStreamRowColumns] = {};
+	std::memset(values, 0, sizeof values);
+	values[kRowLastMonth] = DateADTGetDatum(last_month);
+	values[kRowImportedVersion] = Int64GetDatum(imported_version);
+	replace[kRowLastMonth] = replace[kRowImportedVersion] = true;
+	Update(server, rows, row, values, isnull, replace);
 }
 
 void

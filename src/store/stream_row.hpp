@@ -37,13 +37,23 @@ StreamRow LockStreamRow(Server server, StreamRows *rows, Datum tenant, Datum str
 // Whether a stream has a row, committed or our own. Takes no lock.
 bool HasStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream);
 
+// A stream as its first events make it.
+struct NewStream {
+	int32 first_month;
+	int32 last_month;
+	int64 imported_version; // 0: they are appended
+};
 /*
  * Inserts the row of a new stream. False when another transaction's row came first: it has committed, or it was waited
  * for; look again.
  */
-bool InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, int32 month);
+bool InsertStreamRow(Server server, StreamRows *rows, Datum tenant, Datum stream, const NewStream &made);
+
+// The version up to which the events of a locked row's stream were imported; 0 where none was.
+int64 ImportedVersion(Server server, const StreamRows &rows, const StreamRow &row);
 
 // Changes a locked row.
+void SetImported(Server server, const StreamRows &rows, const StreamRow &row, int32 last_month, int64 imported_version);
 void SetLastMonth(Server server, const StreamRows &rows, const StreamRow &row, int32 month);
 void SetClosed(Server server, const StreamRows &rows, const StreamRow &row, Datum by, Datum reason);
 void SetOpen(Server server, const StreamRows &rows, const StreamRow &row);

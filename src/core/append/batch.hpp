@@ -78,6 +78,10 @@ class AppendPlan {
 	streams() {
 		return streams_;
 	}
+	const std::vector<Stream> &
+	streams() const {
+		return streams_;
+	}
 	const std::vector<Element> &
 	elements() const {
 		return elements_;
