@@ -17,9 +17,10 @@ SELECT count(*) FROM events.append_events('{user:7,user:8}', '{vitals,other}', A
 SELECT stream_version, regexp_replace(event_data::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g') FROM events.replay_stream('user:7');
 SELECT t.show('user:8');
 -- an import too, and given again it is the same
-SELECT stream_version FROM events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 60}"}', '{00000000-0000-0000-0000-0000000000b7}', '{2020-01-01 12:00+00}');
-SELECT stream_version FROM events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 60}"}', '{00000000-0000-0000-0000-0000000000b7}', '{2020-01-01 12:00+00}');
-SELECT t.state($$SELECT events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 61}"}', '{00000000-0000-0000-0000-0000000000b7}', '{2020-01-01 12:00+00}')$$);
+SELECT now() AS imported_at \gset
+SELECT stream_version FROM events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 60}"}', '{00000000-0000-0000-0000-0000000000b7}', ARRAY[:'imported_at'::timestamptz]);
+SELECT stream_version FROM events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 60}"}', '{00000000-0000-0000-0000-0000000000b7}', ARRAY[:'imported_at'::timestamptz]);
+SELECT t.state(format($$SELECT events.import_events('{user:77}', '{vitals}', '{"{\"hr\": 61}"}', '{00000000-0000-0000-0000-0000000000b7}', '{%s}')$$, :'imported_at'));
 SELECT regexp_replace(event_data::text, 'phi1:[A-Za-z0-9_-]*', 'envelope', 'g') FROM events.replay_stream('user:77');
 SELECT event_data FROM events.replay_stream_decrypted('user:77');
 SELECT stream_version, event_data FROM events.replay_stream_decrypted('user:7');
