@@ -94,6 +94,16 @@ SELECT t.state($$SELECT events.append_event('trigger:f', 'z', '3')$$);
 DROP RULE instead ON events.event_store;
 SELECT t.show('trigger:f');
 DROP TABLE t.ruled;
+-- a check holds in the months that are made after it
+BEGIN;
+ALTER TABLE events.event_store ADD CONSTRAINT no_bad CHECK (event_type <> 'bad');
+ALTER TABLE auren.event_tags ADD CONSTRAINT no_zero CHECK (global_position > 0);
+SELECT * FROM t.try('SELECT events.create_monthly_partitions(60)');
+SELECT conname, count(*) = (SELECT count(*) FROM pg_inherits WHERE inhparent = CASE conname WHEN 'no_bad' THEN 'events.event_store' ELSE 'auren.event_tags' END::regclass) AS in_each_month
+FROM pg_constraint WHERE conname IN ('no_bad', 'no_zero') AND NOT conislocal GROUP BY 1 ORDER BY 1;
+ALTER TABLE events.event_store DROP CONSTRAINT no_bad;
+SELECT count(*) FROM pg_constraint WHERE conname = 'no_bad';
+ROLLBACK;
 -- a foreign key to a table of tenants
 CREATE TABLE t.tenants (id text PRIMARY KEY);
 INSERT INTO t.tenants SELECT DISTINCT tenant_id FROM events.event_store;

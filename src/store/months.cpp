@@ -70,10 +70,10 @@ MonthScript(Month month, const ParentShape &parent) {
 	};
 	const std::string tablespace = parent.tablespace;
 	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
-	       " (LIKE events.event_store INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method + ";" +
-	       index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") + index("UNIQUE ", "event_id", "(event_id, tenant_id)") +
-	       index("UNIQUE ", "position", "(global_position)") + index("", "created_at", "(created_at)") +
-	       index("", "type_time", "(tenant_id, event_type, created_at)") +
+	       " (LIKE events.event_store INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " +
+	       parent.access_method + ";" + index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") +
+	       index("UNIQUE ", "event_id", "(event_id, tenant_id)") + index("UNIQUE ", "position", "(global_position)") +
+	       index("", "created_at", "(created_at)") + index("", "type_time", "(tenant_id, event_type, created_at)") +
 	       index("", "event_data_gin", "USING gin (event_data pg_catalog.jsonb_path_ops)") +
 	       index("", "metadata_gin", "USING gin (metadata pg_catalog.jsonb_path_ops)") + trigger("refuse_truncate", "TRUNCATE") +
 	       trigger("refuse_row_change", "UPDATE OR DELETE") + "ALTER TABLE events.event_store ATTACH PARTITION " + table + " FOR VALUES FROM ('" +
@@ -90,7 +90,7 @@ TagMonthScript(Month month, const ParentShape &parent) {
 	const std::string index = "idx_event_tags_" + suffix;
 	const std::string tablespace = parent.tablespace;
 	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
-	       " (LIKE auren.event_tags INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method +
+	       " (LIKE auren.event_tags INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method +
 	       ";CREATE UNIQUE INDEX " + index + " ON " + table + " (tag_hash, global_position) INCLUDE (event_at);ALTER TABLE ONLY " + table +
 	       " REPLICA IDENTITY USING INDEX " + index + ";ALTER TABLE auren.event_tags ATTACH PARTITION " + table + " FOR VALUES IN ('" +
 	       month.StartText().substr(0, 10) + "');";
