@@ -129,6 +129,42 @@ RefuseToTakeTags(const Node *statement) {
 		"Drop the month of events.event_store first, or both in one statement. SET auren_events.allow_drop = on lets it go all the same.");
 }
 
+/*
+ * The name of the table that a statement attaches to events.event_store where that is a month of 0.1.0: it has no column of tags. nullptr for any
+ * other statement.
+ */
+const char *
+OlderMonthAttached(Server server, const Node *statement) {
+	if (!IsA(statement, AlterTableStmt) || !pg::HasTagIndex(server)) {
+		return nullptr;
+	}
+	const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+	const auto *part = linitial_node(AlterTableCmd, alter->cmds);
+	if (part->subtype != AT_AttachPartition || RangeVarGetRelid(alter->relation, NoLock, true) != pg::own::events.Get(server)) {
+		return nullptr;
+	}
+	const Oid month = RangeVarGetRelid(reinterpret_cast<const PartitionCmd *>(part->def)->name, NoLock, true);
+	if (!OidIsValid(month) || get_attnum(month, "tags") != InvalidAttrNumber) {
+		return nullptr;
+	}
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(month)), get_rel_name(month));
+}
+
+// The server's own error would not say what to do about a dump of an older version.
+void
+RefuseOlderMonth(const Node *statement) {
+	const char *month = Call([&](Server server) { return OlderMonthAttached(server, statement); });
+	if (month == nullptr) {
+		return;
+	}
+	throw DomainError(
+		sqlstate::kNotInState, std::string(month) + " is a month of 0.1.0 and cannot be attached as it is",
+		"It lacks the column tags, which came with 0.2.0. A dump of 0.1.0 makes such months.",
+		"To restore a dump of 0.1.0, begin anew with a fresh database: CREATE EXTENSION auren_events VERSION '0.1.0', then pg_restore, then "
+		"ALTER EXTENSION auren_events UPDATE. To attach a month that was detached before an update, give it the column first: ALTER TABLE " +
+			std::string(month) + " ADD COLUMN tags text[] COLLATE \"C\" NOT NULL DEFAULT '{}'.");
+}
+
 // A stream's row is there exactly when an event is.
 bool
 HoldsSomething(Server server) {
@@ -206,6 +242,7 @@ AUREN_FUNCTION(auren_guard_drop) {
 	}
 	const auto *data = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
 	RefuseToDropIndex(data->parsetree);
+	RefuseOlderMonth(data->parsetree);
 	if (pg::AllowDrop()) {
 		PG_RETURN_NULL();
 	}

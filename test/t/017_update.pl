@@ -182,6 +182,29 @@ foreach my $version (@released)
 	is($node->safe_psql("copy_$database", sprintf($lacking, 'reader', 'app_reader')), '', "$version updated: the restored rights");
 }
 
+# A dump of an older version that is restored as if it were of this one stops at its first month and says what to do; what was detached before an update
+# can be attached after it.
+foreach my $version (@released)
+{
+	(my $database = "plain_$version") =~ s/\W/_/g;
+	$node->safe_psql('postgres', "CREATE DATABASE $database; CREATE DATABASE ${database}_copy TEMPLATE template0");
+	$node->safe_psql($database, "CREATE EXTENSION auren_events VERSION '$version'; SELECT events.append_event('a:1', 'made', '{}')");
+	my $dump = $node->basedir . "/$database.dump";
+	command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr($database) ], "$version plain: pg_dump");
+	$node->command_fails_like([ 'pg_restore', '--exit-on-error', '-d', $node->connstr("${database}_copy"), $dump ],
+		qr/events\.event_store_\d{4}_\d\d is a month of 0\.1\.0 and cannot be attached.*HINT:  .*CREATE EXTENSION auren_events VERSION '0\.1\.0'/s, "$version plain: a restore without a version says what to do");
+
+	my $month = $node->safe_psql($database, 'SELECT tableoid::regclass FROM events.event_store');
+	my $bounds = $node->safe_psql($database, "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = '$month'::regclass");
+	$node->safe_psql($database, "ALTER TABLE events.event_store DETACH PARTITION $month; ALTER EXTENSION auren_events UPDATE");
+	my $said = fails_with($node, $database, "ALTER TABLE events.event_store ATTACH PARTITION $month $bounds", '55000', "$version plain: a month that was detached before");
+	my ($addition) = $said =~ /(ALTER TABLE \S+ ADD COLUMN .*)\.$/m;
+	$node->safe_psql($database, "$addition; ALTER TABLE events.event_store ATTACH PARTITION $month $bounds");
+	is($node->safe_psql($database, q{SELECT stream_id, tags FROM events.read_all()}), 'a:1|{}', "$version plain: with the column it is attached");
+	is($node->safe_psql($database, q{SELECT stream_version FROM events.append_events('{a:1}', '{more}', ARRAY['{}']::jsonb[], p_tags := ARRAY['["b"]']::jsonb[])}), 2, "$version plain: and takes events");
+	store_is_sound($node, $database, "$version plain");
+}
+
 # A store that is closed after a restore is updated: what its owner has set on the tables comes back all the same.
 foreach my $version (@released)
 {
