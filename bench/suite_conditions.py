@@ -34,7 +34,7 @@ CLAIMS = {"append_if": "claim", TABLE_LOCK: "claim_lock", SERIALIZABLE: "claim_g
 def conditions(bench):
     """Appends with tags and conditions against appends without; racers; waits; a read by tag."""
     section = Section("conditions", "Tags and conditions")
-    section.text(bench.settings_line(clients="1 and 8", synchronous_commit="off", seconds_per_run=bench.seconds, rounds=bench.rounds) + "\n\n"
+    section.text(bench.settings_line(clients="1 and 8", synchronous_commit="off unless said", seconds_per_run=bench.seconds, rounds=bench.rounds) + "\n\n"
                  "Appends with an expected version and those with a condition write to a stream of their client's own, so that none fails and no two have "
                  "anything to do with each other. The tag of a condition is one that no other call uses, and its event has it. The two PL/pgSQL functions "
                  "write to copies of the store's table and keep the same rule: one looks into a GIN index on the tags at SERIALIZABLE, and its client repeats what "
@@ -52,22 +52,26 @@ def conditions(bench):
     return section
 
 
-def run(bench, database, call, clients, options=(), level=None):
+def run(bench, database, call, clients, options=(), **settings):
     """One run of a call. :start is a position that is final before it."""
     path = bench.cluster.write_script(DRAW + call + ";\n")
 
     def attempt():
         bench.cluster.psql("SELECT bench.clean_pending();", database)
         defines = {**bench.defines(clients, 1000), "start": bench.cluster.psql("SELECT events.feed_horizon();", database)}
-        settings = {"synchronous_commit": "off", **({"default_transaction_isolation": level} if level else {})}
-        return bench.cluster.pgbench(path, database, clients, seconds=bench.seconds, defines=defines, options=options, settings=settings)
+        return bench.cluster.pgbench(path, database, clients, seconds=bench.seconds, defines=defines, options=options,
+                                     settings={"synchronous_commit": "off", **settings})
     return bench.undisturbed(attempt)
 
 
-def runner(bench, name, call, clients):
+def runner(bench, name, call, clients, sync):
     if name == SERIALIZABLE:
-        return run(bench, "conditions", call, clients, ("--max-tries=1000",), "serializable")
-    return run(bench, "conditions", call, clients)
+        return run(bench, "conditions", call, clients, ("--max-tries=1000",), synchronous_commit=sync, default_transaction_isolation="serializable")
+    return run(bench, "conditions", call, clients, synchronous_commit=sync)
+
+
+def settings_of_appends():
+    return [(sync, clients, f"{clients} client{'s' if clients > 1 else ''}, synchronous_commit {sync}") for sync in ("off", "on") for clients in (1, 8)]
 
 
 def table(section, caption, runs, base, unit="per second"):
@@ -78,15 +82,15 @@ def table(section, caption, runs, base, unit="per second"):
 
 
 def with_tags(bench, section):
-    for clients in (1, 8):
-        runs = bench.interleaved({name: lambda call=call: run(bench, "conditions", call, clients) for name, call in TAGS.items()})
-        table(section, f"append_event, {clients} client{'s' if clients > 1 else ''}, 1,000 streams", runs, "no tags")
+    for sync, clients, said in settings_of_appends():
+        runs = bench.interleaved({name: lambda call=call: run(bench, "conditions", call, clients, synchronous_commit=sync) for name, call in TAGS.items()})
+        table(section, f"append_event, 1,000 streams, {said}", runs, "no tags")
 
 
 def with_conditions(bench, section):
-    for clients in (1, 8):
-        runs = bench.interleaved({name: lambda name=name, call=call: runner(bench, name, call, clients) for name, call in CONDITIONS.items()})
-        table(section, f"Conditions, {clients} client{'s' if clients > 1 else ''}", runs, BASE)
+    for sync, clients, said in settings_of_appends():
+        runs = bench.interleaved({name: lambda name=name, call=call: runner(bench, name, call, clients, sync) for name, call in CONDITIONS.items()})
+        table(section, f"Conditions, {said}", runs, BASE)
     bench.check_versions("conditions")
 
 
