@@ -51,14 +51,17 @@ ShapeOf(Server, Oid relid) {
 	return shape;
 }
 
-/*
- * The statements of one month. The partition is made complete before it is attached: CREATE TABLE ... PARTITION OF
- * would take a lock on the parent that stops appends. The parent's row trigger is cloned at ATTACH and goes with DETACH, hence a row
- * trigger of the month's own.
- */
+// "CREATE TABLE ... (LIKE parent)" as the owner had the parent made.
 std::string
-MonthScript(Month month, const ParentShape &parent) {
-	const std::string suffix = month.Suffix();
+TableScript(const std::string &table, const char *like, const ParentShape &parent) {
+	const std::string tablespace = parent.tablespace;
+	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table + " (LIKE " + like +
+	       " INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method + ";";
+}
+
+// What a month has of its own beside its rows.
+std::string
+MonthObjectsScript(const std::string &suffix) {
 	const std::string table = "events.event_store_" + suffix;
 	const auto index = [&](const char *unique, const char *name, const char *definition) {
 		return std::string("CREATE ") + unique + "INDEX idx_event_store_" + name + "_" + suffix + " ON " + table + " " + definition + ";";
@@ -68,16 +71,48 @@ MonthScript(Month month, const ParentShape &parent) {
 		       (std::string(when) == "TRUNCATE" ? "STATEMENT" : "ROW") + " EXECUTE FUNCTION auren.refuse_change();" + "ALTER TABLE " + table +
 		       " ENABLE ALWAYS TRIGGER " + name + ";";
 	};
-	const std::string tablespace = parent.tablespace;
-	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
-	       " (LIKE events.event_store INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " +
-	       parent.access_method + ";" + index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") +
-	       index("UNIQUE ", "event_id", "(event_id, tenant_id)") + index("UNIQUE ", "position", "(global_position)") +
-	       index("", "created_at", "(created_at)") + index("", "type_time", "(tenant_id, event_type, created_at)") +
+	return index("UNIQUE ", "stream", "(tenant_id, stream_id, stream_version)") + index("UNIQUE ", "event_id", "(event_id, tenant_id)") +
+	       index("UNIQUE ", "position", "(global_position)") + index("", "created_at", "(created_at)") +
+	       index("", "type_time", "(tenant_id, event_type, created_at)") +
 	       index("", "event_data_gin", "USING gin (event_data pg_catalog.jsonb_path_ops)") +
 	       index("", "metadata_gin", "USING gin (metadata pg_catalog.jsonb_path_ops)") + trigger("refuse_truncate", "TRUNCATE") +
-	       trigger("refuse_row_change", "UPDATE OR DELETE") + "ALTER TABLE events.event_store ATTACH PARTITION " + table + " FOR VALUES FROM ('" +
-	       month.StartText() + "') TO ('" + month.Next().StartText() + "');";
+	       trigger("refuse_row_change", "UPDATE OR DELETE");
+}
+
+std::string
+MonthAttachScript(Month month) {
+	return "ALTER TABLE events.event_store ATTACH PARTITION events.event_store_" + month.Suffix() + " FOR VALUES FROM ('" + month.StartText() +
+	       "') TO ('" + month.Next().StartText() + "');";
+}
+
+/*
+ * The statements of one month. The partition is made complete before it is attached: CREATE TABLE ... PARTITION OF
+ * would take a lock on the parent that stops appends. The parent's row trigger is cloned at ATTACH and goes with DETACH, hence a row
+ * trigger of the month's own.
+ */
+std::string
+MonthScript(Month month, const ParentShape &parent) {
+	const std::string suffix = month.Suffix();
+	return TableScript("events.event_store_" + suffix, "events.event_store", parent) + MonthObjectsScript(suffix) + MonthAttachScript(month);
+}
+
+std::string
+TagMonthObjectsScript(const std::string &suffix) {
+	const std::string table = "auren.event_tags_" + suffix;
+	const std::string index = "idx_event_tags_" + suffix;
+	return "CREATE UNIQUE INDEX " + index + " ON " + table + " (tag_hash, global_position) INCLUDE (event_at);ALTER TABLE ONLY " + table +
+	       " REPLICA IDENTITY USING INDEX " + index + ";";
+}
+
+// The first day, in quotes: what a partition of the index of tags holds.
+std::string
+TagMonthValue(Month month) {
+	return "'" + month.StartText().substr(0, 10) + "'";
+}
+
+std::string
+TagMonthAttachScript(Month month) {
+	return "ALTER TABLE auren.event_tags ATTACH PARTITION auren.event_tags_" + month.Suffix() + " FOR VALUES IN (" + TagMonthValue(month) + ");";
 }
 
 /*
@@ -86,14 +121,7 @@ MonthScript(Month month, const ParentShape &parent) {
 std::string
 TagMonthScript(Month month, const ParentShape &parent) {
 	const std::string suffix = month.Suffix();
-	const std::string table = "auren.event_tags_" + suffix;
-	const std::string index = "idx_event_tags_" + suffix;
-	const std::string tablespace = parent.tablespace;
-	return (tablespace.empty() ? "" : "SET LOCAL default_tablespace = " + tablespace + ";") + "CREATE TABLE " + table +
-	       " (LIKE auren.event_tags INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION) USING " + parent.access_method +
-	       ";CREATE UNIQUE INDEX " + index + " ON " + table + " (tag_hash, global_position) INCLUDE (event_at);ALTER TABLE ONLY " + table +
-	       " REPLICA IDENTITY USING INDEX " + index + ";ALTER TABLE auren.event_tags ATTACH PARTITION " + table + " FOR VALUES IN ('" +
-	       month.StartText().substr(0, 10) + "');";
+	return TableScript("auren.event_tags_" + suffix, "auren.event_tags", parent) + TagMonthObjectsScript(suffix) + TagMonthAttachScript(month);
 }
 
 // The table's owner runs the script.
@@ -154,34 +182,60 @@ HeldOpenBySession(const Monthly &monthly) {
 	});
 }
 
+std::string
+NameOf(const Monthly &monthly) {
+	return std::string(monthly.schema) + "." + monthly.name;
+}
+
 void
-MakeMonth(Month month, const Monthly &monthly) {
-	const std::string parent_name = std::string(monthly.schema) + "." + monthly.name;
+RequireNotHeldOpen(Month month, const Monthly &monthly) {
 	if (HeldOpenBySession(monthly)) {
-		throw DomainError(sqlstate::kObjectInUse, "month " + month.Suffix() + " of " + parent_name + " cannot be made now",
+		throw DomainError(sqlstate::kObjectInUse, "month " + month.Suffix() + " of " + NameOf(monthly) + " cannot be made now",
 		                  "It is missing, and a query of this session that is still running holds the table open.",
 		                  "Call events.create_monthly_partitions() in a statement of its own first.");
 	}
+}
+
+void
+RequireNameIsFree(Month month, const Monthly &monthly) {
 	const std::string table = std::string(monthly.name) + "_" + month.Suffix();
 	const char *name = table.c_str();
 	if (Call([&] { return OidIsValid(get_relname_relid(name, get_namespace_oid(monthly.schema, false))); })) {
-		throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " of " + parent_name + " cannot be made",
-		                  "A relation " + std::string(monthly.schema) + "." + table + " exists and is not a partition of " + parent_name + ".",
+		throw DomainError(sqlstate::kNotInState, "month " + month.Suffix() + " of " + NameOf(monthly) + " cannot be made",
+		                  "A relation " + std::string(monthly.schema) + "." + table + " exists and is not a partition of " + NameOf(monthly) + ".",
 		                  "Attach it again if it was detached, else move it to another schema.");
 	}
-	const ObjectRecordingPause at_work;
-	const ParentShape parent = Call([&](Server server) { return ShapeOf(server, monthly.parent.Get(server)); });
-	const std::string script = monthly.script(month, parent);
+}
+
+ParentShape
+ParentShapeOf(const Monthly &monthly) {
+	return Call([&](Server server) { return ShapeOf(server, monthly.parent.Get(server)); });
+}
+
+// As the owner of the parent, with what default privileges gave on a new table taken away.
+void
+RunMonthScript(Month month, const Monthly &monthly, const std::string &script) {
+	const ParentShape parent = ParentShapeOf(monthly);
+	const std::string table = std::string(monthly.name) + "_" + month.Suffix();
+	const char *name = table.c_str();
 	const char *text = script.c_str();
 	Call([&](Server server) {
-		AUREN_WAIT_POINT("month-before-script");
 		RunAsOwner(server, text, parent.owner);
 		const char *taken = RevokesOf(server, monthly.schema, name);
 		if (taken[0] != '\0') {
 			RunAsOwner(server, taken, parent.owner);
 		}
-		AUREN_WAIT_POINT("month-made");
 	});
+}
+
+void
+MakeMonth(Month month, const Monthly &monthly) {
+	RequireNotHeldOpen(month, monthly);
+	RequireNameIsFree(month, monthly);
+	const ObjectRecordingPause at_work;
+	Call([] { AUREN_WAIT_POINT("month-before-script"); });
+	RunMonthScript(month, monthly, monthly.script(month, ParentShapeOf(monthly)));
+	Call([] { AUREN_WAIT_POINT("month-made"); });
 }
 
 // The SQL objects of 0.1.0 have no index of tags.
@@ -250,6 +304,61 @@ MakeMonths(Month first, int count) {
 bool
 MakeMonthsUnlessBusy(Month first, int count) {
 	return MakeUnderLock(first, count, WhileOtherMakes::kGiveUp) >= 0;
+}
+
+namespace {
+
+// A check that says what ATTACH wants to know of each row: with it no row is read again.
+std::string
+BoundScript(const std::string &table, const std::string &condition) {
+	return "ALTER TABLE " + table + " ADD CONSTRAINT of_month CHECK (" + condition + ");";
+}
+
+std::string
+UnboundScript(const std::string &table) {
+	return "ALTER TABLE " + table + " DROP CONSTRAINT of_month;";
+}
+
+Oid
+RelationOf(const Monthly &monthly, Month month) {
+	const std::string table = std::string(monthly.name) + "_" + month.Suffix();
+	const char *name = table.c_str();
+	return Call([&] { return get_relname_relid(name, get_namespace_oid(monthly.schema, false)); });
+}
+
+} // namespace
+
+UnattachedMonth
+MakeUnattachedMonth(Month month) {
+	const std::string suffix = month.Suffix();
+	const ObjectRecordingPause at_work;
+	for (const Monthly *monthly : {&kEvents, &kTagIndex}) {
+		RequireNotHeldOpen(month, *monthly);
+		RequireNameIsFree(month, *monthly);
+		const std::string table = NameOf(*monthly) + "_" + suffix;
+		const std::string condition = monthly == &kEvents
+		                                  ? "created_at >= '" + month.StartText() + "' AND created_at < '" + month.Next().StartText() + "'"
+		                                  : "month = " + TagMonthValue(month);
+		RunMonthScript(month, *monthly, TableScript(table, NameOf(*monthly).c_str(), ParentShapeOf(*monthly)) + BoundScript(table, condition));
+	}
+	return {RelationOf(kEvents, month), RelationOf(kTagIndex, month)};
+}
+
+void
+AttachFilledMonth(Month month, const std::string &more) {
+	const std::string suffix = month.Suffix();
+	const ObjectRecordingPause at_work;
+	RunMonthScript(month, kEvents, MonthObjectsScript(suffix) + more);
+	RunMonthScript(month, kTagIndex, TagMonthObjectsScript(suffix));
+	// from here on appends that need a new month wait for the end of this transaction
+	Call([] {
+		LOCKTAG tag;
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kMonthLockClass);
+		(void)LockAcquire(&tag, ExclusiveLock, false, false);
+		AcceptInvalidationMessages();
+	});
+	RunMonthScript(month, kTagIndex, TagMonthAttachScript(month) + UnboundScript("auren.event_tags_" + suffix));
+	RunMonthScript(month, kEvents, MonthAttachScript(month) + UnboundScript("events.event_store_" + suffix));
 }
 
 } // namespace auren::pg
