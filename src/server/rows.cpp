@@ -4,7 +4,9 @@ namespace auren::pg {
 
 Rows
 BeginRows(Server, FunctionCallInfo fcinfo) {
-	InitMaterializedSRF(fcinfo, 0);
+	// a set of single values: the executor says how it wants them
+	const bool single = get_call_result_type(fcinfo, nullptr, nullptr) == TYPEFUNC_SCALAR;
+	InitMaterializedSRF(fcinfo, single ? MAT_SRF_USE_EXPECTED_DESC : 0);
 	const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
 	return {result->setResult, result->setDesc};
 }

@@ -162,6 +162,19 @@ OfferStreaming(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 	}
 }
 
+// What a call gives, as a row: a function may return a set of single values.
+TupleDesc
+RowTypeOf(Server, Node *call) {
+	Oid type;
+	TupleDesc row_type;
+	if (get_expr_result_type(call, &type, &row_type) == TYPEFUNC_SCALAR) {
+		row_type = CreateTemplateTupleDesc(1);
+		TupleDescInitEntry(row_type, 1, "value", type, -1, 0);
+		TupleDescInitEntryCollation(row_type, 1, exprCollation(call));
+	}
+	return row_type;
+}
+
 Plan *
 PlanStreaming(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targets, List *clauses, List *) {
 	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
@@ -177,8 +190,7 @@ PlanStreaming(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *target
 	scan->custom_exprs = list_make1(call);
 	scan->methods = &scan_methods[index];
 
-	TupleDesc row_type;
-	(void)get_expr_result_type(call, nullptr, &row_type);
+	TupleDesc row_type = RowTypeOf(Server::Callback(), call);
 	for (int i = 0; i < row_type->natts; i++) {
 		const FormData_pg_attribute *column = TupleDescAttr(row_type, i);
 		Var *var =
@@ -234,8 +246,7 @@ BeginScan(CustomScanState *node, EState *estate, int) {
 	InvokeFunctionExecuteHook(function);
 	// Indexes in a plan that was put into the whole statement's range table.
 	scan->arguments = ExecInitExprList(scan->call->args, &node->ss.ps);
-	(void)get_expr_result_type(reinterpret_cast<Node *>(scan->call), nullptr, &scan->row_type);
-	scan->row_type = BlessTupleDesc(CreateTupleDescCopy(scan->row_type));
+	scan->row_type = BlessTupleDesc(CreateTupleDescCopy(RowTypeOf(Server::Callback(), reinterpret_cast<Node *>(scan->call))));
 	scan->context = AllocSetContextCreate(estate->es_query_cxt, "auren_events streaming scan", ALLOCSET_DEFAULT_SIZES);
 }
 
