@@ -15,7 +15,9 @@ CREATE TABLE auren.month_records (
 	bytes          bigint,
 	last_seal      bigint,
 	archived_at    timestamptz,
-	archive        text
+	archive        text,
+	archive_digest bytea,
+	attached_at    timestamptz
 );
 COMMENT ON TABLE auren.month_records IS 'what was counted of a month when it was settled or dropped, and what became of it';
 COMMENT ON COLUMN auren.month_records.month IS 'first day of the month';
@@ -33,6 +35,8 @@ COMMENT ON COLUMN auren.month_records.bytes IS 'bytes of its table and indexes';
 COMMENT ON COLUMN auren.month_records.last_seal IS 'last seal that covers it; NULL: it was not sealed';
 COMMENT ON COLUMN auren.month_records.archived_at IS 'when it was written to an archive';
 COMMENT ON COLUMN auren.month_records.archive IS 'the archive';
+COMMENT ON COLUMN auren.month_records.archive_digest IS 'SHA-256 of the lines of its events';
+COMMENT ON COLUMN auren.month_records.attached_at IS 'when it was brought back from its archive, to be read; NULL: it was not, or was taken away again';
 
 -- Data, not a cache: nothing can make them again.
 CREATE TABLE auren.opening_states (
@@ -78,7 +82,7 @@ COMMENT ON FUNCTION auren.month_figures() IS 'months that are there, by the ends
 
 CREATE VIEW events.months WITH (security_barrier) AS
 	SELECT COALESCE(f.month, r.month) AS month, f.partition,
-	       CASE WHEN f.partition IS NULL THEN 'dropped' WHEN r.archived_at IS NOT NULL THEN 'archived' WHEN f.last_seal IS NOT NULL THEN 'sealed'
+	       CASE WHEN f.partition IS NULL THEN 'dropped' WHEN r.attached_at IS NOT NULL THEN 'archived, attached' WHEN r.archived_at IS NOT NULL THEN 'archived' WHEN f.last_seal IS NOT NULL THEN 'sealed'
 	            WHEN r.settled_at IS NOT NULL THEN 'settled' WHEN f.closed THEN 'closed' ELSE 'open' END AS state,
 	       r.events, r.streams,
 	       CASE WHEN r.events IS NOT NULL THEN r.events WHEN c.reltuples OPERATOR(pg_catalog.>=) 0 THEN c.reltuples::bigint END AS estimated_events,
@@ -97,7 +101,7 @@ COMMENT ON VIEW events.months IS 'the months of the store, dropped ones too. eve
 INSERT INTO auren.rights VALUES ('events.months', 'SELECT', '{reader,admin}', '0.2.0');
 COMMENT ON COLUMN events.months.month IS 'first day of the month (UTC)';
 COMMENT ON COLUMN events.months.partition IS 'its table; NULL when it was dropped';
-COMMENT ON COLUMN events.months.state IS 'open, closed (no transaction can write to it any more), settled, sealed, archived or dropped: the last of these that it came to';
+COMMENT ON COLUMN events.months.state IS 'open, closed (no transaction can write to it any more), settled, sealed, archived or dropped: the last of these that it came to; ''archived, attached'' when it was dropped and its archive is there to be read';
 COMMENT ON COLUMN events.months.events IS 'events, as they were counted when it was settled or dropped; NULL: not counted';
 COMMENT ON COLUMN events.months.streams IS 'streams with events in it, counted likewise';
 COMMENT ON COLUMN events.months.estimated_events IS 'events as the last vacuum or analyze saw them, or as they were counted';

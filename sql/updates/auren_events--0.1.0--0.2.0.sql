@@ -522,7 +522,9 @@ CREATE TABLE auren.month_records (
 	bytes          bigint,
 	last_seal      bigint,
 	archived_at    timestamptz,
-	archive        text
+	archive        text,
+	archive_digest bytea,
+	attached_at    timestamptz
 );
 COMMENT ON TABLE auren.month_records IS 'what was counted of a month when it was settled or dropped, and what became of it';
 COMMENT ON COLUMN auren.month_records.month IS 'first day of the month';
@@ -540,6 +542,8 @@ COMMENT ON COLUMN auren.month_records.bytes IS 'bytes of its table and indexes';
 COMMENT ON COLUMN auren.month_records.last_seal IS 'last seal that covers it; NULL: it was not sealed';
 COMMENT ON COLUMN auren.month_records.archived_at IS 'when it was written to an archive';
 COMMENT ON COLUMN auren.month_records.archive IS 'the archive';
+COMMENT ON COLUMN auren.month_records.archive_digest IS 'SHA-256 of the lines of its events';
+COMMENT ON COLUMN auren.month_records.attached_at IS 'when it was brought back from its archive, to be read; NULL: it was not, or was taken away again';
 
 -- Data, not a cache: nothing can make them again.
 CREATE TABLE auren.opening_states (
@@ -585,7 +589,7 @@ COMMENT ON FUNCTION auren.month_figures() IS 'months that are there, by the ends
 
 CREATE VIEW events.months WITH (security_barrier) AS
 	SELECT COALESCE(f.month, r.month) AS month, f.partition,
-	       CASE WHEN f.partition IS NULL THEN 'dropped' WHEN r.archived_at IS NOT NULL THEN 'archived' WHEN f.last_seal IS NOT NULL THEN 'sealed'
+	       CASE WHEN f.partition IS NULL THEN 'dropped' WHEN r.attached_at IS NOT NULL THEN 'archived, attached' WHEN r.archived_at IS NOT NULL THEN 'archived' WHEN f.last_seal IS NOT NULL THEN 'sealed'
 	            WHEN r.settled_at IS NOT NULL THEN 'settled' WHEN f.closed THEN 'closed' ELSE 'open' END AS state,
 	       r.events, r.streams,
 	       CASE WHEN r.events IS NOT NULL THEN r.events WHEN c.reltuples OPERATOR(pg_catalog.>=) 0 THEN c.reltuples::bigint END AS estimated_events,
@@ -604,7 +608,7 @@ COMMENT ON VIEW events.months IS 'the months of the store, dropped ones too. eve
 INSERT INTO auren.rights VALUES ('events.months', 'SELECT', '{reader,admin}', '0.2.0');
 COMMENT ON COLUMN events.months.month IS 'first day of the month (UTC)';
 COMMENT ON COLUMN events.months.partition IS 'its table; NULL when it was dropped';
-COMMENT ON COLUMN events.months.state IS 'open, closed (no transaction can write to it any more), settled, sealed, archived or dropped: the last of these that it came to';
+COMMENT ON COLUMN events.months.state IS 'open, closed (no transaction can write to it any more), settled, sealed, archived or dropped: the last of these that it came to; ''archived, attached'' when it was dropped and its archive is there to be read';
 COMMENT ON COLUMN events.months.events IS 'events, as they were counted when it was settled or dropped; NULL: not counted';
 COMMENT ON COLUMN events.months.streams IS 'streams with events in it, counted likewise';
 COMMENT ON COLUMN events.months.estimated_events IS 'events as the last vacuum or analyze saw them, or as they were counted';
@@ -678,6 +682,46 @@ SELECT pg_catalog.pg_extension_config_dump('auren.opening_states', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.dropped_ids', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.kept_events', '');
 -- The months end here.
+
+-- Archives: a month written to a file, read again from it, and taken away again.
+
+CREATE FUNCTION events.archive_lines(p_month date) RETURNS SETOF text
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100000 SUPPORT auren.stream_support AS 'MODULE_PATHNAME', 'auren_archive_lines';
+COMMENT ON FUNCTION events.archive_lines(date) IS 'lines of the archive of a closed month: a manifest, a line for each event in order of position, a trailer with their SHA-256; for \copy, which scripts/archive_month does';
+INSERT INTO auren.rights VALUES ('events.archive_lines', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION events.archive_month(p_month date, p_file text, p_compression text DEFAULT 'gzip')
+	RETURNS TABLE (events bigint, bytes bigint, sha256 text, written boolean)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_archive_month';
+COMMENT ON FUNCTION events.archive_month(date, text, text) IS 'writes a closed month to a file of the server (''gzip'' or ''none''), whole or not at all; a file that holds the same stays; for roles that may write files of the server, as with COPY TO';
+INSERT INTO auren.rights VALUES ('events.archive_month', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION events.record_archive(p_month date, p_archive text, p_sha256 text) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_record_archive';
+COMMENT ON FUNCTION events.record_archive(date, text, text) IS 'notes that a client wrote the archive of a month: where it is, and the sha256 of its last line; events.months shows it';
+INSERT INTO auren.rights VALUES ('events.record_archive', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION events.attach_archive(p_file text) RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_attach_archive';
+COMMENT ON FUNCTION events.attach_archive(text) IS 'brings a dropped month back from its archive, to be read, once each line was held against the month''s seals; returns how many events there are; for roles that may read files of the server';
+INSERT INTO auren.rights VALUES ('events.attach_archive', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION events.attach_archive_lines(p_lines regclass) RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_attach_archive_lines';
+COMMENT ON FUNCTION events.attach_archive_lines(regclass) IS 'events.attach_archive from a table with the columns line_number and line, into which a client copied the archive';
+INSERT INTO auren.rights VALUES ('events.attach_archive_lines', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION events.detach_archive(p_month date) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_detach_archive';
+COMMENT ON FUNCTION events.detach_archive(date) IS 'takes a month away again that events.attach_archive brought back';
+INSERT INTO auren.rights VALUES ('events.detach_archive', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION auren.refuse_archive_insert() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_refuse_archive_insert';
+COMMENT ON FUNCTION auren.refuse_archive_insert() IS 'trigger of a month that was attached of its archive: refuses INSERT';
+REVOKE ALL ON FUNCTION auren.refuse_archive_insert() FROM PUBLIC;
+REVOKE ALL ON FUNCTION events.archive_lines(date), events.archive_month(date, text, text), events.record_archive(date, text, text), events.attach_archive(text),
+	events.attach_archive_lines(regclass), events.detach_archive(date) FROM PUBLIC;
 
 -- What the extension itself puts on its tables, as every session compares it (pg::FixDefinitionSettings).
 CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql

@@ -3,6 +3,7 @@
 #include "module/streaming.hpp"
 
 #include "conditions/conditions_functions.hpp"
+#include "operations/archive_functions.hpp"
 #include "server/entry.hpp"
 #include "server/streaming_scan.hpp"
 #include "store/read_functions.hpp"
@@ -18,6 +19,7 @@ Datum auren_replay_stream_backward_with_tags(PG_FUNCTION_ARGS);
 Datum auren_events_by_time_with_tags(PG_FUNCTION_ARGS);
 Datum auren_read_all_with_tags(PG_FUNCTION_ARGS);
 Datum auren_read_by_query(PG_FUNCTION_ARGS);
+Datum auren_archive_lines(PG_FUNCTION_ARGS);
 }
 
 AUREN_FUNCTION(auren_stream_support) {
@@ -35,6 +37,7 @@ RegisterStreamingFunctions(pg::Server server) {
 		{auren_events_by_time_with_tags, auren_events_by_time, "events_by_time", OpenByTime, {6, 9}, false, false, 0},
 		{auren_read_all_with_tags, auren_read_all, "read_all", OpenReadAll, {2, 0}, false, false, 0},
 		{auren_read_by_query, nullptr, "read_by_query", OpenReadByQuery, {2, 0}, false, false, 4},
+		{auren_archive_lines, nullptr, "archive_lines", OpenArchiveLines, {0, 0}, false, false, 0},
 	};
 	pg::streaming_support = auren_stream_support;
 	pg::RegisterStreamingScans(server, functions, lengthof(functions), &pg::own::events);

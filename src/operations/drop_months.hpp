@@ -23,7 +23,7 @@ class Forced {
 	std::vector<std::string> names_;
 };
 
-// The months that lie wholly before a time, in their order.
+// The months that lie wholly before a time, in their order, without those that were dropped and are attached.
 std::vector<MonthFigures> MonthsBefore(int64 micros);
 // What of a month's holders is not overridden.
 std::vector<std::string> HoldersLeft(const MonthFigures &month, const Forced &forced);

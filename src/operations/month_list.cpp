@@ -195,6 +195,19 @@ FindSeals(std::vector<MonthFigures> *months) {
 	}
 }
 
+// Nothing holds them: they were dropped already.
+void
+FindAttached(std::vector<MonthFigures> *months) {
+	for (const TextRow &row : QueryAsOwner("SELECT month - date '2000-01-01' FROM auren.month_records WHERE attached_at IS NOT NULL")) {
+		for (MonthFigures &month : *months) {
+			if (month.month.StartDays() == std::stoi(*row[0])) {
+				month.attached = true;
+				month.held_by.clear();
+			}
+		}
+	}
+}
+
 } // namespace
 
 std::vector<MonthFigures>
@@ -204,6 +217,7 @@ ListMonths() {
 	FindSubscriptions(&months);
 	FindSources(&months);
 	FindSeals(&months);
+	FindAttached(&months);
 	return months;
 }
 

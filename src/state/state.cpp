@@ -152,7 +152,12 @@ StateReader::BeginAtOpening(const Text &stream, int64 to_version, Fold *fold, Re
 		return;
 	}
 	if (opening.version > to_version) {
-		ThrowVersionIsGone(stream, to_version, opening.version);
+		if (!Call([this](Server server) { return FirstMonthIsArchive(server, scan_); })) {
+			ThrowVersionIsGone(stream, to_version, opening.version);
+		}
+		// the events may be there again, up to that version
+		reading->opening_version = opening.version;
+		return;
 	}
 	fold->Start(JsonOf(opening.state));
 	pfree(DatumGetPointer(opening.state));
@@ -163,7 +168,7 @@ StateReader::BeginAtOpening(const Text &stream, int64 to_version, Fold *fold, Re
 StateReader::Reading
 StateReader::TryRead(const Text &stream, int64 to_version, Snapshot openings) {
 	Fold fold(reducers_->set, Category(stream.name.bytes), &json_);
-	Reading reading = {{0, PG_INT64_MIN, 0}, 0, false};
+	Reading reading = {{0, PG_INT64_MIN, 0}, 0, false, 0};
 	State *result = &reading.state;
 	if (use_snapshots_) {
 		const StoredState stored =
@@ -178,6 +183,9 @@ StateReader::TryRead(const Text &stream, int64 to_version, Snapshot openings) {
 	GoTo(stream, *result, to_version);
 	BeginAtOpening(stream, to_version, &fold, &reading, openings);
 	FoldEvents(stream, to_version, &fold, &reading);
+	if (result->version < to_version && reading.opening_version > 0) {
+		ThrowVersionIsGone(stream, to_version, reading.opening_version);
+	}
 	if (!reading.events_missing) {
 		result->state = WriteJsonb(fold.state());
 	}

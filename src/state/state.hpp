@@ -61,7 +61,8 @@ class StateReader {
 	struct Reading {
 		State state;
 		int64 folded;
-		bool events_missing; // there are events after those in the state, and they are not there
+		bool events_missing;   // there are events after those in the state, and they are not there
+		int64 opening_version; // of the opening balance, where the version asked for lies before it and an archive may have it; else 0
 	};
 	Reading TryRead(const Text &stream, int64 to_version, Snapshot openings);
 	void GoTo(const Text &stream, const State &from, int64 to_version);

@@ -316,7 +316,8 @@ namespace {
 
 bool
 MonthIsGone(Server server, const StreamScan &scan, int32 start_days) {
-	return scan.row.found && !OidIsValid(FindPartition(server, scan.events, Month::FromDays(start_days).StartMicros()).relid);
+	const PartitionRange month = FindPartition(server, scan.events, Month::FromDays(start_days).StartMicros());
+	return scan.row.found && (!OidIsValid(month.relid) || month.archive);
 }
 
 } // namespace
@@ -324,6 +325,11 @@ MonthIsGone(Server server, const StreamScan &scan, int32 start_days) {
 bool
 FirstMonthIsGone(Server server, const StreamScan &scan) {
 	return MonthIsGone(server, scan, scan.row.first_month);
+}
+
+bool
+FirstMonthIsArchive(Server server, const StreamScan &scan) {
+	return FindPartition(server, scan.events, Month::FromDays(scan.row.first_month).StartMicros()).archive;
 }
 
 bool

@@ -122,6 +122,8 @@ void EndStreamScan(Server server, StreamScan *scan);
 // Whether the month of the first event of the stream at hand is not there, or that of its newest one.
 bool FirstMonthIsGone(Server server, const StreamScan &scan);
 bool LastMonthIsGone(Server server, const StreamScan &scan);
+// Whether the month of its first event was dropped, and is there of its archive. The two above take such a month for one that is gone.
+bool FirstMonthIsArchive(Server server, const StreamScan &scan);
 
 // What is known of a stream none of whose events are left: the version and the time of its last one. Version 0: nothing.
 struct GoneStream {

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "server/relation_changes.hpp"
+#include "server/table_row.hpp"
 #include "store/relations.hpp"
 
 namespace auren::pg {
@@ -48,8 +49,33 @@ Invalidate(Oid relid) {
 	}
 }
 
+// Marks the partitions that are there of an archive. None is where the SQL objects are of a version without archives.
 void
-LoadRanges(Server, Relation events) {
+MarkArchives(Server server, PartitionRange *items, int count) {
+	const Oid records = own::month_records.GetIfThere(server);
+	const AttrNumber attached = OidIsValid(records) ? get_attnum(records, "attached_at") : InvalidAttrNumber;
+	if (attached == InvalidAttrNumber) {
+		return;
+	}
+	const AttrNumber month = get_attnum(records, "month");
+	int64 *starts;
+	const int rows = ReadAllRows(server, records, &starts, [&](HeapTuple tuple, TupleDesc descriptor, int64 *start) {
+		bool isnull;
+		(void)heap_getattr(tuple, attached, descriptor, &isnull);
+		const bool there = !isnull;
+		const DateADT day = DatumGetDateADT(heap_getattr(tuple, month, descriptor, &isnull));
+		*start = there ? static_cast<int64>(day) * USECS_PER_DAY : PG_INT64_MIN;
+	});
+	for (int row = 0; row < rows; row++) {
+		for (int i = 0; i < count; i++) {
+			items[i].archive |= starts[row] != PG_INT64_MIN && items[i].lower == starts[row];
+		}
+	}
+	pfree(starts);
+}
+
+void
+LoadRanges(Server server, Relation events) {
 	PartitionDesc descriptor = RelationGetPartitionDesc(events, true);
 	MemoryContext context = AllocSetContextCreate(CacheMemoryContext, "auren_events partitions", ALLOCSET_SMALL_SIZES);
 	int count = 0;
@@ -67,10 +93,12 @@ LoadRanges(Server, Relation events) {
 			const bool to_value = i < bounds->ndatums && bounds->kind[i][0] == PARTITION_RANGE_DATUM_VALUE;
 			items[count].relid = descriptor->oids[part];
 			items[count].lower = from_value ? DatumGetTimestampTz(bounds->datums[i - 1][0]) : PG_INT64_MIN;
+			items[count].archive = false;
 			items[count].upper = to_value ? DatumGetTimestampTz(bounds->datums[i][0]) : PG_INT64_MAX;
 			count++;
 		}
 	}
+	MarkArchives(server, items, count);
 	if (ranges.context != nullptr) {
 		MemoryContextDelete(ranges.context);
 	}
@@ -100,7 +128,7 @@ FirstAbove(int64 micros) {
 	return low;
 }
 
-constexpr PartitionRange kNoPartition = {InvalidOid, 0, 0};
+constexpr PartitionRange kNoPartition = {InvalidOid, 0, 0, false};
 
 bool
 HasInsertTrigger(Relation relation) {
