@@ -17,7 +17,7 @@ readonly CLUSTER_PORT=54329
 readonly SOCKET_PATH_LIMIT=107
 
 # What a build and a running server need beside PostgreSQL itself, and what the tests need beside that.
-readonly BUILD_PACKAGES=(g++ make nlohmann-json3-dev libssl-dev perl procps)
+readonly BUILD_PACKAGES=(g++ make nlohmann-json3-dev libssl-dev zlib1g-dev perl procps)
 readonly TEST_PACKAGES=(cmake libgtest-dev clang clang-format-14 libclang-rt-dev libipc-run-perl python3-asyncpg faketime pgbouncer)
 
 # A server of one's own must not listen to settings meant for another one.
