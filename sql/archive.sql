@@ -13,7 +13,7 @@ SELECT current_setting('data_directory') || '/auren_archive_regress' AS folder \
 \set second :folder '/second.gz'
 -- a path and the epoch differ from server to server
 CREATE FUNCTION t.told(p_sql text) RETURNS SETOF text LANGUAGE sql AS $$
-	SELECT regexp_replace(regexp_replace(line, current_setting('data_directory') || '/auren_archive_regress', 'FOLDER', 'g'), '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'EPOCH', 'g') FROM t.try(p_sql) line $$;
+	SELECT regexp_replace(regexp_replace(line, '/[^" ]*/auren_archive_regress', 'FOLDER', 'g'), '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'EPOCH', 'g') FROM t.try(p_sql) line $$;
 COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; rm -rf auren_archive_regress; mkdir auren_archive_regress';
 \set ECHO all
 SELECT events.create_monthly_partitions(0) AS made \gset
@@ -27,6 +27,7 @@ SELECT t.old_event('booking:1', 'paid', '{"n": 4}', '2024-03-01 00:00:00+00', '5
 SELECT events.append_event('booking:1', 'left', '{"n": 5}', p_event_id := '66666666-6666-4666-8666-666666666666');
 SELECT events.set_reducer('moved', 'ignore'), events.set_reducer('paid', 'count', '{"into": "paid"}');
 -- the lines: a manifest, an event each in order of position, a trailer
+\pset format unaligned
 SELECT regexp_replace(line, '"(store_epoch|made_at|extension_version)":"[^"]*"', '"\1":"..."', 'g') FROM events.archive_lines('2024-01-01') line;
 SELECT encode(sha256(convert_to(string_agg(line, E'\n' ORDER BY n) FILTER (WHERE n BETWEEN 2 AND 4) || E'\n', 'UTF8')), 'hex') = (max(line) FILTER (WHERE n = 5))::json ->> 'sha256' AS sha256_of_events
 FROM events.archive_lines('2024-01-01') WITH ORDINALITY l (line, n);
@@ -92,7 +93,7 @@ SELECT global_position, event_type FROM events.read_by_query('[{"tags": ["room:1
 SELECT event_type FROM events.find_events('{"room": 12}');
 -- states stay those of the opening balance, unless a version is asked for that is there again
 SELECT events.get_stream_state('booking:1') -> 'paid' AS paid, events.get_stream_state('booking:1', 4) -> 'paid' AS carried;
-SELECT events.get_stream_state('booking:1', 1) -> 'room' AS room, events.get_stream_state('booking:1', 2) -> 'room' AS ignored;
+SELECT events.get_stream_state('booking:1', 1) #> '{booked,room}' AS room, events.get_stream_state('booking:1', 2) ? 'moved' AS ignored_moves;
 SELECT * FROM t.told($$SELECT events.get_stream_state('booking:1', 3)$$);
 SELECT events.set_reducer('paid', 'ignore');
 SELECT events.get_stream_state('booking:1') -> 'paid' AS still_carried;
@@ -167,9 +168,9 @@ SELECT t.attach_changed($$UPDATE t.lines SET line_number = -line_number$$);
 SELECT t.attach_changed($$UPDATE t.lines SET line = replace(line, '{"global_position":2', '{"global_position":20') WHERE line LIKE '{"global_position":2%'$$);
 SELECT t.attach_changed($$UPDATE t.lines SET line = replace(line, '"created_at":"2024-01-02', '"created_at":"2024-02-02')$$);
 SELECT t.attach_changed($$UPDATE t.lines SET line = replace(line, ',"tenant_id"', ', "tenant_id"')$$) LIMIT 2;
-SELECT t.attach_changed($$UPDATE t.lines SET line = replace(line, '"room": 12', '"room": 13');
+SELECT * FROM t.attach_changed($$UPDATE t.lines SET line = replace(line, '"room": 12', '"room": 13');
 	UPDATE t.lines SET line = regexp_replace(line, '"sha256":"[^"]*"', format('"sha256":"%s"', (SELECT encode(sha256(convert_to(string_agg(line || E'\n', '' ORDER BY line_number), 'UTF8')), 'hex') FROM t.lines WHERE line LIKE '{"global%')))
-	WHERE line LIKE '{"end"%'$$) line WHERE line !~ 'SHA-256 of its events';
+	WHERE line LIKE '{"end"%'$$) line WHERE line NOT LIKE 'DETAIL%';
 -- of another store: what is known of the month differs, or only the epoch is there to tell
 SELECT t.attach_changed($$UPDATE t.lines SET line = replace(line, '"seals":[]', '"seals":[{"seal":7,"month":"2024-01-01","after_position":0,"up_to_position":9,"last_position":3,"events":3,"root":"aa","previous":"bb","chain":"cc","key_id":"k","signature":"ee","sealed_at":"","public_key":""}]')$$);
 SELECT t.attach_changed($$UPDATE t.lines SET line = replace(line, '"last_position":3', '"last_position":4')$$);
@@ -183,7 +184,7 @@ SELECT events.detach_archive('2024-01-01');
 -- a client says where the archive is that it wrote
 SELECT events.record_archive('2024-01-01', 'tape 7', repeat('ab', 32));
 SELECT archive FROM events.months WHERE month = '2024-01-01';
-SELECT t.attach_changed('SELECT 1') line WHERE line NOT LIKE 'DETAIL%';
+SELECT * FROM t.attach_changed('SELECT 1') line WHERE line NOT LIKE 'DETAIL%';
 SELECT * FROM t.told($$SELECT events.record_archive('2024-01-01', 'tape 7', 'ab')$$);
 SELECT * FROM t.told($$SELECT events.record_archive('2022-01-01', 'tape 7', repeat('ab', 32))$$);
 SELECT events.record_archive('2024-01-01', 'tape 7', (SELECT max(line) FROM t.good WHERE line LIKE '{"end"%')::json ->> 'sha256');

@@ -70,7 +70,8 @@ Forced::Covers(const std::string &holder) const {
 std::vector<MonthFigures>
 MonthsBefore(int64 micros) {
 	std::vector<MonthFigures> months = ListMonths();
-	months.erase(std::remove_if(months.begin(), months.end(), [&](const MonthFigures &month) { return month.attached || month.month.Next().StartMicros() > micros; }),
+	months.erase(std::remove_if(months.begin(), months.end(),
+	                            [&](const MonthFigures &month) { return month.attached || month.month.Next().StartMicros() > micros; }),
 	             months.end());
 	return months;
 }

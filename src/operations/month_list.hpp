@@ -21,8 +21,8 @@ struct MonthFigures {
 	int64 last_position = 0;
 	int64 first_event_at = 0; // created_at of the events at these positions
 	int64 last_event_at = 0;
-	bool closed = false; // it is over, and no transaction in flight can write to it
-	int64 last_seal = 0; // of a month whose events are all sealed; else 0
+	bool closed = false;   // it is over, and no transaction in flight can write to it
+	int64 last_seal = 0;   // of a month whose events are all sealed; else 0
 	bool attached = false; // it was dropped, and is there again of its archive, to be read
 	std::vector<std::string> held_by;
 };

@@ -8,9 +8,9 @@
 namespace auren::pg {
 
 struct PartitionRange {
-	Oid relid;   // InvalidOid: there is none
-	int64 lower; // created_at, included
-	int64 upper; // not included
+	Oid relid;    // InvalidOid: there is none
+	int64 lower;  // created_at, included
+	int64 upper;  // not included
 	bool archive; // it was dropped, and is there again of its archive (events.attach_archive), to be read
 };
 
