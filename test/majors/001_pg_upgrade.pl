@@ -58,7 +58,9 @@ foreach my $module (sort keys %servers)
 			is($new->safe_psql('postgres', q{SELECT extversion FROM pg_extension WHERE extname = 'auren_events'}), $version, "$name: the objects are those of before");
 			is($new->safe_psql('postgres', q{SELECT stream_version FROM events.append_events('{moved:1}', '{seen}', ARRAY['{}']::jsonb[])}), 1, "$name: and take events");
 			$last++;
+			my $update_began = time;
 			$new->safe_psql('postgres', 'ALTER EXTENSION auren_events UPDATE');
+			note(sprintf('%s: the update took %.0f ms', $name, 1000 * (time - $update_began)));
 			same_answers($new, 'postgres', $before, "$name, updated", 'subscriptions', 'rights', 'what hangs on the tables');
 		}
 		store_goes_on($new, 'postgres', $last, $name);

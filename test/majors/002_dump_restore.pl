@@ -11,6 +11,7 @@ use WholeStore;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $new = whole_server('new');
 $new->start;
@@ -38,7 +39,7 @@ foreach my $module (sort keys %servers)
 	$old->start;
 	make_roles($old);
 	$old->safe_psql('postgres', 'CREATE EXTENSION auren_events');
-	fill_store($old, 'postgres');
+	fill_store($old, 'postgres', $ENV{AUREN_MANY_EVENTS});
 	my $version = $old->safe_psql('postgres', q{SELECT extversion FROM pg_extension WHERE extname = 'auren_events'});
 	my $before = answers_of($old, 'postgres');
 	my $last = $old->safe_psql('postgres', 'SELECT last_value FROM auren.global_position_seq');
@@ -46,7 +47,9 @@ foreach my $module (sort keys %servers)
 	my $from = $old->connstr('postgres');
 
 	# by the programs of the new server, and by those of the old one
+	my $began = time;
 	$new->command_ok([ 'pg_dump', '-Fc', '-f', "$dumps/custom", '-d', $from ], "$module: pg_dump -Fc");
+	my $dumped = time - $began;
 	$new->command_ok([ 'pg_dump', '-Fp', '-f', "$dumps/plain", '-d', $from ], "$module: pg_dump -Fp");
 	$old->command_ok([ 'pg_dump', '-Fd', '-j', 2, '-f', "$dumps/directory", '-d', $from ], "$module: pg_dump -Fd of the old server");
 	$old->stop;
@@ -59,7 +62,9 @@ foreach my $module (sort keys %servers)
 	foreach my $kind (sort keys %restores)
 	{
 		my $database = "${kind}_$module";
+		$began = time;
 		restored($database, $version, "$module: $kind", $restores{$kind});
+		note(sprintf('%s: %s: closed for %.0f s', $module, $kind, $dumped + time - $began));
 		same_answers($new, $database, $before, "$module: $kind", $version ne $newest ? ('rights', 'what hangs on the tables') : ());
 		store_goes_on($new, $database, $last, "$module: $kind") if $kind eq 'parallel' || $kind eq 'plain';
 	}

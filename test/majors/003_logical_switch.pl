@@ -83,12 +83,8 @@ foreach my $module (sort keys %servers)
 	$old->safe_psql('postgres', 'ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf()');
 	my $lsn = $old->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()');
 	wait_until($old, 'postgres', "SELECT confirmed_flush_lsn >= '$lsn' FROM pg_replication_slots WHERE slot_name = 'moving'", 'the subscriber has everything');
-	my $sequences = $old->safe_psql(
-		'postgres', q{
-		SELECT string_agg(format('SELECT setval(%L, %s, %L)', c.oid::regclass, (xpath('/row/last_value/text()', s.x))[1], (xpath('/row/is_called/text()', s.x))[1]), ';')
-		FROM pg_extension, unnest(extconfig) t JOIN pg_class c ON c.oid = t,
-			LATERAL query_to_xml(format('SELECT last_value, is_called FROM %s', c.oid::regclass), false, true, '') s(x)
-		WHERE extname = 'auren_events' AND c.relkind = 'S'});
+	my $sequences = $old->safe_psql('postgres', q{
+		SELECT format('SELECT setval(%L, %s)', schemaname || '.' || sequencename, last_value) FROM pg_sequences WHERE schemaname = 'auren' AND last_value IS NOT NULL}) =~ s/\n/;/gr;
 	$new->safe_psql('postgres', "$sequences; DROP SUBSCRIPTION moving");
 	$new->safe_psql('postgres', q{SELECT events.append_event('moved:1', 'first', '{}')});
 	note(sprintf('%s: closed for %.0f ms', $module, 1000 * (time - $began)));

@@ -171,11 +171,12 @@ sub bench
 	return;
 }
 
-# What holds in every store, whatever happened to it. Each query lists what breaks a promise.
+# What holds in every store, whatever happened to it. Each query lists what breaks a promise. {carried}: a stream that has lost events to a dropped
+# month; {gone}: an id of one that did.
 my @SOUND = (
 	'versions are 1..n without a hole' => q{
 		SELECT tenant_id, stream_id, count(*), min(stream_version), max(stream_version)
-		FROM events.event_store GROUP BY 1, 2
+		FROM events.event_store WHERE NOT {carried} GROUP BY 1, 2
 		HAVING min(stream_version) <> 1 OR max(stream_version) <> count(*)
 		    OR count(DISTINCT stream_version) <> count(*)},
 	'event ids are unique within a tenant' => q{
@@ -198,11 +199,11 @@ my @SOUND = (
 			       date_trunc('month', max(created_at) AT TIME ZONE 'UTC')::date AS last_month
 			FROM events.event_store GROUP BY 1, 2) e
 		FULL JOIN auren.stream_rows r USING (tenant_id, stream_id)
-		WHERE e.first_month IS DISTINCT FROM r.first_month OR e.last_month IS DISTINCT FROM r.last_month},
+		WHERE (e.first_month IS DISTINCT FROM r.first_month OR e.last_month IS DISTINCT FROM r.last_month) AND NOT {carried}},
 	'supplied ids lead to their events' => q{
 		SELECT i.* FROM auren.supplied_ids i LEFT JOIN events.event_store e USING (tenant_id, event_id)
-		WHERE e.event_id IS NULL OR e.global_position <> i.global_position
-		   OR date_trunc('month', e.created_at AT TIME ZONE 'UTC')::date <> i.month},
+		WHERE (e.event_id IS NULL OR e.global_position <> i.global_position
+		   OR date_trunc('month', e.created_at AT TIME ZONE 'UTC')::date <> i.month) AND NOT {gone}},
 	'every month has its indexes, valid, and its triggers' => q{
 		SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
 		WHERE h.inhparent = 'events.event_store'::regclass
@@ -215,8 +216,21 @@ sub store_is_sound
 	my ($node, $database, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my @promises = @SOUND;
+	# A dropped month leaves the state of each of its streams, from which their versions go on. That came with 0.2.0.
+	my %left = (carried => 'false', gone => 'false');
+	if ($node->safe_psql($database, q{SELECT to_regclass('auren.opening_states') IS NOT NULL}) eq 't')
+	{
+		%left = (
+			carried => '(tenant_id, stream_id) IN (SELECT tenant_id, stream_id FROM auren.opening_states)',
+			gone => '(tenant_id, event_id) IN (SELECT tenant_id, event_id FROM auren.dropped_ids)');
+		push @promises, 'versions go on after an opening balance' => q{
+			SELECT tenant_id, stream_id, o.stream_version, count(*), min(e.stream_version), max(e.stream_version)
+			FROM auren.opening_states o JOIN events.event_store e USING (tenant_id, stream_id) WHERE e.stream_version > o.stream_version GROUP BY 1, 2, 3
+			HAVING min(e.stream_version) <> o.stream_version + 1 OR max(e.stream_version) <> o.stream_version + count(*)};
+	}
 	while (my ($promise, $query) = splice @promises, 0, 2)
 	{
+		$query =~ s/\{(carried|gone)\}/$left{$1}/g;
 		is($node->safe_psql($database, $query), '', "$name: $promise");
 	}
 	# events have tags since 0.2.0

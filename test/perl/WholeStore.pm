@@ -83,7 +83,19 @@ my $PAST = q{
 	$$;
 	SELECT past.make_month(n) FROM generate_series(5, 2, -1) n;
 	SELECT past.fill(5, 70), past.fill(3, 140), past.fill(2, 35);
-	DROP SCHEMA past CASCADE;
+};
+
+# A month that was dropped, with the states of its streams carried over, and an id that a caller gave in it. That came with 0.2.0.
+my $DROPPED = q{
+	SELECT past.make_month(6);
+	INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, created_at, global_position)
+	SELECT CASE n WHEN 0 THEN '22222222-2222-4222-8222-222222222222' ELSE gen_random_uuid() END, 'gone:' || n % 3, 1 + n / 3, 'noted', jsonb_build_object('n', n, 'exact', 0.10),
+		past.month(6) + n * interval '1 hour', nextval('auren.global_position_seq') FROM generate_series(0, 8) n;
+	INSERT INTO auren.stream_rows (tenant_id, stream_id, first_month, last_month) SELECT 'default', 'gone:' || n, past.month(6), past.month(6) FROM generate_series(0, 2) n;
+	INSERT INTO auren.supplied_ids (tenant_id, event_id, month, global_position)
+	SELECT tenant_id, event_id, past.month(6), global_position FROM events.event_store WHERE event_id = '22222222-2222-4222-8222-222222222222';
+	CALL events.drop_months_before(past.month(5), '{unsealed:*}');
+	SELECT events.append_event('gone:0', 'noted', '{"n": "after"}', p_expected_version := 3);
 };
 
 my $FILL = q{
@@ -142,6 +154,12 @@ my $FILL_TAGS = q{
 	SELECT events.add_tag_rule('counted', '/n', 'n'), events.fill_tag_rules(), events.add_tag_rule('seen', '/n', 'half'), events.fill_tag_rules(250) > 0, events.add_span_rule('tagged', '/from', '/to');
 };
 
+sub drops_months
+{
+	my ($node, $database) = @_;
+	return $node->safe_psql($database, q{SELECT to_regclass('auren.opening_states') IS NOT NULL}) eq 't';
+}
+
 sub has_tags
 {
 	my ($node, $database) = @_;
@@ -154,6 +172,8 @@ sub fill_store
 	my ($node, $database, $more) = @_;
 	$node->safe_psql($database, 'SELECT events.create_monthly_partitions(4)');
 	$node->safe_psql($database, $PAST);
+	$node->safe_psql($database, $DROPPED) if drops_months($node, $database);
+	$node->safe_psql($database, 'DROP SCHEMA past CASCADE');
 	$node->safe_psql($database, $FILL);
 	$node->safe_psql($database, $FILL_TAGS) if has_tags($node, $database);
 	for (my $first = 1; $first <= ($more || 0); $first += 10000)
@@ -202,11 +222,16 @@ my @ANSWERS_OF_TAGS = (
 	'events by a query' => q{SELECT stream_id, stream_version FROM events.read_by_query('{"tags": ["left"], "during": ["2026-01-15", "2026-01-16"]}')},
 	'tag rules' => q{SELECT r::text FROM events.tag_rules r ORDER BY 1});
 
+my @ANSWERS_OF_DROPPED = (
+	'months that were dropped' => q{SELECT m::text FROM auren.month_records m ORDER BY 1},
+	'opening balances' => q{SELECT o::text FROM auren.opening_states o ORDER BY 1},
+	'dropped ids' => q{SELECT d::text FROM auren.dropped_ids d ORDER BY 1});
+
 # What a store answers: { what => text }.
 sub answers_of
 {
 	my ($node, $database) = @_;
-	my @queries = (@ANSWERS, has_tags($node, $database) ? @ANSWERS_OF_TAGS : ());
+	my @queries = (@ANSWERS, (has_tags($node, $database) ? @ANSWERS_OF_TAGS : ()), (drops_months($node, $database) ? @ANSWERS_OF_DROPPED : ()));
 	my %answers;
 	while (my ($what, $query) = splice @queries, 0, 2)
 	{
@@ -331,6 +356,13 @@ sub store_goes_on
 		$ask->(q{SELECT events.append_event('user:3', 'tagged', '{}', p_tags := '{left,later}')});
 		is($ask->(q{SELECT stream_id FROM events.read_all(p_tags => '{later}')}), 'user:3', "$name: an event with tags");
 		fails_with($node, $database, qq{SELECT * FROM events.append_if('{"tags": ["later"]}', $last, '{user:3}', '{x}', '{"{}"}')}, 'ZE008', "$name: a condition that is met");
+	}
+	if ($ask->(q{SELECT to_regclass('auren.opening_states') IS NOT NULL AND events.stream_exists('gone:0')}) eq 't')
+	{
+		is($ask->(q{SELECT events.append_event('gone:0', 'noted', '{"n": 0, "exact": 0.10}', p_event_id := '22222222-2222-4222-8222-222222222222')}),
+			'22222222-2222-4222-8222-222222222222', "$name: an id of a month that was dropped is known");
+		is($ask->(q{SELECT stream_version FROM events.append_events('{gone:0,gone:1}', '{noted,noted}', ARRAY['{}', '{}']::jsonb[], p_expected_versions := '{4,3}')}), "5\n4",
+			"$name: streams that lost events go on");
 	}
 	store_is_sound($node, $database, $name);
 	return;
