@@ -96,7 +96,7 @@ SELECT t.show('trigger:f');
 DROP TABLE t.ruled;
 -- a check holds in the months that are made after it
 BEGIN;
-ALTER TABLE events.event_store ADD CONSTRAINT no_bad CHECK (event_type <> 'bad');
+ALTER TABLE events.event_store ADD CONSTRAINT no_bad CHECK (event_type <> 'never appended');
 ALTER TABLE auren.event_tags ADD CONSTRAINT no_zero CHECK (global_position > 0);
 SELECT * FROM t.try('SELECT events.create_monthly_partitions(60)');
 SELECT conname, count(*) = (SELECT count(*) FROM pg_inherits WHERE inhparent = CASE conname WHEN 'no_bad' THEN 'events.event_store' ELSE 'auren.event_tags' END::regclass) AS in_each_month
