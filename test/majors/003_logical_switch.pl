@@ -17,7 +17,7 @@ use Time::HiRes qw(time);
 my %servers = (newest => $ENV{AUREN_OLD}, released => $ENV{AUREN_RELEASED});
 foreach my $module (sort keys %servers)
 {
-	my $old = whole_server("old_$module", install_path => $servers{$module}, init => { allows_streaming => 'logical' });
+	my $old = whole_server("old_$module", install_path => $servers{$module}, conf => "wal_level = logical\nmax_wal_senders = 10\nmax_replication_slots = 10\n");
 	$old->start;
 	make_roles($old);
 	$old->safe_psql('postgres', 'CREATE EXTENSION auren_events');
@@ -92,7 +92,7 @@ foreach my $module (sort keys %servers)
 
 	my $before = answers_of($old, 'postgres');
 	my $last = $old->safe_psql('postgres', 'SELECT last_value FROM auren.global_position_seq');
-	is($new->safe_psql('postgres', q{SELECT global_position FROM events.read_all(0, 1000000) WHERE stream_id = 'moved:1'}), $last + 1, "$module: positions go on");
+	is($new->safe_psql('postgres', q{SELECT global_position FROM events.read_all(0, 10000000) WHERE stream_id = 'moved:1'}), $last + 1, "$module: positions go on");
 	isnt($new->safe_psql('postgres', 'SELECT events.store_epoch()'), $old->safe_psql('postgres', 'SELECT events.store_epoch()'), "$module: the epoch is another one");
 	same_answers($new, 'postgres', $before, $module, 'subscriptions', $version ne $newest ? ('rights', 'what hangs on the tables') : ());
 	my $stood = q{SELECT name, checkpoint, parked, retrying, last_error FROM events.subscriptions ORDER BY 1};
