@@ -124,3 +124,101 @@ COMMENT ON COLUMN events.seal_keys.registered_by IS 'role that registered it';
 COMMENT ON COLUMN events.seal_keys.endorsed_by IS 'key before it, which signed that this one follows';
 COMMENT ON COLUMN events.seal_keys.endorsement IS 'that key''s signature';
 COMMENT ON COLUMN events.seal_keys.retired_at IS 'when the next key was registered';
+
+CREATE FUNCTION events.seal(p_limit bigint DEFAULT NULL)
+	RETURNS TABLE (seal bigint, month date, events bigint, up_to_position bigint)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'auren_seal';
+COMMENT ON FUNCTION events.seal(bigint) IS
+'seals the final events after the last seal, p_limit at most (NULL: 1,000,000), and returns a row for each month among them; none where there is nothing to seal; one session at a time (55P03)';
+INSERT INTO auren.rights VALUES ('events.seal', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION events.register_seal_key(p_previous_lost boolean DEFAULT false) RETURNS text
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_register_seal_key';
+COMMENT ON FUNCTION events.register_seal_key(boolean) IS
+'registers the current key of auren_events.seal_key_file for the seals to come, endorsed by the key before it, which must be in the file too unless p_previous_lost; returns its id';
+INSERT INTO auren.rights VALUES ('events.register_seal_key', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE TABLE auren.verifications (
+	verified_at    timestamptz NOT NULL,
+	verified_by    text        NOT NULL,
+	from_month     date,
+	to_month       date,
+	since_seal     bigint      NOT NULL,
+	last_seal      bigint      NOT NULL,
+	seals          bigint      NOT NULL,
+	events         bigint      NOT NULL,
+	up_to_position bigint      NOT NULL,
+	findings       bigint      NOT NULL,
+	took           interval    NOT NULL
+);
+COMMENT ON TABLE auren.verifications IS 'what events.verify looked at, and when';
+COMMENT ON COLUMN auren.verifications.verified_at IS 'when it was done';
+COMMENT ON COLUMN auren.verifications.verified_by IS 'role that called it';
+COMMENT ON COLUMN auren.verifications.from_month IS 'first month; NULL: from the first one on';
+COMMENT ON COLUMN auren.verifications.to_month IS 'last month; NULL: to the last one';
+COMMENT ON COLUMN auren.verifications.since_seal IS 'what came after this seal was verified; 0: all';
+COMMENT ON COLUMN auren.verifications.last_seal IS 'newest seal that was there';
+COMMENT ON COLUMN auren.verifications.seals IS 'seals that were checked';
+COMMENT ON COLUMN auren.verifications.events IS 'events that were checked';
+COMMENT ON COLUMN auren.verifications.up_to_position IS 'position up to which events were sealed';
+COMMENT ON COLUMN auren.verifications.findings IS 'how many problems it found';
+COMMENT ON COLUMN auren.verifications.took IS 'how long it took';
+
+CREATE VIEW events.verifications WITH (security_barrier) AS
+	SELECT verified_at, verified_by, from_month, to_month, since_seal, last_seal, seals, events, up_to_position, findings, took
+	FROM auren.verifications;
+COMMENT ON VIEW events.verifications IS 'what events.verify looked at, and when';
+INSERT INTO auren.rights VALUES ('events.verifications', 'SELECT', '{reader,admin}', '0.2.0');
+COMMENT ON COLUMN events.verifications.verified_at IS 'when it was done';
+COMMENT ON COLUMN events.verifications.verified_by IS 'role that called it';
+COMMENT ON COLUMN events.verifications.from_month IS 'first month; NULL: from the first one on';
+COMMENT ON COLUMN events.verifications.to_month IS 'last month; NULL: to the last one';
+COMMENT ON COLUMN events.verifications.since_seal IS 'what came after this seal was verified; 0: all';
+COMMENT ON COLUMN events.verifications.last_seal IS 'newest seal that was there';
+COMMENT ON COLUMN events.verifications.seals IS 'seals that were checked';
+COMMENT ON COLUMN events.verifications.events IS 'events that were checked';
+COMMENT ON COLUMN events.verifications.up_to_position IS 'position up to which events were sealed';
+COMMENT ON COLUMN events.verifications.findings IS 'how many problems it found';
+COMMENT ON COLUMN events.verifications.took IS 'how long it took';
+
+CREATE FUNCTION events.verify(p_from date DEFAULT NULL, p_to date DEFAULT NULL, p_since_seal bigint DEFAULT NULL)
+	RETURNS TABLE (problem text, month date, global_position bigint, event_id uuid, stream_id text, detail text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'auren_verify';
+COMMENT ON FUNCTION events.verify(date, date, bigint) IS
+'compares the events of some months (NULL: all) with their seals and returns a row for each problem, none where all is as it was sealed; p_since_seal: only what came after a seal';
+INSERT INTO auren.rights VALUES ('events.verify', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE VIEW events.published_roots WITH (security_barrier) AS
+	SELECT seal, month, up_to_position, events, encode(root, 'hex') AS root, encode(chain, 'hex') AS chain, key_id, encode(signature, 'hex') AS signature, sealed_at,
+	       json_build_object('seal', seal, 'month', to_char(month, 'YYYY-MM'), 'after', after_position, 'up_to', up_to_position, 'last', last_position,
+	                         'events', events, 'previous', encode(previous, 'hex'), 'sealed_at', to_char(sealed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+	                         'signature', encode(signature, 'hex'), 'root', encode(root, 'hex'), 'key', key_id)::text AS line
+	FROM auren.seals;
+COMMENT ON VIEW events.published_roots IS 'seals in the form in which they are kept elsewhere: whoever has the newest chain notices if seals are removed or made anew';
+INSERT INTO auren.rights VALUES ('events.published_roots', 'SELECT', '{reader,admin}', '0.2.0');
+COMMENT ON COLUMN events.published_roots.seal IS 'number of the seal';
+COMMENT ON COLUMN events.published_roots.month IS 'first day of its month';
+COMMENT ON COLUMN events.published_roots.up_to_position IS 'position up to which it covers the month''s events';
+COMMENT ON COLUMN events.published_roots.events IS 'how many they are';
+COMMENT ON COLUMN events.published_roots.root IS 'root of the Merkle tree, hexadecimal';
+COMMENT ON COLUMN events.published_roots.chain IS 'SHA-256 of the seal''s statement, hexadecimal';
+COMMENT ON COLUMN events.published_roots.key_id IS 'key that signed it';
+COMMENT ON COLUMN events.published_roots.signature IS 'its signature, hexadecimal';
+COMMENT ON COLUMN events.published_roots.sealed_at IS 'when it was sealed';
+COMMENT ON COLUMN events.published_roots.line IS 'all of it as a JSON object, for scripts/verify_archive';
+
+CREATE FUNCTION events.event_line(p_event_id uuid) RETURNS text
+	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_event_line';
+COMMENT ON FUNCTION events.event_line(uuid) IS 'the canonical line of an event of this session''s tenant, whose digest is sealed; doc/seals.md has its form';
+INSERT INTO auren.rights VALUES ('events.event_line', 'EXECUTE', '{reader}', '0.2.0');
+
+CREATE FUNCTION events.prove(p_event_id uuid) RETURNS jsonb
+	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_prove';
+COMMENT ON FUNCTION events.prove(uuid) IS
+'shows with events.event_line(p_event_id) that an event of this session''s tenant is under a seal: the seal, its signature and the path in its tree; 55000 where the event is not sealed yet';
+INSERT INTO auren.rights VALUES ('events.prove', 'EXECUTE', '{reader}', '0.2.0');
+
+CREATE FUNCTION events.verify_proof(p_line text, p_proof jsonb, OUT valid boolean, OUT reason text)
+	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_verify_proof';
+COMMENT ON FUNCTION events.verify_proof(text, jsonb) IS 'whether a proof of events.prove holds for an event''s canonical line in this store, and if not the reason';
+INSERT INTO auren.rights VALUES ('events.verify_proof', 'EXECUTE', '{reader,admin}', '0.2.0');

@@ -27,6 +27,7 @@ SELECT pg_catalog.pg_extension_config_dump('encrypted.audit_log', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.seals', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.seal_leaves', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.registered_seal_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.verifications', '');
 
 -- No metrics are dumped: a restore copies readings in before the triggers are there, or after they are, and counts none of them twice.
 -- Those of biometric.biometric_events are made anew as its rows come in, those of attached sources by the first refresh.

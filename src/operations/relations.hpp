@@ -1,0 +1,11 @@
+#pragma once
+
+#include "server/own_relation.hpp"
+
+namespace auren::pg::own {
+
+// Seals.
+inline OwnRelation seals("auren", "seals");
+inline OwnRelation seal_leaves("auren", "seal_leaves");
+
+} // namespace auren::pg::own
