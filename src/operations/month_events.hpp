@@ -36,7 +36,7 @@ class MonthEvents {
 	int64 Read(int64 done_before);
 	// False after the last one.
 	bool Next(FoundEvent *event);
-	// Of an event that Next gave: its line, and what names it.
+	// The line of an event that Next gave, and what names it.
 	std::string LineOf(const FoundEvent &event);
 	void NamesOf(const FoundEvent &event, std::string *event_id, std::string *stream_id);
 	void Close();

@@ -208,10 +208,10 @@ AUREN_FUNCTION(auren_prove) {
 }
 
 AUREN_FUNCTION(auren_verify_proof) {
+	(void)pg::CurrentTenant(); // refuses where the session names a tenant that it may not name
 	const pg::Text given = pg::TextArgument(fcinfo, 0, "p_line");
 	const std::string line = pg::ToUtf8(std::string(given.name.bytes).c_str());
 	const Proof proof = ProofOf(JsonArgument(fcinfo, 1, "p_proof"));
-	(void)pg::CurrentTenant(); // refuses where the session names a tenant that it may not name
 	std::string reason = FaultOf(proof, line);
 	if (reason.empty()) {
 		pg::AsStoreOwner owner;
