@@ -76,14 +76,14 @@ REVOKE ALL ON FUNCTION auren.content_digest(text, text, jsonb, jsonb, text, text
 
 CREATE FUNCTION auren.month_figures()
 	RETURNS TABLE (month date, partition regclass, first_position bigint, last_position bigint, first_event_at timestamptz, last_event_at timestamptz,
-	               closed boolean, last_seal bigint, held_by text[])
+	               closed boolean, frozen boolean, last_seal bigint, held_by text[])
 	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 60 AS 'MODULE_PATHNAME', 'auren_month_figures';
 COMMENT ON FUNCTION auren.month_figures() IS 'months that are there, by the ends of their indexes, and what needs them; 42501 for a role that is bound to tenants or to which a policy applies';
 
 CREATE VIEW events.months WITH (security_barrier) AS
 	SELECT COALESCE(f.month, r.month) AS month, f.partition,
 	       CASE WHEN f.partition IS NULL THEN 'dropped' WHEN r.attached_at IS NOT NULL THEN 'archived, attached' WHEN r.archived_at IS NOT NULL THEN 'archived' WHEN f.last_seal IS NOT NULL THEN 'sealed'
-	            WHEN r.settled_at IS NOT NULL THEN 'settled' WHEN f.closed THEN 'closed' ELSE 'open' END AS state,
+	            WHEN r.settled THEN 'settled' WHEN f.closed THEN 'closed' ELSE 'open' END AS state,
 	       r.events, r.streams,
 	       CASE WHEN r.events IS NOT NULL THEN r.events WHEN c.reltuples OPERATOR(pg_catalog.>=) 0 THEN c.reltuples::bigint END AS estimated_events,
 	       pg_catalog.pg_table_size(f.partition) AS heap_bytes, pg_catalog.pg_indexes_size(f.partition) AS index_bytes,
@@ -93,7 +93,13 @@ CREATE VIEW events.months WITH (security_barrier) AS
 	       CASE WHEN f.partition IS NULL THEN r.last_event_at ELSE f.last_event_at END AS last_event_at,
 	       COALESCE(f.last_seal, r.last_seal) AS last_seal, r.settled_at, r.archived_at, r.archive, r.dropped_at, r.dropped_by, r.forced, r.bytes AS recorded_bytes, f.held_by
 	FROM auren.month_figures() f
-	FULL JOIN auren.month_records r ON r.month OPERATOR(pg_catalog.=) f.month
+	FULL JOIN auren.month_records m ON m.month OPERATOR(pg_catalog.=) f.month
+	-- what was counted holds for what was there then: an import may have come after it
+	CROSS JOIN LATERAL (SELECT m.month, m.archived_at, m.archive, m.attached_at, m.dropped_at, m.dropped_by, m.forced, m.last_seal,
+	                           c.same AND f.frozen AND m.settled_at IS NOT NULL AS settled, CASE WHEN c.same THEN m.settled_at END AS settled_at,
+	                           CASE WHEN c.same THEN m.events END AS events, CASE WHEN c.same THEN m.streams END AS streams,
+	                           CASE WHEN c.same THEN m.bytes END AS bytes, m.first_position, m.last_position, m.first_event_at, m.last_event_at
+	                    FROM (SELECT f.partition IS NULL OR m.last_position IS NOT DISTINCT FROM f.last_position AS same) c) r
 	LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) f.partition
 	WHERE (SELECT auren.view_tenant()) IS NOT NULL AND (f.month IS NOT NULL OR r.dropped_at IS NOT NULL)
 	ORDER BY 1;
@@ -165,3 +171,42 @@ COMMENT ON COLUMN events.event_retention.set_by IS 'role that set it';
 COMMENT ON COLUMN events.event_retention.set_at IS 'when';
 COMMENT ON COLUMN events.event_retention.drops_before IS 'first day of the oldest month that stays now';
 INSERT INTO auren.rights VALUES ('events.event_retention', 'SELECT', '{reader,admin}', '0.2.0');
+
+CREATE TABLE auren.settled_indexes (
+	index_name text COLLATE "C" NOT NULL CONSTRAINT settled_indexes_pkey PRIMARY KEY,
+	kind       text COLLATE "C" NOT NULL
+);
+COMMENT ON TABLE auren.settled_indexes IS 'which indexes of a month are exchanged or dropped when it is settled (events.set_settle_policy)';
+COMMENT ON COLUMN auren.settled_indexes.index_name IS 'what stands between idx_event_store_ and the month in its name';
+COMMENT ON COLUMN auren.settled_indexes.kind IS 'brin or none';
+
+CREATE FUNCTION events.set_settle_policy(p_index text, p_kind text) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_settle_policy';
+COMMENT ON FUNCTION events.set_settle_policy(text, text) IS
+'what becomes of an index of a month when it is settled: keep, brin (created_at only) or none, for created_at, type_time, event_data_gin and metadata_gin; the others are needed';
+INSERT INTO auren.rights VALUES ('events.set_settle_policy', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE VIEW events.settle_policies AS
+	SELECT i.name AS index_name, COALESCE(s.kind, 'keep') AS kind, i.used_by, CASE COALESCE(s.kind, 'keep') WHEN 'brin' THEN i.with_brin WHEN 'none' THEN i.without ELSE 'nothing' END AS costs
+	FROM (VALUES ('created_at', 'events_by_time, subscriptions from a time', 'reads the blocks of the time range instead of its events', 'reads the whole month'),
+	             ('type_time', 'events_by_time and queries of one type', NULL, 'reads all events of the time range'),
+	             ('event_data_gin', 'find_events', NULL, 'reads the whole month'),
+	             ('metadata_gin', 'queries of your own on metadata', NULL, 'read the whole month')) i (name, used_by, with_brin, without)
+	LEFT JOIN auren.settled_indexes s ON s.index_name OPERATOR(pg_catalog.=) i.name;
+COMMENT ON VIEW events.settle_policies IS 'what becomes of the indexes of a month when it is settled, and what that costs the queries that use them';
+COMMENT ON COLUMN events.settle_policies.index_name IS 'what stands between idx_event_store_ and the month in its name';
+COMMENT ON COLUMN events.settle_policies.kind IS 'keep, brin or none';
+COMMENT ON COLUMN events.settle_policies.used_by IS 'what uses it';
+COMMENT ON COLUMN events.settle_policies.costs IS 'what such a query does in a settled month instead of a look-up';
+INSERT INTO auren.rights VALUES ('events.settle_policies', 'SELECT', '{reader,admin}', '0.2.0');
+
+CREATE FUNCTION events.maintenance_plan() RETURNS TABLE (step integer, month date, statement text, reason text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'auren_maintenance_plan';
+COMMENT ON FUNCTION events.maintenance_plan() IS
+'statements that settle the months that are closed and not settled, in order: for the owner of the store, each outside of a transaction block (psql: \gexec); what was begun and interrupted is done again';
+INSERT INTO auren.rights VALUES ('events.maintenance_plan', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION events.mark_settled(p_month date) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_mark_settled';
+COMMENT ON FUNCTION events.mark_settled(date) IS 'counts a month and records that it is settled; 55000 where something of events.maintenance_plan() was not done';
+INSERT INTO auren.rights VALUES ('events.mark_settled', 'EXECUTE', '{admin}', '0.2.0');

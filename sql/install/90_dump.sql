@@ -10,6 +10,7 @@ SELECT pg_catalog.pg_extension_config_dump('auren.month_records', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.opening_states', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.dropped_ids', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.kept_events', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.settled_indexes', '');
 SELECT pg_catalog.pg_extension_config_dump('events.tenant_bindings', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.declared_reducers', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.declared_notification_rules', '');

@@ -19,6 +19,7 @@ struct MonthEnds {
 	Oid relid;
 	int64 lower;
 	bool has_events;
+	bool frozen;
 	int64 position[2]; // of the first event and of the last
 	int64 time[2];
 };
@@ -45,6 +46,10 @@ ReadEnd(Server, Relation heap, Relation index, const AttrNumber *attnum, ScanDir
 void
 ReadEnds(Server server, MonthEnds *ends) {
 	Relation heap = table_open(ends->relid, AccessShareLock);
+	BlockNumber visible;
+	BlockNumber frozen;
+	visibilitymap_count(heap, &visible, &frozen);
+	ends->frozen = frozen == RelationGetNumberOfBlocks(heap);
 	const PartitionShape *shape = ShapeOf(server, heap);
 	if (shape->direct_read && OidIsValid(shape->position_index)) {
 		AttrNumber attnum[kEventColumns];
@@ -70,7 +75,7 @@ ReadMonths(Server server, MonthEnds *months) {
 		}
 		lower = range.upper;
 		if (range.lower != PG_INT64_MIN) {
-			months[count] = {range.relid, range.lower, false, {0, 0}, {0, 0}};
+			months[count] = {range.relid, range.lower, false, false, {0, 0}, {0, 0}};
 			ReadEnds(server, &months[count++]);
 		}
 	}
@@ -92,6 +97,7 @@ MonthsByEnds() {
 				quote_qualified_identifier(get_namespace_name(get_rel_namespace(month.relid)), get_rel_name(month.relid)));
 		});
 		month.has_events = ends[i].has_events;
+		month.frozen = ends[i].frozen;
 		month.first_position = ends[i].position[0];
 		month.last_position = ends[i].position[1];
 		month.first_event_at = ends[i].time[0];

@@ -21,6 +21,7 @@ struct MonthFigures {
 	int64 last_position = 0;
 	int64 first_event_at = 0; // created_at of the events at these positions
 	int64 last_event_at = 0;
+	bool frozen = false;   // no vacuum has to read a page of it again
 	bool closed = false;   // it is over, and no transaction in flight can write to it
 	int64 last_seal = 0;   // of a month whose events are all sealed; else 0
 	bool attached = false; // it was dropped, and is there again of its archive, to be read
