@@ -109,6 +109,13 @@ is(sql("SELECT events.attach_archive('$january')"), '2000', 'the archive itself 
 is(sql(q{SELECT md5(string_agg(e::text, ',' ORDER BY global_position)) FROM events.event_store e WHERE created_at < '2024-02-01'}), $before, 'with the same rows');
 is(sql(q{SELECT count(*) FROM events.verify() WHERE global_position <= 2000 AND problem <> ''}), '0', 'which are as they were sealed');
 
+# Whoever reads the month keeps it there.
+my $reader = $node->background_psql('postgres');
+$reader->query_safe(q{BEGIN; SELECT count(*) FROM events.replay_stream('user:1')});
+fails_with($node, 'postgres', q{SET lock_timeout = '1ms'; SELECT events.detach_archive('2024-01-01')}, '55P03', 'a month that is read', like => qr/In the way: process/);
+$reader->query_safe('COMMIT');
+$reader->quit;
+
 # A dump holds what is attached, and a restored store has another epoch: its seals say whose the archive is.
 my $dump = "$folder/dump";
 $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, $node->connstr('postgres') ], 'pg_dump');
