@@ -8,7 +8,6 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use EventStore;
-use IPC::Run ();
 use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -29,21 +28,24 @@ sql(q{SELECT count(t.old_event('user:' || n % 7, 'noted', jsonb_build_object('n'
 sql(q{SELECT count(t.old_event('user:' || n % 7, 'noted', jsonb_build_object('n', n), '2024-02-05'::timestamptz + n * interval '1 second'))
 	FROM generate_series(1, 600) n});
 sql('SELECT events.register_seal_key()');
-# two seals of January: 300 events are in the second pack of the first one
+# January has two seals, the first one of several packs of digests
 is(sql('SELECT count(*), sum(events) FROM events.seal(1300)'), '1|1300', 'a first seal of January');
 is(sql('SELECT count(*), sum(events) FROM events.seal()'), '2|1300', 'another one, and one of February');
 
-# A pipe takes the place of the file that is being written: the server stands in the middle of it when it is killed.
+# A pipe takes the place of the file that is being written: the server stands in the middle of it when it crashes.
 my $january = "$folder/january.gz";
 POSIX::mkfifo("$january.part", 0666) or die $!;
-my $writer = start_psql($node, 'postgres', "SELECT events.archive_month('2024-01-01', '$january')");
+my $writer = start_psql($node, 'postgres', "SELECT events.archive_month('2024-01-01', '$january', 'none')");
+# the server opens it too, or has failed
+alarm($PostgreSQL::Test::Utils::timeout_default);
 open(my $pipe, '<', "$january.part") or die $!;
 read($pipe, my $begun, 10) == 10 or die 'nothing was written';
+alarm(0);
 is(sql(q{SELECT what, phase, total FROM events.progress}), 'archive|writing|2000', 'the view of progress shows it');
-kill 'KILL', $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT events.archive_month%'});
+$node->stop('immediate');
 close($pipe);
-isnt(finish_psql($writer)->{rc}, 0, 'the session was killed');
-restart_after_kill($node) unless $node->poll_query_until('postgres', 'SELECT true');
+isnt(finish_psql($writer)->{rc}, 0, 'the server crashed');
+$node->start;
 ok(!-e $january, 'there is no archive');
 unlink "$january.part";
 is(sql(q{SELECT count(*) FROM events.months WHERE archive IS NOT NULL}), '0', 'and none is noted');
@@ -58,8 +60,8 @@ sql("SELECT events.archive_month('2024-02-01', '$february')");
 my ($text) = run_command([ 'gzip', '-cd', $january ]);
 my @lines = split /\n/, $text;
 is(scalar @lines, 2002, 'gzip reads it: a manifest, the events, a trailer');
-is($text . "\n", sql(q{SELECT string_agg(line, E'\n' ORDER BY n) || E'\n' FROM events.archive_lines('2024-01-01') WITH ORDINALITY l (line, n)}) =~ s/"made_at":"[^"]*"/$lines[0] =~ m{("made_at":"[^"]*")} ? $1 : ''/er . "\n",
-	'a client is given the same lines');
+my $given = sql(q{SELECT string_agg(line, E'\n' ORDER BY n) FROM events.archive_lines('2024-01-01') WITH ORDINALITY l (line, n)});
+is($given =~ s/"made_at":"[^"]*"//r, $text =~ s/"made_at":"[^"]*"//r, 'a client is given the same lines');
 like($lines[0], qr/"seals":\[\{"seal":1,.*\{"seal":2,/, 'its manifest has the seals of the month');
 
 # A sealed month: the seals vouch, and name what was changed.
@@ -96,7 +98,7 @@ $moved[-2] = $lines[2000] =~ s/"global_position":2000/"global_position":2001/r;
 fails_with($node, 'postgres', write_lines('moved', fitting(@moved)), 'XX001', 'an event that is missing', like => qr/event at position 50, .*is missing/);
 fails_with($node, 'postgres', write_lines('cut', @lines[ 0 .. 1500 ]), '22P04', 'a file that was cut', like => qr/after 1500 of 2000 events/);
 my @seals = @lines;
-$seals[0] =~ s/\{"seal":2,.*\}\]/]/ =~ 1 or die;
+$seals[0] =~ s/\{"seal":2,.*\}\]/]/ or die;
 $seals[0] =~ s/,\]/]/;
 fails_with($node, 'postgres', write_lines('seals', @seals), '55000', 'an archive of before a seal', like => qr/lacks seal 2/);
 # without the kept digests the roots tell
@@ -122,7 +124,7 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, $node->connstr('postgres') ],
 sql('CREATE DATABASE restored');
 $node->command_ok([ 'pg_restore', '-d', $node->connstr('restored'), $dump ], 'pg_restore');
 is($node->safe_psql('restored', q{SELECT month, state FROM events.months WHERE month < '2025-01-01' ORDER BY 1}),
-	"2024-01-01|archived, attached\n2024-02-01|dropped\n2024-03-01|sealed", 'a restored store has it attached')
+	"2024-01-01|archived, attached\n2024-02-01|dropped\n2024-03-01|closed", 'a restored store has it attached')
   or diag(sql(q{SELECT month, state FROM events.months ORDER BY 1}));
 fails_with($node, 'restored', q{INSERT INTO events.event_store SELECT gen_random_uuid(), stream_id, 9999, event_type, event_data, metadata, created_at, created_by, tenant_id, 9999, tags FROM events.event_store LIMIT 1},
 	'55000', 'and nobody writes to it');
@@ -132,7 +134,8 @@ is($node->safe_psql('restored', "SELECT events.attach_archive('$february')"), '6
 # Another store takes neither.
 create_store($node, 'other');
 $node->command_ok([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('other'), '-f', "$FindBin::RealBin/../sql/old_months.sql" ], 'helpers');
-$node->safe_psql('other', q{SELECT t.old_month('2024-01-01'), t.old_event('user:1', 'noted', '{}', '2024-01-05')});
+$node->safe_psql('other', q{SELECT events.create_monthly_partitions(0), t.old_month('2024-01-01')});
+$node->safe_psql('other', q{SELECT t.old_event('user:1', 'noted', '{}', '2024-01-05')});
 $node->safe_psql('other', q{CALL events.drop_months_before('2024-02-01', '{unsealed:*}')});
 fails_with($node, 'other', "SELECT events.attach_archive('$january')", '55000', 'another store', like => qr/It has seal 1, which the store does not have/);
 
