@@ -24,16 +24,19 @@ struct MonthStream {
 	bool carried;
 };
 
-// The next page of them in their order, by the stream's index alone.
+// The next page of them in their order, by the stream's index alone. What an earlier call carried that did not come to the drop is made anew where
+// the reducers are others since and the stream's first event is still there.
 std::vector<MonthStream>
 ListStreams(const MonthFigures &month, const MonthStream &after) {
 	const std::string sql = "WITH page AS MATERIALIZED (SELECT tenant_id, stream_id, max(stream_version) AS version FROM " + month.partition +
 	                        " WHERE (tenant_id, stream_id) > ($1, $2) GROUP BY tenant_id, stream_id ORDER BY tenant_id, stream_id LIMIT " +
 	                        std::to_string(kStreamsAStep) +
-	                        ") SELECT p.tenant_id, p.stream_id, p.version, coalesce(o.stream_version >= p.version, false) FROM page p "
-	                        "LEFT JOIN auren.opening_states o ON o.tenant_id = p.tenant_id AND o.stream_id = p.stream_id ORDER BY 1, 2";
+	                        ") SELECT p.tenant_id, p.stream_id, p.version, coalesce(o.stream_version >= p.version AND (o.reducers_version = "
+	                        "events.reducers_version() OR r.first_month < $3::date), false) FROM page p "
+	                        "LEFT JOIN auren.opening_states o ON o.tenant_id = p.tenant_id AND o.stream_id = p.stream_id "
+	                        "LEFT JOIN auren.stream_rows r ON r.tenant_id = p.tenant_id AND r.stream_id = p.stream_id ORDER BY 1, 2";
 	std::vector<MonthStream> streams;
-	for (const TextRow &row : QueryAsOwner(sql, {after.tenant, after.stream})) {
+	for (const TextRow &row : QueryAsOwner(sql, {after.tenant, after.stream, DateText(month.month)})) {
 		streams.push_back({*row[0], *row[1], std::stoll(*row[2]), *row[3] == "t"});
 	}
 	return streams;
@@ -54,7 +57,7 @@ constexpr const char *kInsertStates =
 	"SELECT c.tenant_id, c.stream_id, c.version, c.event_time, $6, c.state "
 	"FROM unnest($1, $2, $3, $4, $5) AS c(tenant_id, stream_id, version, event_time, state) "
 	"ON CONFLICT (tenant_id, stream_id) DO UPDATE SET stream_version = excluded.stream_version, event_time = excluded.event_time, "
-	"reducers_version = excluded.reducers_version, state = excluded.state WHERE o.stream_version < excluded.stream_version";
+	"reducers_version = excluded.reducers_version, state = excluded.state WHERE o.stream_version <= excluded.stream_version";
 
 void
 WriteStates(Server server, const StateColumns &columns, pg_uuid_t *reducers_version) {
