@@ -360,7 +360,11 @@ StreamVersion(Server server, Datum tenant, Datum stream, Snapshot snapshot) {
 	part.direction = BackwardScanDirection;
 	BeginStreamScan(server, &scan, snapshot);
 	StartStream(server, &scan, part);
-	const int64 version = NextEvent(server, &scan, &row) ? DatumGetInt64(row.values[kStreamVersion]) : ReadGoneStream(server, scan).version;
+	const bool found = NextEvent(server, &scan, &row);
+	int64 version = found ? DatumGetInt64(row.values[kStreamVersion]) : 0;
+	if (!found || LastMonthIsGone(server, scan)) {
+		version = Max(version, ReadGoneStream(server, scan).version);
+	}
 	EndStreamScan(server, &scan);
 	return version;
 }

@@ -125,7 +125,7 @@ bool LastMonthIsGone(Server server, const StreamScan &scan);
 // Whether the month of its first event was dropped, and is there of its archive. The two above take such a month for one that is gone.
 bool FirstMonthIsArchive(Server server, const StreamScan &scan);
 
-// What is known of a stream none of whose events are left: the version and the time of its last one. Version 0: nothing.
+// What is known of a stream whose last month is gone: the version and the time of its last one. Version 0: nothing.
 struct GoneStream {
 	int64 version;
 	int64 event_time; // PG_INT64_MIN: not known

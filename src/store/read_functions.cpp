@@ -48,10 +48,12 @@ class Stream {
 	row() const {
 		return row_;
 	}
-	// What is known of a stream that has no event left.
+	// What is known of the events of a stream that are gone with its last month. Version 0: that month is there.
 	pg::GoneStream
 	Gone() const {
-		return Call([this](Server server) { return pg::ReadGoneStream(server, scan_); });
+		return Call([this](Server server) {
+			return pg::LastMonthIsGone(server, scan_) ? pg::ReadGoneStream(server, scan_) : pg::GoneStream{0, PG_INT64_MIN};
+		});
 	}
 	std::string_view
 	event_type() const {
@@ -221,9 +223,10 @@ AUREN_FUNCTION(auren_stream_summary) {
 			isnull[0] = isnull[1] = isnull[2] = false;
 		}
 		oldest.End();
-	} else {
-		const pg::GoneStream gone = newest.Gone();
-		isnull[0] = gone.version == 0;
+	}
+	const pg::GoneStream gone = newest.Gone();
+	if (gone.version > DatumGetInt64(values[0])) {
+		isnull[0] = false;
 		values[0] = Int64GetDatum(gone.version);
 		isnull[2] = gone.event_time == PG_INT64_MIN;
 		values[2] = TimestampTzGetDatum(gone.event_time);
