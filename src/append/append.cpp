@@ -643,7 +643,8 @@ class Appending {
 		return stored;
 	}
 
-	// An id whose month is gone. Of an event with encrypted fields the data is not compared: each encryption of it has other bytes.
+	// An id whose month is gone. Of an event with encrypted fields the data is not compared: each encryption of it has other bytes. Of the time that
+	// an import gives, the month is compared: no more of it is kept.
 	void
 	LookUpDropped(Server server, std::uint32_t element, const Datum *keys, Month month, int64 position, Stored *stored) {
 		if (!stored->found) {
@@ -659,7 +660,8 @@ class Appending {
 		const ContentDigest digest =
 			DigestOf(server, {given.stream_id, given.event_type, given.data, given.metadata, CreatedBy(element), TagsGiven(element)});
 		stored->visible = true;
-		stored->same_content = std::memcmp(digest.rest, dropped.content.rest, sizeof digest.rest) == 0;
+		stored->same_content = std::memcmp(digest.rest, dropped.content.rest, sizeof digest.rest) == 0 &&
+		                       (!import_ || Month::FromMicros(request_.import->elements[element].created_at) == month);
 		stored->data_differs = std::memcmp(digest.data, dropped.content.data, sizeof digest.data) != 0;
 		stored->version = dropped.version;
 		stored->position = position;
