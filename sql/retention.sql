@@ -85,6 +85,9 @@ SELECT events.append_event('account:1', 'paid', '{"amount": 0.1}', p_event_id =>
 SELECT events.append_event('account:1', 'paid', '{"amount": 0.10}', 'somebody else', p_event_id => '00000000-0000-4000-8000-000000000001');
 SELECT events.append_event('account:1', 'paid', '{"amount": 0.10}', p_event_id => '00000000-0000-4000-8000-000000000001', p_tags => '{t}');
 SELECT events.append_event('account:1', 'paid', '{"amount": 1}', p_event_id => '018cdf00-0000-7000-8000-000000000001');
+-- an import that is given again as well, in the month that it had
+SELECT * FROM t.try($$SELECT events.import_events('{account:1}', '{paid}', ARRAY['{"amount": 0.10}']::jsonb[], '{00000000-0000-4000-8000-000000000001}', '{2024-01-06 00:00+00}')$$);
+SELECT * FROM t.try($$SELECT events.import_events('{account:1}', '{paid}', ARRAY['{"amount": 0.10}']::jsonb[], '{00000000-0000-4000-8000-000000000001}', '{2024-02-06 00:00+00}')$$);
 SELECT events.stream_version('account:1');
 -- the next month: the balance goes on from the one before
 SELECT events.drop_subscription('billing');
@@ -102,6 +105,31 @@ ALTER TABLE events.event_store DETACH PARTITION events.event_store_2024_03;
 SELECT * FROM t.try($$SELECT events.get_stream_state('account:3')$$);
 SELECT * FROM t.try($$SELECT events.append_event('account:3', 'paid', '1')$$);
 ROLLBACK;
+-- a partition of two months, made by hand, holds events that the day given does not let go
+SELECT t.old_month('2023-08-01');
+ALTER TABLE events.event_store DETACH PARTITION events.event_store_2023_08;
+ALTER TABLE events.event_store ATTACH PARTITION events.event_store_2023_08 FOR VALUES FROM ('2023-08-01 00:00:00+00') TO ('2023-10-01 00:00:00+00');
+SELECT t.old_event('account:6', 'opened', '{"owner": "Gil"}', '2023-08-07'), t.old_event('account:6', 'paid', '{"amount": 3}', '2023-09-07');
+SELECT month, state, held_by FROM events.months WHERE month = '2023-08-01';
+CALL events.drop_months_before('2023-09-01', '{unsealed:*}');
+CALL events.drop_months_before('2023-10-01', '{unsealed:*}');
+SELECT * FROM t.try($$CALL events.drop_months_before('2023-10-01', '{not a calendar month}')$$);
+SELECT stream_version FROM events.replay_stream('account:6');
+SET auren_events.allow_drop = on;
+DROP TABLE events.event_store_2023_08, auren.event_tags_2023_08;
+RESET auren_events.allow_drop;
+-- an older month that is there again of its archive does not hide the versions that are gone
+SELECT t.old_month('2022-01-01'), t.old_month('2022-02-01'), t.old_event('account:7', 'opened', '{"owner": "Hal"}', '2022-01-07'), t.old_event('account:7', 'paid', '{"amount": 3}', '2022-02-07');
+CREATE TABLE t.lines (line_number bigserial, line text);
+INSERT INTO t.lines (line) SELECT line FROM events.archive_lines('2022-01-01') line;
+CALL events.drop_months_before('2022-03-01', '{unsealed:*}');
+SELECT events.attach_archive_lines('t.lines');
+SELECT events.stream_version('account:7'), summary.version, summary.first_event_at AT TIME ZONE 'UTC' AS first, summary.last_event_at AT TIME ZONE 'UTC' AS last FROM events.stream_summary('account:7') summary;
+SELECT version FROM events.streams WHERE stream_id = 'account:7';
+SELECT stream_version, state FROM events.get_stream_states('{account:7}');
+SELECT events.append_event('account:7', 'paid', '{"amount": 1}', p_expected_version => events.stream_version('account:7')) IS NOT NULL AS appended;
+SELECT events.stream_version('account:7'), events.get_stream_state('account:7');
+SELECT events.detach_archive('2022-01-01');
 -- how long events are kept
 SELECT events.set_event_retention('27 days');
 SELECT events.set_event_retention('-1 month');
