@@ -197,8 +197,8 @@ MarkSettled(Month month) {
 		                  "Settle it when it is over.");
 	}
 	if (found->attached) {
-		throw DomainError(sqlstate::kNotInState, "month " + MonthText(month) + " was attached from its archive", "It is there to be read and goes again.",
-		                  "Leave it as it is.");
+		throw DomainError(sqlstate::kNotInState, "month " + MonthText(month) + " was attached from its archive",
+		                  "It is there to be read and goes again.", "Leave it as it is.");
 	}
 	const std::string missing = WhatIsMissing(*found);
 	if (!missing.empty()) {
