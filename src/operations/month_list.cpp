@@ -18,6 +18,7 @@ constexpr int kMostMonths = 4096;
 struct MonthEnds {
 	Oid relid;
 	int64 lower;
+	int64 upper;
 	bool has_events;
 	bool frozen;
 	int64 position[2]; // of the first event and of the last
@@ -75,7 +76,7 @@ ReadMonths(Server server, MonthEnds *months) {
 		}
 		lower = range.upper;
 		if (range.lower != PG_INT64_MIN) {
-			months[count] = {range.relid, range.lower, false, false, {0, 0}, {0, 0}};
+			months[count] = {range.relid, range.lower, range.upper, false, false, {0, 0}, {0, 0}};
 			ReadEnds(server, &months[count++]);
 		}
 	}
@@ -91,6 +92,8 @@ MonthsByEnds() {
 	for (int i = 0; i < count; i++) {
 		MonthFigures &month = months[static_cast<std::size_t>(i)];
 		month.month = Month::FromMicros(ends[i].lower);
+		month.start = ends[i].lower;
+		month.end = ends[i].upper;
 		month.relid = ends[i].relid;
 		month.partition = Call([&] {
 			return static_cast<const char *>(
@@ -134,7 +137,7 @@ FindClosed(std::vector<MonthFigures> *months) {
 	const std::vector<Writer> writers = ListWriters();
 	const int64 now = Call([] { return GetCurrentTimestamp(); });
 	for (MonthFigures &month : *months) {
-		const int64 end = month.month.Next().StartMicros();
+		const int64 end = month.end;
 		const bool written = std::any_of(writers.begin(), writers.end(),
 		                                 [&](const Writer &writer) { return writer.prepared ? writer.relid == month.relid : writer.since < end; });
 		month.closed = end <= now && !written;
@@ -214,12 +217,23 @@ FindAttached(std::vector<MonthFigures> *months) {
 	}
 }
 
+// A drop is told which months go, and what it records of one is told by the month.
+void
+FindOtherRanges(std::vector<MonthFigures> *months) {
+	for (MonthFigures &month : *months) {
+		if (month.start != month.month.StartMicros() || month.end != month.month.Next().StartMicros()) {
+			month.held_by.emplace_back(kNotCalendarMonth);
+		}
+	}
+}
+
 } // namespace
 
 std::vector<MonthFigures>
 ListMonths() {
 	std::vector<MonthFigures> months = MonthsByEnds();
 	FindClosed(&months);
+	FindOtherRanges(&months);
 	FindSubscriptions(&months);
 	FindSources(&months);
 	FindSeals(&months);

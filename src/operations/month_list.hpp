@@ -10,10 +10,12 @@ namespace auren::pg {
 
 /*
  * A month that is there, as the ends of its index of positions show it. What holds it is named as events.drop_months_before takes it:
- * 'subscription:name (tenant)', 'source:3', 'unsealed:2026-01', and 'not closed', which nobody can override.
+ * 'subscription:name (tenant)', 'source:3', 'unsealed:2026-01', and 'not closed' and 'not a calendar month', which nobody can override.
  */
 struct MonthFigures {
-	Month month;
+	Month month;     // that in which it begins
+	int64 start = 0; // its range, the end not included
+	int64 end = 0;
 	Oid relid = InvalidOid;
 	std::string partition; // its name, with the schema and quoted
 	bool has_events = false;
@@ -29,6 +31,8 @@ struct MonthFigures {
 };
 
 inline constexpr const char *kNotClosed = "not closed";
+// A partition that somebody made by hand, of another range.
+inline constexpr const char *kNotCalendarMonth = "not a calendar month";
 
 // The months in their order. Reads an entry or two of each month's index, and keeps no lock on it.
 std::vector<MonthFigures> ListMonths();
