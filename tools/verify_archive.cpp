@@ -113,10 +113,12 @@ CheckArchive(const Options &options) {
 	if (!options.seals.empty()) {
 		ForEachLine(options.seals, [&](const std::string &line) { check.AddSeal(line); });
 	}
-	if (!options.no_archive) {
+	if (options.no_archive) {
+		check.FinishSeals();
+	} else {
 		ForEachLine(options.archive, [&](const std::string &line) { check.AddLine(line); });
+		check.Finish();
 	}
-	check.Finish();
 	for (const std::string &fault : check.faults()) {
 		std::cout << fault << "\n";
 	}

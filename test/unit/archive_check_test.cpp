@@ -91,6 +91,7 @@ FaultsOf(const Sample &sample, const std::string &key = {}) {
 		check.AddLine(line);
 	}
 	check.Finish();
+	EXPECT_TRUE(!check.faults().empty() || check.good_seals() == 2);
 	return check.faults();
 }
 
@@ -153,10 +154,28 @@ TEST(ArchiveCheck, FindsWhatWasDoneToSeals) {
 	sample.lines[0][at] = sample.lines[0][at] == '0' ? '1' : '0';
 	EXPECT_TRUE(AnyContains(FaultsOf(sample), "is not signed by key"));
 	EXPECT_TRUE(AnyContains(FaultsOf(sample), "does not give its chain"));
-	sample = good;
-	sample.lines.clear();
-	EXPECT_TRUE(AnyContains(FaultsOf(sample), "the public half of key"));
-	EXPECT_EQ(FaultsOf(sample, good.public_key), std::vector<std::string>());
+}
+
+TEST(ArchiveCheck, SealsAreCheckedWithoutAnArchive) {
+	const Sample good = MakeSample();
+	ArchiveCheck unknown;
+	ArchiveCheck known;
+	known.Trust(good.public_key);
+	for (const std::string &seal : good.seals) {
+		unknown.AddSeal(seal);
+		known.AddSeal(seal);
+	}
+	unknown.FinishSeals();
+	known.FinishSeals();
+	EXPECT_TRUE(AnyContains(unknown.faults(), "the public half of key"));
+	EXPECT_EQ(known.faults(), std::vector<std::string>());
+	EXPECT_EQ(known.good_seals(), 2U);
+}
+
+TEST(ArchiveCheck, AnEmptyFileIsNoArchive) {
+	ArchiveCheck check;
+	check.Finish();
+	EXPECT_EQ(check.faults(), std::vector<std::string>({"the archive is empty"}));
 }
 
 TEST(ArchiveCheck, OtherFilesAreRefused) {

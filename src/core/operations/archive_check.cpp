@@ -152,7 +152,7 @@ ArchiveCheck::CheckSignature(const PublishedSeal &published, const std::string &
 	} else if (!trusted_.empty() && trusted_.count(seal.key_id) == 0) {
 		Fault(NameOf(seal) + " is signed by key " + seal.key_id + ", which was not named as one to trust");
 	} else {
-		good_seals_++;
+		good_seals_.insert(seal.seal);
 	}
 }
 
@@ -182,6 +182,19 @@ ArchiveCheck::Finish() {
 	for (const auto &range : ranges_) {
 		CheckRange(*range);
 	}
+	if (!expected_events_) {
+		Fault("the archive is empty");
+	} else if (*expected_events_ != events_) {
+		Fault("the first line counts " + std::to_string(*expected_events_) + " events, and there are " + std::to_string(events_));
+	}
+	if (expected_events_ && !ended_) {
+		Fault("the last line is missing: the archive was not written to its end");
+	}
+	FinishSeals();
+}
+
+void
+ArchiveCheck::FinishSeals() {
 	for (const PublishedSeal &published : published_) {
 		const auto key = public_.find(published.seal.key_id);
 		if (key == public_.end()) {
@@ -189,12 +202,6 @@ ArchiveCheck::Finish() {
 		} else {
 			CheckSignature(published, key->second);
 		}
-	}
-	if (expected_events_ && *expected_events_ != events_) {
-		Fault("the first line counts " + std::to_string(*expected_events_) + " events, and there are " + std::to_string(events_));
-	}
-	if (expected_events_ && !ended_) {
-		Fault("the last line is missing: the archive was not written to its end");
 	}
 }
 

@@ -27,8 +27,9 @@ class ArchiveCheck {
 	void AddSeal(std::string_view line);
 	// The next line of an archive: its first one (which has the seals), the events in order of position, its last one.
 	void AddLine(std::string_view line);
-	// What is found only at the end. Afterwards Faults has all.
+	// What is found only at the end. Afterwards faults() has all. Whoever gave no line of an archive says so by FinishSeals.
 	void Finish();
+	void FinishSeals();
 
 	const std::vector<std::string> &
 	faults() const {
@@ -39,9 +40,9 @@ class ArchiveCheck {
 		return events_;
 	}
 	// Seals whose root, statement and signature are right.
-	std::int64_t
+	std::size_t
 	good_seals() const {
-		return good_seals_;
+		return good_seals_.size();
 	}
 	const std::set<std::string> &
 	keys() const {
@@ -72,7 +73,7 @@ class ArchiveCheck {
 	std::vector<PublishedSeal> published_;
 	std::vector<std::unique_ptr<SealedRange>> ranges_; // of the archive, in order of position
 	std::int64_t events_ = 0;
-	std::int64_t good_seals_ = 0;
+	std::set<std::int64_t> good_seals_;
 	std::int64_t last_position_ = 0;
 	std::optional<std::int64_t> expected_events_;
 	bool ended_ = false;
