@@ -20,6 +20,7 @@ import suite_months
 import suite_notify
 import suite_phi
 import suite_replay
+import suite_seals
 import suite_state
 from cluster import BenchError, Cluster, machine_seconds
 
@@ -38,8 +39,9 @@ SUITES = {
     "notify": suite_notify.notify,
     "metrics": suite_metrics.metrics,
     "phi": suite_phi.phi,
+    "seals": suite_seals.seals,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15
