@@ -70,6 +70,9 @@ SELECT global_position, stream_id, stream_version FROM events.read_all();
 SELECT stream_id, version, first_event_at < '2025-01-01' AS old_first, last_event_at < '2025-01-01' AS old_last, closed FROM events.streams ORDER BY 1;
 SELECT events.stream_version('account:2'), events.stream_exists('account:2'), events.stream_version('account:4');
 SELECT * FROM events.last_event('account:2');
+-- a condition on a stream that lost all its events: that it had some is known, of which types is not
+SELECT * FROM t.try($$SELECT events.append_if('{"stream": "account:2"}', NULL, '{account:2}', '{paid}', '{1}')$$);
+SELECT * FROM t.try($$SELECT events.append_if('{"stream": "account:2"}', NULL, '{account:9}', '{paid}', '{1}')$$);
 -- expected versions, closed streams
 SELECT events.append_event('account:2', 'paid', '{"amount": 5}', p_expected_version => 0);
 SELECT events.append_event('account:2', 'paid', '{"amount": 5}', p_expected_version => 1) IS NOT NULL AS appended;

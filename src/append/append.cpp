@@ -27,7 +27,6 @@
 #include "store/dropped_months.hpp"
 #include "store/event_columns.hpp"
 #include "store/event_read.hpp"
-#include "store/dropped_months.hpp"
 #include "store/months.hpp"
 #include "store/partitions.hpp"
 #include "store/relations.hpp"

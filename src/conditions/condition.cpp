@@ -111,6 +111,27 @@ Condition::CheckVersions() const {
 	}
 }
 
+/*
+ * A stream may have lost its newest events with their month: that there were some is known, and no more. Where no event at all may be in a stream,
+ * they count; an item that asks for types is of the events that are left.
+ */
+void
+Condition::CheckDroppedStreams() const {
+	for (const ItemView &item : query_) {
+		const bool whole_stream = item.has_stream && !item.is_version() && item.tags.count == 0 && item.types.count == 0 && !item.has_during;
+		if (after_ != 0 || !whole_stream) {
+			continue;
+		}
+		const Stream *stream = FindStream(item.stream);
+		if (stream->version > 0 && stream->last_position == 0) {
+			throw DomainError(sqlstate::kConditionFails, "the condition does not hold",
+			                  "Stream \"" + std::string(item.stream) + "\" is at version " + std::to_string(stream->version) +
+			                      "; the months of its newest events were dropped. No event at all may match.",
+			                  "What the condition excludes has happened. A position as p_after lets what was read up to it be.");
+		}
+	}
+}
+
 // The items that an event after a position may still match: a stream that has none is not looked through.
 std::vector<ItemView>
 Condition::ItemsLeft(std::int64_t after) const {
@@ -154,6 +175,7 @@ Condition::CheckByType(const Tenant &tenant, std::vector<ItemView> *items) const
 void
 Condition::Check(const Tenant &tenant, const OpenTagMonth *held) const {
 	CheckVersions();
+	CheckDroppedStreams();
 	const std::int64_t from = Call([this](Server server) { return StartOfBreaches(server, after_); });
 	std::vector<ItemView> items = ItemsLeft(from);
 	Breach breach = CheckByType(tenant, &items);

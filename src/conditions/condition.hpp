@@ -55,6 +55,7 @@ class Condition {
   private:
 	void AddStreams();
 	void CheckVersions() const;
+	void CheckDroppedStreams() const;
 	const Stream *FindStream(std::string_view id) const;
 	std::vector<ItemView> ItemsLeft(std::int64_t after) const;
 	Breach CheckByType(const Tenant &tenant, std::vector<ItemView> *items) const;

@@ -37,6 +37,14 @@ DropTables(const MonthFigures &month, const DroppedTables &tables, const Forced 
 	                   arguments);
 }
 
+// Somebody may have come who needs the month while its states were carried.
+void
+RequireStillDroppable(const MonthFigures &month, const Forced &forced) {
+	std::vector<MonthFigures> months = ListMonths();
+	months.erase(std::remove_if(months.begin(), months.end(), [&](const MonthFigures &other) { return other.relid != month.relid; }), months.end());
+	RequireDroppable(months, forced);
+}
+
 bool
 TryDrop(const MonthFigures &month, const DroppedTables &tables, const Forced &forced) {
 	if (!Call([&](Server server) { return TryLockTables(server, tables); })) {
@@ -121,6 +129,7 @@ DropMonth(Steps *steps, const MonthFigures &month, const Forced &forced) {
 				BeginProgress(server, WorkPhase::kDropDropping, 0);
 				AUREN_WAIT_POINT("drop-before-locks");
 			});
+			RequireStillDroppable(month, forced);
 			dropped = TryDrop(month, tables, forced);
 			if (!dropped && GetCurrentTimestamp() >= end) {
 				holders = DescribeHolders(tables);
