@@ -34,6 +34,8 @@ INSERT INTO events.event_store SELECT gen_random_uuid(), 'later:' || n, 1, 'made
 SELECT events.append_event('s:9', 'last', '{"text": "\u00e4\\\"\n"}', 'a "name"', '{"by": null}', p_tags => '{b,a}') IS NULL AS failed;
 SELECT seal, month = date_trunc('month', now())::date AS this_month, events, up_to_position FROM events.seal();
 SELECT * FROM events.seal();
+-- a month that goes on is open, whatever of it is sealed
+SELECT state, last_seal FROM events.months WHERE month = date_trunc('month', now());
 TABLE of_seals;
 SELECT seal, pack, first_position, last_position, events, length(leaves) FROM auren.seal_leaves ORDER BY 1, 2;
 TABLE findings;

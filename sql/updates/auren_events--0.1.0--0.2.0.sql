@@ -695,8 +695,8 @@ COMMENT ON FUNCTION auren.month_figures() IS 'months that are there, by the ends
 
 CREATE VIEW events.months WITH (security_barrier) AS
 	SELECT COALESCE(f.month, r.month) AS month, f.partition,
-	       CASE WHEN f.partition IS NULL THEN 'dropped' WHEN r.attached_at IS NOT NULL THEN 'archived, attached' WHEN r.archived_at IS NOT NULL THEN 'archived' WHEN f.last_seal IS NOT NULL THEN 'sealed'
-	            WHEN r.settled THEN 'settled' WHEN f.closed THEN 'closed' ELSE 'open' END AS state,
+	       CASE WHEN f.partition IS NULL THEN 'dropped' WHEN r.attached_at IS NOT NULL THEN 'archived, attached' WHEN NOT f.closed THEN 'open' WHEN r.archived_at IS NOT NULL THEN 'archived' WHEN f.last_seal IS NOT NULL THEN 'sealed'
+	            WHEN r.settled THEN 'settled' ELSE 'closed' END AS state,
 	       r.events, r.streams,
 	       CASE WHEN r.events IS NOT NULL THEN r.events WHEN c.reltuples OPERATOR(pg_catalog.>=) 0 THEN c.reltuples::bigint END AS estimated_events,
 	       pg_catalog.pg_table_size(f.partition) AS heap_bytes, pg_catalog.pg_indexes_size(f.partition) AS index_bytes,
