@@ -85,7 +85,8 @@ TEST(EventLine, IsReadInAllItsParts) {
 TEST(EventLine, TakesScalarsAsData) {
 	for (const std::string value : {"1e400", "\"a,b\"", "null", "[]", "true", "-0.10"}) {
 		EventOfLine event;
-		ReadEventLine(With("{\"a\": [1, \"}\\\",{\"], \"b\": \"ü\\\\\"}", value), &event);
+		const std::string line = With("{\"a\": [1, \"}\\\",{\"], \"b\": \"ü\\\\\"}", value);
+		ReadEventLine(line, &event);
 		EXPECT_EQ(event.event_data, value);
 	}
 }
