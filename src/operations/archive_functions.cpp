@@ -206,6 +206,10 @@ AUREN_FUNCTION(auren_refuse_archive_insert) {
 		                  "Use it in CREATE TRIGGER.");
 	}
 	const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
+	// logical replication copies an attached month as it is
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA) {
+		return PointerGetDatum(trigger->tg_trigtuple);
+	}
 	throw DomainError(sqlstate::kNotInState, "a month that was attached of its archive takes no events",
 	                  "Table \"" + std::string(RelationGetRelationName(trigger->tg_relation)) + "\" is there to be read.",
 	                  "Its streams go on in the months after those that were dropped.");

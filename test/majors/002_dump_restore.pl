@@ -65,7 +65,7 @@ foreach my $module (sort keys %servers)
 		$began = time;
 		restored($database, $version, "$module: $kind", $restores{$kind});
 		note(sprintf('%s: %s: closed for %.0f s', $module, $kind, $dumped + time - $began));
-		same_answers($new, $database, $before, "$module: $kind", $version ne $newest ? ('rights', 'what hangs on the tables') : ());
+		same_answers($new, $database, $before, "$module: $kind", 'settled months', $version ne $newest ? ('rights', 'what hangs on the tables') : ());
 		store_goes_on($new, $database, $last, "$module: $kind") if $kind eq 'parallel' || $kind eq 'plain';
 	}
 }

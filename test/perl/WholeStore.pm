@@ -17,6 +17,8 @@ our @EXPORT = qw(whole_server make_roles fill_store answers_of same_answers drai
 
 # The file of master keys, the same for every server of a test.
 my $keys;
+# That of the key of seals.
+my $seal_key;
 
 sub master_keys
 {
@@ -38,6 +40,22 @@ sub whole_server
 	$node->init(%{ ref $init eq 'CODE' ? $init->($node) : $init });
 	$node->append_conf('postgresql.conf', "auren_events.master_key_file = '" . master_keys() . "'\ntimezone = 'UTC'\njit = off\n" . ($params{conf} // ''));
 	return $node;
+}
+
+# Lets a server sign seals. A module of before seals would call the setting unknown.
+sub use_seal_key
+{
+	my ($node) = @_;
+	if (!defined $seal_key)
+	{
+		$seal_key = PostgreSQL::Test::Utils::tempdir() . '/seal_key';
+		append_to_file($seal_key, "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n");
+		chmod 0600, $seal_key or die $!;
+	}
+	$node->append_conf('postgresql.conf', "auren_events.seal_key_file = '$seal_key'");
+	$node->reload;
+	wait_until($node, 'postgres', "SELECT current_setting('auren_events.seal_key_file', true) = '$seal_key'", 'the seal key is known');
+	return;
 }
 
 sub make_roles
@@ -85,8 +103,21 @@ my $PAST = q{
 	SELECT past.fill(5, 70), past.fill(3, 140), past.fill(2, 35);
 };
 
-# A month that was dropped, with the states of its streams carried over, and an id that a caller gave in it. That came with 0.2.0.
+# Months that came by an import, were sealed and archived and are gone; the older one was brought back to be read. A later one was dropped without a seal.
+# The states of their streams were carried over, with an id that a caller gave. One month of those that are left is settled. All that came with 0.2.0.
 my $DROPPED = q{
+	SELECT count(*) FROM events.import_events(ARRAY(SELECT 'early:' || n % 3 FROM generate_series(0, 8) n), array_fill('noted'::text, '{9}'),
+		ARRAY(SELECT jsonb_build_object('n', n, 'exact', 0.10) FROM generate_series(0, 8) n), ARRAY(SELECT gen_random_uuid() FROM generate_series(0, 8)),
+		ARRAY(SELECT past.month(8 - n / 6) + n * interval '1 hour' FROM generate_series(0, 8) n), ARRAY(SELECT 'writer ' || n FROM generate_series(0, 8) n));
+	SELECT events.register_seal_key(), (SELECT count(*) FROM events.seal());
+	CREATE TABLE archive_8 (line_number bigserial PRIMARY KEY, line text);
+	CREATE TABLE archive_7 (LIKE archive_8 INCLUDING ALL);
+	INSERT INTO archive_8 (line) SELECT l FROM events.archive_lines(past.month(8)) l;
+	INSERT INTO archive_7 (line_number, line) SELECT n, l FROM events.archive_lines(past.month(7)) WITH ORDINALITY a (l, n);
+	SELECT events.record_archive(past.month(7), 'archive_7', (SELECT line::json ->> 'sha256' FROM archive_7 ORDER BY line_number DESC LIMIT 1));
+	CALL events.drop_months_before(past.month(6));
+	SELECT events.attach_archive_lines('archive_8');
+	SELECT events.append_event('early:0', 'noted', '{"n": "after"}', p_expected_version := 3);
 	SELECT past.make_month(6);
 	INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, created_at, global_position)
 	SELECT CASE n WHEN 0 THEN '22222222-2222-4222-8222-222222222222' ELSE gen_random_uuid() END, 'gone:' || n % 3, 1 + n / 3, 'noted', jsonb_build_object('n', n, 'exact', 0.10),
@@ -96,6 +127,7 @@ my $DROPPED = q{
 	SELECT tenant_id, event_id, past.month(6), global_position FROM events.event_store WHERE event_id = '22222222-2222-4222-8222-222222222222';
 	CALL events.drop_months_before(past.month(5), '{unsealed:*}');
 	SELECT events.append_event('gone:0', 'noted', '{"n": "after"}', p_expected_version := 3);
+	SELECT events.set_settle_policy('created_at', 'brin');
 };
 
 my $FILL = q{
@@ -172,7 +204,12 @@ sub fill_store
 	my ($node, $database, $more) = @_;
 	$node->safe_psql($database, 'SELECT events.create_monthly_partitions(4)');
 	$node->safe_psql($database, $PAST);
-	$node->safe_psql($database, $DROPPED) if drops_months($node, $database);
+	if (drops_months($node, $database))
+	{
+		use_seal_key($node);
+		$node->safe_psql($database, $DROPPED);
+		$node->safe_psql($database, $_) foreach split /\n/, $node->safe_psql($database, 'SELECT statement FROM events.maintenance_plan() WHERE month = past.month(5) ORDER BY step');
+	}
 	$node->safe_psql($database, 'DROP SCHEMA past CASCADE');
 	$node->safe_psql($database, $FILL);
 	$node->safe_psql($database, $FILL_TAGS) if has_tags($node, $database);
@@ -225,7 +262,14 @@ my @ANSWERS_OF_TAGS = (
 my @ANSWERS_OF_DROPPED = (
 	'months that were dropped' => q{SELECT m::text FROM auren.month_records m ORDER BY 1},
 	'opening balances' => q{SELECT o::text FROM auren.opening_states o ORDER BY 1},
-	'dropped ids' => q{SELECT d::text FROM auren.dropped_ids d ORDER BY 1});
+	'dropped ids' => q{SELECT d::text FROM auren.dropped_ids d ORDER BY 1},
+	'what became of the months' => q{
+		SELECT month, partition, state, first_position, last_position, first_event_at, last_event_at, last_seal, archived_at, archive, dropped_at, dropped_by, forced, recorded_bytes
+		FROM events.months WHERE state <> 'open' ORDER BY 1},
+	'settled months' => q{SELECT month, events, streams FROM events.months WHERE settled_at IS NOT NULL AND dropped_at IS NULL ORDER BY 1},
+	'seals' => q{SELECT s::text FROM events.seals s ORDER BY seal},
+	'seal keys' => q{SELECT k::text FROM events.seal_keys k ORDER BY 1},
+	'problems with seals' => q{SET client_min_messages = warning; SELECT v::text FROM events.verify() v});
 
 # What a store answers: { what => text }.
 sub answers_of
@@ -291,6 +335,28 @@ my $RECOUNT = q{
 	SELECT * FROM analytics.user_metrics_daily v
 	FULL JOIN r ON v.day = r.day AND v.user_id = r.user_id AND v.device_type IS NOT DISTINCT FROM r.device_type AND v.metric_type = r.metric_type
 	WHERE v.day IS NULL OR r.day IS NULL OR v.reading_count <> n OR abs(avg_value - a) > 1e-9 * abs(a) OR min_value <> l OR max_value <> g LIMIT 3};
+
+# What is sealed is as it was sealed and can be proved, an archive comes back and goes, and the next seal follows.
+sub seals_go_on
+{
+	my ($node, $database, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $ask = sub { return $node->safe_psql($database, "SET client_min_messages = warning; $_[0]") };
+	my $problems = 'SELECT v::text FROM events.verify() v';
+	is($ask->(q{SELECT valid, reason FROM events.event_store e, events.verify_proof(events.event_line(e.event_id), events.prove(e.event_id)) WHERE stream_id = 'early:0' AND stream_version = 1}),
+		't|', "$name: a sealed event is proved");
+	is($ask->(q{SELECT events.get_stream_state('early:0', 2) #>> '{noted,n}', events.attach_archive_lines('archive_7'), events.get_stream_state('early:0', 3) #>> '{noted,n}'}), '3|3|6',
+		"$name: a month comes back from its archive");
+	is($ask->(q{SELECT string_agg(stream_version::text || created_by, ' ') FROM events.replay_stream('early:0', 1, 3)}), '1writer 0 2writer 3 3writer 6', "$name: with its events");
+	is($ask->($problems), '', "$name: which are as they were sealed");
+	$ask->(q{SELECT events.detach_archive(month) FROM events.months WHERE state = 'archived, attached' AND last_seal IS NOT NULL});
+	is($ask->(q{SELECT string_agg(state, ' ') FROM events.months WHERE dropped_at IS NOT NULL}), 'dropped dropped dropped', "$name: archives are taken away again");
+	my $last = $ask->('SELECT max(seal) FROM events.seals');
+	use_seal_key($node);
+	is($ask->('SELECT min(seal), sum(events) > 0 FROM events.seal()'), ($last + 1) . '|t', "$name: the next seal follows the last one");
+	is($ask->($problems), '', "$name: and the chain holds");
+	return;
+}
 
 # A store that was moved goes on where it stood: versions, positions, ids, checkpoints, keys, metrics, guards. $last: the last position that the original
 # drew. Parameter makes_months (yes if not given): the module of 0.1.0 makes no months where somebody added a check.
@@ -363,6 +429,7 @@ sub store_goes_on
 			'22222222-2222-4222-8222-222222222222', "$name: an id of a month that was dropped is known");
 		is($ask->(q{SELECT stream_version FROM events.append_events('{gone:0,gone:1}', '{noted,noted}', ARRAY['{}', '{}']::jsonb[], p_expected_versions := '{4,3}')}), "5\n4",
 			"$name: streams that lost events go on");
+		seals_go_on($node, $database, $name);
 	}
 	store_is_sound($node, $database, $name);
 	return;
