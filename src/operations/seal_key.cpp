@@ -93,6 +93,7 @@ ConfiguredSealKeys() {
 		throw DomainError("F0000", "no seal key is configured", "auren_events.seal_key_file is not set.",
 		                  "Make a file with scripts/make_seal_key, name it in postgresql.conf and reload the configuration.");
 	}
+	Call([](Server server) { WarnIfKeySourceIsShown(server); });
 	const KeyText text = KeyFile(file, kNames).Read();
 	return SealKey::Parse({reinterpret_cast<const char *>(text.bytes.data()), text.size}, "the file of auren_events.seal_key_file");
 }

@@ -45,7 +45,7 @@ IsOurs(const char *name) {
 }
 
 /*
- * Whether every role could read where the master keys are: until the module is loaded the server shows a setting of ours to anybody.
+ * Whether every role could read where the master keys or the seal keys are: until the module is loaded the server shows a setting of ours to anybody.
  * Statements come after what is preloaded.
  */
 bool
@@ -60,7 +60,8 @@ IsSourceShown(const compat::Settings &known) {
 		}
 		const char *value = *reinterpret_cast<const config_string *>(setting)->variable;
 		if ((pg_strcasecmp(setting->name, "auren_events.master_key_file") == 0 ||
-		     pg_strcasecmp(setting->name, "auren_events.master_key_command") == 0) &&
+		     pg_strcasecmp(setting->name, "auren_events.master_key_command") == 0 ||
+		     pg_strcasecmp(setting->name, "auren_events.seal_key_file") == 0) &&
 		    value != nullptr && value[0] != '\0') {
 			return true;
 		}
@@ -210,9 +211,9 @@ WarnIfKeySourceIsShown(Server) {
 	}
 	source_shown = false; // once a session
 	ereport(NOTICE,
-	        (errmsg("every role can see where the master keys of encrypted fields are"),
-	         errdetail("The server hides auren_events.master_key_file and auren_events.master_key_command only where the module is loaded before "
-	                   "a session's first statement."),
+	        (errmsg("every role can see where the store's secret keys are"),
+	         errdetail("The server hides auren_events.master_key_file, auren_events.master_key_command and auren_events.seal_key_file only where "
+	                   "the module is loaded before a session's first statement."),
 	         errhint("Add auren_events to session_preload_libraries in postgresql.conf and reload the configuration.")));
 }
 

@@ -35,7 +35,7 @@ const char *MasterKeyFile();
 const char *MasterKeyCommand();
 // The file with the keys that sign seals; likewise.
 const char *SealKeyFile();
-// Tells a superuser, once a session, where the server shows these two to every role: the module was loaded after the session's first
+// Tells a superuser, once a session, where the server shows these three to every role: the module was loaded after the session's first
 // statement had begun.
 void WarnIfKeySourceIsShown(Server server);
 // auren_events.master_key_timeout, in milliseconds

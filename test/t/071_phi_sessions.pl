@@ -16,8 +16,12 @@ open(my $file, '>', $keys) or die $!;
 print $file 'one ' . '0123456789abcdef' x 4 . "\n";
 close($file);
 chmod 0600, $keys;
+my $seal_keys = PostgreSQL::Test::Utils::tempdir() . '/seal_keys';
+append_to_file($seal_keys, "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n");
+chmod 0600, $seal_keys;
 my $node = new_store('phi_sessions', conf => qq{
 auren_events.master_key_file = '$keys'
+auren_events.seal_key_file = '$seal_keys'
 auren_events.audit_decrypt = on
 auren_events.naming = error
 });
@@ -38,7 +42,7 @@ sub session
 # A client's startup options: none of them weakens what the configuration says, whatever it sets and to what.
 foreach my $option ('auren_events.audit_decrypt=off', 'auren_events.audit_decrypt=on', 'AUREN_EVENTS.Audit_Decrypt=off', 'auren_events.audit_decrypt=perhaps',
 	'auren_events.max_key_uses=2147483647', 'auren_events.naming=off', 'auren_events.snapshot_after=0', 'auren_events.notifier=off', 'auren_events.notify_below=0',
-	'auren_events.master_key_file=/dev/null', 'auren_events.master_key_command=true', 'auren_events.master_key_timeout=1')
+	'auren_events.master_key_file=/dev/null', 'auren_events.master_key_command=true', 'auren_events.master_key_timeout=1', 'auren_events.seal_key_file=/dev/null')
 {
 	my ($rc, $stdout, $stderr) = session('reader', "-c $option", $open);
 	isnt($rc, 0, "a client that sets $option decrypts nothing");
@@ -77,9 +81,11 @@ foreach my $sql ('ALTER ROLE reader SET auren_events.audit_decrypt = off', 'CREA
 }
 
 # Where the keys are. Not preloaded, the server shows it to everybody, and superusers are told.
-like(($node->psql('postgres', $open))[2], qr/every role can see where the master keys of encrypted fields are/, 'not preloaded: a superuser is told');
+like(($node->psql('postgres', $open))[2], qr/every role can see where the store's secret keys are/, 'not preloaded: a superuser is told');
 unlike((session('reader', '', $open))[2], qr/every role/, 'others are not');
-my @reads = ('SHOW auren_events.master_key_file', q{SELECT current_setting('auren_events.master_key_file')}, 'SHOW auren_events.master_key_command');
+my @reads = ('SHOW auren_events.master_key_file', q{SELECT current_setting('auren_events.master_key_file')}, 'SHOW auren_events.master_key_command',
+	'SHOW auren_events.seal_key_file', q{SELECT current_setting('auren_events.seal_key_file')});
+like(($node->psql('postgres', 'SELECT events.register_seal_key()'))[2], qr/every role can see where the store's secret keys are/, 'nor are the keys of seals hidden, and a superuser is told');
 $node->safe_psql('postgres', 'CREATE DATABASE without');
 foreach my $preload ('session_preload_libraries', 'shared_preload_libraries')
 {
@@ -100,6 +106,8 @@ foreach my $preload ('session_preload_libraries', 'shared_preload_libraries')
 	is("$stdout $stderr", "$keys\n72 ", "$preload: a superuser sees it, and is told nothing");
 	($rc, $stdout, $stderr) = session('reader', '-c auren_events.audit_decrypt=off', 'SELECT 1');
 	is($stdout, '', "$preload: a client's options do not even connect");
+	($rc, $stdout, $stderr) = $node->psql('postgres', 'SHOW auren_events.seal_key_file; SELECT events.register_seal_key()');
+	is("$stdout $stderr", "$seal_keys\n21fe31dfa154a261 ", "$preload: a superuser sees where the seal keys are, and is told nothing");
 	$node->adjust_conf('postgresql.conf', $preload, "''");
 }
 $node->stop;

@@ -15,7 +15,7 @@ use Test::More;
 my $keys = PostgreSQL::Test::Utils::tempdir() . '/seal_keys';
 append_to_file($keys, "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n");
 chmod 0600, $keys;
-my $node = new_store('seals', init => { allows_streaming => 1, no_data_checksums => 1 }, conf => "auren_events.seal_key_file = '$keys'\nautovacuum = off\n");
+my $node = new_store('seals', init => { allows_streaming => 1, no_data_checksums => 1 }, conf => "auren_events.seal_key_file = '$keys'\nsession_preload_libraries = 'auren_events'\nautovacuum = off\n");
 
 sub sql { return $node->safe_psql('postgres', shift) }
 my $findings = q{SELECT problem, global_position, stream_id FROM events.verify()};
@@ -103,5 +103,49 @@ my $kept = sql('SELECT seal, chain FROM events.published_roots ORDER BY seal DES
 sql(q{DELETE FROM auren.seals WHERE seal > 2; DELETE FROM auren.seal_leaves WHERE seal > 2; DELETE FROM auren.verifications});
 is(sql(q{SELECT count(*) FROM events.verify() WHERE problem <> 'changed'}), '0', 'seals that went with all their traces are not missed');
 isnt(sql('SELECT seal, chain FROM events.published_roots ORDER BY seal DESC LIMIT 1'), $kept, 'but by whoever kept the newest chain');
+
+# What the server cannot read: a value that was moved out, a page, an index. Each is named, and the other events are compared.
+sub write_over
+{
+	my ($relation, $block, $bytes) = @_;
+	my $path = $node->data_dir . '/' . $node->safe_psql('damaged', "SELECT pg_relation_filepath('$relation')");
+	$node->stop;
+	open(my $opened, '+<:raw', $path) or die "$path: $!";
+	seek($opened, $block * 8192, 0);
+	print $opened $bytes;
+	close($opened);
+	$node->start;
+	return;
+}
+sub damaged { return $node->safe_psql('damaged', shift) }
+sql('CREATE DATABASE damaged');
+damaged(q{CREATE EXTENSION auren_events; SELECT events.register_seal_key();
+	SELECT count(*) FROM (SELECT events.append_event('user:' || n % 7, 'noted', jsonb_build_object('note', repeat('note ' || n, 20))) FROM generate_series(1, 500) n) a;
+	SELECT events.append_event('user:long', 'noted', jsonb_build_object('note', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) n)));
+	SELECT count(*) FROM events.seal()});
+my $long = damaged(q{SELECT global_position FROM events.event_store WHERE stream_id = 'user:long'});
+my $month = damaged(q{SELECT DISTINCT tableoid::regclass FROM events.event_store});
+my $toast = damaged("SELECT reltoastrelid::regclass FROM pg_class WHERE oid = '$month'::regclass");
+my $first_of = q{SELECT global_position FROM events.event_store WHERE ctid >= '(2,0)' AND ctid < '(3,0)' ORDER BY 1};
+my $of_page = damaged($first_of);
+damaged('CHECKPOINT');
+my $named = q{SELECT problem, global_position, stream_id FROM events.verify() ORDER BY 2, 1};
+
+write_over($toast, 0, "\0" x 8192);
+is(damaged($named), "damaged|$long|user:long", 'a value that is gone');
+like(damaged('SELECT detail FROM events.verify()'), qr/^(missing|unexpected) chunk number \d+ .*for toast value/, 'with what the server says of it');
+is(damaged('SELECT events, findings FROM events.verifications ORDER BY verified_at DESC LIMIT 1'), '500|1', 'all others were compared');
+
+write_over($month, 2, "\1" x 100);
+my @lost = split /\n/, $of_page;
+is(damaged($named), join("\n", (map { "damaged|$_|" } @lost), "damaged|$long|user:long", 'damaged||'), 'the events of a page that cannot be read');
+like(damaged('SELECT detail FROM events.verify() WHERE global_position IS NULL'), qr/^invalid page in block 2 of relation/, 'and the page');
+is(damaged('SELECT events FROM events.verifications ORDER BY verified_at DESC LIMIT 1'), 500 - @lost, 'all others were compared');
+
+write_over(damaged("SELECT indexrelid::regclass FROM pg_index WHERE indrelid = '$month'::regclass AND indkey::text = '10'"), 1, "\1" x 100);
+like(damaged('SELECT detail FROM events.verify() WHERE global_position IS NULL ORDER BY 1'), qr/^Its index of positions cannot be read: invalid page in block 1 of relation.*\ninvalid page in block 2/,
+	'an index that cannot be read');
+is(damaged('SELECT count(*) FROM events.verify() WHERE global_position IS NOT NULL'), @lost + 1, 'and nothing else is said of the events');
+is($node->safe_psql('damaged', 'BEGIN; SAVEPOINT a; SELECT count(*) > 2 FROM events.verify(); ROLLBACK TO a; SELECT 1; COMMIT'), "t\n1", 'in a transaction too, which goes on');
 
 done_testing();
