@@ -102,7 +102,7 @@ TABLE findings; ROLLBACK;
 
 -- tampering with seals too
 BEGIN;
-UPDATE auren.seal_leaves SET leaves = overlay(leaves placing '\x00' from 20) WHERE seal = 1;
+UPDATE auren.seal_leaves SET leaves = set_byte(leaves, 20, 255 - get_byte(leaves, 20)) WHERE seal = 1;
 TABLE findings; ROLLBACK;
 -- the event with its digest: the root does not follow
 BEGIN; ALTER TABLE :this DISABLE TRIGGER ALL;
@@ -110,7 +110,7 @@ UPDATE :this SET event_data = '{}' WHERE global_position = 1;
 UPDATE auren.seal_leaves SET leaves = overlay(leaves placing sha256('\x00' || convert_to(events.event_line((SELECT event_id FROM events.event_store WHERE global_position = 1)), 'UTF8')) from 9) WHERE seal = 1;
 TABLE findings;
 -- with the roots as well: the statement does not give the chain, and nobody signed it
-UPDATE auren.seals SET root = '\x00' || substr(root, 2) WHERE seal = 1;
+UPDATE auren.seals SET root = set_byte(root, 0, 255 - get_byte(root, 0)) WHERE seal = 1;
 TABLE findings;
 ROLLBACK;
 BEGIN; UPDATE auren.seals SET events = 11 WHERE seal = 1; TABLE findings; ROLLBACK;

@@ -1,9 +1,12 @@
 #include "operations/month_comparison.hpp"
 
+#include "operations/damage.hpp"
+
 namespace auren::pg {
 
 namespace {
 
+constexpr const char *kDamaged = "damaged";
 constexpr std::size_t kKept = 256;
 constexpr std::size_t kLongestLine = 64 * 1024;
 
@@ -27,7 +30,9 @@ class Comparison {
 		more_ = events_->Next(&event_);
 		while (leaf || more_) {
 			if (leaf && (!more_ || leaf->position < event_.position)) {
-				unmatched_->AddLeaf(month_, *leaf, UnmatchedEvents::LeafEvent::kNone);
+				if (!events_->IsDamaged(leaf->position)) {
+					unmatched_->AddLeaf(month_, *leaf, UnmatchedEvents::LeafEvent::kNone);
+				}
 				leaf = leaves_->Next();
 			} else if (!leaf || event_.position < leaf->position) {
 				Advance("inserted");
@@ -125,14 +130,20 @@ UnmatchedEvents::Explain(Event *event) {
 // Where the other month was not asked for, the event may be there.
 void
 UnmatchedEvents::TellRemoved(const MissingLeaf &leaf, Snapshot snapshot) {
-	StoreRows rows("SELECT created_at FROM events.event_store WHERE global_position OPERATOR(pg_catalog.=) $1", {INT8OID},
-	               {Int64GetDatum(leaf.leaf.position)}, snapshot);
 	Finding finding = {"removed", leaf.month, leaf.leaf.position, {}, {}, {}};
-	if (rows.Next()) {
-		finding.problem = "moved";
-		finding.detail = "It is in month " + MonthName(Month::FromMicros(rows.Int(0))) + " now.";
+	const auto damage = ReadDamageable([&] {
+		StoreRows rows("SELECT created_at FROM events.event_store WHERE global_position OPERATOR(pg_catalog.=) $1", {INT8OID},
+		               {Int64GetDatum(leaf.leaf.position)}, snapshot);
+		if (rows.Next()) {
+			finding.problem = "moved";
+			finding.detail = "It is in month " + MonthName(Month::FromMicros(rows.Int(0))) + " now.";
+		}
+		rows.End();
+	});
+	if (damage) {
+		finding.problem = kDamaged;
+		finding.detail = *damage;
 	}
-	rows.End();
 	tell_(finding);
 }
 
@@ -156,10 +167,20 @@ CompareMonth(const MonthPart &part, Snapshot snapshot, int64 done_before, Unmatc
 		unmatched->Tell({"unreadable", part.month, std::nullopt, {}, {}, "The partition is not a table with the columns of events."});
 		return 0;
 	}
-	const int64 count = events.Read(done_before);
-	MonthLeaves leaves(part.month, part.since_seal, snapshot, unmatched->sink());
-	Comparison(part.month, &events, &leaves, unmatched).Run();
-	leaves.End();
+	const int64 count = events.Read(done_before, [&](const DamagedPart &damaged) {
+		unmatched->Tell({kDamaged, part.month, damaged.position, damaged.event_id, damaged.stream_id, damaged.detail});
+	});
+	const auto damage = ReadDamageable([&] {
+		MonthLeaves leaves(part.month, part.since_seal, snapshot, unmatched->sink());
+		Comparison(part.month, &events, &leaves, unmatched).Run();
+		leaves.End();
+	});
+	if (damage) {
+		unmatched->Tell({kDamaged, part.month, std::nullopt, {}, {}, "Its events were not all compared with their digests: " + *damage});
+	}
+	if (events.index_damage()) {
+		unmatched->Tell({kDamaged, part.month, std::nullopt, {}, {}, "Its index of positions cannot be read: " + *events.index_damage()});
+	}
 	events.Close();
 	return count;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "operations/damage.hpp"
 #include "operations/event_line.hpp"
 #include "server/compat.hpp"
 #include "server/progress.hpp"
@@ -10,6 +11,12 @@
 namespace auren::pg {
 
 namespace {
+
+// Blocks that are read at once: what is read of them is kept in memory.
+constexpr BlockNumber kBlocksAtOnce = 256;
+constexpr std::size_t kEntriesAtOnce = 4096;
+// Damaged events whose positions are remembered.
+constexpr std::size_t kMostDamaged = 100'000;
 
 // The columns of what is sorted.
 enum SortColumn : int { kPosition, kTid, kDigest, kSortColumns };
@@ -30,11 +37,12 @@ SortDescriptor(Server) {
 
 } // namespace
 
-MonthEvents::MonthEvents(Oid partition, Snapshot snapshot, int64 after, int64 up_to) : snapshot_(snapshot), after_(after), up_to_(up_to) {
+MonthEvents::MonthEvents(Oid partition, Snapshot snapshot, int64 after, int64 up_to)
+	: snapshot_(snapshot), after_(after), up_to_(up_to), last_entry_(after) {
 	Call([&](Server server) {
 		Relation heap = table_open(partition, AccessShareLock);
 		const PartitionShape *shape = ShapeOf(server, heap);
-		bool readable = heap->rd_rel->relkind == RELKIND_RELATION;
+		bool readable = heap->rd_rel->relkind == RELKIND_RELATION && heap->rd_rel->relam == HEAP_TABLE_AM_OID;
 		for (int column = 0; column < kTags; column++) {
 			readable = readable && shape->attnum[column] != InvalidAttrNumber;
 		}
@@ -59,102 +67,113 @@ MonthEvents::MonthEvents(Oid partition, Snapshot snapshot, int64 after, int64 up
 	});
 }
 
-bool
-MonthEvents::NextLine(ItemPointerData *tid, EventLine *line) {
-	return Call([&](Server server) {
-		while (table_scan_getnextslot(scan_, ForwardScanDirection, slot_)) {
-			CHECK_FOR_INTERRUPTS();
-			bool isnull;
-			const int64 position = DatumGetInt64(slot_getattr(slot_, attnum_[kGlobalPosition], &isnull));
-			if (position <= after_ || position > up_to_) {
-				continue;
-			}
-			MemoryContextReset(context_);
-			MemoryContext before = MemoryContextSwitchTo(context_);
-			EventRow row;
-			ReadSlot(server, slot_, attnum_, &row);
-			*line = ReadEventLine(server, row);
-			MemoryContextSwitchTo(before);
-			*tid = slot_->tts_tid;
-			return true;
-		}
-		return false;
-	});
-}
-
 void
-MonthEvents::Put(int64 position, const ItemPointerData &tid, const Digest &digest) {
+MonthEvents::Put(const std::vector<LyingEvent> &events) {
 	struct {
 		alignas(int32) char header[VARHDRSZ];
 		std::uint8_t bytes[kDigestBytes];
 	} value;
 	SET_VARSIZE(&value, sizeof value);
-	std::memcpy(value.bytes, digest.data(), kDigestBytes);
-	Call([&] {
-		ExecClearTuple(in_);
-		std::memset(in_->tts_isnull, 0, sizeof(bool) * kSortColumns);
-		in_->tts_values[kPosition] = Int64GetDatum(position);
-		in_->tts_values[kTid] = Int64GetDatum(PackTid(tid));
-		in_->tts_values[kDigest] = PointerGetDatum(&value);
-		tuplesort_puttupleslot(sort_, ExecStoreVirtualTuple(in_));
-	});
+	for (const LyingEvent &event : events) {
+		std::memcpy(value.bytes, event.digest.data(), kDigestBytes);
+		Call([&] {
+			ExecClearTuple(in_);
+			std::memset(in_->tts_isnull, 0, sizeof(bool) * kSortColumns);
+			in_->tts_values[kPosition] = Int64GetDatum(event.position);
+			in_->tts_values[kTid] = Int64GetDatum(PackTid(event.tid));
+			in_->tts_values[kDigest] = PointerGetDatum(&value);
+			tuplesort_puttupleslot(sort_, ExecStoreVirtualTuple(in_));
+		});
+	}
+}
+
+// Some blocks at once; where the server fails on one, block by block, and what it fails on event by event.
+void
+MonthEvents::ReadBlocks(MonthBlocks *blocks, BlockNumber first, std::vector<LyingEvent> *events, const DamageSink &tell) {
+	events->clear();
+	if (!ReadDamageable([&] { blocks->Read(first, kBlocksAtOnce, events); })) {
+		return;
+	}
+	events->clear();
+	std::vector<DamagedPart> damaged;
+	for (BlockNumber block = first; block < Min(first + kBlocksAtOnce, blocks->count()); block++) {
+		const std::size_t before = events->size();
+		if (ReadDamageable([&] { blocks->Read(block, 1, events); })) {
+			events->resize(before);
+			blocks->ReadSingly(block, events, &damaged);
+		}
+	}
+	for (const DamagedPart &part : damaged) {
+		if (part.position && damaged_.size() < kMostDamaged) {
+			damaged_.insert(*part.position);
+		}
+		tell(part);
+	}
 }
 
 int64
-MonthEvents::Read(int64 done_before) {
-	Call([&] { scan_ = table_beginscan(heap_, snapshot_, 0, nullptr); });
+MonthEvents::Read(int64 done_before, const DamageSink &tell) {
+	MonthBlocks blocks(heap_, attnum_, snapshot_, after_, up_to_);
+	std::vector<LyingEvent> events;
 	int64 count = 0;
-	ItemPointerData tid;
-	EventLine line;
-	while (NextLine(&tid, &line)) {
-		text_.clear();
-		AppendLine(&text_, line);
-		Put(line.global_position, tid, hasher_.Leaf(text_));
-		count++;
+	for (BlockNumber first = 0; first < blocks.count(); first += kBlocksAtOnce) {
+		ReadBlocks(&blocks, first, &events, tell);
+		Put(events);
+		count += static_cast<int64>(events.size());
 		Call([&](Server server) { ReportProgress(server, done_before + count); });
 	}
-	Call([&](Server server) {
-		table_endscan(scan_);
-		ExecClearTuple(slot_);
-		tuplesort_performsort(sort_);
-		OpenIndex(server);
-	});
+	blocks.Close();
+	Call([&] { tuplesort_performsort(sort_); });
 	return count;
 }
 
+// The next entries of the index of positions, with a scan of their own.
 void
-MonthEvents::OpenIndex(Server) {
-	if (!OidIsValid(position_index_)) {
-		return;
+MonthEvents::ReadEntries() {
+	entries_.resize(kEntriesAtOnce);
+	entry_count_ = entry_at_ = 0;
+	int64 *entries = entries_.data();
+	index_damage_ = ReadDamageable([&] {
+		entry_count_ = Call([&] {
+			Relation index = index_open(position_index_, AccessShareLock);
+			IndexScanDesc scan = compat::BeginIndexScan(heap_, index, snapshot_, 1);
+			scan->xs_want_itup = true;
+			ScanKeyData key;
+			ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(last_entry_));
+			index_rescan(scan, &key, 1, nullptr, 0);
+			std::size_t count = 0;
+			while (count < kEntriesAtOnce && index_getnext_tid(scan, ForwardScanDirection) != nullptr) {
+				bool isnull;
+				entries[count++] = DatumGetInt64(index_getattr(scan->xs_itup, 1, scan->xs_itupdesc, &isnull));
+			}
+			index_endscan(scan);
+			index_close(index, NoLock);
+			return count;
+		});
+	});
+	if (index_damage_) {
+		position_index_ = InvalidOid;
 	}
-	index_ = index_open(position_index_, AccessShareLock);
-	entries_ = compat::BeginIndexScan(heap_, index_, snapshot_, 1);
-	entries_->xs_want_itup = true;
-	ScanKeyData key;
-	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after_));
-	index_rescan(entries_, &key, 1, nullptr, 0);
+	entries_end_ = entry_count_ == 0;
+	last_entry_ = entries_end_ ? last_entry_ : entries_[entry_count_ - 1];
 }
 
 // Positions are asked for in their order.
 bool
-MonthEvents::IsIndexed(Server, int64 position) {
-	if (entries_ == nullptr) {
-		return true;
-	}
-	while (!entries_end_ && entry_ < position) {
-		if (index_getnext_tid(entries_, ForwardScanDirection) == nullptr) {
-			entries_end_ = true;
+MonthEvents::IsIndexed(int64 position) {
+	while (OidIsValid(position_index_) && !entries_end_ && (entry_at_ == entry_count_ || entries_[entry_at_] < position)) {
+		if (entry_at_ < entry_count_) {
+			entry_at_++;
 		} else {
-			bool isnull;
-			entry_ = DatumGetInt64(index_getattr(entries_->xs_itup, 1, entries_->xs_itupdesc, &isnull));
+			ReadEntries();
 		}
 	}
-	return !entries_end_ && entry_ == position;
+	return !OidIsValid(position_index_) || (!entries_end_ && entries_[entry_at_] == position);
 }
 
 bool
 MonthEvents::Next(FoundEvent *event) {
-	return Call([&](Server server) {
+	const bool more = Call([&] {
 		CHECK_FOR_INTERRUPTS();
 		if (!tuplesort_gettupleslot(sort_, true, false, out_, nullptr)) {
 			return false;
@@ -165,9 +184,10 @@ MonthEvents::Next(FoundEvent *event) {
 		ItemPointerSet(&event->tid, static_cast<BlockNumber>(tid >> 16), static_cast<OffsetNumber>(tid & 0xFFFF));
 		const char *digest = DatumGetPointer(out_->tts_values[kDigest]);
 		std::memcpy(event->digest.data(), VARDATA_ANY(digest), kDigestBytes);
-		event->indexed = IsIndexed(server, event->position);
 		return true;
 	});
+	event->indexed = more && IsIndexed(event->position);
+	return more;
 }
 
 EventLine
@@ -190,6 +210,7 @@ MonthEvents::LineOf(const FoundEvent &event) {
 	const EventLine line = Call([&](Server server) { return Fetch(server, event); });
 	std::string text;
 	AppendLine(&text, line);
+	Call([&] { ExecClearTuple(slot_); });
 	return text;
 }
 
@@ -198,15 +219,12 @@ MonthEvents::NamesOf(const FoundEvent &event, std::string *event_id, std::string
 	const EventLine line = Call([&](Server server) { return Fetch(server, event); });
 	event_id->assign(reinterpret_cast<const char *>(line.event_id.data()), line.event_id.size());
 	*stream_id = line.stream_id;
+	Call([&] { ExecClearTuple(slot_); });
 }
 
 void
 MonthEvents::Close() {
 	Call([&] {
-		if (entries_ != nullptr) {
-			index_endscan(entries_);
-			index_close(index_, NoLock);
-		}
 		tuplesort_end(sort_);
 		ExecDropSingleTupleTableSlot(in_);
 		ExecDropSingleTupleTableSlot(out_);

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "core/operations/canonical_line.hpp"
 #include "core/operations/digest.hpp"
+#include "operations/month_blocks.hpp"
 #include "server/guard.hpp"
 #include "server/postgres.hpp"
 #include "store/partitions.hpp"
@@ -17,6 +21,8 @@ struct FoundEvent {
 	Digest digest;
 	bool indexed; // whether the month's index of positions has an entry for it
 };
+
+using DamageSink = std::function<void(const DamagedPart &)>;
 
 /*
  * The events of a month between two positions, in order of position, as its table has them: read one after the other as they lie there, whatever its
@@ -32,20 +38,31 @@ class MonthEvents {
 	IsReadable() const {
 		return heap_ != nullptr;
 	}
-	// Reads them all; each event is reported as done. Returns how many there are.
-	int64 Read(int64 done_before);
+	// Reads them all; each event is reported as done. What the server cannot read of the table is told. Returns how many events could be read.
+	int64 Read(int64 done_before, const DamageSink &tell);
+	// Whether the event at a position was told as one that cannot be read.
+	bool
+	IsDamaged(int64 position) const {
+		return damaged_.count(position) != 0;
+	}
 	// False after the last one.
 	bool Next(FoundEvent *event);
 	// The line of an event that Next gave, and what names it.
 	std::string LineOf(const FoundEvent &event);
 	void NamesOf(const FoundEvent &event, std::string *event_id, std::string *stream_id);
+	// What the server said of the index of positions, where it cannot read it: then every event counts as one that the index has. Known after the
+	// last event.
+	const std::optional<std::string> &
+	index_damage() const {
+		return index_damage_;
+	}
 	void Close();
 
   private:
-	bool NextLine(ItemPointerData *tid, EventLine *line);
-	void Put(int64 position, const ItemPointerData &tid, const Digest &digest);
-	void OpenIndex(Server server);
-	bool IsIndexed(Server server, int64 position);
+	void ReadBlocks(MonthBlocks *blocks, BlockNumber first, std::vector<LyingEvent> *events, const DamageSink &tell);
+	void Put(const std::vector<LyingEvent> &events);
+	bool IsIndexed(int64 position);
+	void ReadEntries();
 	EventLine Fetch(Server server, const FoundEvent &event);
 
 	Snapshot snapshot_;
@@ -54,20 +71,20 @@ class MonthEvents {
 	Relation heap_ = nullptr;
 	AttrNumber attnum_[kEventColumns];
 	Oid position_index_ = InvalidOid;
-	TableScanDesc scan_ = nullptr;
 	TupleTableSlot *slot_ = nullptr;
 	MemoryContext context_ = nullptr; // of the event that is looked at
-	Hasher hasher_;
-	std::string text_;
+	std::set<int64> damaged_;         // positions
+	std::optional<std::string> index_damage_;
 	// the sorted ones
 	Tuplesortstate *sort_ = nullptr;
 	TupleTableSlot *in_ = nullptr;
 	TupleTableSlot *out_ = nullptr;
-	// entries of the index, which are read along
-	Relation index_ = nullptr;
-	IndexScanDesc entries_ = nullptr;
+	// entries of the index, which are read along, some thousand at once
+	std::vector<int64> entries_;
+	std::size_t entry_count_ = 0;
+	std::size_t entry_at_ = 0;
+	int64 last_entry_;
 	bool entries_end_ = false;
-	int64 entry_ = 0;
 };
 
 } // namespace auren::pg
