@@ -178,24 +178,25 @@ CREATE TABLE auren.settled_indexes (
 );
 COMMENT ON TABLE auren.settled_indexes IS 'which indexes of a month are exchanged or dropped when it is settled (events.set_settle_policy)';
 COMMENT ON COLUMN auren.settled_indexes.index_name IS 'what stands between idx_event_store_ and the month in its name';
-COMMENT ON COLUMN auren.settled_indexes.kind IS 'brin or none';
+COMMENT ON COLUMN auren.settled_indexes.kind IS 'brin, short or none';
 
 CREATE FUNCTION events.set_settle_policy(p_index text, p_kind text) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_set_settle_policy';
 COMMENT ON FUNCTION events.set_settle_policy(text, text) IS
-'what becomes of an index of a month when it is settled: keep, brin (created_at only) or none, for created_at, type_time, event_data_gin and metadata_gin; the others are needed';
+'what becomes of an index of a month when it is settled: keep, brin (created_at, event_id), short (type_time without the time) or none (all but event_id), for created_at, event_id, type_time, event_data_gin and metadata_gin; the others are needed';
 INSERT INTO auren.rights VALUES ('events.set_settle_policy', 'EXECUTE', '{admin}', '0.2.0');
 
 CREATE VIEW events.settle_policies AS
-	SELECT i.name AS index_name, COALESCE(s.kind, 'keep') AS kind, i.used_by, CASE COALESCE(s.kind, 'keep') WHEN 'brin' THEN i.with_brin WHEN 'none' THEN i.without ELSE 'nothing' END AS costs
+	SELECT i.name AS index_name, COALESCE(s.kind, 'keep') AS kind, i.used_by, CASE COALESCE(s.kind, 'keep') WHEN 'keep' THEN 'nothing' WHEN 'none' THEN i.without ELSE i.smaller END AS costs
 	FROM (VALUES ('created_at', 'events_by_time, subscriptions from a time', 'reads the blocks of the time range instead of its events', 'reads the whole month'),
-	             ('type_time', 'events_by_time and queries of one type', NULL, 'reads all events of the time range'),
+	             ('event_id', 'ids that the store made: prove, event_line, repeated appends, queries of your own', 'reads some hundred blocks; whole months where ids of other stores were imported', NULL),
+	             ('type_time', 'events_by_time, find_events, append_if by types', 'reads all events of the time range for a page, and sorts them', 'reads all events of the time range'),
 	             ('event_data_gin', 'find_events', NULL, 'reads the whole month'),
-	             ('metadata_gin', 'queries of your own on metadata', NULL, 'read the whole month')) i (name, used_by, with_brin, without)
+	             ('metadata_gin', 'queries of your own on metadata', NULL, 'read the whole month')) i (name, used_by, smaller, without)
 	LEFT JOIN auren.settled_indexes s ON s.index_name OPERATOR(pg_catalog.=) i.name;
 COMMENT ON VIEW events.settle_policies IS 'what becomes of the indexes of a month when it is settled, and what that costs the queries that use them';
 COMMENT ON COLUMN events.settle_policies.index_name IS 'what stands between idx_event_store_ and the month in its name';
-COMMENT ON COLUMN events.settle_policies.kind IS 'keep, brin or none';
+COMMENT ON COLUMN events.settle_policies.kind IS 'keep, brin, short or none';
 COMMENT ON COLUMN events.settle_policies.used_by IS 'what uses it';
 COMMENT ON COLUMN events.settle_policies.costs IS 'what such a query does in a settled month instead of a look-up';
 INSERT INTO auren.rights VALUES ('events.settle_policies', 'SELECT', '{reader,admin}', '0.2.0');

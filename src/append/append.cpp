@@ -19,6 +19,7 @@
 #include "metrics/event_readings.hpp"
 #include "metrics/readings.hpp"
 #include "notify/announce.hpp"
+#include "server/as_owner.hpp"
 #include "server/btree.hpp"
 #include "server/guard.hpp"
 #include "server/random.hpp"
@@ -29,6 +30,7 @@
 #include "store/event_read.hpp"
 #include "store/months.hpp"
 #include "store/partitions.hpp"
+#include "store/query.hpp"
 #include "store/relations.hpp"
 #include "store/stream_row.hpp"
 #include "store/tag_months.hpp"
@@ -617,14 +619,21 @@ class Appending {
 		}
 		Relation partition = table_open(range.relid, RowExclusiveLock);
 		const PartitionShape *shape = ShapeOf(server, partition);
-		if (!shape->direct_read || !OidIsValid(shape->position_index) || !OidIsValid(shape->event_id_index)) {
+		// a month that is over may do without the index of ids (events.set_settle_policy)
+		const bool has_ids = OidIsValid(shape->event_id_index);
+		if (!shape->direct_read || !OidIsValid(shape->position_index) || (!has_ids && range.upper > GetCurrentTimestamp())) {
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			                errmsg("partition \"%s\" lacks its index on event_id or on global_position", RelationGetRelationName(partition)),
 			                errhint("Make it again as in the other partitions; supplied ids are looked up by them.")));
 		}
+		const bool by_id = !stored.found && has_ids;
+		if (!stored.found && !by_id && !PositionOfId(server, keys, range, &position)) {
+			table_close(partition, NoLock);
+			return stored;
+		}
 		TupleTableSlot *slot = table_slot_create(partition, nullptr);
 		const StoredEvent event =
-			stored.found ? EventAtPosition(server, partition, shape, slot, position) : EventWithId(server, partition, shape, slot, keys[0], keys[1]);
+			by_id ? EventWithId(server, partition, shape, slot, keys[0], keys[1]) : EventAtPosition(server, partition, shape, slot, position);
 		if (event.found) {
 			stored.found = true;
 			stored.visible = event.visible;
@@ -640,6 +649,28 @@ class Appending {
 		ExecDropSingleTupleTableSlot(slot);
 		table_close(partition, NoLock);
 		return stored;
+	}
+
+	// The position of the event that has an id, in a month without an index that finds ids one by one.
+	static bool
+	PositionOfId(Server server, const Datum *keys, const PartitionRange &month, int64 *position) {
+		Oid types[4] = {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+		const Datum values[4] = {keys[0], keys[1], TimestampTzGetDatum(month.lower), TimestampTzGetDatum(month.upper - 1)};
+		const SavedUser before = SwitchToOwner(server, own::stream_rows.Get(server));
+		RunningQuery query;
+		StartQuery(server, &query,
+		           "SELECT global_position FROM events.event_store WHERE event_id OPERATOR(pg_catalog.=) $1 AND tenant_id OPERATOR(pg_catalog.=) $2 "
+		           "AND created_at OPERATOR(pg_catalog.>=) $3 AND created_at OPERATOR(pg_catalog.<=) $4",
+		           4, types, values, GetLatestSnapshot());
+		const Datum *row;
+		const bool *isnull;
+		const bool found = NextRow(server, &query, &row, &isnull);
+		if (found) {
+			*position = DatumGetInt64(row[0]);
+		}
+		EndQuery(server, &query);
+		SwitchBack(server, before);
+		return found;
 	}
 
 	// An id whose month is gone. Of an event with encrypted fields the data is not compared: each encryption of it has other bytes. Of the time that

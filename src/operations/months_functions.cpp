@@ -72,13 +72,27 @@ namespace {
 // What may become of an index of a month when it is settled, and what that costs.
 struct SettledIndex {
 	const char *name;
-	bool may_be_brin;
+	const char *smaller; // kind; nullptr: it has none
+	bool may_go;
 };
-constexpr SettledIndex kSettledIndexes[] = {{"created_at", true}, {"type_time", false}, {"event_data_gin", false}, {"metadata_gin", false}};
+constexpr SettledIndex kSettledIndexes[] = {{"created_at", "brin", true},
+                                            {"event_id", "brin", false},
+                                            {"type_time", "short", true},
+                                            {"event_data_gin", nullptr, true},
+                                            {"metadata_gin", nullptr, true}};
 
 std::string
 KindsOf(const SettledIndex &index) {
-	return index.may_be_brin ? "keep, brin or none" : "keep or none";
+	const std::string smaller = index.smaller == nullptr ? "" : index.smaller;
+	if (!index.may_go) {
+		return "keep or " + smaller;
+	}
+	return smaller.empty() ? "keep or none" : "keep, " + smaller + " or none";
+}
+
+bool
+MayBecome(const SettledIndex &index, const std::string &kind) {
+	return kind == "keep" || (kind == "none" && index.may_go) || (index.smaller != nullptr && kind == index.smaller);
 }
 
 // Refuses an index that cannot be spared, and a kind that it cannot have.
@@ -86,17 +100,17 @@ void
 CheckPolicy(const std::string &name, const std::string &kind) {
 	for (const SettledIndex &index : kSettledIndexes) {
 		if (name == index.name) {
-			if (kind != "keep" && kind != "none" && !(kind == "brin" && index.may_be_brin)) {
+			if (!MayBecome(index, kind)) {
 				throw DomainError(sqlstate::kInvalidParameter, "p_kind must be " + KindsOf(index) + " for " + name,
 				                  "The kind given is \"" + kind + "\".", "keep leaves the index as it is.");
 			}
 			return;
 		}
 	}
-	const bool needed = name == "stream" || name == "event_id" || name == "position";
+	const bool needed = name == "stream" || name == "position";
 	throw DomainError(sqlstate::kInvalidParameter, needed ? "index " + name + " of a month is always kept" : "no index is called \"" + name + "\"",
-	                  needed ? "Versions, ids and positions are found by it." : "A month's indexes are named idx_event_store_NAME_YYYY_MM.",
-	                  "Those that may change are created_at, type_time, event_data_gin and metadata_gin.");
+	                  needed ? "Versions and positions are found by it." : "A month's indexes are named idx_event_store_NAME_YYYY_MM.",
+	                  "Those that may change are created_at, event_id, type_time, event_data_gin and metadata_gin.");
 }
 
 void

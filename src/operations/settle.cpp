@@ -17,17 +17,18 @@ struct MonthIndex {
 	std::string method;
 	bool valid;
 	bool dense; // its pages are filled to the last byte when it is built
+	int columns;
 };
 
 std::vector<MonthIndex>
 ListIndexes(const std::string &table) {
 	std::vector<MonthIndex> indexes;
 	for (const TextRow &row :
-	     QueryAsOwner("SELECT quote_ident(c.relname), a.amname, x.indisvalid, coalesce('fillfactor=100' = ANY (c.reloptions), false) "
+	     QueryAsOwner("SELECT quote_ident(c.relname), a.amname, x.indisvalid, coalesce('fillfactor=100' = ANY (c.reloptions), false), x.indnkeyatts "
 	                  "FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_am a ON a.oid = c.relam "
 	                  "WHERE x.indrelid = $1::regclass ORDER BY c.relname",
 	                  {table})) {
-		indexes.push_back({*row[0], *row[1], *row[2] == "t", *row[3] == "t"});
+		indexes.push_back({*row[0], *row[1], *row[2] == "t", *row[3] == "t", std::stoi(*row[4])});
 	}
 	return indexes;
 }
@@ -42,13 +43,37 @@ Find(const std::vector<MonthIndex> &indexes, const std::string &name) {
 struct Policy {
 	std::string index; // its name in the month
 	std::string kind;
+	std::string definition; // of the smaller index; empty: there is none
+
+	bool
+	IsDoneBy(const MonthIndex *there) const {
+		if (kind == "none") {
+			return there == nullptr;
+		}
+		return there != nullptr && (kind == "brin" ? there->method == "brin" : there->method == "btree" && there->columns == 2);
+	}
 };
+
+/*
+ * Times and the ids that the store makes grow with the table, so that a summary of each range of blocks finds them; of ids that came from elsewhere
+ * auren.supplied_ids knows the positions. An index of the types alone has each type once, with the places of its events.
+ */
+std::string
+DefinitionOf(const std::string &index, const std::string &kind) {
+	if (kind == "short") {
+		return "(tenant_id, event_type) WITH (fillfactor = 100)";
+	}
+	if (kind == "brin") {
+		return index == "event_id" ? "USING brin (event_id pg_catalog.uuid_minmax_multi_ops)" : "USING brin (created_at)";
+	}
+	return "";
+}
 
 std::vector<Policy>
 PoliciesFor(Month month) {
 	std::vector<Policy> policies;
 	for (const TextRow &row : QueryAsOwner("SELECT index_name, kind FROM auren.settled_indexes ORDER BY 1")) {
-		policies.push_back({"idx_event_store_" + *row[0] + "_" + month.Suffix(), *row[1]});
+		policies.push_back({"idx_event_store_" + *row[0] + "_" + month.Suffix(), *row[1], DefinitionOf(*row[0], *row[1])});
 	}
 	return policies;
 }
@@ -70,14 +95,15 @@ class MonthPlan {
 	void
 	Write() {
 		DropInvalid();
-		Add("VACUUM (FREEZE, ANALYZE) " + month_.partition, "no vacuum has to read it again, and the lists of GIN indexes are emptied");
+		Add("VACUUM (FREEZE, ANALYZE, TRUNCATE false) " + month_.partition,
+		    "no vacuum has to read it again, and the lists of GIN indexes are emptied");
 		for (const Policy &policy : PoliciesFor(month_.month)) {
 			Exchange(policy);
 		}
 		Rebuild("events.", indexes_);
 		const std::string tags = TagTable(month_.month);
 		if (!tags.empty()) {
-			Add("VACUUM (FREEZE, ANALYZE) " + tags, "the same for the month's part of the index of tags");
+			Add("VACUUM (FREEZE, ANALYZE, TRUNCATE false) " + tags, "the same for the month's part of the index of tags");
 			Rebuild("auren.", ListIndexes(tags));
 		}
 		Add("SELECT events.mark_settled('" + DateText(month_.month) + "')", "counts the month and records that it is settled");
@@ -106,28 +132,32 @@ class MonthPlan {
 	void
 	Exchange(const Policy &policy) {
 		const MonthIndex *old = Find(indexes_, policy.index);
-		const bool done = policy.kind == "none" ? old == nullptr : old != nullptr && old->method == policy.kind;
-		if (done) {
+		if (policy.IsDoneBy(old)) {
 			return;
 		}
 		const std::string smaller = policy.index + "_" + policy.kind;
-		if (policy.kind == "brin" && Find(indexes_, smaller) == nullptr) {
-			Add("CREATE INDEX CONCURRENTLY " + smaller + " ON " + month_.partition + " USING brin (created_at)", "the smaller kind of index");
+		const bool exchanged = !policy.definition.empty();
+		if (exchanged && Find(indexes_, smaller) == nullptr) {
+			Add("CREATE INDEX CONCURRENTLY " + smaller + " ON " + month_.partition + " " + policy.definition, "the smaller kind of index");
 		}
 		if (old != nullptr) {
-			Add("DROP INDEX CONCURRENTLY events." + policy.index, policy.kind == "none" ? "the policy does without it" : "the larger kind of index");
+			Add("DROP INDEX CONCURRENTLY events." + policy.index, exchanged ? "the larger kind of index" : "the policy does without it");
 		}
-		if (policy.kind == "brin") {
+		if (exchanged) {
 			Add("ALTER INDEX events." + smaller + " RENAME TO " + policy.index, "the smaller one takes its name");
 		}
 		Forget(policy.index);
 		Forget(smaller);
 	}
-	// One by one: a rebuilt index needs room for itself beside the old one.
+	// One by one: a rebuilt index needs room for itself beside the old one. A GIN index whose keys are in few events each is no smaller when it is
+	// built than what inserts left.
 	void
 	Rebuild(const std::string &schema, const std::vector<MonthIndex> &indexes) {
 		for (const MonthIndex &index : indexes) {
-			if (index.method == "btree" && !index.dense) {
+			if (index.method != "btree") {
+				continue;
+			}
+			if (!index.dense) {
 				Add("ALTER INDEX " + schema + index.name + " SET (fillfactor = 100)", "nothing will be inserted between its entries");
 			}
 			Add("REINDEX INDEX CONCURRENTLY " + schema + index.name, "the index without holes");
@@ -156,7 +186,7 @@ WhatIsMissing(const MonthFigures &month) {
 	}
 	for (const Policy &policy : PoliciesFor(month.month)) {
 		const MonthIndex *index = Find(indexes, policy.index);
-		if (policy.kind == "none" ? index != nullptr : index == nullptr || index->method != policy.kind) {
+		if (!policy.IsDoneBy(index)) {
 			return "Index " + policy.index + " is not what events.settle_policies says.";
 		}
 	}
