@@ -11,6 +11,7 @@ import report
 import suite_append
 import suite_batch
 import suite_conditions
+import suite_drop
 import suite_feed
 import suite_held
 import suite_indexes
@@ -40,8 +41,9 @@ SUITES = {
     "metrics": suite_metrics.metrics,
     "phi": suite_phi.phi,
     "seals": suite_seals.seals,
+    "drop": suite_drop.drop,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals", "drop"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15
