@@ -178,7 +178,7 @@ INSERT INTO auren.rights VALUES ('events.replay_stream_decrypted', 'EXECUTE', '{
 CREATE FUNCTION events.get_stream_state_decrypted(p_stream_id text, p_to_version bigint DEFAULT NULL) RETURNS jsonb
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 1000 AS 'MODULE_PATHNAME', 'auren_get_stream_state_decrypted';
 COMMENT ON FUNCTION events.get_stream_state_decrypted(text, bigint) IS
-'events.get_stream_state of events whose fields are decrypted before they are folded; from the first event on, since snapshots hold envelopes';
+'events.get_stream_state of events whose fields are decrypted before they are folded; from the first event on or from the opening balance, since snapshots hold envelopes';
 INSERT INTO auren.rights VALUES ('events.get_stream_state_decrypted', 'EXECUTE', '{decrypt}');
 
 CREATE FUNCTION encrypted.rotate_user_key(p_user_id text) RETURNS integer

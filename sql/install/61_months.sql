@@ -46,6 +46,7 @@ CREATE TABLE auren.opening_states (
 	event_time       timestamptz NOT NULL,
 	reducers_version uuid        NOT NULL,
 	state            jsonb       NOT NULL,
+	personal         jsonb,
 	CONSTRAINT opening_states_pkey PRIMARY KEY (tenant_id, stream_id)
 );
 COMMENT ON TABLE auren.opening_states IS 'the state of each stream that has lost events to a dropped month, carried over as its opening balance';
@@ -54,7 +55,8 @@ COMMENT ON COLUMN auren.opening_states.stream_id IS 'stream';
 COMMENT ON COLUMN auren.opening_states.stream_version IS 'version of the last event in the state: events up to it are gone, or about to go';
 COMMENT ON COLUMN auren.opening_states.event_time IS 'created_at of that event';
 COMMENT ON COLUMN auren.opening_states.reducers_version IS 'reducers that made the state';
-COMMENT ON COLUMN auren.opening_states.state IS 'state at that version';
+COMMENT ON COLUMN auren.opening_states.state IS 'state at that version, of the events as they were stored';
+COMMENT ON COLUMN auren.opening_states.personal IS 'the state of the decrypted events, encrypted with the keys of the persons whose fields are in it, and who they are; NULL: there were none';
 
 CREATE TABLE auren.dropped_ids (
 	tenant_id      text   COLLATE "C" NOT NULL,

@@ -363,7 +363,7 @@ CREATE VIEW events.progress WITH (security_barrier) AS
 	                    AND t.classid::bigint >> 16 = d.classid::bigint >> 16
 	LEFT JOIN pg_stat_activity a ON a.pid = d.pid
 	LEFT JOIN (VALUES (257, 'seal', 'sealing'), (513, 'verify', 'seals'), (514, 'verify', 'events'),
-	                  (769, 'drop months', 'checking'), (770, 'drop months', 'carrying states'), (771, 'drop months', 'carrying ids'), (772, 'drop months', 'dropping'),
+	                  (769, 'drop months', 'checking'), (770, 'drop months', 'carrying states'), (771, 'drop months', 'carrying ids'), (772, 'drop months', 'dropping'), (773, 'drop months', 'recording'),
 	                  (1025, 'settle', 'checking'), (1281, 'import', 'importing'), (1282, 'import', 'comparing'),
 	                  (1537, 'archive', 'writing'), (1538, 'archive', 'reading')) w (code, what, phase) ON w.code = d.classid::bigint >> 16
 	WHERE d.locktype = 'advisory' AND d.objsubid = -24335
@@ -659,6 +659,7 @@ CREATE TABLE auren.opening_states (
 	event_time       timestamptz NOT NULL,
 	reducers_version uuid        NOT NULL,
 	state            jsonb       NOT NULL,
+	personal         jsonb,
 	CONSTRAINT opening_states_pkey PRIMARY KEY (tenant_id, stream_id)
 );
 COMMENT ON TABLE auren.opening_states IS 'the state of each stream that has lost events to a dropped month, carried over as its opening balance';
@@ -667,7 +668,10 @@ COMMENT ON COLUMN auren.opening_states.stream_id IS 'stream';
 COMMENT ON COLUMN auren.opening_states.stream_version IS 'version of the last event in the state: events up to it are gone, or about to go';
 COMMENT ON COLUMN auren.opening_states.event_time IS 'created_at of that event';
 COMMENT ON COLUMN auren.opening_states.reducers_version IS 'reducers that made the state';
-COMMENT ON COLUMN auren.opening_states.state IS 'state at that version';
+COMMENT ON COLUMN auren.opening_states.state IS 'state at that version, of the events as they were stored';
+COMMENT ON COLUMN auren.opening_states.personal IS 'the state of the decrypted events, encrypted with the keys of the persons whose fields are in it, and who they are; NULL: there were none';
+COMMENT ON FUNCTION events.get_stream_state_decrypted(text, bigint) IS
+'events.get_stream_state of events whose fields are decrypted before they are folded; from the first event on or from the opening balance, since snapshots hold envelopes';
 
 CREATE TABLE auren.dropped_ids (
 	tenant_id      text   COLLATE "C" NOT NULL,

@@ -1,7 +1,9 @@
 #include "encrypted/personal_rules.hpp"
 
+#include <algorithm>
 #include <string>
 
+#include "core/encrypted/envelope.hpp"
 #include "core/error.hpp"
 #include "encrypted/key_ring.hpp"
 #include "encrypted/relations.hpp"
@@ -91,6 +93,14 @@ PersonIn(Json *document, const JsonPointer &place, const ServerJson &json) {
 std::optional<std::string>
 PersonOf(const PersonalRule &rule, const EventNames &event, Json *document, const ServerJson &json) {
 	return rule.source.in_data() ? PersonIn(document, rule.source.place(), json) : rule.source.PersonOf(event.stream);
+}
+
+bool
+HasEnvelope(const PersonalRule &rule, Json *document, const ServerJson &json) {
+	return std::any_of(rule.paths.begin(), rule.paths.end(), [&](const JsonPointer &path) {
+		const Json *value = FindAt(document, path, json);
+		return value != nullptr && value->is(Json::Kind::kString) && LooksLikeEnvelope(value->string());
+	});
 }
 
 bool
@@ -190,6 +200,30 @@ OpenEvent(const EventNames &event, Datum data, Audited audited) {
 		}
 	}
 	return scratch.Keep(WriteJsonb(document));
+}
+
+bool
+HasPersonalRules(std::string_view tenant) {
+	const auto known = rules.Get(ReadRules);
+	return std::any_of(known->begin(), known->end(), [&](const PersonalRule &rule) { return rule.tenant == tenant; });
+}
+
+std::vector<std::string>
+PersonsIn(const EventNames &event, Datum data) {
+	const auto known = rules.Get(ReadRules);
+	const ServerJson json;
+	Json document = JsonOf(data);
+	std::vector<std::string> persons;
+	for (const PersonalRule &rule : *known) {
+		if (!Applies(rule, event) || !HasEnvelope(rule, &document, json)) {
+			continue;
+		}
+		const auto person = PersonOf(rule, event, &document, json);
+		if (person && !IsForgotten(event.tenant, *person)) {
+			persons.push_back(*person);
+		}
+	}
+	return persons;
 }
 
 std::vector<PersonalRule>

@@ -36,6 +36,11 @@ Datum SealEvent(const EventNames &event, Datum data);
 // And decrypted, as far as they can be.
 Datum OpenEvent(const EventNames &event, Datum data, Audited audited);
 
+// Whether the tenant has rules at all.
+bool HasPersonalRules(std::string_view tenant);
+// The persons of whom an event, as it is stored, has encrypted fields, but for those who were forgotten.
+std::vector<std::string> PersonsIn(const EventNames &event, Datum data);
+
 // Rules of a tenant and event type, for the check of a new one.
 std::vector<PersonalRule> RulesOf(std::string_view tenant, std::string_view event_type);
 

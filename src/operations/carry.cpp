@@ -1,5 +1,9 @@
 #include "operations/carry.hpp"
 
+#include <optional>
+
+#include "encrypted/kept_states.hpp"
+#include "encrypted/personal_rules.hpp"
 #include "operations/own_query.hpp"
 #include "server/arguments.hpp"
 #include "server/guard.hpp"
@@ -49,26 +53,36 @@ struct StateColumns {
 	Datum *versions;
 	Datum *times;
 	Datum *states;
+	Datum *personal; // NULL where `of_nobody` says so
+	bool *of_nobody;
 	int count;
 };
 
 constexpr const char *kInsertStates =
-	"INSERT INTO auren.opening_states AS o (tenant_id, stream_id, stream_version, event_time, reducers_version, state) "
-	"SELECT c.tenant_id, c.stream_id, c.version, c.event_time, $6, c.state "
-	"FROM unnest($1, $2, $3, $4, $5) AS c(tenant_id, stream_id, version, event_time, state) "
+	"INSERT INTO auren.opening_states AS o (tenant_id, stream_id, stream_version, event_time, reducers_version, state, personal) "
+	"SELECT c.tenant_id, c.stream_id, c.version, c.event_time, $6, c.state, c.personal "
+	"FROM unnest($1, $2, $3, $4, $5, $7) AS c(tenant_id, stream_id, version, event_time, state, personal) "
 	"ON CONFLICT (tenant_id, stream_id) DO UPDATE SET stream_version = excluded.stream_version, event_time = excluded.event_time, "
-	"reducers_version = excluded.reducers_version, state = excluded.state WHERE o.stream_version <= excluded.stream_version";
+	"reducers_version = excluded.reducers_version, state = excluded.state, personal = excluded.personal WHERE o.stream_version <= "
+    "excluded.stream_version";
 
 void
 WriteStates(Server server, const StateColumns &columns, pg_uuid_t *reducers_version) {
-	Oid types[6] = {TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, JSONBARRAYOID, UUIDOID};
+	Oid types[7] = {TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, JSONBARRAYOID, UUIDOID, JSONBARRAYOID};
+	int lengths[1] = {columns.count};
+	int from[1] = {1};
+	ArrayType *personal = construct_md_array(columns.personal, columns.of_nobody, 1, lengths, from, JSONBOID, -1, false, TYPALIGN_INT);
 	const auto array = [&](Datum *items, Oid type, int length, bool by_value, char align) {
 		return PointerGetDatum(construct_array(items, columns.count, type, length, by_value, align));
 	};
-	Datum values[6] = {array(columns.tenants, TEXTOID, -1, false, TYPALIGN_INT),   array(columns.streams, TEXTOID, -1, false, TYPALIGN_INT),
-	                   array(columns.versions, INT8OID, 8, true, TYPALIGN_DOUBLE), array(columns.times, TIMESTAMPTZOID, 8, true, TYPALIGN_DOUBLE),
-	                   array(columns.states, JSONBOID, -1, false, TYPALIGN_INT),   UUIDPGetDatum(reducers_version)};
-	(void)ExecuteAsStore(server, kInsertStates, 6, types, values, nullptr);
+	Datum values[7] = {array(columns.tenants, TEXTOID, -1, false, TYPALIGN_INT),
+	                   array(columns.streams, TEXTOID, -1, false, TYPALIGN_INT),
+	                   array(columns.versions, INT8OID, 8, true, TYPALIGN_DOUBLE),
+	                   array(columns.times, TIMESTAMPTZOID, 8, true, TYPALIGN_DOUBLE),
+	                   array(columns.states, JSONBOID, -1, false, TYPALIGN_INT),
+	                   UUIDPGetDatum(reducers_version),
+	                   PointerGetDatum(personal)};
+	(void)ExecuteAsStore(server, kInsertStates, 7, types, values, nullptr);
 }
 
 StateColumns
@@ -77,7 +91,7 @@ RoomFor(std::size_t streams) {
 		const auto column = [&] {
 			return static_cast<Datum *>(palloc(sizeof(Datum) * (streams + 1)));
 		};
-		return StateColumns{column(), column(), column(), column(), column(), 0};
+		return StateColumns{column(), column(), column(), column(), column(), column(), static_cast<bool *>(palloc(streams + 1)), 0};
 	});
 }
 
@@ -113,6 +127,10 @@ class PageCarrier {
 		const Tenant tenant = {id, TextDatum(id)};
 		StateReader reader(tenant, GetActiveSnapshot());
 		reducers_version_ = reader.reducers_version();
+		std::optional<StateReader> decrypted;
+		if (HasPersonalRules(id)) {
+			decrypted.emplace(tenant, GetActiveSnapshot(), PersonalData::kDecryptedToKeep);
+		}
 		std::size_t i = first;
 		for (; i < page_.size() && page_[i].tenant == id && bytes_ < kBytesAStep; i++) {
 			if (page_[i].carried) {
@@ -125,11 +143,28 @@ class PageCarrier {
 			columns_.versions[columns_.count] = Int64GetDatum(state.version);
 			columns_.times[columns_.count] = TimestampTzGetDatum(state.event_time);
 			columns_.states[columns_.count] = state.state;
+			const Datum personal = decrypted ? Personal(&*decrypted, stream, page_[i].version) : 0;
+			columns_.personal[columns_.count] = personal;
+			columns_.of_nobody[columns_.count] = personal == 0;
 			columns_.count++;
 			bytes_ += VARSIZE_ANY(DatumGetPointer(state.state));
 		}
 		reader.End();
+		if (decrypted) {
+			decrypted->End();
+		}
 		return i;
+	}
+	// The state of decrypted events, encrypted again; 0 where none of them has an encrypted field.
+	static Datum
+	Personal(StateReader *reader, const Text &stream, int64 version) {
+		const State state = reader->Read(stream, version);
+		if (reader->persons().empty()) {
+			return 0;
+		}
+		const Datum kept = KeepState({reader->tenant().id, stream.name.bytes, state.version}, reader->persons(), state.state);
+		pfree(DatumGetPointer(state.state));
+		return kept;
 	}
 
 	const std::vector<MonthStream> &page_;
@@ -212,6 +247,7 @@ CarryIds(Steps *steps, const MonthFigures &month) {
 
 void
 RecordMonth(const MonthFigures &month) {
+	Call([](Server server) { BeginProgress(server, WorkPhase::kDropRecording, 0); });
 	(void)QueryAsOwner(
 		"INSERT INTO auren.month_records AS r (month, events, streams, first_position, last_position, first_event_at, last_event_at, bytes) "
 		"SELECT $1::date, count(*), (SELECT count(*) FROM (SELECT DISTINCT tenant_id, stream_id FROM " +

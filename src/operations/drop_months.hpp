@@ -32,8 +32,8 @@ void RequireDroppable(const std::vector<MonthFigures> &months, const Forced &for
 
 /*
  * Carries and drops a month in steps: RequireDroppable holds, and no older month is there. The last step takes ACCESS EXCLUSIVE on the month, on
- * events.event_store and on the two of the index of tags, each for a moment: it tries for 50 ms, lets everybody pass, and tries again, until the
- * patience of the steps is used up (55P03, naming who was in the way). A call that was interrupted is made again and goes on.
+ * events.event_store and on the two of the index of tags, each for a moment: it tries for 40 ms, and 40 more, lets everybody pass, and tries again,
+ * until the patience of the steps is used up (55P03, naming who was in the way). A call that was interrupted is made again and goes on.
  */
 void DropMonth(Steps *steps, const MonthFigures &month, const Forced &forced);
 

@@ -11,7 +11,8 @@ namespace auren::pg {
 
 namespace {
 
-constexpr int kLockMilliseconds = 50;
+// For what is dropped, and for the parents. Together with the drop itself that is the longest that anybody waits.
+constexpr int kLockMilliseconds = 40;
 
 // With another lock_timeout until the end of the caller's level of settings.
 void
@@ -39,12 +40,13 @@ bool
 TryLockTables(Server server, const DroppedTables &tables) {
 	ErrorData *error = TryInSubtransaction(server, [&] {
 		const int level = NewGUCNestLevel();
-		LockWithin(server, tables.month, kLockMilliseconds);
-		LockWithin(server, tables.tags, kLockMilliseconds);
-		const int64 start = GetCurrentTimestamp();
+		int64 start = GetCurrentTimestamp();
 		const auto left = [&] {
 			return kLockMilliseconds - static_cast<int>((GetCurrentTimestamp() - start) / 1000);
 		};
+		LockWithin(server, tables.month, left());
+		LockWithin(server, tables.tags, left());
+		start = GetCurrentTimestamp();
 		LockWithin(server, OidIsValid(tables.tags) ? own::event_tags.Get(server) : InvalidOid, left());
 		LockWithin(server, own::events.Get(server), left());
 		AtEOXact_GUC(false, level);

@@ -24,8 +24,8 @@ inline constexpr long kPauseMilliseconds = 100;
 int64 DropPatience();
 
 /*
- * Takes ACCESS EXCLUSIVE on them and on their parents, or nothing: waits for 50 ms, and so long does everybody wait who comes after it. False where
- * it did not get them.
+ * Takes ACCESS EXCLUSIVE on them and on their parents, or nothing: waits for 40 ms, and for 40 ms, and so long does everybody wait who comes after
+ * it. False where it did not get them.
  */
 bool TryLockTables(Server server, const DroppedTables &tables);
 

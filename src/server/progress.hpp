@@ -17,6 +17,7 @@ enum class WorkPhase : uint16 {
 	kDropCarryingStates = 0x0302,
 	kDropCarryingIds = 0x0303,
 	kDropDropping = 0x0304,
+	kDropRecording = 0x0305,
 	kSettling = 0x0401,
 	kImporting = 0x0501,
 	kImportComparing = 0x0502,

@@ -7,6 +7,7 @@
 #include "core/state/json_patch.hpp"
 #include "core/store/month.hpp"
 #include "core/store/names.hpp"
+#include "encrypted/kept_states.hpp"
 #include "encrypted/personal_rules.hpp"
 #include "server/guard.hpp"
 #include "server/jsonb_writer.hpp"
@@ -91,6 +92,19 @@ StateReader::StateReader(const Tenant &tenant, Snapshot snapshot, PersonalData p
 	                 Call([&](Server server) { return OpenSnapshots(server, &snapshots_, snapshot); });
 }
 
+Datum
+StateReader::Decrypt(const Text &stream, Datum event_type, Datum data) {
+	const EventNames event = {tenant_.id, stream.name.bytes, TextBytes(event_type)};
+	json_.HoldDecrypted();
+	if (personal_ != PersonalData::kDecryptedToKeep) {
+		return OpenEvent(event, data, Audited::kAsSet);
+	}
+	for (const std::string &person : PersonsIn(event, data)) {
+		persons_.insert(person);
+	}
+	return OpenEvent(event, data, Audited::kNo);
+}
+
 // Reads the part of the stream that comes after what `*result` holds into the fold.
 void
 StateReader::FoldEvents(const Text &stream, int64 to_version, Fold *fold, Reading *reading) {
@@ -102,12 +116,10 @@ StateReader::FoldEvents(const Text &stream, int64 to_version, Fold *fold, Readin
 			return;
 		}
 		Datum stored = 0;
-		const EventNames event = {tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])};
-		if (personal_ == PersonalData::kDecrypted && IsPersonal(event)) {
+		if (personal_ != PersonalData::kAsStored && IsPersonal({tenant_.id, stream.name.bytes, TextBytes(row.values[kEventType])})) {
 			const Datum data = row.values[kEventData];
 			stored = Call([&] { return JsonbPGetDatum(DatumGetJsonbPCopy(data)); });
-			row.values[kEventData] = OpenEvent(event, stored, Audited::kAsSet);
-			json_.HoldDecrypted();
+			row.values[kEventData] = Decrypt(stream, row.values[kEventType], stored);
 		}
 		Apply(fold, {row, stream, stored}, json_);
 		if (stored != 0) {
@@ -132,6 +144,24 @@ StateReader::GoTo(const Text &stream, const State &from, int64 to_version) {
 	Call([&](Server server) { StartStream(server, &scan_, part); });
 }
 
+// The balance of decrypted events where it is asked for and opens, else the one of events as they were stored.
+void
+StateReader::StartAt(const Text &stream, const OpeningState &opening, Fold *fold) {
+	if (opening.personal != 0) {
+		const Audited audited = personal_ == PersonalData::kDecryptedToKeep ? Audited::kNo : Audited::kAsSet;
+		const OpenedState opened = OpenKeptState({tenant_.id, stream.name.bytes, opening.version}, opening.personal, audited);
+		if (opened.state != 0) {
+			json_.HoldDecrypted();
+			persons_.insert(opened.persons.begin(), opened.persons.end());
+			fold->Start(JsonOf(opened.state));
+			pfree(DatumGetPointer(opened.state));
+			return;
+		}
+	}
+	fold->Start(JsonOf(opening.state));
+	pfree(DatumGetPointer(opening.state));
+}
+
 /*
  * Where the first month of the stream is gone, its opening balance is where the fold begins, unless a snapshot is newer. Throws 22023 where the
  * state is asked for at a version before it, 42501 under row security, which the balance does not know.
@@ -146,8 +176,8 @@ StateReader::BeginAtOpening(const Text &stream, int64 to_version, Fold *fold, Re
 		                  "A policy on events.event_store applies to it, and the stream's opening balance is of events that the policy may hide.",
 		                  "Read it as a role to which no policy applies.");
 	}
-	const OpeningState opening =
-		Call([&](Server server) { return ReadOpeningState(server, tenant_.text, stream.datum, snapshot, OpeningParts::kState); });
+	const OpeningParts parts = personal_ == PersonalData::kAsStored ? OpeningParts::kState : OpeningParts::kPersonal;
+	const OpeningState opening = Call([&](Server server) { return ReadOpeningState(server, tenant_.text, stream.datum, snapshot, parts); });
 	if (opening.version <= reading->state.version) {
 		return;
 	}
@@ -159,8 +189,7 @@ StateReader::BeginAtOpening(const Text &stream, int64 to_version, Fold *fold, Re
 		reading->opening_version = opening.version;
 		return;
 	}
-	fold->Start(JsonOf(opening.state));
-	pfree(DatumGetPointer(opening.state));
+	StartAt(stream, opening, fold);
 	reading->state = {opening.version, opening.event_time, 0};
 	GoTo(stream, reading->state, to_version);
 }
@@ -169,6 +198,7 @@ StateReader::Reading
 StateReader::TryRead(const Text &stream, int64 to_version, Snapshot openings) {
 	Fold fold(reducers_->set, Category(stream.name.bytes), &json_);
 	Reading reading = {{0, PG_INT64_MIN, 0}, 0, false, 0};
+	persons_.clear();
 	State *result = &reading.state;
 	if (use_snapshots_) {
 		const StoredState stored =

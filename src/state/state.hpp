@@ -1,12 +1,15 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "server/arguments.hpp"
 #include "state/reducers.hpp"
 #include "state/server_fold.hpp"
 #include "state/snapshots.hpp"
+#include "store/dropped_months.hpp"
 #include "store/event_read.hpp"
 #include "store/tenant.hpp"
 
@@ -18,8 +21,9 @@ struct State {
 	Datum state;      // jsonb, in the caller's memory context
 };
 
-// Whether an event is folded with its personal fields as they are stored, encrypted, or decrypted.
-enum class PersonalData { kAsStored, kDecrypted };
+// Whether an event is folded with its personal fields as they are stored, encrypted, or decrypted: for the caller, or for a state that is kept
+// encrypted and that nobody is given.
+enum class PersonalData { kAsStored, kDecrypted, kDecryptedToKeep };
 
 /*
  * Folds streams, one after the other: from the newest snapshot that can be trusted, else from the first event. Where row
@@ -51,6 +55,11 @@ class StateReader {
 	row_security() const {
 		return scan_.row_security;
 	}
+	// The persons of whom something was decrypted for the state that was read last; of kDecryptedToKeep alone.
+	const std::set<std::string> &
+	persons() const {
+		return persons_;
+	}
 	StreamRows *
 	stream_rows() {
 		return &scan_.rows;
@@ -67,6 +76,8 @@ class StateReader {
 	Reading TryRead(const Text &stream, int64 to_version, Snapshot openings);
 	void GoTo(const Text &stream, const State &from, int64 to_version);
 	void BeginAtOpening(const Text &stream, int64 to_version, Fold *fold, Reading *reading, Snapshot snapshot);
+	void StartAt(const Text &stream, const OpeningState &opening, Fold *fold);
+	Datum Decrypt(const Text &stream, Datum event_type, Datum data);
 	void FoldEvents(const Text &stream, int64 to_version, Fold *fold, Reading *reading);
 
 	Tenant tenant_;
@@ -76,6 +87,7 @@ class StateReader {
 	Snapshots snapshots_;
 	bool use_snapshots_;
 	PersonalData personal_;
+	std::set<std::string> persons_;
 };
 
 } // namespace auren::pg

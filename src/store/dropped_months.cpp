@@ -12,7 +12,15 @@ namespace auren::pg {
 namespace {
 
 // Columns of auren.opening_states.
-enum OpeningColumn : int { kOpeningTenant = 1, kOpeningStream, kOpeningVersion, kOpeningTime, kOpeningReducers, kOpeningStateColumn };
+enum OpeningColumn : int {
+	kOpeningTenant = 1,
+	kOpeningStream,
+	kOpeningVersion,
+	kOpeningTime,
+	kOpeningReducers,
+	kOpeningStateColumn,
+	kOpeningPersonal
+};
 // Columns of auren.month_records, as far as they are read here.
 enum RecordColumn : int { kRecordMonth = 1, kRecordSettledAt, kRecordDroppedAt, kRecordLastPosition = 9 };
 // Columns of auren.dropped_ids.
@@ -122,7 +130,7 @@ EndDigest(Server, pg_cryptohash_ctx *digest, std::uint8_t *to) {
 
 OpeningState
 ReadOpeningState(Server server, Datum tenant, Datum stream, Snapshot snapshot, OpeningParts parts) {
-	OpeningState opening = {0, PG_INT64_MIN, 0};
+	OpeningState opening = {0, PG_INT64_MIN, 0, 0};
 	const Oid relid = own::opening_states.GetIfThere(server);
 	if (!OidIsValid(relid)) {
 		return opening;
@@ -132,11 +140,14 @@ ReadOpeningState(Server server, Datum tenant, Datum stream, Snapshot snapshot, O
 	ScanKeyData keys[2];
 	ScanKeyInit(&keys[0], kOpeningTenant, BTEqualStrategyNumber, F_TEXTEQ, tenant);
 	ScanKeyInit(&keys[1], kOpeningStream, BTEqualStrategyNumber, F_TEXTEQ, stream);
-	(void)ReadByKey(server, heap, index, keys, 2, snapshot, [&](const Datum *values, const bool *) {
+	(void)ReadByKey(server, heap, index, keys, 2, snapshot, [&](const Datum *values, const bool *isnull) {
 		opening.version = DatumGetInt64(values[kOpeningVersion - 1]);
 		opening.event_time = DatumGetTimestampTz(values[kOpeningTime - 1]);
-		if (parts == OpeningParts::kState) {
+		if (parts != OpeningParts::kVersion) {
 			opening.state = JsonbPGetDatum(DatumGetJsonbPCopy(values[kOpeningStateColumn - 1]));
+		}
+		if (parts == OpeningParts::kPersonal && !isnull[kOpeningPersonal - 1]) {
+			opening.personal = JsonbPGetDatum(DatumGetJsonbPCopy(values[kOpeningPersonal - 1]));
 		}
 	});
 	index_close(index, NoLock);

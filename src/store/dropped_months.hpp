@@ -18,8 +18,9 @@ struct OpeningState {
 	int64 version;    // 0: the stream has none
 	int64 event_time; // created_at of the event of that version
 	Datum state;      // jsonb as stored, in the caller's memory context; 0 where it was not asked for
+	Datum personal;   // what KeepState made of the state of the decrypted events (encrypted/kept_states.hpp); 0 likewise, and where there is none
 };
-enum class OpeningParts { kVersion, kState };
+enum class OpeningParts { kVersion, kState, kPersonal };
 // As a snapshot sees it; nullptr: as it is committed now.
 OpeningState ReadOpeningState(Server server, Datum tenant, Datum stream, Snapshot snapshot, OpeningParts parts);
 
