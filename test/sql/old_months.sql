@@ -13,6 +13,7 @@ BEGIN
 	END LOOP;
 	EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON events.event_store_%s FOR EACH STATEMENT EXECUTE FUNCTION auren.refuse_change()', suffix);
 	EXECUTE format('CREATE TRIGGER refuse_row_change BEFORE UPDATE OR DELETE ON events.event_store_%s FOR EACH ROW EXECUTE FUNCTION auren.refuse_change()', suffix);
+	EXECUTE format('ALTER TABLE events.event_store_%1$s ENABLE ALWAYS TRIGGER refuse_truncate, ENABLE ALWAYS TRIGGER refuse_row_change', suffix);
 	EXECUTE format('ALTER TABLE events.event_store ATTACH PARTITION events.event_store_%s FOR VALUES FROM (%L) TO (%L)', suffix,
 		p_month || ' 00:00:00+00', (p_month + interval '1 month')::date || ' 00:00:00+00');
 	EXECUTE format('CREATE TABLE auren.event_tags_%s (LIKE auren.event_tags INCLUDING DEFAULTS)', suffix);
