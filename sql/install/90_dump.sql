@@ -29,6 +29,8 @@ SELECT pg_catalog.pg_extension_config_dump('auren.seals', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.seal_leaves', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.registered_seal_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.verifications', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.import_runs', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.import_changes', '');
 
 -- No metrics are dumped: a restore copies readings in before the triggers are there, or after they are, and counts none of them twice.
 -- Those of biometric.biometric_events are made anew as its rows come in, those of attached sources by the first refresh.
@@ -43,7 +45,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA events, biometric, analytics, encrypted, au
 -- left to the server's default, which whoever installs may have changed.
 GRANT EXECUTE ON FUNCTION auren.current_tenant(), auren.view_tenant(), auren.reducers_version(), auren.stream_summary(text), auren.subscription_status(text),
 	auren.filled_sources(), auren.unfilled_readings(), auren.delta_lots(bigint), auren.has_deltas(bytea, bigint), auren.unpack_deltas(bytea),
-	auren.metric_values(bytea, bigint, timestamptz, integer), auren.master_key_id(), auren.require_restored(), auren.month_figures() TO PUBLIC;
+	auren.metric_values(bytea, bigint, timestamptz, integer), auren.master_key_id(), auren.require_restored(), auren.month_figures(), auren.view_all_tenants() TO PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics, encrypted, auren FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA auren FROM PUBLIC;
 REVOKE ALL ON TYPE auren.metrics FROM PUBLIC;

@@ -25,7 +25,7 @@ IsAtomic(FunctionCallInfo fcinfo) {
 
 } // namespace
 
-Steps::Steps(FunctionCallInfo fcinfo, const char *procedure) : patience_(LockTimeout > 0 ? static_cast<int64>(LockTimeout) * 1000 : kMinute) {
+Procedure::Procedure(FunctionCallInfo fcinfo, const char *procedure) {
 	if (IsAtomic(fcinfo)) {
 		throw DomainError("25001", std::string(procedure) + " cannot run inside a transaction block", "It commits its work in steps.",
 		                  "CALL it as a statement of its own.");
@@ -35,6 +35,10 @@ Steps::Steps(FunctionCallInfo fcinfo, const char *procedure) : patience_(LockTim
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not connect to SPI")));
 		}
 	});
+}
+
+Steps::Steps(FunctionCallInfo fcinfo, const char *procedure)
+	: Procedure(fcinfo, procedure), patience_(LockTimeout > 0 ? static_cast<int64>(LockTimeout) * 1000 : kMinute) {
 	const int64 end = GetCurrentTimestamp() + patience_;
 	for (;;) {
 		const LOCKTAG tag = OperationsTag();
@@ -50,7 +54,6 @@ Steps::Steps(FunctionCallInfo fcinfo, const char *procedure) : patience_(LockTim
 	}
 }
 
-// The server takes the connection to SPI away itself where an error ended the procedure.
 Steps::~Steps() {
 	if (locked_) {
 		const LOCKTAG tag = OperationsTag();
@@ -59,17 +62,17 @@ Steps::~Steps() {
 }
 
 void
-Steps::End() {
+Procedure::End() {
 	Call([] { SPI_finish(); });
 }
 
 void
-Steps::Begin() {
+Procedure::Begin() {
 	Call([] { PushActiveSnapshot(GetTransactionSnapshot()); });
 }
 
 void
-Steps::Commit() {
+Procedure::Commit() {
 	Call([] {
 		PopActiveSnapshot();
 		SPI_commit();

@@ -6,15 +6,12 @@
 namespace auren::pg {
 
 /*
- * A procedure of ours that works in many transactions. While one lives, it holds what keeps others from dropping months and from importing events
- * (kOperationsLockClass), over its commits. Throws 25001 inside a transaction block or a function, 55P03 where it does not get the lock.
+ * A procedure of ours that works in many transactions. Throws 25001 inside a transaction block or a function. After an error the server takes its
+ * connection to SPI away itself.
  */
-class Steps {
+class Procedure {
   public:
-	Steps(FunctionCallInfo fcinfo, const char *procedure);
-	~Steps();
-	Steps(const Steps &) = delete;
-	Steps &operator=(const Steps &) = delete;
+	Procedure(FunctionCallInfo fcinfo, const char *procedure);
 
 	// After the last step. Not called where an error ends the procedure.
 	static void End();
@@ -26,6 +23,23 @@ class Steps {
 		work();
 		Commit();
 	}
+
+  private:
+	static void Begin();
+	static void Commit();
+};
+
+/*
+ * While one lives, it holds what keeps others from dropping months and from importing events (kOperationsLockClass), over its commits. Throws 55P03
+ * where it does not get the lock.
+ */
+class Steps : public Procedure {
+  public:
+	Steps(FunctionCallInfo fcinfo, const char *procedure);
+	~Steps();
+	Steps(const Steps &) = delete;
+	Steps &operator=(const Steps &) = delete;
+
 	// How long what is in the way is waited for, in microseconds: the session's lock_timeout, or a minute.
 	int64
 	patience() const {
@@ -33,9 +47,6 @@ class Steps {
 	}
 
   private:
-	static void Begin();
-	static void Commit();
-
 	int64 patience_;
 	bool locked_ = false;
 };

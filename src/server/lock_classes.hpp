@@ -20,6 +20,7 @@ inline constexpr uint16 kOperationsLockClass = 0xA0EF;    // a session that drop
 inline constexpr uint16 kSealerLockClass = 0xA0F0;        // the session that seals
 inline constexpr uint16 kProgressDoneLockClass = 0xA0F1;  // sessions that show how far they are: what is done
 inline constexpr uint16 kProgressTotalLockClass = 0xA0F2; // and how much there is
+inline constexpr uint16 kImportLockClass = 0xA0F3;        // the session that imports a store
 // of the whole server: their database is 0
 inline constexpr uint16 kAuditSlotLockClass = 0xA0ED;   // workers of the audit
 inline constexpr uint16 kAuditWantedLockClass = 0xA0EE; // sessions that wait for one

@@ -21,6 +21,7 @@ enum class WorkPhase : uint16 {
 	kSettling = 0x0401,
 	kImporting = 0x0501,
 	kImportComparing = 0x0502,
+	kImportChecking = 0x0503,
 	kArchiveWriting = 0x0601,
 	kArchiveReading = 0x0602
 };
