@@ -71,6 +71,26 @@ COMMENT ON COLUMN auren.dropped_ids.event_id IS 'id that the caller supplied';
 COMMENT ON COLUMN auren.dropped_ids.stream_version IS 'version of the event in its stream';
 COMMENT ON COLUMN auren.dropped_ids.content IS 'digests (SHA-256) of its names, metadata and tags, and of its data';
 
+CREATE TABLE auren.carried_readings (
+	source_id   integer     NOT NULL,
+	month       date        NOT NULL,
+	user_id     text        COLLATE "C",
+	device_type text        COLLATE "C",
+	metric_type text        COLLATE "C",
+	bucket      timestamptz NOT NULL,
+	summary     bytea       NOT NULL
+);
+CREATE INDEX carried_readings_source ON auren.carried_readings (source_id, month);
+COMMENT ON TABLE auren.carried_readings IS 'readings of sources of events whose months were dropped, by five minutes: what a rebuild or a restored store counts in place of the events';
+COMMENT ON INDEX auren.carried_readings_source IS 'finds those of a source';
+COMMENT ON COLUMN auren.carried_readings.source_id IS 'number of the source';
+COMMENT ON COLUMN auren.carried_readings.month IS 'month of their events; they count from its drop on, while no archive of it is attached';
+COMMENT ON COLUMN auren.carried_readings.user_id IS 'user';
+COMMENT ON COLUMN auren.carried_readings.device_type IS 'device';
+COMMENT ON COLUMN auren.carried_readings.metric_type IS 'metric';
+COMMENT ON COLUMN auren.carried_readings.bucket IS 'start of the five minutes';
+COMMENT ON COLUMN auren.carried_readings.summary IS 'summary of the readings';
+
 CREATE FUNCTION auren.content_digest(p_stream_id text, p_event_type text, p_event_data jsonb, p_metadata jsonb, p_created_by text, p_tags text[]) RETURNS bytea
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_content_digest';
 COMMENT ON FUNCTION auren.content_digest(text, text, jsonb, jsonb, text, text[]) IS 'what auren.dropped_ids keeps of an event: two SHA-256, of all but its data and of its data';
@@ -161,6 +181,16 @@ CREATE PROCEDURE events.apply_event_retention()
 COMMENT ON PROCEDURE events.apply_event_retention() IS
 'drops the months that events.set_event_retention does not keep, as events.drop_months_before does, up to the first that is still needed, which it then names with 55000; does nothing where nothing is set. For a job of pg_cron';
 INSERT INTO auren.rights VALUES ('events.apply_event_retention', 'EXECUTE', '{admin}', '0.2.0');
+
+CREATE FUNCTION events.schedule_maintenance(
+	p_seal      text DEFAULT '0 2 * * *',
+	p_verify    text DEFAULT '30 2 * * *',
+	p_retention text DEFAULT '0 4 * * *'
+) RETURNS TABLE (job text, schedule text, command text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_schedule_maintenance';
+COMMENT ON FUNCTION events.schedule_maintenance(text, text, text) IS
+'has pg_cron seal, verify what came since the last verification that found nothing, and drop the months that events.set_event_retention does not keep, at these times (NULL: not); calling it again changes the times';
+INSERT INTO auren.rights VALUES ('events.schedule_maintenance', 'EXECUTE', '{admin}', '0.2.0');
 
 CREATE VIEW events.event_retention AS
 	SELECT keep, forced, set_by, set_at,

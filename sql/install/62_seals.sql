@@ -9,7 +9,7 @@ CREATE VIEW events.progress WITH (security_barrier) AS
 	                    AND t.classid::bigint >> 16 = d.classid::bigint >> 16
 	LEFT JOIN pg_stat_activity a ON a.pid = d.pid
 	LEFT JOIN (VALUES (257, 'seal', 'sealing'), (513, 'verify', 'seals'), (514, 'verify', 'events'),
-	                  (769, 'drop months', 'checking'), (770, 'drop months', 'carrying states'), (771, 'drop months', 'carrying ids'), (772, 'drop months', 'dropping'), (773, 'drop months', 'recording'),
+	                  (769, 'drop months', 'checking'), (770, 'drop months', 'carrying states'), (771, 'drop months', 'carrying ids'), (772, 'drop months', 'dropping'), (773, 'drop months', 'recording'), (774, 'drop months', 'carrying readings'),
 	                  (1025, 'settle', 'checking'), (1281, 'import', 'importing'), (1282, 'import', 'comparing'), (1283, 'import', 'checking'),
 	                  (1537, 'archive', 'writing'), (1538, 'archive', 'reading')) w (code, what, phase) ON w.code = d.classid::bigint >> 16
 	WHERE d.locktype = 'advisory' AND d.objsubid = -24335

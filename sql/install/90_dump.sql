@@ -9,6 +9,7 @@ SELECT pg_catalog.pg_extension_config_dump('auren.supplied_ids', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.month_records', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.opening_states', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.dropped_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.carried_readings', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.kept_events', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.settled_indexes', '');
 SELECT pg_catalog.pg_extension_config_dump('events.tenant_bindings', '');
@@ -33,7 +34,8 @@ SELECT pg_catalog.pg_extension_config_dump('auren.import_runs', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.import_changes', '');
 
 -- No metrics are dumped: a restore copies readings in before the triggers are there, or after they are, and counts none of them twice.
--- Those of biometric.biometric_events are made anew as its rows come in, those of attached sources by the first refresh.
+-- Those of biometric.biometric_events are made anew as its rows come in, those of attached sources by the first refresh, from what the
+-- events say and from what dropped months left.
 SELECT pg_catalog.pg_extension_config_dump('biometric.biometric_events', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.source_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('analytics.sources', 'WHERE source_id OPERATOR(pg_catalog.>) 1');

@@ -363,7 +363,7 @@ CREATE VIEW events.progress WITH (security_barrier) AS
 	                    AND t.classid::bigint >> 16 = d.classid::bigint >> 16
 	LEFT JOIN pg_stat_activity a ON a.pid = d.pid
 	LEFT JOIN (VALUES (257, 'seal', 'sealing'), (513, 'verify', 'seals'), (514, 'verify', 'events'),
-	                  (769, 'drop months', 'checking'), (770, 'drop months', 'carrying states'), (771, 'drop months', 'carrying ids'), (772, 'drop months', 'dropping'), (773, 'drop months', 'recording'),
+	                  (769, 'drop months', 'checking'), (770, 'drop months', 'carrying states'), (771, 'drop months', 'carrying ids'), (772, 'drop months', 'dropping'), (773, 'drop months', 'recording'), (774, 'drop months', 'carrying readings'),
 	                  (1025, 'settle', 'checking'), (1281, 'import', 'importing'), (1282, 'import', 'comparing'), (1283, 'import', 'checking'),
 	                  (1537, 'archive', 'writing'), (1538, 'archive', 'reading')) w (code, what, phase) ON w.code = d.classid::bigint >> 16
 	WHERE d.locktype = 'advisory' AND d.objsubid = -24335
@@ -686,6 +686,26 @@ COMMENT ON COLUMN auren.dropped_ids.event_id IS 'id that the caller supplied';
 COMMENT ON COLUMN auren.dropped_ids.stream_version IS 'version of the event in its stream';
 COMMENT ON COLUMN auren.dropped_ids.content IS 'digests (SHA-256) of its names, metadata and tags, and of its data';
 
+CREATE TABLE auren.carried_readings (
+	source_id   integer     NOT NULL,
+	month       date        NOT NULL,
+	user_id     text        COLLATE "C",
+	device_type text        COLLATE "C",
+	metric_type text        COLLATE "C",
+	bucket      timestamptz NOT NULL,
+	summary     bytea       NOT NULL
+);
+CREATE INDEX carried_readings_source ON auren.carried_readings (source_id, month);
+COMMENT ON TABLE auren.carried_readings IS 'readings of sources of events whose months were dropped, by five minutes: what a rebuild or a restored store counts in place of the events';
+COMMENT ON INDEX auren.carried_readings_source IS 'finds those of a source';
+COMMENT ON COLUMN auren.carried_readings.source_id IS 'number of the source';
+COMMENT ON COLUMN auren.carried_readings.month IS 'month of their events; they count from its drop on, while no archive of it is attached';
+COMMENT ON COLUMN auren.carried_readings.user_id IS 'user';
+COMMENT ON COLUMN auren.carried_readings.device_type IS 'device';
+COMMENT ON COLUMN auren.carried_readings.metric_type IS 'metric';
+COMMENT ON COLUMN auren.carried_readings.bucket IS 'start of the five minutes';
+COMMENT ON COLUMN auren.carried_readings.summary IS 'summary of the readings';
+
 CREATE FUNCTION auren.content_digest(p_stream_id text, p_event_type text, p_event_data jsonb, p_metadata jsonb, p_created_by text, p_tags text[]) RETURNS bytea
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'auren_content_digest';
 COMMENT ON FUNCTION auren.content_digest(text, text, jsonb, jsonb, text, text[]) IS 'what auren.dropped_ids keeps of an event: two SHA-256, of all but its data and of its data';
@@ -777,6 +797,16 @@ COMMENT ON PROCEDURE events.apply_event_retention() IS
 'drops the months that events.set_event_retention does not keep, as events.drop_months_before does, up to the first that is still needed, which it then names with 55000; does nothing where nothing is set. For a job of pg_cron';
 INSERT INTO auren.rights VALUES ('events.apply_event_retention', 'EXECUTE', '{admin}', '0.2.0');
 
+CREATE FUNCTION events.schedule_maintenance(
+	p_seal      text DEFAULT '0 2 * * *',
+	p_verify    text DEFAULT '30 2 * * *',
+	p_retention text DEFAULT '0 4 * * *'
+) RETURNS TABLE (job text, schedule text, command text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'auren_schedule_maintenance';
+COMMENT ON FUNCTION events.schedule_maintenance(text, text, text) IS
+'has pg_cron seal, verify what came since the last verification that found nothing, and drop the months that events.set_event_retention does not keep, at these times (NULL: not); calling it again changes the times';
+INSERT INTO auren.rights VALUES ('events.schedule_maintenance', 'EXECUTE', '{admin}', '0.2.0');
+
 CREATE VIEW events.event_retention AS
 	SELECT keep, forced, set_by, set_at,
 	       (pg_catalog.date_trunc('month', (pg_catalog.now() OPERATOR(pg_catalog.-) keep) AT TIME ZONE 'UTC'))::date AS drops_before
@@ -834,11 +864,14 @@ REVOKE ALL ON FUNCTION events.maintenance_plan() FROM PUBLIC;
 REVOKE ALL ON FUNCTION events.mark_settled(date) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE events.drop_months_before(date, text[]) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE events.apply_event_retention() FROM PUBLIC;
-REVOKE ALL ON TABLE auren.month_records, auren.opening_states, auren.dropped_ids, auren.kept_events, auren.settled_indexes, events.months, events.event_retention, events.settle_policies FROM PUBLIC;
+REVOKE ALL ON FUNCTION events.schedule_maintenance(text, text, text) FROM PUBLIC;
+REVOKE ALL ON TABLE auren.month_records, auren.opening_states, auren.dropped_ids, auren.carried_readings, auren.kept_events, auren.settled_indexes, events.months, events.event_retention, events.settle_policies FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auren.month_figures() TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('auren.month_records', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.opening_states', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.dropped_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.carried_readings', '');
+ALTER TABLE auren.carried_readings REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('auren.kept_events', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.settled_indexes', '');
 -- The months end here.
@@ -1015,7 +1048,7 @@ CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
 	SET quote_all_identifiers = 'off' SET standard_conforming_strings = 'on'
 	AS $$
 		INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects
-		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights', 'auren.declared_tag_rules', 'auren.declared_span_rules', 'auren.seals', 'auren.seal_leaves', 'auren.registered_seal_keys', 'auren.verifications', 'auren.month_records', 'auren.opening_states', 'auren.dropped_ids', 'auren.kept_events', 'auren.settled_indexes', 'auren.import_runs', 'auren.import_changes'])
+		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights', 'auren.declared_tag_rules', 'auren.declared_span_rules', 'auren.seals', 'auren.seal_leaves', 'auren.registered_seal_keys', 'auren.verifications', 'auren.month_records', 'auren.opening_states', 'auren.dropped_ids', 'auren.carried_readings', 'auren.kept_events', 'auren.settled_indexes', 'auren.import_runs', 'auren.import_changes'])
 		   OR relation OPERATOR(pg_catalog.=) ANY (ARRAY['events.event_store', 'auren.subscription_settings']) AND name OPERATOR(pg_catalog.=) ANY (ARRAY['tags', 'COLUMN tags'])
 		   OR relation OPERATOR(pg_catalog.=) 'auren.stream_rows' AND name OPERATOR(pg_catalog.=) ANY (ARRAY['imported_version', 'COLUMN imported_version'])
 	$$;

@@ -10,6 +10,7 @@
 #include "core/json/json_pointer.hpp"
 #include "core/metrics/reading_time.hpp"
 #include "core/metrics/reading_value.hpp"
+#include "metrics/carried_readings.hpp"
 #include "metrics/readings.hpp"
 #include "metrics/relations.hpp"
 #include "metrics/series.hpp"
@@ -296,10 +297,16 @@ struct Gatherer {
 	}
 };
 
-} // namespace
+// A query for the events of a source: their stream, data, time and position.
+struct EventQuery {
+	const char *sql;
+	int parameters;
+	Oid types[4];
+	Datum values[4];
+};
 
 void
-ScanEvents(const Source &row, ReadingSink *sink) {
+ScanBy(EventQuery query, const Source &row, ReadingSink *sink) {
 	const EventSource source = MakeEventSource(row);
 	struct Run {
 		SavedUser before;
@@ -309,13 +316,11 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 		Run r;
 		r.before = SwitchToOwner(server, own::events.Get(server));
 		SPI_connect();
-		Oid types[2] = {TEXTOID, TEXTOID};
-		Datum values[2] = {CStringGetTextDatum(row.tenant), CStringGetTextDatum(row.event_type)};
-		SPIPlanPtr plan =
-			SPI_prepare("SELECT stream_id, event_data, created_at, global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 "
-		                "AND event_type OPERATOR(pg_catalog.=) $2",
-		                2, types);
-		r.portal = SPI_cursor_open(nullptr, plan, values, nullptr, true);
+		query.types[0] = query.types[1] = TEXTOID;
+		query.values[0] = CStringGetTextDatum(row.tenant);
+		query.values[1] = CStringGetTextDatum(row.event_type);
+		SPIPlanPtr plan = SPI_prepare(query.sql, query.parameters, query.types);
+		r.portal = SPI_cursor_open(nullptr, plan, query.values, nullptr, true);
 		return r;
 	});
 	FetchAll(run.portal, sink, [&](HeapTuple row, TupleDesc descriptor, std::vector<Reading> *readings) {
@@ -338,6 +343,27 @@ ScanEvents(const Source &row, ReadingSink *sink) {
 		SPI_finish();
 		SwitchBack(server, run.before);
 	});
+}
+
+} // namespace
+
+void
+ScanEvents(const Source &source, ReadingSink *sink) {
+	ScanBy({"SELECT stream_id, event_data, created_at, global_position FROM events.event_store WHERE tenant_id OPERATOR(pg_catalog.=) $1 "
+	        "AND event_type OPERATOR(pg_catalog.=) $2",
+	        2,
+	        {},
+	        {}},
+	       source, sink);
+	ScanCarried(source, sink);
+}
+
+void
+ScanEventsIn(const EventRange &range, const Source &source, ReadingSink *sink) {
+	const std::string sql = std::string("SELECT stream_id, event_data, created_at, global_position FROM ") + range.table +
+	                        " WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND event_type OPERATOR(pg_catalog.=) $2 "
+	                        "AND global_position OPERATOR(pg_catalog.>) $3 AND global_position OPERATOR(pg_catalog.<=) $4";
+	ScanBy({sql.c_str(), 4, {0, 0, INT8OID, INT8OID}, {0, 0, Int64GetDatum(range.after), Int64GetDatum(range.up_to)}}, source, sink);
 }
 
 void

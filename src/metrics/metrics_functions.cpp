@@ -18,6 +18,7 @@
 #include "metrics/refresh.hpp"
 #include "metrics/relations.hpp"
 #include "metrics/series.hpp"
+#include "metrics/series_numbers.hpp"
 #include "metrics/source_scan.hpp"
 #include "metrics/sources.hpp"
 #include "metrics/table_readings.hpp"
@@ -185,13 +186,6 @@ RecordRow(const TriggerData *trigger) {
 // Names a source's series for one call: nothing is written for a query.
 class NamingSink : public pg::ReadingSink {
   public:
-	struct Named {
-		std::string tenant;
-		std::optional<std::string> user;
-		std::optional<std::string> device;
-		std::optional<std::string> metric;
-	};
-
 	explicit NamingSink(std::string_view tenant) : tenant_(tenant) {
 	}
 
@@ -200,19 +194,7 @@ class NamingSink : public pg::ReadingSink {
 		if (names.tenant != tenant_) {
 			return -1;
 		}
-		std::string key;
-		for (const auto *name : {&names.user, &names.device, &names.metric}) {
-			key += *name ? std::to_string((*name)->size()) + ":" : "-";
-			key.append(*name ? **name : std::string_view());
-		}
-		const auto [found, added] = numbers_.emplace(key, static_cast<int64>(names_.size()));
-		if (added) {
-			const auto copy = [](const std::optional<std::string_view> &name) {
-				return name ? std::optional<std::string>(*name) : std::nullopt;
-			};
-			names_.push_back({std::string(names.tenant), copy(names.user), copy(names.device), copy(names.metric)});
-		}
-		return found->second;
+		return series_.NumberOf(names);
 	}
 
 	void
@@ -233,39 +215,49 @@ class NamingSink : public pg::ReadingSink {
 	}
 
 	void
+	TakeSummary(const pg::SeriesNames &names, TimestampTz bucket, std::string_view summary) override {
+		const int64 series = SeriesFor(names);
+		if (series >= 0) {
+			PutSummary(series_.At(series), bucket, summary);
+		}
+	}
+
+	void
 	Put() {
-		pg::ForEachSummary(&gathered_, [&](const pg::Reading &of, std::string_view summary) {
-			const Named &named = names_[static_cast<std::size_t>(of.series)];
-			Call([&](Server server) {
-				const auto text_of = [](const std::string &name) {
-					return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
-				};
-				const std::optional<std::string> *optional[3] = {&named.user, &named.device, &named.metric};
-				Datum values[6];
-				bool isnull[6] = {};
-				values[0] = text_of(named.tenant);
-				for (int i = 0; i < 3; i++) {
-					isnull[i + 1] = !optional[i]->has_value();
-					values[i + 1] = isnull[i + 1] ? 0 : text_of(**optional[i]);
-				}
-				values[4] = TimestampTzGetDatum(of.bucket);
-				auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + summary.size()));
-				SET_VARSIZE(bytes, VARHDRSZ + summary.size());
-				std::memcpy(VARDATA(bytes), summary.data(), summary.size());
-				values[5] = PointerGetDatum(bytes);
-				pg::PutRow(server, rows, values, isnull);
-				pfree(bytes);
-			});
-		});
+		pg::ForEachSummary(&gathered_,
+		                   [&](const pg::Reading &of, std::string_view summary) { PutSummary(series_.At(of.series), of.bucket, summary); });
 		gathered_.clear();
 	}
 
 	pg::Rows rows = {};
 
   private:
+	void
+	PutSummary(const pg::SeriesNumbers::Named &named, TimestampTz bucket, std::string_view summary) {
+		Call([&](Server server) {
+			const auto text_of = [](const std::string &name) {
+				return PointerGetDatum(cstring_to_text_with_len(name.data(), static_cast<int>(name.size())));
+			};
+			const std::optional<std::string> *optional[3] = {&named.user, &named.device, &named.metric};
+			Datum values[6];
+			bool isnull[6] = {};
+			values[0] = text_of(named.tenant);
+			for (int i = 0; i < 3; i++) {
+				isnull[i + 1] = !optional[i]->has_value();
+				values[i + 1] = isnull[i + 1] ? 0 : text_of(**optional[i]);
+			}
+			values[4] = TimestampTzGetDatum(bucket);
+			auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + summary.size()));
+			SET_VARSIZE(bytes, VARHDRSZ + summary.size());
+			std::memcpy(VARDATA(bytes), summary.data(), summary.size());
+			values[5] = PointerGetDatum(bytes);
+			pg::PutRow(server, rows, values, isnull);
+			pfree(bytes);
+		});
+	}
+
 	std::string tenant_;
-	std::unordered_map<std::string, int64> numbers_;
-	std::vector<Named> names_;
+	pg::SeriesNumbers series_;
 	std::vector<pg::Reading> gathered_;
 };
 

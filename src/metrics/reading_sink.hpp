@@ -18,6 +18,8 @@ class ReadingSink {
 	virtual ~ReadingSink() = default;
 	virtual int64 SeriesFor(const SeriesNames &names) = 0;
 	virtual void Take(std::vector<Reading> *readings) = 0;
+	// What was counted before, of readings whose source has them no more.
+	virtual void TakeSummary(const SeriesNames &names, TimestampTz bucket, std::string_view summary) = 0;
 	virtual void Refuse(const Refused &refused) = 0;
 };
 

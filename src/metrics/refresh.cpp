@@ -77,27 +77,41 @@ class FillSink : public ReadingSink {
 	}
 
 	void
+	TakeSummary(const SeriesNames &names, TimestampTz bucket, std::string_view summary) override {
+		carried_.push_back({SeriesOf(names), bucket, Kept(summary)});
+		if (gathered_.size() + carried_.size() >= kMostChanges) {
+			Apply();
+		}
+	}
+
+	void
 	Refuse(const Refused &refused) override {
 		RecordRefusal(refused);
 	}
 
 	void
 	Apply() {
-		std::vector<Change> changes;
-		ForEachSummary(&gathered_, [&](const Reading &of, std::string_view summary) {
-			auto *copy = static_cast<char *>(Call([&] { return MemoryContextAlloc(context_, summary.size()); }));
-			std::memcpy(copy, summary.data(), summary.size());
-			changes.push_back({of.series, of.bucket, {copy, summary.size()}});
-		});
+		std::vector<Change> changes = std::move(carried_);
+		ForEachSummary(&gathered_, [&](const Reading &of, std::string_view summary) { changes.push_back({of.series, of.bucket, Kept(summary)}); });
+		Sort(&changes);
 		rollups_->Apply(changes);
 		gathered_.clear();
+		carried_.clear();
 		Call([&] { MemoryContextReset(context_); });
 	}
 
   private:
+	std::string_view
+	Kept(std::string_view summary) {
+		auto *copy = static_cast<char *>(Call([&] { return MemoryContextAlloc(context_, summary.size()); }));
+		std::memcpy(copy, summary.data(), summary.size());
+		return {copy, summary.size()};
+	}
+
 	Rollups *rollups_;
 	MemoryContext context_;
 	std::vector<Reading> gathered_;
+	std::vector<Change> carried_;
 };
 
 // The rollups of a source that was attached: of what it holds by the server snapshot. Its deltas of before are dropped, being counted.
@@ -389,6 +403,9 @@ DeleteSource(const Source &source) {
 	Call([&](Server server) {
 		DeleteWithSource(server, source.id, "DELETE FROM auren.series WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteWithSource(server, source.id, "DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
+		if (OidIsValid(own::carried_readings.GetIfThere(server))) {
+			DeleteWithSource(server, source.id, "DELETE FROM auren.carried_readings WHERE source_id OPERATOR(pg_catalog.=) $1");
+		}
 		DeleteWithSource(server, source.id, "DELETE FROM auren.source_partitions WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteWithSource(server, source.id, "DELETE FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 	});

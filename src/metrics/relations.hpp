@@ -17,6 +17,8 @@ inline OwnRelation series_secret("auren", "series_secret");
 inline OwnRelation deltas("auren", "deltas");
 inline OwnRelation delta_packs("auren", "delta_packs");
 inline OwnRelation refusals("auren", "refusals");
+// What dropped months leave. It came with 0.2.0.
+inline OwnRelation carried_readings("auren", "carried_readings");
 
 // What a refresh makes of it, and its settings.
 inline OwnRelation metric_settings("auren", "metric_settings");

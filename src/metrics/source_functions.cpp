@@ -363,16 +363,18 @@ AUREN_FUNCTION(auren_rebuild_source) {
 		throw DomainError(sqlstate::kUndefinedObject, "there is no source " + std::to_string(PG_GETARG_INT32(0)),
 		                  "analytics.sources has none of that number.", "analytics.attach_source returned it.");
 	}
-	const bool of_events =
-		ChangeAsStore("SELECT FROM analytics.sources WHERE source_id OPERATOR(pg_catalog.=) $1 AND event_type IS NOT NULL", 1, types, values) > 0;
-	Call([&](Server server) {
-		if (of_events && pg::LastDroppedPosition(server) > 0) {
-			ereport(WARNING, (errmsg("readings of months that were dropped are not counted anew"),
-			                  errdetail("The source's readings come from events, of which those up to position " INT64_FORMAT " are gone.",
-			                            pg::LastDroppedPosition(server)),
-			                  errhint("ROLLBACK keeps the metrics as they are.")));
-		}
-	});
+	const uint64 older =
+		ChangeAsStore("SELECT FROM auren.month_records m, analytics.sources s WHERE s.source_id OPERATOR(pg_catalog.=) $1 AND s.event_type "
+	                  "IS NOT NULL AND m.dropped_at OPERATOR(pg_catalog.<) s.attached_at",
+	                  1, types, values);
+	if (older > 0) {
+		Call([&] {
+			ereport(WARNING,
+			        (errmsg("readings of months that were dropped before the source was attached are not counted"),
+			         errdetail("It is a source of events, and of %llu months they were gone by then.", static_cast<unsigned long long>(older)),
+			         errhint("An archive of such a month can be attached before the source is rebuilt.")));
+		});
+	}
 	PG_RETURN_VOID();
 }
 

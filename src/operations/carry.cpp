@@ -1,9 +1,11 @@
 #include "operations/carry.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "encrypted/kept_states.hpp"
 #include "encrypted/personal_rules.hpp"
+#include "metrics/carried_readings.hpp"
 #include "operations/own_query.hpp"
 #include "server/arguments.hpp"
 #include "server/guard.hpp"
@@ -19,6 +21,7 @@ namespace {
 constexpr int kStreamsAStep = 500;
 constexpr std::size_t kBytesAStep = 16 * 1024 * 1024;
 constexpr int kEventsAStep = 5000;
+constexpr int64 kPositionsAStep = 50000;
 
 // A stream with events in the month, and the last version of them.
 struct MonthStream {
@@ -64,7 +67,7 @@ constexpr const char *kInsertStates =
 	"FROM unnest($1, $2, $3, $4, $5, $7) AS c(tenant_id, stream_id, version, event_time, state, personal) "
 	"ON CONFLICT (tenant_id, stream_id) DO UPDATE SET stream_version = excluded.stream_version, event_time = excluded.event_time, "
 	"reducers_version = excluded.reducers_version, state = excluded.state, personal = excluded.personal WHERE o.stream_version <= "
-    "excluded.stream_version";
+	"excluded.stream_version";
 
 void
 WriteStates(Server server, const StateColumns &columns, pg_uuid_t *reducers_version) {
@@ -241,6 +244,22 @@ CarryIds(Steps *steps, const MonthFigures &month) {
 			if (more) {
 				after = *last[0][0];
 			}
+		});
+	}
+}
+
+void
+CarryReadings(Steps *steps, const MonthFigures &month) {
+	// what a call before has carried that did not come to the drop
+	steps->Do([&] { (void)QueryAsOwner("DELETE FROM auren.carried_readings WHERE month = $1::date", {DateText(month.month)}); });
+	for (int64 after = month.first_position - 1; after < month.last_position; after += kPositionsAStep) {
+		steps->Do([&] {
+			const StepMemory memory;
+			Call([&](Server server) {
+				BeginProgress(server, WorkPhase::kDropCarryingReadings, month.last_position - month.first_position + 1);
+				ReportProgress(server, after - month.first_position + 1);
+			});
+			CarryReadingsIn(month.month.StartDays(), {month.partition.c_str(), after, std::min(after + kPositionsAStep, month.last_position)});
 		});
 	}
 }

@@ -12,6 +12,8 @@ namespace auren::pg {
  */
 void CarryStates(Steps *steps, const MonthFigures &month);
 void CarryIds(Steps *steps, const MonthFigures &month);
+// Readings of its events, for sources of events: to auren.carried_readings, all of them anew.
+void CarryReadings(Steps *steps, const MonthFigures &month);
 
 // Counts a month and writes the figures to its row of auren.month_records.
 void RecordMonth(const MonthFigures &month);

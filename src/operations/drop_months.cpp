@@ -119,6 +119,7 @@ void
 DropMonth(Steps *steps, const MonthFigures &month, const Forced &forced) {
 	CarryStates(steps, month);
 	CarryIds(steps, month);
+	CarryReadings(steps, month);
 	steps->Do([&] { RecordMonth(month); });
 	const DroppedTables tables = {month.relid, Call([&](Server server) { return FindTagMonth(server, month.month); })};
 	const int64 end = GetCurrentTimestamp() + steps->patience();

@@ -18,6 +18,7 @@ enum class WorkPhase : uint16 {
 	kDropCarryingIds = 0x0303,
 	kDropDropping = 0x0304,
 	kDropRecording = 0x0305,
+	kDropCarryingReadings = 0x0306,
 	kSettling = 0x0401,
 	kImporting = 0x0501,
 	kImportComparing = 0x0502,

@@ -139,6 +139,11 @@ sql(q{
 	SELECT t.fill(month::date) FROM generate_series('2024-01-01'::timestamp, '2024-04-01', '1 month') month});
 sql(q{SELECT count(*) FROM events.seal()});
 sql(q{SELECT t.fill('2024-05-01'), t.fill('2024-06-01'); SELECT events.append_event('user:' || n, 'counted', '{"n": 100}') FROM generate_series(0, 3) n});
+# readings of events: of each, and once for each moment and value
+sql(q{SELECT analytics.attach_events('counted', '{"n": "steps"}'), analytics.attach_events('seen', '{"exact": "height"}', p_once => true)});
+sql(q{SELECT analytics.refresh_user_metrics(); SELECT events.append_event('user:1', 'counted', '{"n": 7}')});
+my $metrics = q{SELECT m::text FROM analytics.user_metrics_daily m ORDER BY 1; SELECT m::text FROM analytics.user_metrics_hourly m ORDER BY 1; SELECT m::text FROM analytics.user_metrics_5min m ORDER BY 1};
+my $counted = sql($metrics);
 sql("SELECT events.archive_month('2024-01-01', '$folder/january.gz')");
 sql("SELECT events.archive_month('2024-03-01', '$folder/march.gz')");
 sql(q{SELECT events.set_settle_policy('created_at', 'brin')});
@@ -152,16 +157,32 @@ my @same = (
 	'months' => $months,
 	'months as they were recorded' => q{SELECT r::text FROM auren.month_records r ORDER BY 1},
 	'states' => q{SELECT stream_id, events.get_stream_state(stream_id), events.stream_version(stream_id) FROM auren.stream_rows ORDER BY 1},
-	'states from the first version that has one' => q{SELECT version, events.get_stream_state('user:1', version) FROM auren.opening_states o, generate_series(o.stream_version, 49) version WHERE o.stream_id = 'user:1' ORDER BY 1},
+	'states from the first version that has one' => q{SELECT version, events.get_stream_state('user:1', version) FROM auren.opening_states o, generate_series(o.stream_version, 50) version WHERE o.stream_id = 'user:1' ORDER BY 1},
 	'replay' => q{SELECT r::text FROM events.replay_stream('user:1', 41) r},
 	'an attached month' => q{SELECT md5(string_agg(e::text, ' ' ORDER BY global_position)) FROM events.event_store e WHERE created_at < '2024-02-01'},
 	'the feed' => q{SELECT md5(string_agg(r::text, ' ')) FROM events.read_all(0, 10000) r},
 	'streams' => q{SELECT stream_id, version, first_event_at, last_event_at FROM events.streams ORDER BY 1},
 	'seals' => q{SELECT s::text FROM events.seals s ORDER BY 1},
 	'what verifying finds' => q{SELECT problem, global_position, stream_id FROM events.verify()},
+	'metrics' => $metrics,
 	'indexes' => q{SELECT indexdef FROM pg_indexes WHERE schemaname IN ('events', 'auren') ORDER BY 1});
 is(sql(q{SELECT month, state FROM events.months WHERE month < '2025-01-01'}),
 	"2024-01-01|archived, attached\n2024-02-01|dropped\n2024-03-01|archived\n2024-04-01|sealed\n2024-05-01|settled\n2024-06-01|closed", 'a month in each state');
+
+is(sql($metrics), $counted, 'metrics keep what they have counted');
+# Counted anew, of the events that are there and of what the others left.
+sub metrics_are_kept
+{
+	my ($database, $name) = @_;
+	is($node->safe_psql($database, $metrics), $counted, "$name: the metrics are those of before");
+	$node->safe_psql($database, 'SELECT analytics.refresh_user_metrics()');
+	is($node->safe_psql($database, $metrics), $counted, "$name: and after a refresh");
+	$node->safe_psql($database, 'SELECT analytics.rebuild_source(source_id) FROM analytics.sources WHERE event_type IS NOT NULL');
+	is($node->safe_psql($database, $metrics), $counted, "$name: and when they are to be counted anew");
+	$node->safe_psql($database, 'SELECT analytics.refresh_user_metrics()');
+	is($node->safe_psql($database, $metrics), $counted, "$name: and were");
+	return;
+}
 
 # Ids that callers gave, of each month, sent again: the store knows them, and refuses other content.
 sub ids_are_known
@@ -199,6 +220,7 @@ foreach my $format ('c', 'p')
 	$node->safe_psql('postgres', "CREATE DATABASE $copy TEMPLATE template0");
 	$node->command_ok($format eq 'c' ? [ 'pg_restore', '--exit-on-error', '-d', $node->connstr($copy), "$folder/dump_c" ] : [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $node->connstr($copy), '-f', "$folder/dump_p" ],
 		"$copy: restored");
+	metrics_are_kept($copy, $copy);
 	compare($node, $copy, $copy);
 	is($node->safe_psql($copy, q{SELECT state FROM events.months WHERE month = '2024-05-01'}), 'closed', "$copy: a settled month is not frozen in a new table");
 	ids_are_known($copy, $copy);
@@ -208,8 +230,10 @@ foreach my $format ('c', 'p')
 	is($node->safe_psql($copy, q{SELECT events.detach_archive('2024-01-01'); SELECT state FROM events.months WHERE month = '2024-01-01'}) =~ s/^.*\n//sr, 'dropped', "$copy: the archive is taken away");
 	$node->safe_psql($copy, q{CALL events.drop_months_before('2024-05-01')});
 	is($node->safe_psql($copy, $same[5]), sql($same[5]), "$copy: two more months are dropped, and the states are the same");
+	metrics_are_kept($copy, "$copy, after two more");
 	is($node->safe_psql($copy, "SELECT events.attach_archive('$folder/march.gz')"), 40, "$copy: another archive is attached");
-	is($node->safe_psql($copy, q{SELECT stream_version FROM events.append_events('{user:1}', '{seen}', ARRAY['{}']::jsonb[], p_expected_versions => '{49}')}), 50, "$copy: versions go on");
+	metrics_are_kept($copy, "$copy, with another archive");
+	is($node->safe_psql($copy, q{SELECT stream_version FROM events.append_events('{user:1}', '{seen}', ARRAY['{}']::jsonb[], p_expected_versions => '{50}')}), 51, "$copy: versions go on");
 	store_is_sound($node, $copy, $copy);
 }
 ids_are_known('states', 'the original');
@@ -264,7 +288,7 @@ is($standby->safe_psql('states', $same[5]), $undropped, 'promoted: the same stat
 is($standby->safe_psql('states', q{SELECT state FROM events.months WHERE month = '2024-06-01'}), 'closed', 'promoted: the month is there');
 $standby->safe_psql('states', q{CALL events.drop_months_before('2024-07-01', '{unsealed:*}')});
 is($standby->safe_psql('states', $same[5]), $undropped, 'promoted: the month is dropped, and the states are the same');
-is($standby->safe_psql('states', q{SELECT stream_version FROM events.append_events('{user:1}', '{seen}', ARRAY['{}']::jsonb[], p_expected_versions => '{49}')}), 50, 'promoted: versions go on');
+is($standby->safe_psql('states', q{SELECT stream_version FROM events.append_events('{user:1}', '{seen}', ARRAY['{}']::jsonb[], p_expected_versions => '{50}')}), 51, 'promoted: versions go on');
 is($standby->safe_psql('states', q{SELECT problem, global_position FROM events.verify()}), '', 'promoted: verifying finds nothing');
 store_is_sound($standby, 'states', 'promoted');
 
