@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "core/metrics/reading_time.hpp"
 #include "metrics/buckets.hpp"
+#include "metrics/cron_jobs.hpp"
 #include "metrics/named_zone.hpp"
 #include "metrics/refresh.hpp"
 #include "metrics/relations.hpp"
@@ -22,11 +23,6 @@ namespace {
 
 using pg::Call;
 using pg::Server;
-
-std::string
-Literal(const char *text) {
-	return Call([&] { return static_cast<const char *>(quote_literal_cstr(text)); });
-}
 
 // Days and hours are made of the buckets of five minutes, so all of those must be there.
 void
@@ -165,49 +161,13 @@ AUREN_FUNCTION(auren_apply_retention) {
 	PG_RETURN_INT64(static_cast<int64>(dropped));
 }
 
-namespace {
-
-void
-RequireCron() {
-	if (!OidIsValid(Call([] { return get_extension_oid("pg_cron", true); }))) {
-		const char *database = Call([] { return GetConfigOption("cron.database_name", true, false); });
-		throw DomainError(
-			sqlstate::kNotInState, "extension pg_cron is not in this database",
-			database == nullptr ? "The server has not loaded pg_cron." : "pg_cron works in database \"" + std::string(database) + "\".",
-			database == nullptr
-				? "Set shared_preload_libraries = 'pg_cron' and cron.database_name to this database, restart the server, then CREATE EXTENSION "
-				  "pg_cron."
-				: "CREATE EXTENSION pg_cron here, if that is this database; else call cron.schedule_in_database there for the commands "
-				  "SELECT analytics.refresh_user_metrics(), SELECT events.create_monthly_partitions() and SELECT analytics.apply_retention().");
-	}
-}
-
-} // namespace
-
 AUREN_FUNCTION(auren_schedule) {
 	RefuseWhenReadOnly("analytics.schedule()");
 	pg::RequireUnbound("schedule jobs", "They are those of all tenants.");
-	RequireCron();
-	static const char *const jobs[3][2] = {{"auren_refresh", "SELECT analytics.refresh_user_metrics()"},
-	                                       {"auren_months", "SELECT events.create_monthly_partitions()"},
-	                                       {"auren_retention", "SELECT analytics.apply_retention()"}};
-	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
-	for (int i = 0; i < 3; i++) {
-		const std::string name = std::string(jobs[i][0]);
-		if (PG_ARGISNULL(i)) {
-			RunStatement("SELECT cron.unschedule(jobname) FROM cron.job WHERE jobname OPERATOR(pg_catalog.=) " + Literal(jobs[i][0]) +
-			             " AND username OPERATOR(pg_catalog.=) CURRENT_USER");
-			continue;
-		}
-		const char *schedule = Call([&] { return static_cast<const char *>(text_to_cstring(PG_GETARG_TEXT_PP(i))); });
-		RunStatement("SELECT cron.schedule(" + Literal(jobs[i][0]) + "::text, " + Literal(schedule) + "::text, " + Literal(jobs[i][1]) + "::text)");
-		Call([&](Server server) {
-			const Datum values[3] = {CStringGetTextDatum(jobs[i][0]), CStringGetTextDatum(schedule), CStringGetTextDatum(jobs[i][1])};
-			const bool isnull[3] = {};
-			pg::PutRow(server, rows, values, isnull);
-		});
-	}
-	return 0;
+	static const pg::CronJob jobs[3] = {{"auren_refresh", "SELECT analytics.refresh_user_metrics()"},
+	                                    {"auren_months", "SELECT events.create_monthly_partitions()"},
+	                                    {"auren_retention", "SELECT analytics.apply_retention()"}};
+	return pg::ScheduleJobs(fcinfo, jobs, 3);
 }
 
 } // namespace auren

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "metrics/cron_jobs.hpp"
 #include "operations/drop_months.hpp"
 #include "operations/own_query.hpp"
 #include "server/arguments.hpp"
@@ -155,6 +156,17 @@ AUREN_FUNCTION(auren_apply_event_retention) {
 	pg::RequireDroppable({held, months.end()}, forced);
 	pg::Steps::End();
 	PG_RETURN_VOID();
+}
+
+AUREN_FUNCTION(auren_schedule_maintenance) {
+	Call([] { PreventCommandIfReadOnly("events.schedule_maintenance()"); });
+	pg::RequireUnbound("schedule jobs", "They are those of all tenants.");
+	static const pg::CronJob jobs[3] = {{"auren_seal", "SELECT count(*) FROM events.seal()"},
+	                                    {"auren_verify",
+	                                     "SELECT count(*) FROM events.verify(p_since_seal => (SELECT max(last_seal) FROM events.verifications WHERE "
+	                                     "findings = 0 AND from_month IS NULL AND to_month IS NULL))"},
+	                                    {"auren_event_retention", "CALL events.apply_event_retention()"}};
+	return pg::ScheduleJobs(fcinfo, jobs, 3);
 }
 
 } // namespace auren

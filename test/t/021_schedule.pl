@@ -18,9 +18,12 @@ if (!-e "$library/pg_cron.so")
 	plan skip_all => 'pg_cron is not installed for this PostgreSQL';
 }
 
+my $keys = PostgreSQL::Test::Utils::tempdir() . '/seal_keys';
+append_to_file($keys, "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n");
+chmod 0600, $keys or die $!;
 my $node = PostgreSQL::Test::Cluster->new('schedule');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
-start_bounded($node, "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'postgres'\ncron.host = '" . $node->host . "'\n");
+start_bounded($node, "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'postgres'\nauren_events.seal_key_file = '$keys'\ncron.host = '" . $node->host . "'\n");
 $node->safe_psql('postgres', 'CREATE EXTENSION auren_events');
 
 my ($code, $out, $err) = $node->psql('postgres', 'SELECT * FROM analytics.schedule()');
@@ -35,14 +38,29 @@ $node->safe_psql('postgres', "SELECT * FROM analytics.schedule('* * * * *', '* *
 is($node->safe_psql('postgres', 'SELECT jobname, schedule FROM cron.job ORDER BY 1'), "auren_months|* * * * *\nauren_refresh|* * * * *",
 	'a second call changes the times, and NULL takes a job away');
 
+# Seals, verifications and the retention of events.
+is( $node->safe_psql('postgres', 'SELECT * FROM events.schedule_maintenance()'),
+	"auren_seal|0 2 * * *|SELECT count(*) FROM events.seal()\nauren_verify|30 2 * * *|SELECT count(*) FROM events.verify(p_since_seal => "
+	  . "(SELECT max(last_seal) FROM events.verifications WHERE findings = 0 AND from_month IS NULL AND to_month IS NULL))\n"
+	  . 'auren_event_retention|0 4 * * *|CALL events.apply_event_retention()',
+	'three more');
+$node->command_ok([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', "$FindBin::RealBin/../sql/old_months.sql" ], 'helpers');
+$node->safe_psql('postgres', q{
+	SELECT events.create_monthly_partitions(0), t.old_month('2024-01-01'), t.old_event('old:1', 'noted', '{"n": 1}', '2024-01-05');
+	SELECT events.register_seal_key(), events.set_event_retention('1 year')});
+$node->safe_psql('postgres', "SELECT * FROM events.schedule_maintenance('* * * * *', '* * * * *', '* * * * *')");
 $node->safe_psql('postgres', q{
 	INSERT INTO biometric.biometric_events (user_id, metric_type, value) VALUES ('u', 'm', 1);
 	SELECT count(*) FROM events.create_monthly_partitions(0)});
 is($node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_status'), 1, 'a change is pending');
 wait_for('the job merged it', sub { $node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_status') eq '0' });
 wait_for('the other made the months', sub { $node->safe_psql('postgres', q{SELECT count(*) >= 4 FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass}) eq 't' });
-is( $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status NOT IN ('succeeded', 'running', 'starting')) FROM cron.job_run_details}),
-	0, 'no run failed');
+wait_for('an event was sealed', sub { $node->safe_psql('postgres', 'SELECT sum(events) FROM events.seals') eq '1' });
+wait_for('that was verified', sub { $node->safe_psql('postgres', 'SELECT count(*) > 0 FROM events.verifications WHERE findings = 0 AND events = 1') eq 't' });
+wait_for('its month was dropped', sub { $node->safe_psql('postgres', q{SELECT state FROM events.months WHERE month = '2024-01-01'}) eq 'dropped' });
+is($node->safe_psql('postgres', q{SELECT events.get_stream_state('old:1')}), '{"noted": {"n": 1}}', 'and left the state');
+is( $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status NOT IN ('succeeded', 'running', 'starting') AND return_message NOT LIKE '%unsealed:2024-01%') FROM cron.job_run_details}),
+	0, 'no run failed, but for the retention while the month was not sealed');
 is($node->safe_psql('postgres', 'SELECT sum(reading_count) FROM analytics.user_metrics_daily'), 1, 'and the reading is counted once');
 
 $node->stop;
