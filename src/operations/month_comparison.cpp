@@ -1,5 +1,7 @@
 #include "operations/month_comparison.hpp"
 
+#include <algorithm>
+
 #include "operations/damage.hpp"
 
 namespace auren::pg {
@@ -20,8 +22,8 @@ MonthName(Month month) {
  */
 class Comparison {
   public:
-	Comparison(Month month, MonthEvents *events, MonthLeaves *leaves, UnmatchedEvents *unmatched)
-		: month_(month), events_(events), leaves_(leaves), unmatched_(unmatched) {
+	Comparison(const MonthPart &part, MonthEvents *events, MonthLeaves *leaves, UnmatchedEvents *unmatched)
+		: month_(part.month), covered_(part.covered), events_(events), leaves_(leaves), unmatched_(unmatched) {
 	}
 
 	void
@@ -35,7 +37,7 @@ class Comparison {
 				}
 				leaf = leaves_->Next();
 			} else if (!leaf || event_.position < leaf->position) {
-				Advance("inserted");
+				Advance(IsCovered(event_.position) ? "inserted" : nullptr);
 			} else {
 				ComparePosition(*leaf);
 				leaf = leaves_->Next();
@@ -44,6 +46,12 @@ class Comparison {
 	}
 
   private:
+	bool
+	IsCovered(int64 position) const {
+		return !covered_ || std::any_of(covered_->begin(), covered_->end(),
+		                                [&](const auto &range) { return range.first < position && position <= range.second; });
+	}
+
 	// Tells of the event, unless it is as it was sealed, and goes to the next one.
 	void
 	Advance(const char *problem) {
@@ -75,6 +83,7 @@ class Comparison {
 	}
 
 	const Month month_;
+	const SealedRanges &covered_;
 	MonthEvents *events_;
 	MonthLeaves *leaves_;
 	UnmatchedEvents *unmatched_;
@@ -172,7 +181,7 @@ CompareMonth(const MonthPart &part, Snapshot snapshot, int64 done_before, Unmatc
 	});
 	const auto damage = ReadDamageable([&] {
 		MonthLeaves leaves(part.month, part.since_seal, snapshot, unmatched->sink());
-		Comparison(part.month, &events, &leaves, unmatched).Run();
+		Comparison(part, &events, &leaves, unmatched).Run();
 		leaves.End();
 	});
 	if (damage) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "operations/month_events.hpp"
@@ -52,6 +54,9 @@ class UnmatchedEvents {
 	std::vector<MissingLeaf> leaves_;
 };
 
+// Ranges of positions, after the first number and up to the second.
+using SealedRanges = std::optional<std::vector<std::pair<int64, int64>>>;
+
 // What of a month is compared: its seals after one, its events in a range of positions.
 struct MonthPart {
 	Month month;
@@ -59,6 +64,8 @@ struct MonthPart {
 	int64 since_seal;
 	int64 after;
 	int64 up_to;
+	// Where the month was dropped and its archive is attached: what its seals cover. It may have events that went before a seal came to them.
+	SealedRanges covered;
 };
 
 // Compares a month's events with the digests under its seals, and returns how many events there were.

@@ -64,6 +64,7 @@ class Verification {
 	void ReadMonths();
 	void CheckMonths();
 	int64 SealedBefore(Month month);
+	SealedRanges RangesOf(Month month);
 	int64 Single(const char *sql);
 
 	const VerifyPart part_;
@@ -219,17 +220,29 @@ Verification::Single(const char *sql) {
 	return value;
 }
 
-// The position up to which the month was sealed by the seals that are taken as they are.
+// The position up to which the month was sealed by the seals that are taken as they are. No event has a position below 1, unless somebody inserts one.
 int64
 Verification::SealedBefore(Month month) {
 	if (part_.since_seal <= 0) {
-		return 0;
+		return PG_INT64_MIN;
 	}
 	StoreRows rows("SELECT pg_catalog.min(after_position) FROM auren.seals WHERE month OPERATOR(pg_catalog.=) $1 AND seal OPERATOR(pg_catalog.>) $2",
 	               {DATEOID, INT8OID}, {DateADTGetDatum(month.StartDays()), Int64GetDatum(part_.since_seal)}, snapshot_);
 	const int64 after = rows.Next() && !rows.IsNull(0) ? rows.Int(0) : 0;
 	rows.End();
 	return after;
+}
+
+SealedRanges
+Verification::RangesOf(Month month) {
+	SealedRanges ranges = SealedRanges::value_type();
+	StoreRows rows("SELECT after_position, up_to_position FROM auren.seals WHERE month OPERATOR(pg_catalog.=) $1 ORDER BY seal", {DATEOID},
+	               {DateADTGetDatum(month.StartDays())}, snapshot_);
+	while (rows.Next()) {
+		ranges->emplace_back(rows.Int(0), rows.Int(1));
+	}
+	rows.End();
+	return ranges;
 }
 
 // Seals that were removed at the end leave traces only where nobody looked after these too.
@@ -294,10 +307,11 @@ Verification::CheckMonths() {
 	for (const auto &[index, partition] : partitions_) {
 		const Month month = Month::FromIndex(index);
 		// what comes after a seal is in the months of later seals; all else has been looked at when the seals up to it were
-		if (!IsAsked(month) || dropped_.count(index) != 0 || (part_.since_seal > 0 && chain_.months.count(index) == 0)) {
+		if (!IsAsked(month) || (part_.since_seal > 0 && chain_.months.count(index) == 0)) {
 			continue;
 		}
-		const MonthPart part = {month, partition, part_.since_seal, SealedBefore(month), chain_.up_to};
+		const bool came_back = dropped_.count(index) != 0;
+		const MonthPart part = {month, partition, part_.since_seal, SealedBefore(month), chain_.up_to, came_back ? RangesOf(month) : SealedRanges()};
 		verified_.events += CompareMonth(part, snapshot_, verified_.events, &unmatched);
 	}
 	unmatched.TellAll(snapshot_);

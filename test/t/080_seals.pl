@@ -26,6 +26,9 @@ sql(q{SELECT count(*) FROM (SELECT events.append_event('user:' || n % 7, 'noted'
 	FROM generate_series(1, 1000) n) a});
 is(sql($seal), '1|1000', 'events are sealed');
 is(sql($findings), '', 'they are as they were sealed');
+is( sql(qq{BEGIN; INSERT INTO events.event_store (event_id, stream_id, stream_version, event_type, event_data, created_at, global_position)
+	VALUES (gen_random_uuid(), 'user:1', 900, 'noted', '{}', now(), 0), (gen_random_uuid(), 'user:1', 901, 'noted', '{}', now(), -7); $findings; ROLLBACK}),
+	"inserted|-7|user:1\ninserted|0|user:1", 'events at positions that nobody draws are found');
 
 # A standby has what the primary has, and verifies and proves without writing anything.
 $node->backup('base');
