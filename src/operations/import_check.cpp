@@ -76,6 +76,11 @@ ImportCheck::ImportCheck() : now_(GetCurrentTimestamp()) {
 	}
 }
 
+bool
+ImportCheck::IsDropped(TimestampTz time) const {
+	return !TIMESTAMP_NOT_FINITE(time) && std::binary_search(dropped_.begin(), dropped_.end(), Month::FromMicros(time));
+}
+
 std::optional<ImportRefusal>
 ImportCheck::LookAtTime(const FetchedRow &row) const {
 	const TimestampTz time = DatumGetTimestampTz(row.values[kPlanTime]);
@@ -87,7 +92,9 @@ ImportCheck::LookAtTime(const FetchedRow &row) const {
 		return ImportRefusal{"its time, or that of an event before it in its stream, is later than the server's clock",
 		                     "Set the clock right, or make a view over the table that gives it a time, and import that."};
 	}
-	if (std::binary_search(dropped_.begin(), dropped_.end(), Month::FromMicros(time))) {
+	// the month that it had as well: it may have been imported, and dropped since
+	const TimestampTz old_time = DatumGetTimestampTz(row.values[kPlanOldTime]);
+	if (IsDropped(time) || (!row.isnull[kPlanOldTime] && IsDropped(old_time))) {
 		return ImportRefusal{"its month was dropped", "Make a view over the table that leaves it out, and import that."};
 	}
 	return std::nullopt;

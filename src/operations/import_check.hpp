@@ -26,6 +26,7 @@ class ImportCheck {
 	std::optional<ImportRefusal> Look(const FetchedRow &row) const;
 
   private:
+	bool IsDropped(TimestampTz time) const;
 	std::optional<ImportRefusal> LookAtTime(const FetchedRow &row) const;
 
 	std::vector<Month> dropped_; // in order

@@ -31,18 +31,29 @@ sound AS NOT MATERIALIZED (
 	LEFT JOIN events.event_store e ON e.tenant_id = s.tenant_id AND e.event_id = s.old_id
 	WHERE s.old_id IS NOT NULL AND r.old_id IS NULL
 ),
+known AS MATERIALIZED (
+	SELECT e.tenant_id, e.event_id, e.stream_id, e.stream_version, e.created_at, e.event_type, e.event_data, e.metadata, e.created_by
+	FROM events.event_store e JOIN repeated r ON r.tenant_id = e.tenant_id AND r.old_id = e.event_id
+),
+reported AS MATERIALIZED (
+	SELECT p.tenant_id, p.event_id, p.old_version, p.old_created_at FROM events.import_report p JOIN repeated r ON r.tenant_id = p.tenant_id AND r.old_id = p.event_id
+),
 looked_up AS NOT MATERIALIZED (
-	SELECT f.*, e.stream_id = f.stream_id AS same_stream, e.stream_version AS id_version, e.created_at AS id_time, e.event_type = f.event_type AS same_type,
+	SELECT f.*, e.stream_id = f.stream_id AS same_stream, e.stream_version AS id_version, e.created_at AS id_time,
+	       CASE WHEN p.event_id IS NULL THEN (f.old_version, f.old_time) IS NOT DISTINCT FROM (e.stream_version, e.created_at)
+	            ELSE (f.old_version, f.old_time) IS NOT DISTINCT FROM (p.old_version, p.old_created_at) END AS same_place,
+	       (f.event_type, f.metadata, f.created_by) = (e.event_type, e.metadata, e.created_by) AS same_names, f.event_data = e.event_data AS same_data,
 	       m.stream_version AS made_version, m.created_at AS made_time
 	FROM flawed f
-	LEFT JOIN events.event_store e ON e.tenant_id = f.tenant_id AND e.event_id = f.old_id
+	LEFT JOIN known e ON e.tenant_id = f.tenant_id AND e.event_id = f.old_id
+	LEFT JOIN reported p ON p.tenant_id = f.tenant_id AND p.event_id = f.old_id
 	LEFT JOIN events.event_store m ON m.tenant_id = f.tenant_id AND m.event_id = f.made_id
 ),
 chosen AS NOT MATERIALIZED (
 	SELECT l.*, l.old_id IS NOT NULL AND l.made_version IS NULL AND l.same_stream IS NOT false AND row_number() OVER (
 		PARTITION BY l.tenant_id, l.old_id
-		ORDER BY l.made_version IS NOT NULL, l.same_stream IS NOT true, (l.id_time = l.old_time) IS NOT true, (l.id_version = l.old_version) IS NOT true,
-			l.same_type IS NOT true, l.old_version, l.old_time, l.n, l.made_id) = 1 AS keeps_id
+		ORDER BY l.made_version IS NOT NULL, l.same_stream IS NOT true, l.same_place IS NOT true, l.same_names IS NOT true, l.same_data IS NOT true,
+			l.old_version, l.old_time, l.n, l.made_id) = 1 AS keeps_id
 	FROM looked_up l
 ),
 identified AS NOT MATERIALIZED (
