@@ -22,6 +22,7 @@ import suite_notify
 import suite_phi
 import suite_replay
 import suite_seals
+import suite_settle
 import suite_state
 from cluster import BenchError, Cluster, machine_seconds
 
@@ -42,8 +43,9 @@ SUITES = {
     "phi": suite_phi.phi,
     "seals": suite_seals.seals,
     "drop": suite_drop.drop,
+    "settle": suite_settle.settle,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals", "drop"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals", "drop", "settle"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15

@@ -206,5 +206,10 @@ FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace WHERE t.relname = 
 def query_time(bench, schema, query, day):
     """Median time of a query of one variant, ms."""
     sql = QUERIES[query].format(t=f"{schema}.event_store").replace(":day", f"'{day}'::timestamptz")
-    output = bench.cluster.psql("\\o /dev/null\nSET jit = off;\nPREPARE q AS " + sql + ";\n\\timing on\n" + "EXECUTE q;\n" * 11, "kinds")
-    return median([float(ms) for ms in re.findall(r"^Time: ([0-9.]+) ms", output, re.M)])
+    return median(timed_query(bench, "kinds", sql))
+
+
+def timed_query(bench, database, sql):
+    """Times of eleven calls of a prepared query, ms."""
+    output = bench.cluster.psql("\\o /dev/null\nSET jit = off;\nPREPARE q AS " + sql + ";\n\\timing on\n" + "EXECUTE q;\n" * 11, database)
+    return [float(ms) for ms in re.findall(r"^Time: ([0-9.]+) ms", output, re.M)]
