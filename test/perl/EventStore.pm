@@ -207,7 +207,7 @@ my @SOUND = (
 	'every month has its indexes, valid, and its triggers' => q{
 		SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
 		WHERE h.inhparent = 'events.event_store'::regclass
-		  AND ((SELECT count(*) FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indisready) < 7
+		  AND ((SELECT count(*) FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indisready) < 7 - {spared}
 		       OR 2 <> (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
 		                AND t.tgname IN ('refuse_change', 'refuse_truncate')))});
 
@@ -217,7 +217,7 @@ sub store_is_sound
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my @promises = @SOUND;
 	# A dropped month leaves the state of each of its streams, from which their versions go on. That came with 0.2.0.
-	my %left = (carried => 'false', gone => 'false');
+	my %left = (carried => 'false', gone => 'false', spared => '0');
 	if ($node->safe_psql($database, q{SELECT to_regclass('auren.opening_states') IS NOT NULL}) eq 't')
 	{
 		%left = (
@@ -226,11 +226,27 @@ sub store_is_sound
 		push @promises, 'versions go on after an opening balance' => q{
 			SELECT tenant_id, stream_id, o.stream_version, count(*), min(e.stream_version), max(e.stream_version)
 			FROM auren.opening_states o JOIN events.event_store e USING (tenant_id, stream_id) WHERE e.stream_version > o.stream_version GROUP BY 1, 2, 3
-			HAVING min(e.stream_version) <> o.stream_version + 1 OR max(e.stream_version) <> o.stream_version + count(*)};
+			HAVING min(e.stream_version) <> o.stream_version + 1 OR max(e.stream_version) <> o.stream_version + count(*)},
+			'a dropped month is there only as an archive' => q{
+			SELECT month FROM auren.month_records WHERE dropped_at IS NOT NULL AND (attached_at IS NOT NULL) <> (to_regclass('events.event_store_' || to_char(month, 'YYYY_MM')) IS NOT NULL)},
+			'an attached archive has no version after the opening balance' => q{
+			SELECT e.global_position FROM auren.month_records r JOIN events.event_store e ON e.created_at >= r.month::timestamp AT TIME ZONE 'UTC'
+				AND e.created_at < (r.month + interval '1 month') AT TIME ZONE 'UTC' LEFT JOIN auren.opening_states o USING (tenant_id, stream_id)
+			WHERE r.attached_at IS NOT NULL AND e.stream_version > coalesce(o.stream_version, 0)},
+			'an id of a dropped month was supplied' => q{
+			SELECT tenant_id, event_id FROM auren.dropped_ids d WHERE NOT EXISTS (SELECT FROM auren.supplied_ids s WHERE (s.event_id, s.tenant_id) = (d.event_id, d.tenant_id))},
+			'imported versions were given' => q{
+			SELECT tenant_id, stream_id, imported_version FROM auren.stream_rows r LEFT JOIN auren.opening_states o USING (tenant_id, stream_id) WHERE imported_version > greatest(o.stream_version,
+				(SELECT max(e.stream_version) FROM events.event_store e WHERE (e.tenant_id, e.stream_id) = (r.tenant_id, r.stream_id)), 0)},
+			'seals follow each other' => q{
+			SELECT seal FROM (SELECT seal, row_number() OVER w AS place, previous, lag(chain, 1, decode(repeat('00', 32), 'hex')) OVER w AS before FROM auren.seals WINDOW w AS (ORDER BY seal)) s
+			WHERE seal <> place OR previous <> before},
+			'events are as they were sealed' => q{BEGIN; SELECT * FROM events.verify(); ROLLBACK};
+		$left{spared} = q{(SELECT count(*) FROM auren.settled_indexes WHERE kind = 'none')};
 	}
 	while (my ($promise, $query) = splice @promises, 0, 2)
 	{
-		$query =~ s/\{(carried|gone)\}/$left{$1}/g;
+		$query =~ s/\{(carried|gone|spared)\}/$left{$1}/g;
 		is($node->safe_psql($database, $query), '', "$name: $promise");
 	}
 	# events have tags since 0.2.0
