@@ -181,13 +181,16 @@ SET client_min_messages = notice;
 SELECT t.attach_changed('SELECT 1');
 SET client_min_messages = warning;
 SELECT events.detach_archive('2024-01-01');
--- a client says where the archive is that it wrote
-SELECT events.record_archive('2024-01-01', 'tape 7', repeat('ab', 32));
-SELECT archive FROM events.months WHERE month = '2024-01-01';
+-- a client says where the archive is that it wrote; of a month that was dropped only the one that was noted before is known
+SELECT * FROM t.told($$SELECT events.record_archive('2024-01-01', 'tape 7', repeat('ab', 32))$$);
+UPDATE auren.month_records SET archive_digest = decode(repeat('ab', 32), 'hex') WHERE month = '2024-01-01';
 SELECT * FROM t.attach_changed('SELECT 1') line WHERE line NOT LIKE 'DETAIL%';
+SELECT * FROM t.told($$SELECT events.record_archive('2024-01-01', 'tape 7', (SELECT max(line) FROM t.good WHERE line LIKE '{"end"%')::json ->> 'sha256')$$);
 SELECT * FROM t.told($$SELECT events.record_archive('2024-01-01', 'tape 7', 'ab')$$);
 SELECT * FROM t.told($$SELECT events.record_archive('2022-01-01', 'tape 7', repeat('ab', 32))$$);
+UPDATE auren.month_records SET archive_digest = decode((SELECT max(line) FROM t.good WHERE line LIKE '{"end"%')::json ->> 'sha256', 'hex') WHERE month = '2024-01-01';
 SELECT events.record_archive('2024-01-01', 'tape 7', (SELECT max(line) FROM t.good WHERE line LIKE '{"end"%')::json ->> 'sha256');
+SELECT archive FROM events.months WHERE month = '2024-01-01';
 SELECT t.attach_changed('SELECT 1');
 SELECT events.detach_archive('2024-01-01');
 -- rights: admins, who may read or write files of the server, and see every tenant's events

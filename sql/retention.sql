@@ -40,6 +40,15 @@ CALL events.drop_months_before('2024-02-01');
 ROLLBACK;
 CREATE FUNCTION t.drops() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL events.drop_months_before('2024-01-01'); END $$;
 SELECT * FROM t.try('SELECT t.drops()');
+-- where the index of positions is missing nobody knows what a month holds
+SELECT pg_get_indexdef('events.idx_event_store_position_2024_01'::regclass) AS definition \gset
+DROP INDEX events.idx_event_store_position_2024_01;
+SELECT month, first_position, held_by FROM events.months WHERE month < '2024-03-01';
+CALL events.drop_months_before('2024-02-01', '{unsealed:*,subscription:billing}');
+CALL events.drop_months_before('2024-02-01', '{not indexed}');
+SELECT count(*) FROM events.months WHERE dropped_at IS NOT NULL;
+:definition;
+SELECT held_by FROM events.months WHERE month = '2024-01-01';
 -- only whole months
 CALL events.drop_months_before('2024-01-31', '{unsealed:*,subscription:billing}');
 SELECT count(*) FROM events.months WHERE dropped_at IS NOT NULL;

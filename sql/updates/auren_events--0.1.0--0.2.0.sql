@@ -762,7 +762,7 @@ COMMENT ON COLUMN events.months.dropped_at IS 'when it was dropped';
 COMMENT ON COLUMN events.months.dropped_by IS 'role that dropped it';
 COMMENT ON COLUMN events.months.forced IS 'what needed it and was overridden';
 COMMENT ON COLUMN events.months.recorded_bytes IS 'bytes of table and indexes when it was settled or dropped';
-COMMENT ON COLUMN events.months.held_by IS 'what keeps it from being dropped, as events.drop_months_before takes it in p_force: subscriptions that have not passed it, sources that were not filled from it, no seal; ''not closed'' and ''not a calendar month'' cannot be forced';
+COMMENT ON COLUMN events.months.held_by IS 'what keeps it from being dropped, as events.drop_months_before takes it in p_force: subscriptions that have not passed it, sources that were not filled from it, no seal; ''not closed'', ''not a calendar month'' and ''not indexed'' cannot be forced';
 
 CREATE PROCEDURE events.drop_months_before(p_month date, p_force text[] DEFAULT '{}')
 	LANGUAGE C AS 'MODULE_PATHNAME', 'auren_drop_months_before';

@@ -246,6 +246,26 @@ NoteUnsealed(const AttachedMonth &attached) {
 	});
 }
 
+void
+NoteArchive(Month month, const std::string &archive, const std::string &sha256) {
+	(void)QueryAsOwner("INSERT INTO auren.month_records AS r (month, archived_at, archive, archive_digest) VALUES ($1::date, clock_timestamp(), $2, "
+	                   "decode($3, 'hex')) ON CONFLICT (month) DO UPDATE SET archived_at = excluded.archived_at, archive = excluded.archive, "
+	                   "archive_digest = excluded.archive_digest",
+	                   {DateText(month), archive, sha256});
+}
+
+/*
+ * What was dropped can no longer be compared with an archive. If any were believed that is noted afterwards, events.attach_archive would bring back
+ * what somebody wrote.
+ */
+[[noreturn]] void
+ThrowNotKnown(Month month, const std::string &noted) {
+	throw DomainError(sqlstate::kNotInState, "month " + MonthText(month) + " was dropped, and this archive of it is not known",
+	                  noted.empty() ? "No archive of it was noted before." : "The SHA-256 of the archive that was noted is " + noted + ".",
+	                  "Another place can be noted for the same archive. events.attach_archive takes an archive without a note, by the month's seals "
+	                  "and figures.");
+}
+
 } // namespace
 
 WrittenArchive
@@ -261,7 +281,7 @@ WriteArchive(Month month, const std::string &path, Compression compression) {
 	} else {
 		written = WriteNew(month, path, compression);
 	}
-	RecordArchive(month, path, written.sha256);
+	NoteArchive(month, path, written.sha256);
 	return written;
 }
 
@@ -274,14 +294,15 @@ RecordArchive(Month month, const std::string &archive, const std::string &sha256
 		table_close(events, NoLock);
 		return found;
 	});
-	if (!there && !RecordOf(month).known) {
+	const Recorded recorded = RecordOf(month);
+	if (!there && !recorded.known) {
 		throw DomainError(sqlstate::kUndefinedObject, "month " + MonthText(month) + " is not one of the store",
 		                  "No partition of events.event_store holds it, and none was dropped.", "The view events.months shows the months.");
 	}
-	(void)QueryAsOwner("INSERT INTO auren.month_records AS r (month, archived_at, archive, archive_digest) VALUES ($1::date, clock_timestamp(), $2, "
-	                   "decode($3, 'hex')) ON CONFLICT (month) DO UPDATE SET archived_at = excluded.archived_at, archive = excluded.archive, "
-	                   "archive_digest = excluded.archive_digest",
-	                   {DateText(month), archive, sha256});
+	if (recorded.dropped && recorded.sha256 != sha256) {
+		ThrowNotKnown(month, recorded.sha256);
+	}
+	NoteArchive(month, archive, sha256);
 }
 
 AttachedMonth

@@ -48,8 +48,8 @@ class Comparison {
   private:
 	bool
 	IsCovered(int64 position) const {
-		return !covered_ || std::any_of(covered_->begin(), covered_->end(),
-		                                [&](const auto &range) { return range.first < position && position <= range.second; });
+		return !covered_ ||
+		       std::any_of(covered_->begin(), covered_->end(), [&](const auto &range) { return range.first < position && position <= range.second; });
 	}
 
 	// Tells of the event, unless it is as it was sealed, and goes to the next one.

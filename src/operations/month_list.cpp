@@ -19,6 +19,7 @@ struct MonthEnds {
 	Oid relid;
 	int64 lower;
 	int64 upper;
+	bool indexed;
 	bool has_events;
 	bool frozen;
 	int64 position[2]; // of the first event and of the last
@@ -52,7 +53,8 @@ ReadEnds(Server server, MonthEnds *ends) {
 	visibilitymap_count(heap, &visible, &frozen);
 	ends->frozen = frozen == RelationGetNumberOfBlocks(heap);
 	const PartitionShape *shape = ShapeOf(server, heap);
-	if (shape->direct_read && OidIsValid(shape->position_index)) {
+	ends->indexed = shape->direct_read && OidIsValid(shape->position_index);
+	if (ends->indexed) {
 		AttrNumber attnum[kEventColumns];
 		std::copy(shape->attnum, shape->attnum + kEventColumns, attnum);
 		Relation index = index_open(shape->position_index, AccessShareLock);
@@ -76,7 +78,7 @@ ReadMonths(Server server, MonthEnds *months) {
 		}
 		lower = range.upper;
 		if (range.lower != PG_INT64_MIN) {
-			months[count] = {range.relid, range.lower, range.upper, false, false, {0, 0}, {0, 0}};
+			months[count] = {range.relid, range.lower, range.upper, false, false, false, {0, 0}, {0, 0}};
 			ReadEnds(server, &months[count++]);
 		}
 	}
@@ -99,6 +101,7 @@ MonthsByEnds() {
 			return static_cast<const char *>(
 				quote_qualified_identifier(get_namespace_name(get_rel_namespace(month.relid)), get_rel_name(month.relid)));
 		});
+		month.indexed = ends[i].indexed;
 		month.has_events = ends[i].has_events;
 		month.frozen = ends[i].frozen;
 		month.first_position = ends[i].position[0];
@@ -217,6 +220,15 @@ FindAttached(std::vector<MonthFigures> *months) {
 	}
 }
 
+void
+FindNotIndexed(std::vector<MonthFigures> *months) {
+	for (MonthFigures &month : *months) {
+		if (!month.indexed) {
+			month.held_by.emplace_back(kNotIndexed);
+		}
+	}
+}
+
 // A drop is told which months go, and what it records of one is told by the month.
 void
 FindOtherRanges(std::vector<MonthFigures> *months) {
@@ -234,6 +246,7 @@ ListMonths() {
 	std::vector<MonthFigures> months = MonthsByEnds();
 	FindClosed(&months);
 	FindOtherRanges(&months);
+	FindNotIndexed(&months);
 	FindSubscriptions(&months);
 	FindSources(&months);
 	FindSeals(&months);

@@ -27,12 +27,16 @@ struct MonthFigures {
 	bool closed = false;   // it is over, and no transaction in flight can write to it
 	int64 last_seal = 0;   // of a month whose events are all sealed; else 0
 	bool attached = false; // it was dropped, and is there again of its archive, to be read
+	bool indexed = false;
 	std::vector<std::string> held_by;
 };
 
 inline constexpr const char *kNotClosed = "not closed";
 // A partition that somebody made by hand, of another range.
 inline constexpr const char *kNotCalendarMonth = "not a calendar month";
+
+// Its index of positions or of streams is missing or invalid, so that nobody knows what it holds.
+inline constexpr const char *kNotIndexed = "not indexed";
 
 // The months in their order. Reads an entry or two of each month's index, and keeps no lock on it.
 std::vector<MonthFigures> ListMonths();

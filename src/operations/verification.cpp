@@ -220,7 +220,8 @@ Verification::Single(const char *sql) {
 	return value;
 }
 
-// The position up to which the month was sealed by the seals that are taken as they are. No event has a position below 1, unless somebody inserts one.
+// The position up to which the month was sealed by the seals that are taken as they are. No event has a position below 1, unless somebody inserts
+// one.
 int64
 Verification::SealedBefore(Month month) {
 	if (part_.since_seal <= 0) {
