@@ -131,7 +131,7 @@ SET auren_events.allow_drop = on;
 DROP TABLE events.event_store_2023_08, auren.event_tags_2023_08;
 RESET auren_events.allow_drop;
 -- an older month that is there again of its archive does not hide the versions that are gone
-SELECT t.old_month('2022-01-01'), t.old_month('2022-02-01'), t.old_event('account:7', 'opened', '{"owner": "Hal"}', '2022-01-07'), t.old_event('account:7', 'paid', '{"amount": 3}', '2022-02-07');
+SELECT t.old_month('2022-01-01'), t.old_month('2022-02-01'), t.old_event('account:7', 'opened', '{"owner": "Hal"}', '2022-01-07'), t.old_event('account:7', 'paid', '{"amount": 3}', '2022-02-07'), t.old_event('account:1', 'opened', '{}', '2022-01-08', NULL, 'fourth');
 CREATE TABLE t.lines (line_number bigserial, line text);
 INSERT INTO t.lines (line) SELECT line FROM events.archive_lines('2022-01-01') line;
 CALL events.drop_months_before('2022-03-01', '{unsealed:*}');
@@ -141,7 +141,35 @@ SELECT version FROM events.streams WHERE stream_id = 'account:7';
 SELECT stream_version, state FROM events.get_stream_states('{account:7}');
 SELECT events.append_event('account:7', 'paid', '{"amount": 1}', p_expected_version => events.stream_version('account:7')) IS NOT NULL AS appended;
 SELECT events.stream_version('account:7'), events.get_stream_state('account:7');
+-- versions between those that are there again and those that were never dropped are gone: whoever reads over them is told
+SELECT stream_version FROM events.replay_stream('account:7', 1, 1);
+SELECT stream_version FROM events.replay_stream('account:7', 2);
+SELECT * FROM t.try($$SELECT count(*) FROM events.replay_stream('account:7')$$);
+SELECT * FROM t.try($$SELECT count(*) FROM (SELECT events.replay_stream('account:7')) r$$);
+SELECT * FROM t.try($$SELECT count(*) FROM events.replay_stream_decrypted('account:7')$$);
+SELECT stream_version FROM events.replay_stream_backward('account:7', p_limit => 1);
+SELECT * FROM t.try($$SELECT count(*) FROM events.replay_stream_backward('account:7')$$);
 SELECT events.detach_archive('2022-01-01');
+-- a condition that begins before what was dropped of the tenant cannot be decided; one of another tenant, or that begins after it, can
+SELECT max(last_position) AS gone FROM auren.dropped_tenants WHERE tenant_id = 'default' \gset
+SELECT * FROM t.try($$SELECT events.append_if('{"types": ["never"]}', 1, '{account:8}', '{paid}', '{1}')$$);
+SELECT * FROM t.try(format($$SELECT events.append_if('{"tags": ["never"]}', %s - 1, '{account:8}', '{paid}', '{1}')$$, :gone));
+SELECT count(*) FROM events.append_if('{"types": ["never"]}', :gone, '{account:8}', '{paid}', ARRAY['{"amount": 1}']::jsonb[]);
+SELECT count(*) FROM events.append_if('{"types": ["never"]}', NULL, '{account:8}', '{paid}', ARRAY['{"amount": 1}']::jsonb[]);
+SELECT count(*) FROM events.append_if('{"stream": "account:8", "version": 2}', 1, '{account:8}', '{paid}', ARRAY['{"amount": 1}']::jsonb[]);
+SET app.tenant_id = 'third';
+SELECT count(*) FROM events.append_if('{"types": ["never"]}', 1, '{account:8}', '{paid}', ARRAY['{"amount": 1}']::jsonb[]);
+RESET app.tenant_id;
+SELECT tenant_id, month, last_position = :gone AS newest FROM auren.dropped_tenants ORDER BY 2, 1;
+-- where an archive brings them back it can, as long as that is attached
+SET app.tenant_id = 'fourth';
+SELECT * FROM t.try($$SELECT events.append_if('{"types": ["never"]}', 1, '{account:8}', '{paid}', '{1}')$$);
+SELECT events.attach_archive_lines('t.lines');
+SELECT count(*) FROM events.append_if('{"types": ["never"]}', 1, '{account:8}', '{paid}', ARRAY['{"amount": 1}']::jsonb[]);
+SELECT * FROM t.try($$SELECT events.append_if('{"types": ["opened"]}', 1, '{account:8}', '{paid}', '{1}')$$);
+SELECT events.detach_archive('2022-01-01');
+SELECT * FROM t.try($$SELECT events.append_if('{"types": ["never"]}', 1, '{account:8}', '{paid}', '{1}')$$);
+RESET app.tenant_id;
 -- how long events are kept
 SELECT events.set_event_retention('27 days');
 SELECT events.set_event_retention('-1 month');

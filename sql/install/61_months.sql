@@ -71,6 +71,22 @@ COMMENT ON COLUMN auren.dropped_ids.event_id IS 'id that the caller supplied';
 COMMENT ON COLUMN auren.dropped_ids.stream_version IS 'version of the event in its stream';
 COMMENT ON COLUMN auren.dropped_ids.content IS 'digests (SHA-256) of its names, metadata and tags, and of its data';
 
+CREATE TABLE auren.dropped_tenants (
+	tenant_id     text   COLLATE "C" NOT NULL,
+	month         date   NOT NULL,
+	last_position bigint NOT NULL,
+	CONSTRAINT dropped_tenants_pkey PRIMARY KEY (tenant_id, month)
+);
+COMMENT ON TABLE auren.dropped_tenants IS 'tenants with events in months that were dropped, or are about to be: conditions that begin before them cannot be decided';
+COMMENT ON COLUMN auren.dropped_tenants.tenant_id IS 'tenant';
+COMMENT ON COLUMN auren.dropped_tenants.month IS 'first day of the month';
+COMMENT ON COLUMN auren.dropped_tenants.last_position IS 'highest position of the tenant''s events in it';
+
+-- sessions keep which position was dropped last
+CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON auren.month_records
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
+ALTER TABLE auren.month_records ENABLE ALWAYS TRIGGER tell_sessions;
+
 CREATE TABLE auren.carried_readings (
 	source_id   integer     NOT NULL,
 	month       date        NOT NULL,

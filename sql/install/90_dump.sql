@@ -9,6 +9,7 @@ SELECT pg_catalog.pg_extension_config_dump('auren.supplied_ids', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.month_records', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.opening_states', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.dropped_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.dropped_tenants', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.carried_readings', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.kept_events', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.settled_indexes', '');

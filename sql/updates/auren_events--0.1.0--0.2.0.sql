@@ -686,6 +686,22 @@ COMMENT ON COLUMN auren.dropped_ids.event_id IS 'id that the caller supplied';
 COMMENT ON COLUMN auren.dropped_ids.stream_version IS 'version of the event in its stream';
 COMMENT ON COLUMN auren.dropped_ids.content IS 'digests (SHA-256) of its names, metadata and tags, and of its data';
 
+CREATE TABLE auren.dropped_tenants (
+	tenant_id     text   COLLATE "C" NOT NULL,
+	month         date   NOT NULL,
+	last_position bigint NOT NULL,
+	CONSTRAINT dropped_tenants_pkey PRIMARY KEY (tenant_id, month)
+);
+COMMENT ON TABLE auren.dropped_tenants IS 'tenants with events in months that were dropped, or are about to be: conditions that begin before them cannot be decided';
+COMMENT ON COLUMN auren.dropped_tenants.tenant_id IS 'tenant';
+COMMENT ON COLUMN auren.dropped_tenants.month IS 'first day of the month';
+COMMENT ON COLUMN auren.dropped_tenants.last_position IS 'highest position of the tenant''s events in it';
+
+-- sessions keep which position was dropped last
+CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON auren.month_records
+	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
+ALTER TABLE auren.month_records ENABLE ALWAYS TRIGGER tell_sessions;
+
 CREATE TABLE auren.carried_readings (
 	source_id   integer     NOT NULL,
 	month       date        NOT NULL,
@@ -865,11 +881,12 @@ REVOKE ALL ON FUNCTION events.mark_settled(date) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE events.drop_months_before(date, text[]) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE events.apply_event_retention() FROM PUBLIC;
 REVOKE ALL ON FUNCTION events.schedule_maintenance(text, text, text) FROM PUBLIC;
-REVOKE ALL ON TABLE auren.month_records, auren.opening_states, auren.dropped_ids, auren.carried_readings, auren.kept_events, auren.settled_indexes, events.months, events.event_retention, events.settle_policies FROM PUBLIC;
+REVOKE ALL ON TABLE auren.month_records, auren.opening_states, auren.dropped_ids, auren.dropped_tenants, auren.carried_readings, auren.kept_events, auren.settled_indexes, events.months, events.event_retention, events.settle_policies FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auren.month_figures() TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('auren.month_records', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.opening_states', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.dropped_ids', '');
+SELECT pg_catalog.pg_extension_config_dump('auren.dropped_tenants', '');
 SELECT pg_catalog.pg_extension_config_dump('auren.carried_readings', '');
 ALTER TABLE auren.carried_readings REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('auren.kept_events', '');
@@ -1048,7 +1065,7 @@ CREATE FUNCTION auren.write_shipped_objects() RETURNS void LANGUAGE sql
 	SET quote_all_identifiers = 'off' SET standard_conforming_strings = 'on'
 	AS $$
 		INSERT INTO auren.shipped_objects SELECT relation, kind, name, definition FROM auren.table_objects
-		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights', 'auren.declared_tag_rules', 'auren.declared_span_rules', 'auren.seals', 'auren.seal_leaves', 'auren.registered_seal_keys', 'auren.verifications', 'auren.month_records', 'auren.opening_states', 'auren.dropped_ids', 'auren.carried_readings', 'auren.kept_events', 'auren.settled_indexes', 'auren.import_runs', 'auren.import_changes'])
+		WHERE relation OPERATOR(pg_catalog.=) ANY (ARRAY['auren.event_tags', 'auren.carried_rights', 'auren.declared_tag_rules', 'auren.declared_span_rules', 'auren.seals', 'auren.seal_leaves', 'auren.registered_seal_keys', 'auren.verifications', 'auren.month_records', 'auren.opening_states', 'auren.dropped_ids', 'auren.dropped_tenants', 'auren.carried_readings', 'auren.kept_events', 'auren.settled_indexes', 'auren.import_runs', 'auren.import_changes'])
 		   OR relation OPERATOR(pg_catalog.=) ANY (ARRAY['events.event_store', 'auren.subscription_settings']) AND name OPERATOR(pg_catalog.=) ANY (ARRAY['tags', 'COLUMN tags'])
 		   OR relation OPERATOR(pg_catalog.=) 'auren.stream_rows' AND name OPERATOR(pg_catalog.=) ANY (ARRAY['imported_version', 'COLUMN imported_version'])
 	$$;

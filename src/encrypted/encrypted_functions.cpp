@@ -331,7 +331,9 @@ AUREN_FUNCTION(auren_replay_stream_decrypted_with_tags) {
 		return AllocSetContextCreate(CurrentMemoryContext, "auren_events decrypted", ALLOCSET_DEFAULT_SIZES);
 	});
 	pg::EventRow row;
+	int64 last = 0;
 	while (Call([&](Server server) { return pg::NextEvent(server, &scan, &row); })) {
+		Call([&](Server server) { pg::RequireNothingBetween(server, scan, row, &last); });
 		MemoryContext old = MemoryContextSwitchTo(context);
 		PutDecrypted(rows, {tenant.id, stream.name.bytes, pg::TextBytes(row.values[pg::kEventType])}, row);
 		MemoryContextSwitchTo(old);

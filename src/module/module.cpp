@@ -15,6 +15,7 @@
 #include "server/own_relation.hpp"
 #include "server/settings.hpp"
 #include "state/reducers.hpp"
+#include "store/dropped_months.hpp"
 #include "store/hidden_statistics.hpp"
 #include "store/kept_objects.hpp"
 #include "store/partitions.hpp"
@@ -49,6 +50,7 @@ _PG_init(void) { // NOLINT(bugprone-reserved-identifier)
 	auren::pg::OwnRelation::Register(server);
 	auren::pg::RegisterPartitions(server);
 	auren::pg::RegisterTagMonths(server);
+	auren::pg::RegisterDroppedMonths(server);
 	auren::pg::RegisterTenantCallbacks(server);
 	auren::pg::RegisterTagRules(server);
 	auren::pg::RegisterHiddenStatistics(server);

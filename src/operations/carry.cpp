@@ -267,6 +267,10 @@ CarryReadings(Steps *steps, const MonthFigures &month) {
 void
 RecordMonth(const MonthFigures &month) {
 	Call([](Server server) { BeginProgress(server, WorkPhase::kDropRecording, 0); });
+	(void)QueryAsOwner("INSERT INTO auren.dropped_tenants (tenant_id, month, last_position) SELECT tenant_id, $1::date, max(global_position) FROM " +
+	                       month.partition +
+	                       " GROUP BY tenant_id ON CONFLICT (tenant_id, month) DO UPDATE SET last_position = excluded.last_position",
+	                   {DateText(month.month)});
 	(void)QueryAsOwner(
 		"INSERT INTO auren.month_records AS r (month, events, streams, first_position, last_position, first_event_at, last_event_at, bytes) "
 		"SELECT $1::date, count(*), (SELECT count(*) FROM (SELECT DISTINCT tenant_id, stream_id FROM " +

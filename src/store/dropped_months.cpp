@@ -2,9 +2,11 @@
 
 #include <cstring>
 
+#include "server/cached.hpp"
 #include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "server/lock_classes.hpp"
+#include "server/relation_changes.hpp"
 #include "store/relations.hpp"
 
 namespace auren::pg {
@@ -22,7 +24,7 @@ enum OpeningColumn : int {
 	kOpeningPersonal
 };
 // Columns of auren.month_records, as far as they are read here.
-enum RecordColumn : int { kRecordMonth = 1, kRecordSettledAt, kRecordDroppedAt, kRecordLastPosition = 9 };
+enum RecordColumn : int { kRecordMonth = 1, kRecordSettledAt, kRecordDroppedAt, kRecordLastPosition = 9, kRecordAttachedAt = 17 };
 // Columns of auren.dropped_ids.
 enum DroppedIdColumn : int { kDroppedTenant = 1, kDroppedEventId, kDroppedVersion, kDroppedContent };
 
@@ -189,6 +191,73 @@ LastDroppedPosition(Server server) {
 		}
 	});
 	return last;
+}
+
+namespace {
+
+Cached<int64> last_dropped(own::month_records);
+
+void
+ForgetOnRelation(Oid relid) {
+	last_dropped.ForgetOn(relid);
+}
+
+// A month that was dropped and that no archive has brought back.
+bool
+MonthIsMissing(Server server, Datum month) {
+	bool missing = false;
+	Relation heap = table_open(own::month_records.Get(server), AccessShareLock);
+	Relation index = index_open(own::month_records_pkey.Get(server), AccessShareLock);
+	ScanKeyData key;
+	ScanKeyInit(&key, kRecordMonth, BTEqualStrategyNumber, F_DATE_EQ, month);
+	(void)ReadByKey(server, heap, index, &key, 1, nullptr,
+	                [&](const Datum *, const bool *isnull) { missing = !isnull[kRecordDroppedAt - 1] && isnull[kRecordAttachedAt - 1]; });
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return missing;
+}
+
+int64
+LastDroppedOfTenant(Server server, Datum tenant) {
+	int64 last = 0;
+	Relation heap = table_open(own::dropped_tenants.Get(server), AccessShareLock);
+	Relation index = index_open(own::dropped_tenants_pkey.Get(server), AccessShareLock);
+	ScanKeyData key;
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ, tenant);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(heap, nullptr);
+	IndexScanDesc scan = compat::BeginIndexScan(heap, index, snapshot, 1);
+	index_rescan(scan, &key, 1, nullptr, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot)) {
+		slot_getallattrs(slot);
+		if (DatumGetInt64(slot->tts_values[2]) > last && MonthIsMissing(server, slot->tts_values[1])) {
+			last = DatumGetInt64(slot->tts_values[2]);
+		}
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	index_close(index, NoLock);
+	table_close(heap, NoLock);
+	return last;
+}
+
+} // namespace
+
+int64
+LastDroppedPositionOf(std::string_view tenant, int64 after) {
+	const auto last = last_dropped.Get([](Oid) { return Call([](Server server) { return LastDroppedPosition(server); }); });
+	if (*last <= after) {
+		return 0;
+	}
+	return Call([&](Server server) {
+		return LastDroppedOfTenant(server, PointerGetDatum(cstring_to_text_with_len(tenant.data(), static_cast<int>(tenant.size()))));
+	});
+}
+
+void
+RegisterDroppedMonths(Server server) {
+	OnRelationChange(server, ForgetOnRelation);
 }
 
 int64

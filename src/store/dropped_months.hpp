@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "core/store/month.hpp"
 #include "server/guard.hpp"
@@ -35,6 +36,10 @@ void HoldOffDrops(Server server);
 
 // The highest position of the months that were dropped, 0 where none was.
 int64 LastDroppedPosition(Server server);
+// The highest position of a tenant's events that were dropped and are not there of an archive, 0 where there are none. Costs a look at a flag where
+// nothing was dropped after the position given; then it may say less than there is.
+int64 LastDroppedPositionOf(std::string_view tenant, int64 after);
+void RegisterDroppedMonths(Server server);
 
 /*
  * What is kept of an event's content when its month is dropped: a digest of its stream, type, metadata, creator and tags, and one of its data.

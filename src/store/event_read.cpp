@@ -303,6 +303,37 @@ NextEvent(Server server, StreamScan *scan, EventRow *row) {
 	return false;
 }
 
+namespace {
+
+[[noreturn]] void
+ReportVersionsGone(const StreamScan &scan, int64 first, int64 end) {
+	const char *versions =
+		end - first == 1 ? psprintf("version " INT64_FORMAT, first) : psprintf("versions " INT64_FORMAT " to " INT64_FORMAT, first, end - 1);
+	ereport(ERROR,
+	        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("stream \"%s\" lacks %s", TextDatumGetCString(scan.part.stream), versions),
+	         errdetail("Months of it were dropped, and an older one is there again of its archive. The first version left after them is " INT64_FORMAT
+	                   ".",
+	                   end),
+	         errhint("Read up to version " INT64_FORMAT ", and from version " INT64_FORMAT " on.", first - 1, end)));
+}
+
+} // namespace
+
+void
+RequireNothingBetween(Server server, const StreamScan &scan, const EventRow &row, int64 *last) {
+	const int64 before = *last;
+	const int64 version = DatumGetInt64(row.values[kStreamVersion]);
+	*last = version;
+	const int64 first = Min(before, version) + 1;
+	const int64 end = Max(before, version);
+	if (before == 0 || first == end || scan.row_security) {
+		return;
+	}
+	if (ReadOpeningState(server, scan.part.tenant, scan.part.stream, nullptr, OpeningParts::kVersion).version >= first) {
+		ReportVersionsGone(scan, first, end);
+	}
+}
+
 void
 EndStreamScan(Server server, StreamScan *scan) {
 	CloseQuery(server, scan);

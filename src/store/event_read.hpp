@@ -119,6 +119,12 @@ void StartStream(Server server, StreamScan *scan, const StreamPart &part);
 bool NextEvent(Server server, StreamScan *scan, EventRow *row);
 void EndStreamScan(Server server, StreamScan *scan);
 
+/*
+ * Whoever gives the events of a stream one after the other asks this for each: where the ones between two were dropped with their months, because an
+ * archive brought an older month back, that is 55000, naming the first version that is there again. *last is the version before, 0 at first.
+ */
+void RequireNothingBetween(Server server, const StreamScan &scan, const EventRow &row, int64 *last);
+
 // Whether the month of the first event of the stream at hand is not there, or that of its newest one.
 bool FirstMonthIsGone(Server server, const StreamScan &scan);
 bool LastMonthIsGone(Server server, const StreamScan &scan);

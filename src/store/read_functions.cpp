@@ -87,6 +87,7 @@ struct StreamSource {
 	pg::StreamScan scan;
 	pg::ShownTagsRoom tags;
 	int64 left; // rows that may still be given
+	int64 last; // version that was given last, 0: none
 };
 
 bool
@@ -96,6 +97,7 @@ NextOfStream(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	if (source->left <= 0 || !pg::NextEvent(server, &source->scan, &row)) {
 		return false;
 	}
+	pg::RequireNothingBetween(server, source->scan, row, &source->last);
 	source->left--;
 	FillColumns(server, row, &source->tags, values);
 	std::memset(isnull, 0, kColumns);
@@ -114,6 +116,7 @@ OpenStream(const pg::StreamPart &part, int64 limit, Snapshot snapshot) {
 		source->base = {NextOfStream, EndOfStream};
 		source->tags = {CurrentMemoryContext, nullptr};
 		source->left = limit;
+		source->last = 0;
 		pg::BeginStreamScan(server, &source->scan, snapshot);
 		pg::StartStream(server, &source->scan, part);
 		return &source->base;

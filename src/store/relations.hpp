@@ -14,6 +14,8 @@ inline OwnRelation bindings("events", "tenant_bindings");
 // What months leave when they are dropped. They came with 0.2.0.
 inline OwnRelation month_records("auren", "month_records");
 inline OwnRelation month_records_pkey("auren", "month_records_pkey");
+inline OwnRelation dropped_tenants("auren", "dropped_tenants");
+inline OwnRelation dropped_tenants_pkey("auren", "dropped_tenants_pkey");
 inline OwnRelation opening_states("auren", "opening_states");
 inline OwnRelation opening_states_pkey("auren", "opening_states_pkey");
 inline OwnRelation dropped_ids("auren", "dropped_ids");
