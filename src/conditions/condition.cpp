@@ -7,6 +7,7 @@
 #include "core/tags/tag_hash.hpp"
 #include "feed/feed_horizon.hpp"
 #include "server/text.hpp"
+#include "store/dropped_months.hpp"
 
 namespace auren::pg {
 
@@ -132,6 +133,24 @@ Condition::CheckDroppedStreams() const {
 	}
 }
 
+/*
+ * Whoever has read up to a position relies on being told of all that came after it. Where some of that was dropped, nobody can; the versions of
+ * streams are known for ever.
+ */
+void
+Condition::CheckDroppedMonths(std::string_view tenant) const {
+	if (after_ == 0 || std::all_of(query_.begin(), query_.end(), [](const ItemView &item) { return item.is_version(); })) {
+		return;
+	}
+	const std::int64_t gone = LastDroppedPositionOf(tenant, after_);
+	if (gone > after_) {
+		throw DomainError(sqlstate::kNotInState, "the condition cannot be decided: events after position " + std::to_string(after_) + " were dropped",
+		                  "Those of the tenant up to position " + std::to_string(gone) +
+		                      " are gone with their months; the first that may be left is at " + std::to_string(gone + 1) + ".",
+		                  "Take events.feed_horizon(), read up to it, decide anew, and give it as p_after.");
+	}
+}
+
 // The items that an event after a position may still match: a stream that has none is not looked through.
 std::vector<ItemView>
 Condition::ItemsLeft(std::int64_t after) const {
@@ -176,6 +195,7 @@ void
 Condition::Check(const Tenant &tenant, const OpenTagMonth *held) const {
 	CheckVersions();
 	CheckDroppedStreams();
+	CheckDroppedMonths(tenant.id);
 	const std::int64_t from = Call([this](Server server) { return StartOfBreaches(server, after_); });
 	std::vector<ItemView> items = ItemsLeft(from);
 	Breach breach = CheckByType(tenant, &items);

@@ -56,6 +56,7 @@ class Condition {
 	void AddStreams();
 	void CheckVersions() const;
 	void CheckDroppedStreams() const;
+	void CheckDroppedMonths(std::string_view tenant) const;
 	const Stream *FindStream(std::string_view id) const;
 	std::vector<ItemView> ItemsLeft(std::int64_t after) const;
 	Breach CheckByType(const Tenant &tenant, std::vector<ItemView> *items) const;
