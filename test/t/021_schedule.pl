@@ -56,7 +56,7 @@ is($node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_s
 wait_for('the job merged it', sub { $node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_status') eq '0' });
 wait_for('the other made the months', sub { $node->safe_psql('postgres', q{SELECT count(*) >= 4 FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass}) eq 't' });
 wait_for('an event was sealed', sub { $node->safe_psql('postgres', 'SELECT sum(events) FROM events.seals') eq '1' });
-wait_for('that was verified', sub { $node->safe_psql('postgres', 'SELECT count(*) > 0 FROM events.verifications WHERE findings = 0 AND events = 1') eq 't' });
+wait_for('that was verified', sub { $node->safe_psql('postgres', 'SELECT count(*) > 0 FROM events.verifications WHERE findings = 0 AND last_seal = 1 AND seals = 1') eq 't' });
 wait_for('its month was dropped', sub { $node->safe_psql('postgres', q{SELECT state FROM events.months WHERE month = '2024-01-01'}) eq 'dropped' });
 is($node->safe_psql('postgres', q{SELECT events.get_stream_state('old:1')}), '{"noted": {"n": 1}}', 'and left the state');
 is( $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status NOT IN ('succeeded', 'running', 'starting') AND return_message NOT LIKE '%unsealed:2024-01%') FROM cron.job_run_details}),
