@@ -73,7 +73,7 @@ INSERT INTO auren.opening_states VALUES ('default', 'month:b', 7, '2001-01-05', 
 SELECT events.stream_version('month:b'), events.get_stream_state('month:b');
 SELECT events.append_event('month:b', 'y', '2', p_expected_version := 7) IS NOT NULL;
 SELECT events.stream_version('month:b');
-SELECT t.show('month:b');
+SELECT stream_version, event_type, event_data FROM events.replay_stream('month:b', 3);
 ROLLBACK;
 SELECT events.append_event('month:b', 'y', '2') IS NOT NULL, events.stream_version('month:b');
 BEGIN READ ONLY;
