@@ -14,6 +14,7 @@ import suite_conditions
 import suite_drop
 import suite_feed
 import suite_held
+import suite_import
 import suite_indexes
 import suite_instructions
 import suite_metrics
@@ -44,8 +45,9 @@ SUITES = {
     "seals": suite_seals.seals,
     "drop": suite_drop.drop,
     "settle": suite_settle.settle,
+    "import": suite_import.imports,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals", "drop", "settle"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals", "drop", "settle", "import"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15
