@@ -1151,3 +1151,15 @@ COMMENT ON FUNCTION events.import_events(text[], text[], jsonb[], uuid[], timest
 'appends a batch of events of another store with their own times, ids and creators, all or none, and returns a row per event in the order given; an id that is given again returns the first result; within a stream times do not decrease, and a stream takes imports only before its first event that is not imported; nothing is announced';
 INSERT INTO auren.rights VALUES ('events.import_events', 'EXECUTE', '{admin}', '0.2.0');
 REVOKE ALL ON FUNCTION events.import_events(text[], text[], jsonb[], uuid[], timestamptz[], text[], jsonb[], jsonb[]) FROM PUBLIC;
+
+-- What an operator asks first.
+
+CREATE FUNCTION events.verify_installation()
+	RETURNS TABLE ("check" text, ok boolean, severity text, message text, hint text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 25 AS 'MODULE_PATHNAME', 'auren_verify_installation';
+COMMENT ON FUNCTION events.verify_installation() IS
+'whether the store is well: a row for each thing that is looked at, how grave it is when it is not so (error, warning, notice), what was found and what to do. Reads a bounded number of rows and no table of events; 42501 for a role that is bound to tenants';
+INSERT INTO auren.rights VALUES ('events.verify_installation', 'EXECUTE', '{admin}', '0.2.0');
+REVOKE ALL ON FUNCTION events.verify_installation() FROM PUBLIC;
+GRANT USAGE ON SCHEMA events TO pg_monitor;
+GRANT EXECUTE ON FUNCTION events.verify_installation() TO pg_monitor;

@@ -1,0 +1,182 @@
+// Whether the installation is well: events.verify_installation.
+
+#include <string>
+
+#include <sys/statvfs.h>
+
+#include "core/error.hpp"
+#include "encrypted/master_key.hpp"
+#include "health/checks.hpp"
+#include "operations/seal_key.hpp"
+#include "server/as_owner.hpp"
+#include "server/entry.hpp"
+#include "server/rows.hpp"
+#include "server/settings.hpp"
+#include "server/subtransaction.hpp"
+#include "store/relations.hpp"
+#include "store/tenant.hpp"
+
+namespace auren {
+
+namespace {
+
+using pg::Call;
+using pg::Server;
+
+// Messages that are shown of a check that fails; of the others it says how many there are.
+constexpr uint64 kMostMessages = 5;
+
+// What a check found. The message is in the memory of the call, nullptr where there is nothing to say.
+struct Finding {
+	bool bad;
+	const char *message;
+};
+
+// Joins the messages of the bad rows, or of all where none is.
+Finding
+JoinRows(Server) {
+	Finding found = {false, nullptr};
+	for (uint64 row = 0; row < SPI_processed; row++) {
+		const char *bad = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		found.bad = found.bad || (bad != nullptr && *bad == 't');
+	}
+	StringInfoData text;
+	initStringInfo(&text);
+	uint64 shown = 0;
+	uint64 more = 0;
+	for (uint64 row = 0; row < SPI_processed; row++) {
+		const char *bad = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		const char *message = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2);
+		if (message == nullptr || (found.bad && (bad == nullptr || *bad != 't'))) {
+			continue;
+		}
+		if (shown == kMostMessages) {
+			more++;
+			continue;
+		}
+		appendStringInfo(&text, "%s%s", shown == 0 ? "" : "; ", message);
+		shown++;
+	}
+	if (more > 0) {
+		appendStringInfo(&text, "; and " UINT64_FORMAT " more", more);
+	}
+	found.message = shown == 0 ? nullptr : text.data;
+	return found;
+}
+
+// The bytes that are free, to those who are no superuser, where the database lies.
+int64
+FreeBytes(Server) {
+	struct statvfs disk;
+	char *directory = GetDatabasePath(MyDatabaseId, MyDatabaseTableSpace);
+	if (statvfs(directory, &disk) != 0) {
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not look at the disk of \"%s\": %m", directory)));
+	}
+	return static_cast<int64>(disk.f_bavail) * static_cast<int64>(disk.f_frsize);
+}
+
+Finding
+Ask(Server server, const char *statement, MemoryContext context) {
+	const bool of_disk = strstr(statement, "$1") != nullptr;
+	Oid types[1] = {INT8OID};
+	Datum values[1] = {of_disk ? Int64GetDatum(FreeBytes(server)) : 0};
+	const pg::SavedUser before = pg::SwitchToOwner(server, pg::own::stream_rows.Get(server));
+	SPI_connect();
+	const int result = SPI_execute_with_args(statement, of_disk ? 1 : 0, types, values, nullptr, false, 0);
+	if (result != SPI_OK_SELECT) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a check failed: %s", SPI_result_code_string(result))));
+	}
+	Finding found = JoinRows(server);
+	found.message = found.message == nullptr ? nullptr : MemoryContextStrdup(context, found.message);
+	SPI_finish();
+	pg::SwitchBack(server, before);
+	return found;
+}
+
+// A check that cannot be made has failed; a cancel goes on.
+Finding
+Look(Server server, const pg::Check &check) {
+	if (check.extension != nullptr && !OidIsValid(get_extension_oid(check.extension, true))) {
+		return {false, check.absent};
+	}
+	MemoryContext context = CurrentMemoryContext;
+	Finding found = {};
+	ErrorData *error = pg::TryInSubtransaction(server, [&] { found = Ask(server, check.statement, context); });
+	if (error == nullptr) {
+		return found;
+	}
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION) {
+		ReThrowError(error);
+	}
+	return {true, psprintf("could not be checked: %s", error->message)};
+}
+
+void
+Put(const pg::Rows &rows, const pg::Check &check, const Finding &found) {
+	Call([&](Server server) {
+		const char *message = found.message != nullptr ? found.message : "well";
+		const Datum values[5] = {CStringGetTextDatum(check.name), BoolGetDatum(!found.bad), CStringGetTextDatum(check.severity),
+		                         CStringGetTextDatum(message), CStringGetTextDatum(found.bad ? check.hint : "")};
+		const bool isnull[5] = {false, false, false, false, !found.bad};
+		pg::PutRow(server, rows, values, isnull);
+	});
+}
+
+// A check of a key: `read` gives what is said of it, or throws where it cannot be read.
+template <typename Read>
+void
+PutKey(const pg::Rows &rows, const pg::Check &check, Read read) {
+	bool bad = false;
+	std::string message;
+	try {
+		message = read();
+	} catch (const DomainError &error) {
+		bad = true;
+		message = error.what();
+	}
+	Put(rows, check, {bad, message.c_str()});
+}
+
+bool
+HasRows(const char *statement) {
+	return Call([&](Server server) { return Ask(server, statement, CurrentMemoryContext).bad; });
+}
+
+std::string
+CurrentMasterKey() {
+	if (!HasRows("SELECT true, NULL::text WHERE EXISTS (SELECT FROM auren.data_keys) OR EXISTS (SELECT FROM auren.declared_personal_rules)")) {
+		return "nothing is encrypted";
+	}
+	return "the current one is " + pg::CurrentMasterKeys()->current().id;
+}
+
+std::string
+CurrentSealKey() {
+	if (!HasRows("SELECT true, NULL::text WHERE EXISTS (SELECT FROM auren.registered_seal_keys)")) {
+		return "nothing is sealed";
+	}
+	const std::vector<SealKey> keys = pg::ConfiguredSealKeys();
+	pg::RequireRegistered(keys.back());
+	return "the current one is " + keys.back().id();
+}
+
+constexpr pg::Check kMasterKey = {
+	"master key", "error", nullptr,
+	nullptr,      nullptr, "Set auren_events.master_key_file or master_key_command, and let the server's user alone read the file."};
+constexpr pg::Check kSealKey = {"seal key", "error", nullptr,
+                                nullptr,    nullptr, "Set auren_events.seal_key_file; register a new key by events.register_seal_key()."};
+
+} // namespace
+
+AUREN_FUNCTION(auren_verify_installation) {
+	pg::RequireUnbound("verify the installation", "What is told is of all tenants.");
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	for (const pg::Check &check : pg::Checks()) {
+		Put(rows, check, Call([&](Server server) { return Look(server, check); }));
+	}
+	PutKey(rows, kMasterKey, CurrentMasterKey);
+	PutKey(rows, kSealKey, CurrentSealKey);
+	return 0;
+}
+
+} // namespace auren
