@@ -23,14 +23,20 @@ WHERE upto > statement_timestamp() AND relname ~ '_[0-9]{4}_[0-9]{2}$'
 	AND NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 		WHERE i.inhparent = 'auren.event_tags'::regclass AND c.relname = 'event_tags_' || right(month.relname, 7)))";
 
-// What the extension puts on its tables, by name; what a state says must be the same as well.
-constexpr const char *kOwnObjects = R"(
-WITH present AS MATERIALIZED (SELECT relation, kind, name, definition FROM auren.table_objects)
+// What the extension puts on its tables, by name (what a state says must be the same as well), and what else is there and not written down.
+constexpr const char *kObjects = R"(
+WITH present AS MATERIALIZED (SELECT relation, kind, name, definition FROM auren.table_objects WHERE kind <> 'comment')
 SELECT true, format('%s %s of %s is missing or another one', s.kind, s.name, s.relation)
 FROM auren.shipped_objects s
 WHERE s.kind <> 'comment' AND NOT EXISTS (
 	SELECT FROM present p WHERE p.relation = s.relation AND p.kind = s.kind AND p.name = s.name
 		AND (p.definition = s.definition OR s.kind NOT IN ('trigger state', 'row security')))
+UNION ALL
+SELECT true, format('%s %s of %s was added and is not recorded, so that a dump would lose it', t.kind, t.name, t.relation)
+FROM present t
+WHERE t.kind NOT IN ('column', 'parent index', 'trigger state', 'replica identity')
+	AND NOT EXISTS (SELECT FROM auren.shipped_objects s WHERE s.relation = t.relation AND s.kind = t.kind AND s.name = t.name)
+	AND NOT EXISTS (SELECT FROM auren.kept_objects k WHERE k.relation = t.relation AND k.kind = t.kind AND k.name = t.name)
 UNION ALL
 SELECT true, format('event trigger %s is %s', n.name, CASE e.evtenabled WHEN 'D' THEN 'disabled' WHEN 'A' THEN 'here' ELSE coalesce('not enabled ALWAYS' || left(e.evtname, 0), 'missing') END)
 FROM unnest('{auren_events_guard_drop,auren_events_objects_change,auren_events_objects_gone,auren_events_tables_change,auren_events_tables_drop,auren_events_tables_gone,auren_events_updated}'::text[]) n(name)
@@ -105,15 +111,9 @@ WHERE d.defaclobjtype = 'r' AND (d.defaclnamespace = 0 OR n.nspname IN ('events'
 	AND (a.grantee = 0 OR a.grantee IN (SELECT role::oid FROM events.tenant_bindings))
 GROUP BY d.defaclrole, n.nspname, a.grantee)";
 
-// Rules, policies, indexes and the like that a DBA added: recorded and there, or the store is closed or a dump loses them.
+// Rules, policies, indexes and the like that a DBA added.
 constexpr const char *kAddedObjects = R"(
 SELECT true, format('%s %s of %s is not there; the store is closed', kind, name, relation) FROM events.added_objects WHERE NOT present
-UNION ALL
-SELECT true, format('%s %s of %s is not recorded, so that a dump would lose it', t.kind, t.name, t.relation)
-FROM auren.table_objects t
-WHERE t.kind NOT IN ('column', 'parent index', 'comment', 'trigger state', 'replica identity')
-	AND NOT EXISTS (SELECT FROM auren.shipped_objects s WHERE s.relation = t.relation AND s.kind = t.kind AND s.name = t.name)
-	AND NOT EXISTS (SELECT FROM auren.kept_objects k WHERE k.relation = t.relation AND k.kind = t.kind AND k.name = t.name)
 UNION ALL
 SELECT false, format('%s objects were added and are recorded', count(*)) FROM events.added_objects WHERE present)";
 
@@ -235,7 +235,7 @@ Checks() {
 		{"versions", "error", nullptr, nullptr, kVersions, "ALTER EXTENSION auren_events UPDATE; a session that runs keeps its module: reconnect."},
 		{"months ahead", "warning", nullptr, nullptr, kMonthsAhead,
 	     "SELECT events.create_monthly_partitions(2); and have it called daily (analytics.schedule)."},
-		{"own objects", "error", nullptr, nullptr, kOwnObjects,
+		{"objects", "error", nullptr, nullptr, kObjects,
 	     "ALTER TABLE ... ENABLE ALWAYS TRIGGER, ALTER EVENT TRIGGER ... ENABLE ALWAYS. What is missing is in the install script of this version."},
 		{"indexes", "error", nullptr, nullptr, kIndexes,
 	     "REINDEX INDEX CONCURRENTLY what is not valid; events.create_monthly_partitions() makes what is missing."},
