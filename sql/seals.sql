@@ -70,6 +70,7 @@ BEGIN; ALTER TABLE :this DISABLE TRIGGER ALL;
 UPDATE :this SET event_data = '{"n": 5, "exact": 0.1}' WHERE global_position = 5;
 UPDATE :this SET created_by = 'another' WHERE global_position = 6;
 UPDATE :this SET tags = '{}' WHERE stream_id = 's:9';
+UPDATE :this SET stream_id = 's:of another', stream_version = 1 WHERE global_position = 7;
 TABLE findings; ROLLBACK;
 BEGIN; ALTER TABLE :this DISABLE TRIGGER ALL;
 DELETE FROM :this WHERE global_position IN (1, 20);

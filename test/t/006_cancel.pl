@@ -1,4 +1,4 @@
-# pg_cancel_backend and pg_terminate_backend are answered at once: in a replay, in a state, in a large append, and while
+# pg_cancel_backend and pg_terminate_backend are answered at once: in a replay, in a state, in a large append, in a seal, and while
 # waiting for a stream that another transaction holds.
 
 use strict;
@@ -17,7 +17,10 @@ use Time::HiRes qw(time usleep);
 my $limit = 3;
 
 # without snapshots a fold stays as long as its stream
-my $node = new_store('cancel', conf => "auren_events.snapshot_after = 0\n");
+my $keys = PostgreSQL::Test::Utils::tempdir() . '/seal_keys';
+append_to_file($keys, "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n");
+chmod 0600, $keys;
+my $node = new_store('cancel', conf => "auren_events.snapshot_after = 0\nauren_events.seal_key_file = '$keys'\n");
 $node->safe_psql(
 	'postgres', q{
 	SELECT count(*) FROM generate_series(1, 6) AS part, LATERAL (
@@ -101,6 +104,14 @@ answers(q{SELECT count(*) FROM generate_series(1, 1000) n, LATERAL (SELECT event
 answers(q{SELECT events.wait_for_events(1000000000, '1 hour')}, 'true', 'waiting for events');
 answers(q{SELECT events.wait_for_subscription('none', 1000000000, '1 hour')}, 'true', 'waiting for a subscription');
 answers(q{SELECT count(events.append_event('single:' || n, 'part', '{}')) FROM generate_series(1, 1000000) n}, 'true', 'many appends');
+
+# seals: what was interrupted leaves nothing of it
+$node->safe_psql('postgres', 'SELECT events.register_seal_key()');
+$ended = answers('SELECT count(*) FROM events.seal(10000000)', 'true', 'a seal');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM auren.seal_leaves l FULL JOIN events.seals s USING (seal) WHERE l.seal IS NULL OR s.seal IS NULL'), 0, 'an interrupted seal left nothing half');
+$node->safe_psql('postgres', 'SELECT count(*) FROM events.seal(10000000)') if !$ended;
+answers('SELECT (SELECT count(*) FROM events.verify(p_since_seal => 0 * n)) FROM generate_series(1, 100) n', 'true', 'verifications');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM events.verify()'), 0, 'and all is as it was sealed');
 
 # waiting for another's transaction: on a stream, on a new stream, on an id
 my $holder = $node->background_psql('postgres', on_error_stop => 1);

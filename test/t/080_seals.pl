@@ -41,6 +41,8 @@ is( $standby->safe_psql('postgres', q{SELECT bool_and(valid), count(*) FROM even
 	't|1000', 'and proves');
 fails_with($standby, 'postgres', 'SELECT events.seal()', '25006', 'and seals nothing');
 
+cmp_ok(sql('SELECT max(octet_length(events.prove(event_id)::text)) FROM events.event_store'), '<', 1200, 'a proof under a tree of 1,000 events has some hundred bytes');
+
 # A dump and its restore: the seals hold for the events of the restored store, and go on.
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump';
 $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, $node->connstr('postgres') ], 'pg_dump');
@@ -61,7 +63,7 @@ eval { $session->quit };
 $node->start;
 is(sql('SELECT count(*), max(seal) FROM events.seals'), '1|1', 'a crash takes back the seal that was not committed');
 is(sql('SELECT max(seal) FROM auren.seal_leaves'), '1', 'and its digests');
-is(sql($seal), '2|1', 'the next one has its number');
+like(sql("LISTEN seal; $seal"), qr/^2\|1\nAsynchronous notification "seal" with payload "\{.*"seal".*:.*2,.*\}"/, 'the next one has its number, and whoever listens is told');
 is(sql($findings), '', 'and all is as it was sealed');
 
 # Sealing beside writers, in small steps: each event is sealed once, in order.
