@@ -40,6 +40,12 @@ def seals(bench):
         table.append([f"events.{call}", median(seconds), median([events / each for each in seconds]),
                       *(median([run[call][i] for run in runs]) for i in (1, 2))])
     section.table("One call", ["", "seconds", "events a second", "MB before", "MB at most"], table)
+    beside = [run["beside"] for run in runs]
+    section.table("append_event, one client", ["", "per second", "x alone"],
+                  [["alone", median([alone.rate for alone, _ in beside]), 1.0],
+                   ["beside a session that seals what there is five times a second", median([sealing.rate for _, sealing in beside]),
+                    median([sealing.rate / alone.rate for alone, sealing in beside])]])
+    section.text(f"A proof has {median([run['proof'] for run in runs]):.0f} bytes of JSON, the newest event's line not counted.")
     section.text(f"What a seal keeps: {median([run['bytes'] for run in runs]) / events:.1f} bytes an event in auren.seal_leaves, with its index and TOAST.")
     return section
 
@@ -54,8 +60,30 @@ def one_round(bench, database, events):
     if int(sealed) < events or found != f"0|{sealed}":
         raise BenchError(f"{sealed} events were sealed, and the verification says {found}")
     run["bytes"] = int(bench.cluster.psql("SELECT pg_total_relation_size('auren.seal_leaves');", database))
+    run["proof"] = int(bench.cluster.psql("SELECT max(octet_length(events.prove(event_id)::text)) FROM (SELECT event_id FROM events.event_store "
+                                          "WHERE global_position BETWEEN 1000 AND 1100) e;", database))
+    run["beside"] = (append(bench, database), append_beside_sealer(bench, database))
     bench.cluster.psql(f"DROP DATABASE {database};")
     return run
+
+
+def append(bench, database):
+    return bench.one_run("ours", database, STREAMS, 1, "off")
+
+
+def append_beside_sealer(bench, database):
+    """The same while another session seals, again and again, what there is."""
+    sealer = bench.cluster.session(database)
+    try:
+        sealer.stdin.write("SET client_min_messages = warning;\nSELECT 1;\n")
+        sealer.stdin.flush()
+        sealer.stdout.readline()  # it is connected
+        sealer.stdin.write("\\o /dev/null\nSELECT count(*) FROM events.seal()\n\\watch 0.2\n")
+        sealer.stdin.flush()
+        return append(bench, database)
+    finally:
+        sealer.kill()
+        sealer.wait(timeout=30)
 
 
 def timed(bench, database, call):
