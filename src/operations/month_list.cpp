@@ -123,8 +123,11 @@ struct Writer {
 std::vector<Writer>
 ListWriters() {
 	std::vector<Writer> writers;
+	// A session that is seen without a transaction, or not at all, had none when it was looked at: what it holds is of a transaction that has ended,
+	// or that began since. One whose transaction the owner of the store may not see is not known.
 	for (const TextRow &row :
-	     QueryAsOwner("SELECT l.relation, l.pid IS NULL, (extract(epoch FROM a.xact_start - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint "
+	     QueryAsOwner("SELECT l.relation, l.pid IS NULL, (extract(epoch FROM coalesce(a.xact_start, CASE WHEN a.pid IS NULL OR a.state <> 'disabled' "
+	                  "THEN now() END) - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint "
 	                  "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
 	                  "WHERE l.locktype = 'relation' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
 	                  "AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
