@@ -41,7 +41,7 @@ SELECT bench.call('replay', 'past:' || :any);
 SELECT bench.call('several', 'past:' || :live);
 \endif
 """
-PHASES = {"checking": "states", "carrying states": "states", "carrying ids": "ids", "recording": "the record", "dropping": "locks and drop"}
+PHASES = {"checking": "states", "carrying states": "states", "carrying ids": "ids", "carrying readings": "ids", "recording": "the record", "dropping": "locks and drop"}
 PARTS = ["before", "states", "ids", "the record", "locks and drop", "after"]
 
 
@@ -96,12 +96,12 @@ def past_streams(events):
 
 
 def fill(bench, database, events):
-    """A month of the past, and live streams."""
+    """A month of the past, a tenth of it with ids that a caller gave, and live streams."""
     first, after = contenders.months(3, ahead=False)[2]
     bench.create(database)
     bench.cluster.psql(contenders.read_sql("history.sql"), database)
     bench.cluster.psql(contenders.read_sql("drop.sql"), database)
-    bench.cluster.psql(f"CALL bench.make_past('{first}', 1, {events}, {past_streams(events)});", database)
+    bench.cluster.psql(f"CALL bench.make_month('{first}', {events}, {past_streams(events)});", database)
     bench.fill(database, [], LIVE_STREAMS, max(20, events // past_streams(events) // 10))
     bench.cluster.psql("CHECKPOINT;", database)
     return {"first": first, "after": after, "suffix": first[:7].replace("-", "_")}
@@ -218,8 +218,9 @@ def speed(bench, watched, events):
     states = begins.get("ids", begins["after"]) - begins["states"]
     ids = begins.get("the record", begins.get("locks and drop", begins["after"])) - begins.get("ids", begins["after"])
     streams = int(bench.cluster.psql("SELECT count(*) FROM auren.opening_states;", "ours"))
+    given = int(bench.cluster.psql("SELECT count(*) FROM auren.dropped_ids;", "ours"))
     return (f"Carried beside the clients: {streams:,} states, {streams / states:,.0f} streams and {events / states:,.0f} events a second; "
-            f"{events:,} ids that callers gave, {events / max(ids, 1e-3):,.0f} a second.")
+            f"{given:,} ids that callers gave, of {events:,} events that were looked at, {events / max(ids, 1e-3):,.0f} events a second.")
 
 
 def state_costs(bench, database, events):
