@@ -1161,5 +1161,3 @@ COMMENT ON FUNCTION events.verify_installation() IS
 'whether the store is well: a row for each thing that is looked at, how grave it is when it is not so (error, warning, notice), what was found and what to do. Reads a bounded number of rows and no table of events; 42501 for a role that is bound to tenants';
 INSERT INTO auren.rights VALUES ('events.verify_installation', 'EXECUTE', '{admin}', '0.2.0');
 REVOKE ALL ON FUNCTION events.verify_installation() FROM PUBLIC;
-GRANT USAGE ON SCHEMA events TO pg_monitor;
-GRANT EXECUTE ON FUNCTION events.verify_installation() TO pg_monitor;

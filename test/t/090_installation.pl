@@ -59,7 +59,7 @@ is(sql(q{SELECT message FROM events.verify_installation() WHERE "check" = 'jobs'
 	'what cannot be known is said');
 
 # who may ask
-sql(q{CREATE ROLE watcher LOGIN IN ROLE pg_monitor}, q{CREATE ROLE bound LOGIN}, q{CREATE ROLE nobody LOGIN},
+sql(q{GRANT USAGE ON SCHEMA events TO pg_monitor}, q{GRANT EXECUTE ON FUNCTION events.verify_installation() TO pg_monitor}, q{CREATE ROLE watcher LOGIN IN ROLE pg_monitor}, q{CREATE ROLE bound LOGIN}, q{CREATE ROLE nobody LOGIN},
 	q{SELECT events.grant_access('bound', 'admin')}, q{SELECT events.bind_tenant('bound', 'a')});
 is($node->safe_psql('postgres', 'SELECT count(*) FROM events.verify_installation() WHERE NOT ok', extra_params => [ '-U', 'watcher' ]), 0, 'pg_monitor may ask');
 for my $role (qw(bound nobody))
