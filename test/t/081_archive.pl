@@ -162,5 +162,19 @@ is( sql(qq{CREATE TEMP TABLE lines (line_number bigserial, line text);
 	SELECT events.attach_archive_lines('lines')}), '2000', 'what it wrote is attached');
 is(sql(q{SELECT md5(string_agg(e::text, ',' ORDER BY global_position)) FROM events.event_store e WHERE created_at < '2024-02-01'}), $before, 'with the same rows');
 
+# A file that does not fit any more is not noted: an event came after it, or a seal.
+my $march = "$folder/march.gz";
+my @again = ($script, '2024-03', $march, '-d', $node->connstr('postgres'));
+$node->command_ok(\@again, 'a month without events is written');
+sql(q{SELECT t.old_event('user:9', 'noted', '{}', '2024-03-05')});
+$node->command_fails(\@again, 'a file is left that has other events');
+unlink $march;
+$node->command_like(\@again, qr/is written/, 'another one is written');
+sql('SELECT count(*) FROM events.seal()');
+$node->command_like(\@again, qr/is written/, 'it is written anew when the month is sealed');
+$node->command_like(\@again, qr/is left as it is/, 'and stays then');
+sql(q{CALL events.drop_months_before('2024-04-01')});
+is(sql("SELECT events.attach_archive('$march')"), '1', 'so that it comes back after the month was dropped');
+
 $node->stop;
 done_testing();
