@@ -20,6 +20,10 @@ readonly SOCKET_PATH_LIMIT=107
 readonly BUILD_PACKAGES=(g++ make nlohmann-json3-dev libssl-dev zlib1g-dev perl procps)
 readonly TEST_PACKAGES=(cmake libgtest-dev clang clang-format-14 libclang-rt-dev libipc-run-perl python3-asyncpg faketime pgbouncer)
 
+# What the programs of test/drivers are written for, beside node-postgres.
+readonly DRIVER_PACKAGES=(python3-asyncpg python3-psycopg libpostgresql-jdbc-java ecj default-jre-headless golang-go golang-github-lib-pq-dev ruby ruby-pg
+	libpqxx-dev libdbd-pg-perl)
+
 # A server of one's own must not listen to settings meant for another one.
 for variable in "${!PG@}"; do
 	[ "$variable" = PG_CONFIG ] || unset "$variable"
@@ -185,6 +189,23 @@ ensure_cron() {
 	as_root apt-get update -q </dev/null >/dev/null 2>&1 || true
 	step packages "installing $package"
 	apt_install "$package"
+}
+
+# The Debian package of node-postgres, which takes Debian's own Node.js. Where there is another one there is npm, and nothing is printed.
+node_package() {
+	command -v npm >/dev/null || echo node-pg
+}
+
+# What npm has of node-postgres, in the version that test/drivers names. STATE is set.
+ensure_node_modules() {
+	local folder=$STATE/drivers-node log
+	command -v npm >/dev/null || return 0
+	! cmp -s "$ROOT/test/drivers/package-lock.json" "$folder/package-lock.json" || [ ! -f "$folder/node_modules/pg/package.json" ] || return 0
+	step packages "installing node-postgres"
+	rm -rf --one-file-system "$folder"
+	mkdir -p "$folder"
+	cp "$ROOT"/test/drivers/package*.json "$folder/"
+	log=$(cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund 2>&1 </dev/null) || die "node-postgres could not be installed: $log"
 }
 
 pg_version() {

@@ -70,6 +70,18 @@ is(through('globex', 'RESET app.tenant_id', $WHO), 'globex', 'until it is reset'
 is(through('acme', "SET app.tenant_id = 'acme'", $WHO), 'acme', 'a bound role may name its tenant for the session');
 is(through('acme', $WHO), 'acme', 'whose pool is of that role alone');
 
+# LISTEN is of the server's session too: nobody is told, without an error. Why doc/drivers.md says that a listener needs a pool in session mode.
+is(through('app', 'LISTEN mode_switch'), '', 'LISTEN is taken');
+is(through('app', 'SELECT pg_listening_channels()'), 'mode_switch', 'and another client has it: it stays with the server\'s session');
+$node->safe_psql('postgres', 'NOTIFY mode_switch');
+my $dropped = 0;
+foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+{
+	last if $dropped = slurp_file("$directory/log") =~ /got packet 'A' from server when not linked/;
+	select(undef, undef, undef, 0.1);
+}
+ok($dropped, 'what is told comes to the pooler when no client has the session, and it drops it');
+
 $process->signal('TERM');
 $process->finish;
 done_testing();
