@@ -208,6 +208,7 @@ sub fill_store
 	{
 		use_seal_key($node);
 		$node->safe_psql($database, $DROPPED);
+		$node->safe_psql($database, q{SELECT events.set_settle_policy('created_at', 'brin'), events.set_settle_policy('event_id', 'brin'), events.set_settle_policy('type_time', 'short')});
 		$node->safe_psql($database, $_) foreach split /\n/, $node->safe_psql($database, 'SELECT statement FROM events.maintenance_plan() WHERE month = past.month(5) ORDER BY step');
 	}
 	$node->safe_psql($database, 'DROP SCHEMA past CASCADE');
@@ -267,6 +268,8 @@ my @ANSWERS_OF_DROPPED = (
 		SELECT month, partition, state, first_position, last_position, first_event_at, last_event_at, last_seal, archived_at, archive, dropped_at, dropped_by, forced, recorded_bytes
 		FROM events.months WHERE state <> 'open' ORDER BY 1},
 	'settled months' => q{SELECT month, events, streams FROM events.months WHERE settled_at IS NOT NULL AND dropped_at IS NULL ORDER BY 1},
+	'policies of settling' => q{SELECT p::text FROM events.settle_policies p ORDER BY 1},
+	'indexes of settled months' => q{SELECT pg_get_indexdef(indexrelid) FROM auren.month_records JOIN pg_index ON indrelid = to_regclass('events.event_store_' || to_char(month, 'YYYY_MM')) WHERE settled_at IS NOT NULL ORDER BY 1},
 	'seals' => q{SELECT s::text FROM events.seals s ORDER BY seal},
 	'seal keys' => q{SELECT k::text FROM events.seal_keys k ORDER BY 1},
 	'problems with seals' => q{SET client_min_messages = warning; SELECT v::text FROM events.verify() v});
