@@ -49,16 +49,25 @@ $node->safe_psql('postgres', q{
 	SELECT events.create_monthly_partitions(0), t.old_month('2024-01-01'), t.old_event('old:1', 'noted', '{"n": 1}', '2024-01-05');
 	SELECT events.register_seal_key(), events.set_event_retention('1 year')});
 $node->safe_psql('postgres', "SELECT * FROM events.schedule_maintenance('* * * * *', '* * * * *', '* * * * *')");
+# Statements of a plan are jobs of their own, which run outside of a transaction block.
+my $over = $node->safe_psql('postgres', q{SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '3 months')::date});
+$node->safe_psql('postgres', qq{SELECT t.old_month('$over'), t.old_event('over:1', 'noted', '{"n": 1}', '$over')});
+is( $node->safe_psql('postgres', qq{SELECT count(cron.schedule('settle_' || step, '* * * * *', statement)) FROM (
+		SELECT min(step) AS step, (array_agg(statement ORDER BY step))[1] AS statement FROM events.maintenance_plan()
+		WHERE month = '$over' AND statement ~ '^(REINDEX|VACUUM)' GROUP BY left(statement, 6)) p}),
+	2, 'statements of the plan of a month, as jobs');
 $node->safe_psql('postgres', q{
 	INSERT INTO biometric.biometric_events (user_id, metric_type, value) VALUES ('u', 'm', 1);
 	SELECT count(*) FROM events.create_monthly_partitions(0)});
 is($node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_status'), 1, 'a change is pending');
 wait_for('the job merged it', sub { $node->safe_psql('postgres', 'SELECT pending_changes FROM analytics.refresh_status') eq '0' });
 wait_for('the other made the months', sub { $node->safe_psql('postgres', q{SELECT count(*) >= 4 FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass}) eq 't' });
-wait_for('an event was sealed', sub { $node->safe_psql('postgres', 'SELECT sum(events) FROM events.seals') eq '1' });
-wait_for('that was verified', sub { $node->safe_psql('postgres', 'SELECT count(*) > 0 FROM events.verifications WHERE findings = 0 AND last_seal = 1 AND seals = 1') eq 't' });
+wait_for('an event was sealed', sub { $node->safe_psql('postgres', 'SELECT sum(events) FROM events.seals') eq '2' });
+wait_for('that was verified', sub { $node->safe_psql('postgres', 'SELECT count(*) > 0 FROM events.verifications WHERE findings = 0 AND last_seal > 0 AND seals > 0') eq 't' });
 wait_for('its month was dropped', sub { $node->safe_psql('postgres', q{SELECT state FROM events.months WHERE month = '2024-01-01'}) eq 'dropped' });
 is($node->safe_psql('postgres', q{SELECT events.get_stream_state('old:1')}), '{"noted": {"n": 1}}', 'and left the state');
+wait_for('an index and the table of the other month were settled', sub {
+	$node->safe_psql('postgres', q{SELECT count(DISTINCT left(command, 6)) FROM cron.job_run_details WHERE status = 'succeeded' AND command ~ '^(REINDEX|VACUUM)'}) eq '2' });
 is( $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status NOT IN ('succeeded', 'running', 'starting') AND return_message NOT LIKE '%unsealed:2024-01%') FROM cron.job_run_details}),
 	0, 'no run failed, but for the retention while the month was not sealed');
 is($node->safe_psql('postgres', 'SELECT sum(reading_count) FROM analytics.user_metrics_daily'), 1, 'and the reading is counted once');
