@@ -210,6 +210,7 @@ COMMENT ON TRIGGER tell_sessions ON auren.data_keys IS 'has all sessions look at
 COMMENT ON TRIGGER tell_sessions ON auren.declared_personal_rules IS 'has all sessions look at the table again when it has changed';
 COMMENT ON TRIGGER tell_sessions ON auren.declared_tag_rules IS 'has all sessions look at the table again when it has changed';
 COMMENT ON TRIGGER tell_sessions ON auren.declared_span_rules IS 'has all sessions look at the table again when it has changed';
+COMMENT ON TRIGGER tell_sessions ON auren.month_records IS 'has all sessions look at the table again when it has changed';
 COMMENT ON TRIGGER auren_record_row ON biometric.biometric_events IS 'gathers the readings that a statement adds and takes';
 COMMENT ON TRIGGER auren_record_statement ON biometric.biometric_events IS 'records what was gathered';
 COMMENT ON TRIGGER auren_record_truncate ON biometric.biometric_events IS 'records that all readings are taken';

@@ -701,6 +701,7 @@ COMMENT ON COLUMN auren.dropped_tenants.last_position IS 'highest position of th
 CREATE TRIGGER tell_sessions AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON auren.month_records
 	FOR EACH STATEMENT EXECUTE FUNCTION auren.tell_sessions();
 ALTER TABLE auren.month_records ENABLE ALWAYS TRIGGER tell_sessions;
+COMMENT ON TRIGGER tell_sessions ON auren.month_records IS 'has all sessions look at the table again when it has changed';
 
 CREATE TABLE auren.carried_readings (
 	source_id   integer     NOT NULL,
