@@ -31,9 +31,19 @@ isnt($code, 0, 'without the extension there is an error');
 like($err, qr/extension pg_cron is not in this database.*CREATE EXTENSION pg_cron/s, 'that says what to do');
 
 $node->safe_psql('postgres', 'CREATE EXTENSION pg_cron');
+my $jobs = q{SELECT message FROM events.verify_installation() WHERE "check" = 'jobs' AND NOT ok};
+is($node->safe_psql('postgres', $jobs), 'no job calls analytics.refresh_user_metrics; no job calls events.create_monthly_partitions', 'verify_installation misses the jobs');
 is( $node->safe_psql('postgres', 'SELECT * FROM analytics.schedule()'),
 	"auren_refresh|0 * * * *|SELECT analytics.refresh_user_metrics()\nauren_months|15 3 * * *|SELECT events.create_monthly_partitions()\nauren_retention|30 3 * * *|SELECT analytics.apply_retention()",
 	'three jobs');
+is($node->safe_psql('postgres', $jobs), '', 'it does not miss them any more');
+$node->safe_psql('postgres', q{UPDATE cron.job SET active = false WHERE jobname = 'auren_months'});
+is($node->safe_psql('postgres', $jobs), 'job auren_months is not active', 'it tells of one that is switched off');
+$node->safe_psql('postgres', q{UPDATE cron.job SET active = true WHERE jobname = 'auren_months';
+	INSERT INTO cron.job_run_details (jobid, runid, database, username, command, status, return_message, start_time)
+	SELECT jobid, -1, database, username, command, 'failed', 'out of luck', '2026-01-01 03:15+00' FROM cron.job WHERE jobname = 'auren_months'});
+is($node->safe_psql('postgres', $jobs), 'the last run of job auren_months failed at 2026-01-01 03:15:00+00: out of luck', 'and of one whose last run failed');
+$node->safe_psql('postgres', 'DELETE FROM cron.job_run_details');
 $node->safe_psql('postgres', "SELECT * FROM analytics.schedule('* * * * *', '* * * * *', NULL)");
 is($node->safe_psql('postgres', 'SELECT jobname, schedule FROM cron.job ORDER BY 1'), "auren_months|* * * * *\nauren_refresh|* * * * *",
 	'a second call changes the times, and NULL takes a job away');

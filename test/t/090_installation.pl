@@ -35,7 +35,8 @@ $node->safe_psql('postgres', 'CREATE EXTENSION auren_events');
 
 sub sql { return $node->safe_psql('postgres', join(";\n", @_)) }
 # checks that fail, with what is said of them
-sub failing { return sql(q{SELECT "check", severity, message FROM events.verify_installation() WHERE NOT ok}) }
+my $failing = q{SELECT "check", severity, message FROM events.verify_installation() WHERE NOT ok};
+sub failing { return sql($failing) }
 
 # told PLANT, CHECK, SEVERITY, MESSAGE, HEAL, TITLE: this one check fails after PLANT, and none after HEAL
 sub told
@@ -57,6 +58,12 @@ is(sql('SELECT count(*) >= 23, count(DISTINCT "check") = count(*), count(*) FILT
 	'no check has a hint then');
 is(sql(q{SELECT message FROM events.verify_installation() WHERE "check" = 'jobs'}), 'pg_cron is not in this database: what calls refresh and months is not known here',
 	'what cannot be known is said');
+
+# A transaction that appends, in a database of its own: it is told after a minute, at the end of this file.
+sql('CREATE DATABASE held');
+$node->safe_psql('held', q{CREATE EXTENSION auren_events; SELECT count(*) FROM events.create_monthly_partitions(2)});
+$node->safe_psql('held', q{BEGIN; SELECT events.append_event('user:1', 'noted', '{}'); PREPARE TRANSACTION 'held'});
+is($node->safe_psql('held', $failing), '', 'a transaction of this minute is well');
 
 # who may ask
 sql(q{GRANT USAGE ON SCHEMA events TO pg_monitor}, q{GRANT EXECUTE ON FUNCTION events.verify_installation() TO pg_monitor}, q{CREATE ROLE watcher LOGIN IN ROLE pg_monitor}, q{CREATE ROLE bound LOGIN}, q{CREATE ROLE nobody LOGIN},
@@ -126,10 +133,8 @@ is(failing(), '', 'and when it is mended nothing is told');
 told('ALTER ROLE bound SET auren_events.audit_decrypt = off', 'audit', 'error', 'auren_events\.audit_decrypt is off for bound', 'ALTER ROLE bound RESET auren_events.audit_decrypt');
 
 # the feed and who reads it
-sql(q{BEGIN; SELECT events.append_event('user:1', 'noted', '{}'); PREPARE TRANSACTION 'left'});
-is(failing(), '', 'a transaction of this minute is well');
+sql(q{SELECT events.append_event('user:1', 'noted', '{}')});
 sql(q{SELECT events.create_subscription('mailer', p_lease => '1 second')});
-sql(q{COMMIT PREPARED 'left'});
 is(sql(q{SELECT count(*) FROM events.fetch('mailer', 'a', 10)}), 1, 'an event is fetched');
 sql(q{SELECT events.park('mailer', 'a', (SELECT max(global_position) FROM events.event_store))});
 like(failing(), qr/^parked events\|warning\|1 events of subscription mailer \(default\)$/, 'parked events: the fault is told');
@@ -184,12 +189,40 @@ sql(q{UPDATE pg_class SET relname = 'refresh_runs_away' WHERE oid = 'auren.refre
 like(failing(), qr/^metrics\|warning\|could not be checked: relation "auren\.refresh_runs" does not exist$/m, 'a check that cannot be made has failed');
 sql(q{UPDATE pg_class SET relname = 'refresh_runs' WHERE oid = 'auren.refresh_runs_away'::regclass});
 
+# A month that fills the disk: files without contents beside its own, which the server counts as it counts those.
+my $path = sql(q{SELECT pg_relation_filepath(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+	CROSS JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid), $$FROM \('([^']+)'\)$$) b(bound)
+	WHERE i.inhparent = 'events.event_store'::regclass AND (b.bound[1])::timestamptz < now() - interval '1 day' ORDER BY (b.bound[1])::timestamptz DESC LIMIT 1});
+my @files = map { $node->data_dir . "/$path.$_" } 1 .. 4;
+my $huge = (split ' ', (split /\n/, `df -kP "$directory"`)[1])[3] * 1024;
+foreach my $file (@files)
+{
+	open(my $handle, '>', $file) or die "$file: $!";
+	truncate($handle, $huge) or die "$file: $!";
+	close $handle;
+}
+like(failing(), qr/^disk\|warning\|\S+ \S+ a day, \S+ \S+ free: \d+ days$/, 'disk: the fault is told');
+unlink @files;
+is(failing(), '', 'and when it is mended nothing is told');
+
 # sixty months, and how long the feed was held
 sql(map { "SELECT t.old_month((date_trunc('month', now()) - interval '" . ($_ + 4) . " months')::date)" } 0 .. 55);
 cmp_ok(sql(q{SELECT count(*) FROM pg_inherits WHERE inhparent = 'events.event_store'::regclass}), '>=', 60, 'sixty months');
 is(failing(), '', 'sixty months are looked at');
 note('milliseconds on sixty months: ' . sql(q{SELECT set_config('my.began', clock_timestamp()::text, false) IS NULL, (SELECT count(*) FROM events.verify_installation()),
 	extract(epoch FROM clock_timestamp() - current_setting('my.began')::timestamptz) * 1000}));
+
+# the transaction that was left more than a minute ago
+sql(q{SELECT pg_sleep(greatest(0, 61 - extract(epoch FROM now() - prepared))) FROM pg_prepared_xacts WHERE gid = 'held'});
+like($node->safe_psql('held', $failing), qr/^feed\|warning\|prepared transaction held of \S+ appends since [^\n]+$/, 'feed: the fault is told');
+$node->safe_psql('held', q{ROLLBACK PREPARED 'held'});
+is($node->safe_psql('held', $failing), '', 'and when it is mended nothing is told');
+
+# a cluster without checksums
+$node->stop;
+command_ok([ 'pg_checksums', '--disable', '--no-sync', '-D', $node->data_dir ], 'checksums are switched off');
+$node->start;
+is(failing(), 'checksums|notice|data_checksums is off', 'checksums: the fault is told');
 
 $node->stop;
 done_testing();
