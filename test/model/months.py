@@ -379,7 +379,9 @@ class Run:
                           ({"stream": stream, "version": known.version + draws[4] % 2}, draws[4] % 2 == 1)][draws[5] % 3]
         self.number += 1
         event = Event(tenant, STREAMS[draws[4] // 7 % 2], kind, self.number, None, None, "appended")
-        codes = self.refusals(event, None) | ({"ZE008"} if matches else set())
+        # whoever has read up to a position is not told of what came after it and was dropped since
+        lost = "version" not in query and after and any(gone.position > after for gone in self.events if gone.tenant == tenant and not self.there(gone))
+        codes = self.refusals(event, None) | ({"55000"} if lost else {"ZE008"} if matches else set())
         self.trace.append(f"append_if {json.dumps(query)} after {after} {tenant} {event.stream} {event.number}")
         rows, code = await self.call(tenant, "SELECT * FROM events.append_if($1, $2, $3, $4, $5)", json.dumps(query), after, [event.stream], [kind], [json.dumps(event.data())])
         if not self.judge(code, codes, "an append with a condition"):
