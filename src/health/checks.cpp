@@ -238,7 +238,7 @@ Checks() {
 		{"objects", "error", nullptr, nullptr, kObjects,
 	     "ALTER TABLE ... ENABLE ALWAYS TRIGGER, ALTER EVENT TRIGGER ... ENABLE ALWAYS. What is missing is in the install script of this version."},
 		{"indexes", "error", nullptr, nullptr, kIndexes,
-	     "REINDEX INDEX CONCURRENTLY what is not valid; events.create_monthly_partitions() makes what is missing."},
+	     "REINDEX INDEX CONCURRENTLY what is not valid; make what is missing as another month has it (pg_indexes)."},
 		{"rights", "error", nullptr, nullptr, kRights, "REVOKE what is named; rights of roles are events.grant_access's."},
 		{"default privileges", "error", nullptr, nullptr, kDefaultPrivileges,
 	     "ALTER DEFAULT PRIVILEGES ... REVOKE: they would open months that are made to these roles."},
