@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "core/operations/archive_check.hpp"
-#include "core/operations/seal.hpp"
+#include "core/archives/archive_check.hpp"
+#include "core/seals/seal.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include "core/error.hpp"
 #include "encrypted/master_key.hpp"
 #include "health/checks.hpp"
-#include "operations/seal_key.hpp"
+#include "seals/seal_key.hpp"
 #include "server/as_owner.hpp"
 #include "server/entry.hpp"
 #include "server/rows.hpp"

@@ -285,6 +285,10 @@ note('transactions of several calls: ' . counted($several));
 is(join(' ', grep { !/^(?:ZE008|40001|42704|25P02|3B001|40P01)$/ } sort keys %$several), '', 'transactions of several calls: deadlocks may be, with what follows in a transaction that has failed, and nothing else');
 verify('postgres', 'transactions of several calls');
 
+# A condition that a storm asks seldom may have lost each of its races. Alone it holds.
+$node->safe_psql('postgres', $decisions{$_}->()) foreach sort keys %weights;
+verify('postgres', 'alone');
+
 is($node->safe_psql('postgres', q{SELECT tags[1], count(*) FROM events.event_store WHERE event_type = 'named' GROUP BY 1 HAVING count(*) <> 1}), '', 'every name is taken once');
 is($node->safe_psql('postgres', q{SELECT count(DISTINCT tags[1]) FROM events.event_store WHERE event_type = 'named'}), 12, 'and all of them are');
 my %shapes = (

@@ -1,9 +1,9 @@
-#include "core/operations/archive_check.hpp"
+#include "core/archives/archive_check.hpp"
 
 #include <gtest/gtest.h>
 
-#include "core/operations/canonical_line.hpp"
-#include "core/operations/signing.hpp"
+#include "core/seals/canonical_line.hpp"
+#include "core/seals/signing.hpp"
 #include "unit/expect_error.hpp"
 
 using namespace auren;

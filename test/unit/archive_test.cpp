@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "core/operations/archive_format.hpp"
-#include "core/operations/event_line_reader.hpp"
+#include "core/archives/archive_format.hpp"
+#include "core/archives/event_line_reader.hpp"
 
 namespace auren {
 

@@ -1,8 +1,8 @@
-#include "core/operations/canonical_line.hpp"
+#include "core/seals/canonical_line.hpp"
 
 #include <gtest/gtest.h>
 
-#include "core/operations/digest.hpp"
+#include "core/seals/digest.hpp"
 
 using namespace auren;
 

@@ -1,4 +1,4 @@
-#include "core/operations/digest.hpp"
+#include "core/seals/digest.hpp"
 
 #include <gtest/gtest.h>
 

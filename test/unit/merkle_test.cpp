@@ -1,4 +1,4 @@
-#include "core/operations/merkle.hpp"
+#include "core/seals/merkle.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
-#include "core/operations/seal.hpp"
+#include "core/seals/seal.hpp"
 
 #include <gtest/gtest.h>
 
-#include "core/operations/canonical_line.hpp"
-#include "core/operations/merkle.hpp"
-#include "core/operations/signing.hpp"
+#include "core/seals/canonical_line.hpp"
+#include "core/seals/merkle.hpp"
+#include "core/seals/signing.hpp"
 #include "unit/expect_error.hpp"
 
 using namespace auren;

@@ -1,4 +1,4 @@
-#include "core/operations/tally.hpp"
+#include "core/seals/tally.hpp"
 
 #include <gtest/gtest.h>
 
