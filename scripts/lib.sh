@@ -347,6 +347,15 @@ cluster_start() {
 	fi
 }
 
+# cluster_checksums NAME [SETTING...]: a running cluster has checksums from then on; it is started again where it had none.
+cluster_checksums() {
+	[ "$(cluster_psql "$1" -d postgres -At -c 'SHOW data_checksums')" = off ] || return 0
+	cluster_stop "$1"
+	(cd "$STATE/$1" && as_server "$BINDIR/pg_checksums" --enable --no-sync -D "$STATE/$1/data") >"$STATE/$1/checksums.log" 2>&1 ||
+		die "checksums cannot be switched on: $(cat "$STATE/$1/checksums.log")"
+	cluster_start "$@"
+}
+
 cluster_stop() {
 	if cluster_running "$1"; then
 		cluster_ctl "$1" -w -t 60 -m "${2:-fast}" stop || cluster_ctl "$1" -w -t 20 -m immediate stop
