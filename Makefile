@@ -80,7 +80,7 @@ check-tap: all
 	+@bin=$$(PG_CONFIG='$(PG_CONFIG)' $(srcdir)/scripts/private_postgres run/tap-postgres) && $(MAKE) -s prove_check TAP_BIN="$$bin"
 
 # TAP: PostgreSQL::Test makes and ends its own servers, from the programs in TAP_BIN (what is installed, if not given). Run it as a user
-# that may start servers.
+# that may start servers. PROVE_JOBS is how many files run at a time: with more than one, what a file prints is shown when it has ended.
 TAP_DIR = $(CURDIR)/build/tap
 TAP_BIN = $(bindir)
 prove_check:
@@ -88,4 +88,4 @@ prove_check:
 	@cd $(srcdir) && PG_CONFIG='$(PG_CONFIG)' PATH="$(TAP_BIN):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 		PERL5LIB="$(CURDIR)/test/perl:$(pgxsdir)/src/test/perl:$$PERL5LIB" TESTDIR='$(TAP_DIR)' \
 		TESTDATADIR='$(TAP_DIR)' TESTLOGDIR='$(TAP_DIR)/log' LC_ALL=C.UTF-8 \
-		prove -v $(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),test/t/*.pl)
+		$(if $(PROVE_JOBS),PROVE_FLAGS='$(PROVE_FLAGS)' scripts/prove $(PROVE_JOBS),prove -v $(PROVE_FLAGS)) $(if $(PROVE_TESTS),$(PROVE_TESTS),test/t/*.pl)

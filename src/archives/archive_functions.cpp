@@ -5,11 +5,11 @@
 #include <new>
 #include <string>
 
-#include "core/error.hpp"
+#include "access/own_query.hpp"
 #include "archives/archive_source.hpp"
 #include "archives/archives.hpp"
-#include "access/own_query.hpp"
 #include "archives/table_lines.hpp"
+#include "core/error.hpp"
 #include "server/arguments.hpp"
 #include "server/encoding.hpp"
 #include "server/entry.hpp"

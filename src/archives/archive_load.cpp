@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "core/error.hpp"
 #include "core/archives/archive_format.hpp"
+#include "core/error.hpp"
 #include "core/seals/canonical_line.hpp"
 #include "core/tags/tag.hpp"
 #include "core/tags/tag_hash.hpp"

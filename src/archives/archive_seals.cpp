@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "core/error.hpp"
 #include "access/own_query.hpp"
+#include "core/error.hpp"
 
 namespace auren::pg {
 

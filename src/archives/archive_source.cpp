@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
+#include "access/own_query.hpp"
+#include "archives/archive_seals.hpp"
 #include "core/error.hpp"
 #include "core/seals/canonical_line.hpp"
 #include "feed/store_epoch.hpp"
-#include "archives/archive_seals.hpp"
-#include "seals/event_line.hpp"
 #include "months/month_list.hpp"
-#include "access/own_query.hpp"
+#include "seals/event_line.hpp"
 #include "server/progress.hpp"
 #include "store/event_read.hpp"
 #include "store/partitions.hpp"

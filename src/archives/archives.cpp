@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "core/error.hpp"
-#include "core/archives/event_line_reader.hpp"
+#include "access/own_query.hpp"
 #include "archives/archive_load.hpp"
 #include "archives/archive_seals.hpp"
 #include "archives/archive_source.hpp"
+#include "core/archives/event_line_reader.hpp"
+#include "core/error.hpp"
 #include "months/month_locks.hpp"
-#include "access/own_query.hpp"
 #include "months/steps.hpp"
 #include "server/lock_classes.hpp"
 #include "server/progress.hpp"

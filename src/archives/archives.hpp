@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "core/store/month.hpp"
 #include "archives/archive_file.hpp"
+#include "core/store/month.hpp"
 #include "server/postgres.hpp"
 
 namespace auren::pg {

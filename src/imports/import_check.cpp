@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "access/own_query.hpp"
 #include "core/error.hpp"
 #include "core/store/names.hpp"
-#include "access/own_query.hpp"
 #include "server/arguments.hpp"
 #include "server/settings.hpp"
 

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <set>
 
+#include "access/own_query.hpp"
 #include "append/append.hpp"
 #include "append/batch_arguments.hpp"
 #include "core/error.hpp"
 #include "encrypted/personal_rules.hpp"
 #include "imports/import_tallies.hpp"
-#include "access/own_query.hpp"
 #include "imports/relations.hpp"
 #include "server/lock_classes.hpp"
 #include "server/progress.hpp"

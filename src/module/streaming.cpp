@@ -2,8 +2,8 @@
 
 #include "module/streaming.hpp"
 
-#include "conditions/conditions_functions.hpp"
 #include "archives/archive_functions.hpp"
+#include "conditions/conditions_functions.hpp"
 #include "server/entry.hpp"
 #include "server/streaming_scan.hpp"
 #include "store/read_functions.hpp"

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "access/own_query.hpp"
 #include "encrypted/kept_states.hpp"
 #include "encrypted/personal_rules.hpp"
 #include "metrics/carried_readings.hpp"
-#include "access/own_query.hpp"
 #include "server/arguments.hpp"
 #include "server/guard.hpp"
 #include "server/progress.hpp"

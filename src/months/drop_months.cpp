@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "access/own_query.hpp"
 #include "core/error.hpp"
 #include "months/carry.hpp"
 #include "months/month_locks.hpp"
-#include "access/own_query.hpp"
 #include "server/progress.hpp"
 #include "server/wait_point.hpp"
 #include "store/tag_months.hpp"

@@ -2,9 +2,9 @@
 
 #include <string>
 
+#include "access/own_query.hpp"
 #include "core/error.hpp"
 #include "months/month_list.hpp"
-#include "access/own_query.hpp"
 #include "months/settle.hpp"
 #include "server/arguments.hpp"
 #include "server/entry.hpp"

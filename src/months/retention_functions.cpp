@@ -4,15 +4,15 @@
 #include <string>
 #include <vector>
 
+#include "access/own_query.hpp"
 #include "core/error.hpp"
 #include "metrics/cron_jobs.hpp"
 #include "months/drop_months.hpp"
-#include "access/own_query.hpp"
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
+#include "store/partitions.hpp"
 #include "store/query.hpp"
 #include "store/relations.hpp"
-#include "store/partitions.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "access/own_query.hpp"
 #include "core/error.hpp"
 #include "months/carry.hpp"
 #include "months/month_list.hpp"
-#include "access/own_query.hpp"
 
 namespace auren::pg {
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "access/store_rows.hpp"
 #include "core/seals/digest.hpp"
 #include "core/seals/merkle.hpp"
-#include "access/store_rows.hpp"
 #include "seals/verification.hpp"
 #include "server/postgres.hpp"
 

@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "access/store_rows.hpp"
 #include "core/error.hpp"
 #include "core/seals/merkle.hpp"
 #include "core/seals/seal.hpp"
 #include "core/seals/signing.hpp"
 #include "seals/event_line.hpp"
 #include "seals/month_leaves.hpp"
-#include "access/store_rows.hpp"
 #include "server/arguments.hpp"
 #include "server/encoding.hpp"
 #include "server/entry.hpp"

@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "access/store_rows.hpp"
 #include "core/error.hpp"
 #include "core/seals/seal.hpp"
 #include "seals/seal_key.hpp"
 #include "seals/sealing.hpp"
-#include "access/store_rows.hpp"
 #include "seals/verification.hpp"
 #include "server/arguments.hpp"
 #include "server/encoding.hpp"

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "access/store_rows.hpp"
 #include "core/error.hpp"
 #include "encrypted/key_file.hpp"
-#include "access/store_rows.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
 #include "server/settings.hpp"

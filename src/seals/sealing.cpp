@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "access/store_rows.hpp"
 #include "core/error.hpp"
 #include "core/seals/canonical_line.hpp"
 #include "core/seals/merkle.hpp"
@@ -13,7 +14,6 @@
 #include "seals/event_line.hpp"
 #include "seals/relations.hpp"
 #include "seals/seal_key.hpp"
-#include "access/store_rows.hpp"
 #include "server/guard.hpp"
 #include "server/progress.hpp"
 #include "server/row_writer.hpp"

@@ -4,10 +4,10 @@
 #include <set>
 #include <vector>
 
+#include "access/store_rows.hpp"
 #include "core/seals/seal.hpp"
 #include "core/seals/signing.hpp"
 #include "seals/month_comparison.hpp"
-#include "access/store_rows.hpp"
 #include "server/guard.hpp"
 #include "server/progress.hpp"
 #include "store/partitions.hpp"
