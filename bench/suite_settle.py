@@ -5,7 +5,8 @@ from report import Section, median
 from suite_indexes import timed_query
 
 # One index more is exchanged in each step.
-STEPS = [("created_at", "brin"), ("event_id", "brin"), ("metadata_gin", "none"), ("type_time", "short"), ("event_data_gin", "none")]
+STEPS = [("created_at", "brin"), ("event_id", "brin"), ("metadata_gin", "none"), ("type_time", "short"), ("event_data_gin", "none"),
+         ("type_time", "none")]
 INDEXES = ["stream", "event_id", "position", "created_at", "type_time", "event_data_gin", "metadata_gin"]
 
 HOUR = "'{first}'::timestamptz + interval '10 days', '{first}'::timestamptz + interval '10 days 1 hour'"
