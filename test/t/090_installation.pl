@@ -126,6 +126,12 @@ like(failing(), qr/^master key\|error\|[^\n]+$/, 'master key: the fault is told'
 rename "$master_keys.away", $master_keys or die;
 is(failing(), '', 'and when it is mended nothing is told');
 sql('SELECT events.register_seal_key()');
+my @as_watcher = (extra_params => [ '-U', 'watcher' ]);
+is($node->safe_psql('postgres', 'SELECT count(*) FROM events.verify_installation() WHERE NOT ok', @as_watcher), 0, 'pg_monitor may ask where a seal key is registered');
+sql(q{UPDATE auren.registered_seal_keys SET retired_at = now()});
+is($node->safe_psql('postgres', q{BEGIN; SELECT message FROM events.verify_installation() WHERE NOT ok; SELECT current_user; COMMIT}, @as_watcher),
+	"the current seal key is retired\nwatcher", 'what is wrong with the key is told, and the role that asked has no other rights then');
+sql(q{UPDATE auren.registered_seal_keys SET retired_at = NULL});
 chmod 0644, $seal_keys;
 like(failing(), qr/^seal key\|error\|[^\n]+$/, 'seal key: the fault is told');
 chmod 0600, $seal_keys;
