@@ -24,6 +24,7 @@ import suite_phi
 import suite_replay
 import suite_seals
 import suite_settle
+import suite_sizes
 import suite_state
 from cluster import BenchError, Cluster, machine_seconds
 
@@ -45,9 +46,10 @@ SUITES = {
     "seals": suite_seals.seals,
     "drop": suite_drop.drop,
     "settle": suite_settle.settle,
+    "sizes": suite_sizes.sizes,
     "import": suite_import.imports,
 }
-NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals", "drop", "settle", "import"}
+NEEDS_EXTENSION = {"months", "replay", "state", "feed", "conditions", "notify", "metrics", "phi", "seals", "drop", "settle", "sizes", "import"}
 
 # A run during which others had more of the machine than this, in cores, is done again, so many times at most.
 OTHERS_ALLOWED = 0.15
