@@ -10,7 +10,7 @@ OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(SOURCES))
 # The install script is these pieces in this order.
 INSTALL_PIECES = $(addprefix $(srcdir)/sql/install/, \
 	00_schema.sql 10_store.sql 20_append.sql 30_read.sql 35_state.sql 40_streams.sql 45_feed.sql 46_subscriptions.sql 47_tags.sql 48_conditions.sql 50_notify.sql 55_metrics.sql 56_metric_views.sql 57_sources.sql 58_encrypted.sql \
-	60_access.sql 61_months.sql 62_seals.sql 63_import.sql 64_archive.sql 65_comments.sql 66_installation.sql 67_cloudevents.sql \
+	60_access.sql 61_months.sql 62_seals.sql 63_import.sql 64_archive.sql 65_comments.sql 66_installation.sql 67_cloudevents.sql 68_statistics.sql \
 	70_drop_guard.sql 75_replica_identity.sql 77_version.sql 80_kept_objects.sql 90_dump.sql)
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 # The scripts of released versions, as they were built then, and those that lead from one version to the next.

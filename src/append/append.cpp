@@ -13,6 +13,7 @@
 #include "core/error.hpp"
 #include "core/store/month.hpp"
 #include "core/tags/tag_hash.hpp"
+#include "counts/counts.hpp"
 #include "encrypted/personal_rules.hpp"
 #include "feed/feed_horizon.hpp"
 #include "feed/relations.hpp"
@@ -131,6 +132,7 @@ class Appending {
 			}
 			throw;
 		}
+		CountAppended();
 		return std::move(results_);
 	}
 
@@ -164,6 +166,24 @@ class Appending {
 		}
 		FillRepeats();
 		CloseStore();
+	}
+
+	void
+	CountAppended() const {
+		const auto added = static_cast<int64>(plan_.new_events());
+		const int64 repeats = static_cast<int64>(results_.size()) - added;
+		if (repeats > 0) {
+			Count(Work::kRepeats, repeats);
+		}
+		if (added > 0 && import_) {
+			CountWhenCommitted(Committed::kEventsImported, added);
+		} else if (added > 0) {
+			CountWhenCommitted(Committed::kAppends);
+			CountWhenCommitted(Committed::kEventsAppended, added);
+			if (request_.condition != nullptr) {
+				CountWhenCommitted(Committed::kConditionalAppends);
+			}
+		}
 	}
 
 	// The month of now is made before any stream is locked: months, then streams, then ids is the order of every append;

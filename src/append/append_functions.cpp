@@ -8,6 +8,7 @@
 #include "core/store/names.hpp"
 #include "append/append.hpp"
 #include "append/batch_arguments.hpp"
+#include "counts/counts.hpp"
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
 #include "server/settings.hpp"
@@ -43,10 +44,8 @@ ReadAppend(FunctionCallInfo fcinfo, int first) {
 	return request;
 }
 
-} // namespace
-
-AUREN_RELEASED_FUNCTION(auren_append_event, auren_append_event_with_tags)
-AUREN_FUNCTION(auren_append_event_with_tags) {
+Datum
+AppendOne(FunctionCallInfo fcinfo) {
 	const pg::Text stream = pg::TextArgument(fcinfo, 0, "p_stream_id");
 	const pg::Text type = pg::TextArgument(fcinfo, 1, "p_event_type");
 	pg::RequireNotNull(fcinfo, 2, "p_event_data");
@@ -72,12 +71,8 @@ AUREN_FUNCTION(auren_append_event_with_tags) {
 	});
 }
 
-AUREN_RELEASED_FUNCTION(auren_append_events, auren_append_events_with_tags)
-AUREN_FUNCTION(auren_append_events_with_tags) {
-	return AppendBatch(fcinfo, ReadAppend(fcinfo, 0));
-}
-
-AUREN_FUNCTION(auren_append_if) {
+Datum
+AppendIf(FunctionCallInfo fcinfo) {
 	const QueryView query = QueryArgument(fcinfo, 0, Versions::kAllowed);
 	const int64 after = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
 	if (after < 0) {
@@ -88,6 +83,53 @@ AUREN_FUNCTION(auren_append_if) {
 	pg::Condition condition(query, after);
 	request.condition = &condition;
 	return AppendBatch(fcinfo, request);
+}
+
+// An append that was cancelled, or whose session was ended, was not refused.
+void
+CountRefused(int sqlstate) {
+	if (sqlstate == MAKE_SQLSTATE('Z', 'E', '0', '0', '1')) {
+		Count(pg::Work::kVersionConflicts);
+	} else if (sqlstate == MAKE_SQLSTATE('Z', 'E', '0', '0', '2')) {
+		Count(pg::Work::kIdConflicts);
+	} else if (sqlstate == MAKE_SQLSTATE('Z', 'E', '0', '0', '8')) {
+		Count(pg::Work::kConditionConflicts);
+	} else if (sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED) {
+		Count(pg::Work::kSerializationFailures);
+	} else if (ERRCODE_TO_CATEGORY(sqlstate) != ERRCODE_OPERATOR_INTERVENTION) {
+		Count(pg::Work::kAppendsRefused);
+	}
+}
+
+// An append whose error, if any, is counted.
+Datum
+Counted(FunctionCallInfo fcinfo, Datum (*append)(FunctionCallInfo)) {
+	try {
+		return append(fcinfo);
+	} catch (const pg::Error &error) {
+		CountRefused(error.report->sqlerrcode);
+		throw;
+	} catch (const DomainError &error) {
+		const char *s = error.sqlstate().c_str();
+		CountRefused(MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]));
+		throw;
+	}
+}
+
+} // namespace
+
+AUREN_RELEASED_FUNCTION(auren_append_event, auren_append_event_with_tags)
+AUREN_FUNCTION(auren_append_event_with_tags) {
+	return Counted(fcinfo, AppendOne);
+}
+
+AUREN_RELEASED_FUNCTION(auren_append_events, auren_append_events_with_tags)
+AUREN_FUNCTION(auren_append_events_with_tags) {
+	return Counted(fcinfo, [](FunctionCallInfo call) { return AppendBatch(call, ReadAppend(call, 0)); });
+}
+
+AUREN_FUNCTION(auren_append_if) {
+	return Counted(fcinfo, AppendIf);
 }
 
 } // namespace auren

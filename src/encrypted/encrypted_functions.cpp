@@ -8,6 +8,7 @@
 #include "core/encrypted/personal.hpp"
 #include "core/error.hpp"
 #include "core/store/names.hpp"
+#include "counts/counts.hpp"
 #include "encrypted/decrypt_audit.hpp"
 #include "encrypted/field_cipher.hpp"
 #include "encrypted/key_arguments.hpp"
@@ -325,6 +326,7 @@ AUREN_FUNCTION(auren_replay_stream_decrypted_with_tags) {
 	part.from_version = from;
 	part.to_version = to;
 	pg::StreamScan scan;
+	Count(pg::Work::kReplays);
 	MemoryContext context = Call([&](Server server) {
 		pg::BeginStreamScan(server, &scan, GetActiveSnapshot());
 		pg::StartStream(server, &scan, part);
@@ -334,6 +336,7 @@ AUREN_FUNCTION(auren_replay_stream_decrypted_with_tags) {
 	int64 last = 0;
 	while (Call([&](Server server) { return pg::NextEvent(server, &scan, &row); })) {
 		Call([&](Server server) { pg::RequireNothingBetween(server, scan, row, &last); });
+		Count(pg::Work::kEventsReplayed);
 		MemoryContext old = MemoryContextSwitchTo(context);
 		PutDecrypted(rows, {tenant.id, stream.name.bytes, pg::TextBytes(row.values[pg::kEventType])}, row);
 		MemoryContextSwitchTo(old);

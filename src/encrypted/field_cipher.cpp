@@ -7,6 +7,7 @@
 #include "core/encrypted/envelope.hpp"
 #include "core/encrypted/personal.hpp"
 #include "core/error.hpp"
+#include "counts/counts.hpp"
 #include "encrypted/decrypt_audit.hpp"
 #include "encrypted/key_ring.hpp"
 #include "server/encoding.hpp"
@@ -94,6 +95,7 @@ Seal(const PersonalField &of, const Plain &plain, Invalidations invalidations, c
 	header.json = plain.kind == Plain::Kind::kJson;
 	header.field_bound = of.field.has_value();
 	Associate(key, header, of, known != nullptr ? Field::kSame : Field::kUnknown);
+	Count(Work::kValuesEncrypted);
 	body.resize(kEnvelopeHeaderBytes + plain.bytes.size() + kEnvelopeTagBytes);
 	auto *bytes = reinterpret_cast<std::uint8_t *>(&body[0]);
 	WriteEnvelopeHeader(header, bytes);
@@ -113,6 +115,7 @@ TrimBuffers() {
 
 [[noreturn]] void
 ThrowForgotten(const PersonalField &of) {
+	Count(Work::kDecryptionsRefused);
 	throw DomainError(sqlstate::kUserForgotten, "user \"" + std::string(of.user) + "\" was forgotten",
 	                  "The person's data keys were destroyed: nobody can read this value any more.",
 	                  "Go on without it; encrypted.audit says who forgot the person, and when.");
@@ -120,6 +123,7 @@ ThrowForgotten(const PersonalField &of) {
 
 [[noreturn]] void
 ThrowNoKey(const PersonalField &of) {
+	Count(Work::kDecryptionsRefused);
 	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
 	                  "The person has no data key with the envelope's key id in this tenant.",
 	                  "It is another person's or tenant's, or of another database.");
@@ -127,12 +131,14 @@ ThrowNoKey(const PersonalField &of) {
 
 [[noreturn]] void
 ThrowDoesNotOpen(const PersonalField &of) {
+	Count(Work::kDecryptionsRefused);
 	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
 	                  "It was made for another field, or was changed.", "Name the field that it was made for; restore it from where it came.");
 }
 
 [[noreturn]] void
 ThrowOtherBinding(const PersonalField &of, const EnvelopeHeader &header) {
+	Count(Work::kDecryptionsRefused);
 	throw DomainError("22000", "the envelope does not open for user \"" + std::string(of.user) + "\"",
 	                  header.field_bound ? "It is bound to a field, and p_field names none." : "It is bound to no field, and p_field names one.",
 	                  header.field_bound ? "Name the field; one of a document is named by its JSON pointer." : "Leave p_field out.");
@@ -171,7 +177,9 @@ Open(const Opening &opening, Allocate &&allocate, Missing &&missing) {
 	Associate(*key, header, of, is_known ? Field::kSame : Field::kUnknown);
 	const std::string_view sealed = std::string_view(body).substr(kEnvelopeHeaderBytes);
 	auto *out = reinterpret_cast<std::uint8_t *>(allocate(sealed.size() - kEnvelopeTagBytes));
-	return OpeningCipher(*key).Open(header.nonce, associated, sealed, out);
+	const bool opened = OpeningCipher(*key).Open(header.nonce, associated, sealed, out);
+	Count(Work::kValuesDecrypted, opened && opening.audited != nullptr ? 1 : 0);
+	return opened;
 }
 
 // The JSON of a text that was JSON when it was encrypted.

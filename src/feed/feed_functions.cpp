@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/store/names.hpp"
+#include "counts/counts.hpp"
 #include "feed/feed_horizon.hpp"
 #include "feed/feed_read.hpp"
 #include "feed/store_epoch.hpp"
@@ -40,6 +41,7 @@ NextOfFeed(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 		return false;
 	}
 	source->left--;
+	Count(pg::Work::kFeedEventsRead);
 	values[0] = row.values[pg::kEventId];
 	values[1] = row.values[pg::kGlobalPosition];
 	values[2] = row.values[pg::kStreamId];
@@ -97,6 +99,7 @@ OpenReadAll(FunctionCallInfo fcinfo, Snapshot, ScanDirection) {
 	RequireEpoch(fcinfo, 5);
 	filter.tags = pg::TagsArgument(fcinfo, 6).tags;
 	filter.tenant = pg::CurrentTenant().text;
+	Count(pg::Work::kFeedReads);
 	return Call([&](Server server) {
 		auto *source = static_cast<FeedSource *>(palloc(sizeof(FeedSource)));
 		source->base = {NextOfFeed, EndOfFeed};

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "counts/counts.hpp"
 #include "encrypted/decrypt_audit.hpp"
 #include "encrypted/key_arguments.hpp"
 #include "encrypted/key_ring.hpp"
@@ -38,6 +39,7 @@ AUREN_FUNCTION(auren_forget_user) {
 		pg::ForgetReadings(tenant, user);
 	}
 	const int keys = pg::ForgetPerson(tenant.id, user.name.bytes);
+	CountWhenCommitted(pg::Committed::kPersonsForgotten);
 	pg::AddAuditRow("forget", tenant.id, user.name.bytes, reason, keys);
 	if (HasReducerFunctions()) {
 		(void)Call([&](Server server) { return pg::DropSnapshots(server, tenant.text, 0); });

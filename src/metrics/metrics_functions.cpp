@@ -11,6 +11,7 @@
 #include "core/metrics/delta_pack.hpp"
 #include "core/metrics/distinct.hpp"
 #include "core/metrics/summary.hpp"
+#include "counts/counts.hpp"
 #include "metrics/bucket_parts.hpp"
 #include "metrics/buckets.hpp"
 #include "metrics/metrics_functions.hpp"
@@ -419,7 +420,13 @@ AUREN_FUNCTION(auren_refresh_user_metrics) {
 		PreventCommandIfReadOnly("analytics.refresh_user_metrics()");
 		PreventCommandIfParallelMode("analytics.refresh_user_metrics()");
 	});
-	PG_RETURN_INT64(pg::Refresh().changes);
+	const TimestampTz began = GetCurrentTimestamp();
+	const pg::Refreshed refreshed = pg::Refresh();
+	if (!refreshed.busy) {
+		pg::CountWhenCommitted(pg::Committed::kRefreshes);
+		pg::CountWhenCommitted(pg::Committed::kRefreshMicroseconds, Max(GetCurrentTimestamp() - began, INT64CONST(0)));
+	}
+	PG_RETURN_INT64(refreshed.changes);
 }
 
 AUREN_FUNCTION(auren_add_summary) {

@@ -1,6 +1,7 @@
 // The module's magic, settings and callbacks.
 
 #include "conditions/last_positions.hpp"
+#include "counts/counts.hpp"
 #include "encrypted/decrypt_audit.hpp"
 #include "encrypted/key_ring.hpp"
 #include "encrypted/personal_rules.hpp"
@@ -47,6 +48,7 @@ void
 _PG_init(void) { // NOLINT(bugprone-reserved-identifier)
 	const auren::pg::Server server = auren::pg::Server::Callback();
 	auren::pg::DefineSettings(server);
+	auren::pg::RegisterCounts(server);
 	auren::pg::OwnRelation::Register(server);
 	auren::pg::RegisterPartitions(server);
 	auren::pg::RegisterTagMonths(server);

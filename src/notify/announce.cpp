@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "counts/counts.hpp"
 #include "feed/feed_horizon.hpp"
 #include "notify/notification_rules.hpp"
 #include "notify/notifier.hpp"
@@ -213,11 +214,13 @@ NotificationQueueNearlyFull(Server) {
 void
 NotifyUnlessFull(Server server, const char *channel, const char *payload) {
 	if (NotificationQueueNearlyFull(server)) {
+		Count(Work::kNotificationsDropped);
 		ereport(WARNING, (errmsg("channel %s was not told: the notification queue is nearly full", channel),
 		                  errhint("events.notification_queue shows the listener that sleeps in a transaction.")));
 		return;
 	}
 	Async_Notify(channel, payload);
+	CountWhenCommitted(Committed::kNotificationsSent);
 }
 
 void

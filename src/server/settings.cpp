@@ -22,6 +22,7 @@ char *seal_key_file = nullptr;
 int master_key_timeout = 10000;
 int max_key_uses = INT_MAX;
 bool audit_decrypt = false;
+bool stats_by_tenant = false;
 char *decrypt_reason = nullptr;
 
 const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Naming::kOff), false},
@@ -199,6 +200,11 @@ AuditDecrypt() {
 	return audit_decrypt;
 }
 
+bool
+StatsByTenant() {
+	return stats_by_tenant;
+}
+
 const char *
 DecryptReason() {
 	return decrypt_reason;
@@ -273,6 +279,9 @@ Define(Server) {
 	                         "The row stays when the transaction is rolled back.", &audit_decrypt, false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomStringVariable("auren_events.decrypt_reason", "Why the session decrypts, for the audit.", nullptr, &decrypt_reason, "", PGC_USERSET,
 	                           0, CheckReason, nullptr, nullptr);
+	DefineCustomBoolVariable("auren_events.stats_by_tenant", "Counts what events.stats shows for each tenant too.",
+	                         "For the first 1,000 tenants that come, and for the others together; events.stats_by_tenant shows it.", &stats_by_tenant,
+	                         false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

@@ -46,6 +46,9 @@ int MaxKeyUses();
 bool AuditDecrypt();
 const char *DecryptReason();
 
+// auren_events.stats_by_tenant: whether what is counted is counted for each tenant too.
+bool StatsByTenant();
+
 // Defines the settings, when the module is loaded. Raises 42501, at each call, where the client's connection brought a value of ours that
 // it may not set.
 void DefineSettings(Server server);

@@ -7,6 +7,7 @@
 #include "core/state/json_patch.hpp"
 #include "core/store/month.hpp"
 #include "core/store/names.hpp"
+#include "counts/counts.hpp"
 #include "encrypted/kept_states.hpp"
 #include "encrypted/personal_rules.hpp"
 #include "server/guard.hpp"
@@ -205,6 +206,7 @@ StateReader::TryRead(const Text &stream, int64 to_version, Snapshot openings) {
 			Call([&](Server server) { return ReadSnapshot(server, &snapshots_, tenant_.text, stream.datum, to_version, &reducers_->version); });
 		if (stored.version > 0) {
 			fold.Start(JsonOf(stored.state));
+			Count(Work::kSnapshotHits);
 			result->version = stored.version;
 			result->event_time = stored.event_time;
 			pfree(DatumGetPointer(stored.state));
@@ -224,6 +226,7 @@ StateReader::TryRead(const Text &stream, int64 to_version, Snapshot openings) {
 
 State
 StateReader::Read(const Text &stream, int64 to_version) {
+	Count(Work::kStatesRead);
 	Reading reading = TryRead(stream, to_version, scan_.snapshot);
 	if (reading.events_missing && IsolationUsesXactSnapshot()) {
 		throw DomainError(sqlstate::kSerializationFailure, "could not read the state of stream \"" + std::string(stream.name.bytes) + "\"",
@@ -238,12 +241,14 @@ StateReader::Read(const Text &stream, int64 to_version) {
 		                  "After version " + std::to_string(reading.state.version) + " the next one is not there: its month was detached or dropped.",
 		                  "Attach it again. CALL events.drop_months_before(...) drops months and keeps what states need.");
 	}
+	Count(Work::kEventsFolded, reading.folded);
 	const State &result = reading.state;
 	const bool keep = use_snapshots_ && to_version == PG_INT64_MAX && SnapshotAfter() > 0 && reading.folded >= SnapshotAfter();
 	if (keep) {
 		Call([&](Server server) {
-			(void)(MayTakeSnapshot() &&
-			       TryWriteSnapshot(server, tenant_.text, stream.datum, result.version, result.event_time, &reducers_->version, result.state));
+			const bool taken = MayTakeSnapshot() && TryWriteSnapshot(server, tenant_.text, stream.datum, result.version, result.event_time,
+			                                                         &reducers_->version, result.state);
+			Count(Work::kSnapshotsTaken, taken ? 1 : 0);
 		});
 	}
 	return result;

@@ -6,6 +6,7 @@
 #include "core/json/json_diff.hpp"
 #include "core/state/reducer.hpp"
 #include "core/store/names.hpp"
+#include "counts/counts.hpp"
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
 #include "server/jsonb_writer.hpp"
@@ -185,6 +186,7 @@ AUREN_FUNCTION(auren_take_snapshot) {
 			return pg::WriteSnapshot(server, reader.tenant().text, stream.datum, state.version, state.event_time, &version, state.state);
 		});
 	}
+	Count(pg::Work::kSnapshotsTaken, state.version > 0 && written ? 1 : 0);
 	reader.End();
 	if (!written) {
 		throw DomainError("55P03", "auren.stream_snapshots is locked", "Another session holds a lock that stands against a write.",

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/store/names.hpp"
+#include "counts/counts.hpp"
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
 #include "server/row_source.hpp"
@@ -99,6 +100,7 @@ NextOfStream(Server server, pg::RowSource *base, Datum *values, bool *isnull) {
 	}
 	pg::RequireNothingBetween(server, source->scan, row, &source->last);
 	source->left--;
+	Count(pg::Work::kEventsReplayed);
 	FillColumns(server, row, &source->tags, values);
 	std::memset(isnull, 0, kColumns);
 	return true;
@@ -111,6 +113,7 @@ EndOfStream(Server server, pg::RowSource *base) {
 
 pg::RowSource *
 OpenStream(const pg::StreamPart &part, int64 limit, Snapshot snapshot) {
+	Count(pg::Work::kReplays);
 	return Call([&](Server server) {
 		auto *source = static_cast<StreamSource *>(palloc(sizeof(StreamSource)));
 		source->base = {NextOfStream, EndOfStream};

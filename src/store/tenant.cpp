@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/freshness.hpp"
 #include "core/store/names.hpp"
+#include "counts/counts.hpp"
 #include "server/compat.hpp"
 #include "server/guard.hpp"
 #include "server/relation_changes.hpp"
@@ -143,6 +144,7 @@ TenantIdOfWriter() {
 	const Oid current_user = GetUserId();
 	if (kept.freshness.IsFresh() && kept.session_user == session_user && kept.outer_user == outer_user && kept.current_user == current_user &&
 	    (ours || kept.tenant == TenantOf(setting))) {
+		CountForTenant(kept.tenant);
 		return kept.tenant;
 	}
 	const std::string tenant = TenantOf(setting);
@@ -164,6 +166,7 @@ TenantIdOfWriter() {
 	kept.session_user = session_user;
 	kept.outer_user = outer_user;
 	kept.current_user = current_user;
+	CountForTenant(kept.tenant);
 	return kept.tenant;
 }
 

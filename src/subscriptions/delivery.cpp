@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "counts/counts.hpp"
 #include "feed/feed_horizon.hpp"
 #include "server/text.hpp"
 #include "store/shown_tags.hpp"
@@ -72,6 +73,7 @@ ReadEventAt(Server server, FeedScan *scan, const FeedFilter &filter, int64 posit
 
 void
 PutEvent(Server server, const Rows &rows, const EventRow &row, int share, int attempts) {
+	Count(Work::kEventsFetched);
 	static const bool isnull[12] = {};
 	const Datum tags = ShownTags(server, row);
 	const Datum values[12] = {row.values[kEventId],   row.values[kGlobalPosition], row.values[kStreamId],   row.values[kStreamVersion],
@@ -268,12 +270,14 @@ SettleLostShare(Server server, Fetching *fetching, int number) {
 		} else {
 			share->held++;
 		}
+		CountWhenCommitted(Committed::kLeasesLost);
 		const bool parked = ++first.attempts >= subscription.max_attempts;
 		first.state = parked ? HeldState::kParked : HeldState::kRetry;
 		first.not_before = fetching->now;
 		first.reason = PointerGetDatum(cstring_to_text("consumers were given it and did not come back"));
 		first.since = 0;
 		InsertHeld(server, subscription, first);
+		CountWhenCommitted(Committed::kEventsParked, parked ? 1 : 0);
 		if (parked && !subscription.stream_waits) {
 			CloseHeld(server, &table);
 			OpenHeld(server, &table, subscription);
@@ -512,6 +516,7 @@ RenewLeases(Server server, Fetching *fetching) {
 
 void
 Fetch(Server server, const Subscription &subscription, text *consumer, int64 limit, const Rows &rows) {
+	Count(Work::kFetches);
 	const Size count = static_cast<Size>(subscription.shares);
 	Fetching fetching;
 	std::memset(&fetching, 0, sizeof fetching);
@@ -609,6 +614,7 @@ FinishShare(Server server, const Subscription &subscription, Share *share, int64
 
 void
 Acknowledge(Server server, const Subscription &subscription, text *consumer, int64 position) {
+	CountWhenCommitted(Committed::kAcknowledgements);
 	Share *shares = OwnShares(server, subscription, consumer);
 	int64 examined = 0;
 	for (int i = 0; i < subscription.shares; i++) {
@@ -742,6 +748,7 @@ Fail(Server server, const Subscription &subscription, text *consumer, const Fail
 	event.reason = failure.reason;
 	event.since = 0;
 	InsertHeld(server, subscription, event);
+	CountWhenCommitted(event.state == HeldState::kParked ? Committed::kEventsParked : Committed::kRetries);
 	const bool stream_goes_on = event.state == HeldState::kParked && !subscription.stream_waits;
 	if (!stream_goes_on) {
 		TakeBack(server, &table, share, event);
