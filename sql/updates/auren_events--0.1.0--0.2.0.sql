@@ -1317,4 +1317,5 @@ CREATE FUNCTION events.reset_stats() RETURNS void
 COMMENT ON FUNCTION events.reset_stats() IS 'sets everything that events.stats and events.stats_by_tenant show to 0, at once and whatever becomes of the transaction; 42501 for a role that is bound to tenants';
 INSERT INTO auren.rights VALUES ('events.reset_stats', 'EXECUTE', '{admin}', '0.2.0');
 REVOKE ALL ON FUNCTION events.reset_stats() FROM PUBLIC;
+REVOKE ALL ON events.stats, events.stats_by_tenant FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auren.counts(), auren.tenant_counts() TO PUBLIC;

@@ -17,7 +17,7 @@ my $keys = PostgreSQL::Test::Utils::tempdir() . '/master_keys';
 append_to_file($keys, 'one ' . '0123456789abcdef' x 4 . "\n");
 chmod 0600, $keys;
 my $node = new_bounded_store('stats', init => { allows_streaming => 1 },
-	conf => "auren_events.master_key_file = '$keys'\nauren_events.notifier = off\nmax_prepared_transactions = 4\n");
+	conf => "auren_events.master_key_file = '$keys'\nauren_events.notifier = off\nmax_prepared_transactions = 4\nrestart_after_crash = on\n");
 my $pg_stat = $node->data_dir . '/pg_stat';
 
 sub sql { return $node->safe_psql('postgres', join(";\n", @_)) }
@@ -113,6 +113,8 @@ is(stats('appends'), 13, 'an immediate stop too');
 	$session->query(append(4));
 	my $pid = $session->query('SELECT pg_backend_pid()');
 	like($pid, qr/^\d+$/, 'a session') and kill 'KILL', $pid;
+	# when it is reaped the server has begun to start anew
+	wait_for('the session is gone', sub { !kill 0, $pid });
 	wait_until_up($node);
 	is(stats('appends'), 17, 'and a session that is killed, without what it had not committed');
 	eval { $session->quit };
