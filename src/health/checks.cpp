@@ -153,13 +153,14 @@ constexpr const char *kFeedBlockers = R"(
 SELECT true, format('%s of %s appends since %s', coalesce('process ' || pid, 'prepared transaction ' || prepared_gid), role, since)
 FROM events.feed_blockers WHERE since < clock_timestamp() - interval '1 minute')";
 
-// A share without a consumer, whose checkpoint the feed has passed. The newest row of a share counts.
+// A share without a consumer, whose checkpoint the feed has passed. The newest row of a share counts; one that nobody ever took has none.
 constexpr const char *kSubscriptions = R"(
-SELECT true, format('share %s of subscription %s (%s) is at %s, the feed at %s, and no consumer has it%s', p.share, s.name, s.tenant_id, p.checkpoint, h.horizon,
-	CASE WHEN p.consumer = '' THEN '' ELSE format(': %s had it until %s', p.consumer, p.lease_until) END)
+SELECT true, format('share %s of subscription %s (%s) is at %s, the feed at %s, and no consumer has it%s', n.share, s.name, s.tenant_id,
+	coalesce(p.checkpoint, s.start_position), h.horizon,
+	CASE WHEN p.consumer IS NULL THEN ', nor ever had' WHEN p.consumer = '' THEN '' ELSE format(': %s had it until %s', p.consumer, p.lease_until) END)
 FROM (SELECT events.feed_horizon() AS horizon) h CROSS JOIN auren.subscription_settings s CROSS JOIN generate_series(0, s.shares - 1) n(share)
-	CROSS JOIN LATERAL (SELECT p.* FROM auren.subscription_progress p WHERE p.subscription_id = s.subscription_id AND p.share = n.share ORDER BY p.step DESC LIMIT 1) p
-WHERE p.lease_until < clock_timestamp() - interval '1 minute' AND p.checkpoint < h.horizon
+	LEFT JOIN LATERAL (SELECT p.* FROM auren.subscription_progress p WHERE p.subscription_id = s.subscription_id AND p.share = n.share ORDER BY p.step DESC LIMIT 1) p ON true
+WHERE coalesce(p.lease_until, s.created_at) < clock_timestamp() - interval '1 minute' AND coalesce(p.checkpoint, s.start_position) < h.horizon
 LIMIT 100)";
 
 constexpr const char *kParked = R"(

@@ -151,6 +151,9 @@ is(failing(), '', 'and when it is mended nothing is told');
 sql(q{SELECT events.append_event('user:1', 'noted', '{}')});
 told(q{UPDATE auren.subscription_progress SET lease_until = lease_until - interval '2 minutes'}, 'subscriptions', 'warning',
 	'share 0 of subscription mailer \(default\) is at 1, the feed at \d+, and no consumer has it: a had it until [^\n]*', q{SELECT events.drop_subscription('mailer')});
+sql(q{SELECT events.create_subscription('unread', p_shares => 1)});
+told(q{UPDATE auren.subscription_settings SET created_at = created_at - interval '2 minutes'}, 'subscriptions', 'warning',
+	'share 0 of subscription unread \(default\) is at 0, the feed at \d+, and no consumer has it, nor ever had', q{SELECT events.drop_subscription('unread')});
 
 # metrics, sources, rules
 sql(q{INSERT INTO biometric.biometric_events (user_id, metric_type, value) VALUES ('u', 'hr', 60)});
