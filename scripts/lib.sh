@@ -24,6 +24,9 @@ readonly TEST_PACKAGES=(cmake libgtest-dev clang clang-format-14 libclang-rt-dev
 readonly DRIVER_PACKAGES=(python3-asyncpg python3-psycopg libpostgresql-jdbc-java ecj default-jre-headless golang-go golang-github-lib-pq-dev ruby ruby-pg
 	libpqxx-dev libdbd-pg-perl)
 
+# What reads the figures of monitoring/.
+readonly MONITORING_PACKAGES=(prometheus prometheus-postgres-exporter python3-yaml)
+
 # A server of one's own must not listen to settings meant for another one.
 for variable in "${!PG@}"; do
 	[ "$variable" = PG_CONFIG ] || unset "$variable"
@@ -106,7 +109,7 @@ installed_major() {
 
 # Installs a list of packages without a question, and without a cluster that nobody asked for.
 apt_install() {
-	local log quiet=/etc/postgresql-common/createcluster.d/auren_events.conf quieted='' failed=''
+	local log quiet=/etc/postgresql-common/createcluster.d/auren_events.conf quieted='' failed='' policy=/usr/sbin/policy-rc.d policed=''
 	log=$(mktemp)
 	# Only the first installation of the server makes a cluster by itself; clusters that exist are not touched.
 	if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
@@ -114,12 +117,19 @@ apt_install() {
 		echo 'create_main_cluster = false' | as_root tee "$quiet" >/dev/null
 		quieted=yes
 	fi
+	# Prometheus and its exporters are installed for tests that start their own: none is to run as a service.
+	if [[ " $*" == *" prometheus"* ]] && [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\ncase $1 in prometheus*) exit 101 ;; esac\nexit 0\n' | as_root tee "$policy" >/dev/null
+		as_root chmod 755 "$policy"
+		policed=yes
+	fi
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@" </dev/null >"$log" 2>&1 || failed=yes
 	if [ -n "$quieted" ]; then
 		as_root rm -f "$quiet"
 		as_root rmdir --ignore-fail-on-non-empty "$(dirname "$quiet")"
 	fi
+	[ -z "$policed" ] || as_root rm -f "$policy"
 	if [ -n "$failed" ]; then
 		tail -n 20 "$log" >&2
 		rm -f "$log"

@@ -50,11 +50,11 @@ class Session:
 
     def __init__(self, *statements):
         self.process = subprocess.Popen(['psql', '-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-d', DATABASE], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.process.stdin.write(''.join(f'{statement};\n' for statement in statements) + '\\echo ready\n')
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line == 'ready\n', line + self.process.stderr.read()
+        assert line == 'ready\n', line
 
     def close(self):
         self.process.communicate()
@@ -91,6 +91,18 @@ def rules_pass_their_unit_tests():
     quiet = {case['alertname'] for test in tested for case in test['alert_rule_test'] if not case.get('exp_alerts')}
     named = {rule['alert'] for rule in rules()}
     assert named == fired == quiet, f'without a case that fires: {named - fired}; without one that does not: {named - quiet}'
+
+
+def readme_shows_what_runs():
+    """The lines of configuration in README.md, and the exporter's options, which this test uses too."""
+    text = read('README.md')
+    block = re.search(r'```yaml\n(.*?)```', text, re.DOTALL)[1].replace('/etc/prometheus/auren_events_alerts.yaml', str(MONITORING / 'alerts.yaml'))
+    path = pathlib.Path(WORK, 'readme.yml')
+    path.write_text(block, encoding='utf-8')
+    promtool('check', 'config', path)
+    assert [job['job_name'] for job in yaml.safe_load(block)['scrape_configs']] == ['auren_events']
+    options = re.search(r"^ARGS='(.*)'$", text, re.MULTILINE)[1].split()
+    assert options == [option.replace(f'{WORK}/queries.yaml', '/etc/prometheus/auren_events.yaml') for option in Exporter.options(f'{WORK}/queries.yaml')], options
 
 
 def metrics_of_queries():
@@ -272,9 +284,11 @@ def the_annotations_of_the_dashboard_have_data():
 
 def a_store_in_trouble():
     """Every fault at once, and the alert of each. The sessions stay open until all have fired."""
-    sleeper = Session('LISTEN news', 'BEGIN', 'SELECT 1')
+    sleeper = Session('LISTEN news', 'BEGIN')
     locker = Session('BEGIN', 'LOCK TABLE auren.seals IN SHARE MODE')
     psql("SELECT events.append_event('user:1', 'noted', '{\"pulse\": 61}')", "SELECT events.create_subscription('unread', p_shares => 1)",
+         # as if it had been made two minutes ago
+         "UPDATE auren.subscription_settings SET created_at = created_at - interval '2 minutes' WHERE name = 'unread'",
          "SELECT count(*) FROM events.fetch('mailer', 'a', 10)", "SELECT events.park('mailer', 'a', (SELECT max(global_position) FROM events.event_store), 'no such address')",
          "BEGIN; SELECT events.append_event('user:1', 'noted', '{\"pulse\": 62}'); PREPARE TRANSACTION 'left'",
          TAMPER.format(61), 'SELECT count(*) FROM events.verify()',
@@ -328,6 +342,7 @@ def no_exporter():
 TESTS = [
     ('the rules are right', rules_are_right),
     ('the rules pass their unit tests, and each has two', rules_pass_their_unit_tests),
+    ('README.md shows lines that run', readme_shows_what_runs),
     ('each figure is described', queries_are_described),
     ('the dashboard is whole', dashboard_is_whole),
     ('rules and panels ask for figures that are there', what_is_asked_for_is_there),

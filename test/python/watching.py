@@ -98,9 +98,12 @@ class Program:
 class Exporter(Program):
     """prometheus-postgres-exporter. No password and no file: the data source is in its environment and names a Unix socket."""
 
+    @staticmethod
+    def options(queries):
+        return [*([f'--extend.query-path={queries}'] if queries else []), '--disable-settings-metrics']
+
     def watch(self, data_source, queries=None):
-        options = ['--disable-settings-metrics'] + ([f'--extend.query-path={queries}'] if queries else [])
-        self.start('exporter', lambda port: ['/usr/bin/prometheus-postgres-exporter', f'--web.listen-address=127.0.0.1:{port}', *options],
+        self.start('exporter', lambda port: ['/usr/bin/prometheus-postgres-exporter', f'--web.listen-address=127.0.0.1:{port}', *self.options(queries)],
                    '/', {'DATA_SOURCE_NAME': data_source})
 
 
