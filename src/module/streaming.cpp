@@ -38,10 +38,10 @@ RegisterStreamingFunctions(pg::Server server) {
 		{auren_replay_stream_with_tags, auren_replay_stream, "replay_stream", OpenReplay, {2, 0}, false, true, 0},
 		{auren_replay_stream_backward_with_tags, auren_replay_stream_backward, "replay_stream_backward", OpenReplayBackward, {2, 0}, true, false, 0},
 		{auren_events_by_time_with_tags, auren_events_by_time, "events_by_time", OpenByTime, {6, 9}, false, false, 0},
-		{auren_read_all_with_tags, auren_read_all, "read_all", OpenReadAll, {2, 0}, false, false, 0},
+		{auren_read_all_with_tags, auren_read_all, "read_all", OpenReadAll, {2, 0}, false, false, 0, 2},
 		{auren_read_by_query, nullptr, "read_by_query", OpenReadByQuery, {2, 0}, false, false, 4},
 		{auren_archive_lines, nullptr, "archive_lines", OpenArchiveLines, {0, 0}, false, false, 0},
-		{auren_as_cloudevents, nullptr, "as_cloudevents", OpenAsCloudevents, {1, 0}, false, false, 0},
+		{auren_as_cloudevents, nullptr, "as_cloudevents", OpenAsCloudevents, {1, 0}, false, false, 0, 1},
 	};
 	pg::streaming_support = auren_stream_support;
 	pg::RegisterStreamingScans(server, functions, lengthof(functions), &pg::own::events);

@@ -37,6 +37,9 @@ struct StreamingFunction {
 	bool reversible;
 	// Which argument, a boolean, asks for the other order, 0 for none. Where it is not a constant the order is not known.
 	int backwards_argument;
+	// The column, a bigint in ascending order, of which only rows above the first argument are given, where that is so: a condition of the query may
+	// then move the beginning. 0: there is none. The second argument is a limit.
+	AttrNumber position_column = 0;
 };
 
 // The whole result of a call, into a tuplestore: where the planner leaves a function to the executor.

@@ -175,6 +175,61 @@ RowTypeOf(Server, Node *call) {
 	return row_type;
 }
 
+// What a clause says that a position is above, a constant or a parameter; nullptr where it says nothing of the kind.
+Node *
+LowerBoundIn(Server, const Node *clause, int relid, AttrNumber column) {
+	const auto *operation = reinterpret_cast<const OpExpr *>(clause);
+	if (!IsA(clause, OpExpr) || list_length(operation->args) != 2) {
+		return nullptr;
+	}
+	const RegProcedure code = get_opcode(operation->opno);
+	const bool above = code == F_INT8GT || code == F_INT84GT;
+	if (!above && code != F_INT8LT && code != F_INT48LT) {
+		return nullptr;
+	}
+	auto *position = static_cast<Node *>(above ? linitial(operation->args) : lsecond(operation->args));
+	auto *bound = static_cast<Node *>(above ? lsecond(operation->args) : linitial(operation->args));
+	const auto *var = reinterpret_cast<const Var *>(position);
+	if (!IsA(position, Var) || var->varno != relid || var->varattno != column || (!IsA(bound, Const) && !IsA(bound, Param))) {
+		return nullptr;
+	}
+	if (exprType(bound) == INT8OID) {
+		return bound;
+	}
+	return reinterpret_cast<Node *>(makeFuncExpr(F_INT8_INT4, INT8OID, list_make1(bound), InvalidOid, InvalidOid, COERCE_EXPLICIT_CAST));
+}
+
+/*
+ * The call as it is made. Where the query wants rows above a position, and all of them, the call begins there rather than at its own argument: a view
+ * over the whole feed, asked for what comes after a checkpoint, reads no more than that.
+ */
+FuncExpr *
+CallFromBound(Server server, FuncExpr *call, const List *clauses, int relid, AttrNumber column) {
+	const auto *from = linitial_node(Node, call->args);
+	const auto *limit = reinterpret_cast<const Const *>(lsecond(call->args));
+	if (!IsA(from, Const) || reinterpret_cast<const Const *>(from)->constisnull || !IsA(limit, Const) || limit->constisnull ||
+	    DatumGetInt32(limit->constvalue) != PG_INT32_MAX) {
+		return call;
+	}
+	List *bounds = NIL;
+	ListCell *cell;
+	foreach (cell, clauses) {
+		Node *bound = LowerBoundIn(server, static_cast<Node *>(lfirst(cell)), relid, column);
+		bounds = bound == nullptr ? bounds : lappend(bounds, copyObjectImpl(bound));
+	}
+	if (bounds == NIL) {
+		return call;
+	}
+	auto *moved = static_cast<FuncExpr *>(copyObjectImpl(call));
+	auto *greatest = makeNode(MinMaxExpr);
+	greatest->minmaxtype = INT8OID;
+	greatest->op = IS_GREATEST;
+	greatest->args = lcons(linitial(moved->args), bounds);
+	greatest->location = -1;
+	linitial(moved->args) = greatest;
+	return moved;
+}
+
 Plan *
 PlanStreaming(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targets, List *clauses, List *) {
 	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
@@ -187,6 +242,10 @@ PlanStreaming(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *target
 	scan->scan.scanrelid = 0; // the executor would open a relation of that number
 	scan->flags = path->flags;
 	// The whole call, not just its arguments: so the plan is known to depend on the function.
+	if (functions[index].position_column != 0) {
+		call = reinterpret_cast<Node *>(CallFromBound(Server::Callback(), castNode(FuncExpr, call), scan->scan.plan.qual,
+		                                              static_cast<int>(rel->relid), functions[index].position_column));
+	}
 	scan->custom_exprs = list_make1(call);
 	scan->methods = &scan_methods[index];
 
