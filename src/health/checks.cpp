@@ -213,6 +213,18 @@ SELECT coalesce($1::numeric / nullif(a_day, 0) < 30, false),
 		coalesce(CASE WHEN $1::numeric / nullif(a_day, 0) > 36500 THEN 'room for a hundred years' ELSE round($1::numeric / nullif(a_day, 0)) || ' days' END, 'no growth yet'))
 FROM growth)";
 
+// A slot keeps WAL for whoever reads it. Past max_wal_size it is its fault that the disk fills; one that is read may lag for a while.
+constexpr const char *kReplicationSlots = R"(
+WITH slot AS (
+	SELECT s.slot_name, s.active, s.wal_status, s.restart_lsn,
+		pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, s.restart_lsn) AS kept
+	FROM pg_replication_slots s WHERE NOT s.temporary)
+SELECT s.wal_status = 'lost' OR s.kept > m.bytes * CASE WHEN s.active THEN 10 ELSE 1 END,
+	CASE WHEN s.wal_status = 'lost' THEN format('slot %s has lost WAL that its reader needs', s.slot_name)
+	ELSE format('slot %s keeps %s of WAL%s', s.slot_name, pg_size_pretty(greatest(coalesce(s.kept, 0), 0)), CASE WHEN s.active THEN '' ELSE ', and nobody reads it' END) END
+FROM slot s CROSS JOIN (SELECT setting::numeric * 1024 * 1024 AS bytes FROM pg_settings WHERE name = 'max_wal_size') m
+LIMIT 100)";
+
 constexpr const char *kSettings = R"(
 SELECT true, format('%s is %s', s.name, s.setting) FROM pg_settings s
 WHERE (s.name IN ('fsync', 'full_page_writes', 'autovacuum', 'track_counts') AND s.setting = 'off')
@@ -261,6 +273,8 @@ Checks() {
 		{"seals", "warning", nullptr, nullptr, kSeals, "SELECT events.seal(); nightly."},
 		{"transaction ids", "warning", nullptr, nullptr, kTransactionIds, "VACUUM (FREEZE) that month, or settle it (events.maintenance_plan)."},
 		{"disk", "warning", nullptr, nullptr, kDisk, "Settle old months (events.maintenance_plan), archive and drop them, or add room."},
+		{"replication slots", "warning", nullptr, nullptr, kReplicationSlots,
+	     "Start what reads it, or SELECT pg_drop_replication_slot(...); max_slot_wal_keep_size bounds what a slot may keep."},
 		{"settings", "error", nullptr, nullptr, kSettings, "A crash or a damaged page can lose events with these: set them back."},
 		{"checksums", "notice", nullptr, nullptr, kChecksums,
 	     "pg_checksums --enable while the server is stopped: a damaged page is then told when it is read."},

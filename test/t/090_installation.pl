@@ -169,6 +169,15 @@ $node->safe_psql('postgres', '\i ' . "$FindBin::RealBin/../sql/old_months.sql");
 told(q{SELECT t.old_month(date_trunc('month', now() - interval '100 days')::date); SELECT t.old_event('user:9', 'noted', '{}', now() - interval '100 days')},
 	'seals', 'warning', '\d{4}-\d\d was closed more than a week ago and is not sealed', 'SELECT count(*) FROM events.seal()');
 
+# a slot that nobody reads: two switches of WAL are more than the least max_wal_size, 32 MB
+sql(q{SELECT slot_name FROM pg_create_physical_replication_slot('standby', true)});
+is(failing(), '', 'a slot that keeps little WAL is well');
+$node->append_conf('postgresql.conf', 'max_wal_size = 32MB');
+$node->reload;
+wait_for('max_wal_size is small', sub { sql('SHOW max_wal_size') eq '32MB' });
+told('SELECT pg_switch_wal() FROM generate_series(1, 3), LATERAL pg_logical_emit_message(false, $$filler$$, $$text$$)', 'replication slots', 'warning', 'slot standby keeps \d+ MB of WAL, and nobody reads it',
+	q{SELECT pg_drop_replication_slot('standby')});
+
 # settings, and what a crash could lose
 for my $setting ('full_page_writes = off', 'fsync = off', 'zero_damaged_pages = on')
 {
