@@ -25,6 +25,7 @@ $node->append_conf('postgresql.conf', qq{
 	fsync = on
 	timezone = 'UTC'
 	max_prepared_transactions = 2
+	wal_level = replica
 	session_preload_libraries = 'auren_events'
 	auren_events.audit_decrypt = on
 	auren_events.master_key_file = '$master_keys'
