@@ -176,7 +176,7 @@ is(failing(), '', 'a slot that keeps little WAL is well');
 $node->append_conf('postgresql.conf', 'max_wal_size = 32MB');
 $node->reload;
 wait_for('max_wal_size is small', sub { sql('SHOW max_wal_size') eq '32MB' });
-told('SELECT pg_switch_wal() FROM generate_series(1, 3), LATERAL pg_logical_emit_message(false, $$filler$$, $$text$$)', 'replication slots', 'warning', 'slot standby keeps \d+ MB of WAL, and nobody reads it',
+told(q{SELECT pg_logical_emit_message(false, 'filler', n::text), pg_switch_wal() FROM generate_series(1, 4) n}, 'replication slots', 'warning', 'slot standby keeps \d+ MB of WAL, and nobody reads it',
 	q{SELECT pg_drop_replication_slot('standby')});
 
 # settings, and what a crash could lose
