@@ -119,7 +119,7 @@ is( sql(q{
 # Whoever reads the month keeps it there.
 my $reader = $node->background_psql('postgres');
 $reader->query_safe(q{BEGIN; SELECT count(*) FROM events.replay_stream('user:1')});
-fails_with($node, 'postgres', q{SET lock_timeout = '1ms'; SELECT events.detach_archive('2024-01-01')}, '55P03', 'a month that is read', like => qr/In the way: process/);
+fails_with($node, 'postgres', q{SET lock_timeout = '2s'; SELECT events.detach_archive('2024-01-01')}, '55P03', 'a month that is read', like => qr/In the way: process/);
 $reader->query_safe('COMMIT');
 $reader->quit;
 
