@@ -100,7 +100,8 @@ UNION ALL
 SELECT true, format('%s is open to %s, which is bound to tenants', c.oid::regclass, b.role::regrole)
 FROM bound b JOIN pg_roles r ON r.oid = b.role AND NOT r.rolsuper
 	JOIN pg_class c ON c.oid IN (SELECT oid FROM auren.granted_objects WHERE all_tenants UNION ALL SELECT inhrelid FROM month)
-WHERE has_table_privilege(b.role, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE'))";
+-- a bound writer may insert readings: those of its own tenants
+WHERE has_table_privilege(b.role, c.oid, 'SELECT, UPDATE, DELETE, TRUNCATE' || CASE c.oid WHEN 'biometric.biometric_events'::regclass THEN '' ELSE ', INSERT' END))";
 
 constexpr const char *kDefaultPrivileges = R"(
 SELECT true, format('tables that %s makes%s are open to %s (%s)', d.defaclrole::regrole, coalesce(' in schema ' || n.nspname, ''),

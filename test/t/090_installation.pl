@@ -108,6 +108,12 @@ told("GRANT SELECT ON $month TO bound", 'rights', 'error', "$month is open to bo
 told('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC', 'default privileges', 'error', 'tables that \S+ makes are open to PUBLIC \(SELECT\)',
 	'ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC');
 
+sql(q{SELECT events.grant_access('bound', 'writer'), events.grant_access('bound', 'reader')});
+is(failing(), '', 'what events.grant_access gives to a bound role is well');
+told('GRANT SELECT ON biometric.biometric_events TO bound', 'rights', 'error', 'biometric\.biometric_events is open to bound, which is bound to tenants',
+	'REVOKE SELECT ON biometric.biometric_events FROM bound');
+told('GRANT INSERT ON events.event_store TO bound', 'rights', 'error', 'events\.event_store is open to bound, which is bound to tenants', 'REVOKE INSERT ON events.event_store FROM bound');
+
 # what a DBA added
 sql('CREATE INDEX added_index ON biometric.biometric_events (device_type)');
 is(failing(), '', 'what was added and recorded is well');
