@@ -1,27 +1,29 @@
 -- Seals: digests of final events under a Merkle tree a month, its root chained to the seal before it and signed. And what sessions work at.
 
+CREATE FUNCTION auren.work_phases() RETURNS TABLE (code integer, what text, phase text, unit text)
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 33 AS 'MODULE_PATHNAME', 'auren_work_phases';
+COMMENT ON FUNCTION auren.work_phases() IS 'what sessions do that takes long, by the number under which they show it';
+
 -- Two locks of a session carry the numbers (server/progress.hpp): 16 bits of what it does, 48 bits of how much. -24335 and -24334 are 0xA0F1 and 0xA0F2.
 CREATE VIEW events.progress WITH (security_barrier) AS
 	SELECT d.pid, a.usename AS role, w.what, w.phase, ((d.classid::bigint & 65535) << 32) | d.objid::bigint AS done,
-	       nullif(((t.classid::bigint & 65535) << 32) | t.objid::bigint, 0) AS total, a.query_start AS since
+	       nullif(((t.classid::bigint & 65535) << 32) | t.objid::bigint, 0) AS total, w.unit, a.query_start AS since
 	FROM pg_locks d
 	LEFT JOIN pg_locks t ON t.pid = d.pid AND t.locktype = 'advisory' AND t.objsubid = -24334 AND t.database = d.database
 	                    AND t.classid::bigint >> 16 = d.classid::bigint >> 16
 	LEFT JOIN pg_stat_activity a ON a.pid = d.pid
-	LEFT JOIN (VALUES (257, 'seal', 'sealing'), (513, 'verify', 'seals'), (514, 'verify', 'events'),
-	                  (769, 'drop months', 'checking'), (770, 'drop months', 'carrying states'), (771, 'drop months', 'carrying ids'), (772, 'drop months', 'dropping'), (773, 'drop months', 'recording'), (774, 'drop months', 'carrying readings'),
-	                  (1025, 'settle', 'checking'), (1281, 'import', 'importing'), (1282, 'import', 'comparing'), (1283, 'import', 'checking'),
-	                  (1537, 'archive', 'writing'), (1538, 'archive', 'reading')) w (code, what, phase) ON w.code = d.classid::bigint >> 16
+	LEFT JOIN auren.work_phases() w ON w.code = d.classid::bigint >> 16
 	WHERE d.locktype = 'advisory' AND d.objsubid = -24335
 	  AND d.database = (SELECT oid FROM pg_database WHERE datname = current_database());
-COMMENT ON VIEW events.progress IS 'sessions of this database that seal, verify, drop, settle, import or archive, and how far they are';
+COMMENT ON VIEW events.progress IS 'sessions of this database at work that takes long, such as a seal, an import or a refresh of metrics, and how far they are';
 INSERT INTO auren.rights VALUES ('events.progress', 'SELECT', '{reader,admin}', '0.2.0');
 COMMENT ON COLUMN events.progress.pid IS 'process of the session';
 COMMENT ON COLUMN events.progress.role IS 'its role';
 COMMENT ON COLUMN events.progress.what IS 'what it does';
 COMMENT ON COLUMN events.progress.phase IS 'which part of it';
-COMMENT ON COLUMN events.progress.done IS 'steps of the phase that are done; most often events';
+COMMENT ON COLUMN events.progress.done IS 'steps of the phase that are done';
 COMMENT ON COLUMN events.progress.total IS 'how many steps there are, about; NULL where nobody knows';
+COMMENT ON COLUMN events.progress.unit IS 'what the steps are: events, streams, keys';
 COMMENT ON COLUMN events.progress.since IS 'when its statement began';
 
 CREATE TABLE auren.seals (

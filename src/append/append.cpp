@@ -23,6 +23,7 @@
 #include "server/as_owner.hpp"
 #include "server/btree.hpp"
 #include "server/guard.hpp"
+#include "server/progress.hpp"
 #include "server/random.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
@@ -46,6 +47,10 @@ namespace {
 constexpr int64 kUnixEpochOffset = INT64CONST(946684800000000);
 
 EventIdMaker id_maker;
+
+// A batch of which others see how far it is, and after how many events they see more.
+constexpr std::size_t kShownEvents = 10000;
+constexpr int64 kShownEvery = 1000;
 
 // How the name of each month's index on positions begins.
 constexpr std::string_view kPositionIndex = "idx_event_store_position_";
@@ -902,14 +907,30 @@ class Appending {
 
 	void
 	Write() {
+		if (IsShown()) {
+			Call([this](Server server) { BeginProgress(server, WorkPhase::kAppendWriting, static_cast<int64>(results_.size())); });
+		}
 		if (!import_) {
 			for (std::size_t i = 0; i < results_.size(); i++) {
 				WriteElement(i);
 			}
-			return;
+		} else {
+			for (const std::uint32_t i : import_->WriteOrder(request_.import->elements)) {
+				WriteElement(i);
+			}
 		}
-		for (const std::uint32_t i : import_->WriteOrder(request_.import->elements)) {
-			WriteElement(i);
+	}
+
+	// A batch of which others see how far it is.
+	bool
+	IsShown() const {
+		return results_.size() >= kShownEvents;
+	}
+
+	void
+	ShowWritten() {
+		if (IsShown() && ++written_events_ % kShownEvery == 0) {
+			Call([this](Server server) { ReportProgress(server, written_events_); });
 		}
 	}
 
@@ -933,6 +954,7 @@ class Appending {
 		values[kGlobalPosition] = Int64GetDatum(results_[i].position);
 		values[kTags] = TagsGiven(i);
 		Call([&](Server server) { WriteEvent(server, &writer_, values, TagsToWrite(i)); });
+		ShowWritten();
 		if (!import_) {
 			// what is imported has happened long ago: nobody waits for news of it
 			Announce(tenant_.id, TextBytes(given.stream_id), TextBytes(given.event_type), results_[i].position);
@@ -964,6 +986,9 @@ class Appending {
 	CloseStore() {
 		Call([this](Server server) {
 			EndWrite(server, &writer_);
+			if (IsShown()) {
+				EndProgress(server);
+			}
 			if (ids_ != nullptr) {
 				index_close(ids_pkey_, NoLock);
 				table_close(ids_, NoLock);
@@ -1015,6 +1040,7 @@ class Appending {
 	std::vector<Datum> sealed_;      // of the elements, their data where some of it was encrypted; empty where nothing was
 	std::vector<EventTags> written_; // the tags to write, of the elements; empty where no rule is declared: those that were given
 	bool tag_rules_ = false;         // whether any is declared
+	int64 written_events_ = 0;       // of a batch that is shown
 	bool span_rules_ = false;
 	bool tags_refused_ = false; // whether an element has a value of which no tag can be made
 	KeyLocks keys_;

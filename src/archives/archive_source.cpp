@@ -77,6 +77,7 @@ ArchiveSource::ArchiveSource(Month month) {
 	const int64 lower = month.StartMicros();
 	const int64 upper = month.Next().StartMicros();
 	manifest_.month = month;
+	Call([](Server server) { BeginProgress(server, WorkPhase::kArchiveCounting, 0); });
 	Count(lower, upper);
 	manifest_.store_epoch = StoreEpochText();
 	manifest_.made_at = NowText();

@@ -41,7 +41,11 @@ ReadWhole(const std::string &path) {
 	LineReader lines(path);
 	ArchiveReader reader(&lines);
 	std::string_view line;
+	int64 events = 0;
+	Call([&](Server server) { BeginProgress(server, WorkPhase::kArchiveChecking, reader.manifest().events); });
 	while (reader.Next(&line)) {
+		events++;
+		Call([&](Server server) { ReportProgress(server, events); });
 	}
 	const WholeArchive archive = {reader.manifest(), reader.trailer()};
 	lines.Close();
@@ -216,14 +220,12 @@ LoadArchive(ArchiveReader *reader, const UnattachedMonth &tables, const Recorded
 		Call([&](Server server) { ReportProgress(server, events); });
 	}
 	sealed.Finish();
+	Call([](Server server) { BeginProgress(server, WorkPhase::kArchiveIndexing, 0); });
 	if (sealed.unsealed() > 0 && !recorded.sha256.empty() && recorded.sha256 != reader->trailer().sha256) {
 		ThrowOtherStore(month, "The SHA-256 of its events is " + reader->trailer().sha256 + ", and that of the archive that was noted is " +
 		                           recorded.sha256 + ".");
 	}
-	Call([&](Server server) {
-		EndLoad(server, &load);
-		EndProgress(server);
-	});
+	Call([&](Server server) { EndLoad(server, &load); });
 	return {month, events, recorded.sha256.empty() ? sealed.unsealed() : 0};
 }
 
@@ -319,6 +321,7 @@ AttachArchive(LineSource *lines, const std::string &name) {
 	(void)QueryAsOwner("UPDATE auren.month_records SET attached_at = clock_timestamp(), archive = coalesce(archive, $2) WHERE month = $1::date",
 	                   {DateText(month), name});
 	AttachFilledMonth(month, ReadOnlyScript(month));
+	Call([](Server server) { EndProgress(server); });
 	if (attached.unsealed > 0) {
 		NoteUnsealed(attached);
 	}

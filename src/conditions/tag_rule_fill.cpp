@@ -7,6 +7,7 @@
 #include "core/tags/tag.hpp"
 #include "feed/feed_read.hpp"
 #include "server/as_owner.hpp"
+#include "server/progress.hpp"
 #include "server/text.hpp"
 #include "store/months.hpp"
 #include "store/query.hpp"
@@ -34,6 +35,7 @@ struct Fill {
 	int count;
 	int64 after; // the part of the feed that some rule needs
 	int64 until;
+	int64 limit;    // events that the step looks at
 	int64 position; // of the event that is being looked at
 };
 
@@ -220,6 +222,7 @@ FillEvents(Server server, Fill *fill, int64 limit) {
 	Reached reached = {fill->after, limit, false, Month()};
 	EventRow row;
 	while (NextFeedEvent(server, &scan, &row, &reached.left)) {
+		ReportProgress(server, fill->limit - reached.left);
 		if (!FillEvent(server, fill, batch, row, PlaceOf(scan))) {
 			reached.month_missing = true;
 			reached.month = batch->month;
@@ -255,6 +258,7 @@ int64
 FillTagRules(const Tenant &tenant, int64 limit) {
 	Fill fill = {};
 	fill.tenant = tenant.text;
+	fill.limit = limit;
 	Call([&](Server server) {
 		PreventCommandIfReadOnly("events.fill_tag_rules()");
 		LockUnfinished(server, &fill);
@@ -265,6 +269,7 @@ FillTagRules(const Tenant &tenant, int64 limit) {
 	if (fill.count == 0) {
 		return 0;
 	}
+	Call([&](Server server) { BeginProgress(server, WorkPhase::kTagsFilling, Min(limit, fill.until - fill.after)); });
 	Reached reached = {fill.after, limit, true, Month()};
 	while (reached.month_missing) {
 		reached = Call([&](Server server) {
@@ -279,7 +284,10 @@ FillTagRules(const Tenant &tenant, int64 limit) {
 			(void)MakeMonths(reached.month, 1);
 		}
 	}
-	Call([&](Server server) { NoteProgress(server, fill, reached.examined); });
+	Call([&](Server server) {
+		NoteProgress(server, fill, reached.examined);
+		EndProgress(server);
+	});
 	return fill.until - std::min(reached.examined, fill.until);
 }
 

@@ -148,6 +148,23 @@ Unwrap(const MasterKeys &masters, std::uint64_t key_id, std::string_view master_
 	return key;
 }
 
+int64
+CountRowsToRewrap(Server server, std::string_view current) {
+	Oid types[1] = {TEXTOID};
+	Datum values[1] = {TextDatum(server, current)};
+	const SavedUser before = SwitchToOwner(server, own::data_keys.Get(server));
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT pg_catalog.count(*) FROM auren.data_keys WHERE master_key_id OPERATOR(pg_catalog.<>) $1", 1, types, values,
+	                          nullptr, true, 1) != SPI_OK_SELECT) {
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not count data keys")));
+	}
+	bool isnull;
+	const int64 count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	SwitchBack(server, before);
+	return count;
+}
+
 int
 LockRowsToRewrap(Server server, std::string_view current, int limit, MemoryContext context, RewrapRow **rows) {
 	Oid types[2] = {TEXTOID, INT4OID};

@@ -72,6 +72,9 @@ struct RewrapRow {
 	std::string_view wrapped;
 };
 
+// How many keys another master key than the current one has wrapped. It reads all keys.
+int64 CountRowsToRewrap(Server server, std::string_view current);
+
 // Locks keys that another master key than the current one has wrapped, `limit` at most and none that somebody else has locked. The rows are
 // made in the context; the caller gets how many there are.
 int LockRowsToRewrap(Server server, std::string_view current, int limit, MemoryContext context, RewrapRow **rows);

@@ -17,6 +17,7 @@
 #include "server/as_owner.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
+#include "server/progress.hpp"
 #include "server/random.hpp"
 #include "server/relation_changes.hpp"
 #include "server/settings.hpp"
@@ -451,13 +452,17 @@ RotateMasterKey(int64 limit) {
 	constexpr int kBatch = 500;
 	const std::shared_ptr<const MasterKeys> masters = CurrentMasterKeys();
 	int64 done = 0;
-	MemoryContext context = Call([] { return AllocSetContextCreate(CurrentMemoryContext, "auren_events master key", ALLOCSET_DEFAULT_SIZES); });
+	MemoryContext context = Call([&](Server server) {
+		BeginProgress(server, WorkPhase::kMasterKeyWrapping, Min(limit, CountRowsToRewrap(server, masters->current().id)));
+		return AllocSetContextCreate(CurrentMemoryContext, "auren_events master key", ALLOCSET_DEFAULT_SIZES);
+	});
 	while (done < limit) {
 		const int batch = static_cast<int>(std::min<int64>(kBatch, limit - done));
 		RewrapRow *rows = nullptr;
 		const int count = Call([&](Server server) { return LockRowsToRewrap(server, masters->current().id, batch, context, &rows); });
 		for (int i = 0; i < count; i++) {
 			Rewrap(*masters, rows[i]);
+			Call([&](Server server) { ReportProgress(server, done + i + 1); });
 		}
 		Call([&] { MemoryContextReset(context); });
 		done += count;
@@ -465,6 +470,7 @@ RotateMasterKey(int64 limit) {
 			break;
 		}
 	}
+	Call([](Server server) { EndProgress(server); });
 	return done;
 }
 

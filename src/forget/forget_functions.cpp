@@ -10,6 +10,7 @@
 #include "metrics/forget_readings.hpp"
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
+#include "server/progress.hpp"
 #include "state/reducers.hpp"
 #include "state/snapshots.hpp"
 #include "store/tenant.hpp"
@@ -42,7 +43,11 @@ AUREN_FUNCTION(auren_forget_user) {
 	CountWhenCommitted(pg::Committed::kPersonsForgotten);
 	pg::AddAuditRow("forget", tenant.id, user.name.bytes, reason, keys);
 	if (HasReducerFunctions()) {
-		(void)Call([&](Server server) { return pg::DropSnapshots(server, tenant.text, 0); });
+		Call([&](Server server) {
+			pg::BeginProgress(server, pg::WorkPhase::kForgetSnapshots, 0);
+			(void)pg::DropSnapshots(server, tenant.text, 0);
+			pg::EndProgress(server);
+		});
 	}
 	return Int32GetDatum(keys);
 }

@@ -53,12 +53,7 @@ class ImportLock {
 
 void
 Report(WorkPhase phase, int64 total, int64 done) {
-	Call([&](Server server) {
-		if (done == 0) {
-			BeginProgress(server, phase, total);
-		}
-		ReportProgress(server, done);
-	});
+	Call([&](Server server) { ContinueProgress(server, phase, total, done); });
 }
 
 // Runs work for each row that is left, and shows how far it is.
@@ -419,8 +414,10 @@ ImportStore(Procedure *procedure, Oid table, const std::optional<std::string> &k
 	const std::string tenant(CurrentTenantId());
 	ImportSource source;
 	std::optional<ImportCursor> cursor;
+	std::optional<OuterProgress> outer;
 	procedure->Do([&] {
 		Report(WorkPhase::kImportChecking, 0, 0);
+		outer.emplace();
 		source = FindImportSource(table, kind);
 		cursor.emplace(ImportPlanQuery(source), tenant, Kept::kOverCommits);
 	});

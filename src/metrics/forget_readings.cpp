@@ -4,6 +4,7 @@
 #include "metrics/relations.hpp"
 #include "server/as_owner.hpp"
 #include "server/guard.hpp"
+#include "server/progress.hpp"
 #include "server/text.hpp"
 #include "store/partitions.hpp"
 #include "store/query.hpp"
@@ -167,13 +168,18 @@ ForgetReadings(const Tenant &tenant, const Text &user) {
 			RequireShortLock(server);
 		}
 		LockReadings(server);
+		BeginProgress(server, WorkPhase::kForgetDeleting, 0);
 		return DeleteReadings(server, &person);
 	});
+	Call([](Server server) { BeginProgress(server, WorkPhase::kForgetMerging, 0); });
+	const OuterProgress outer;
 	(void)Refresh();
 	Call([&](Server server) {
+		BeginProgress(server, WorkPhase::kForgetClearing, 0);
 		RequireMerged(server, &person);
 		DeleteSeries(server, &person);
 		ReportDeleted(server, deleted, &person);
+		EndProgress(server);
 	});
 }
 

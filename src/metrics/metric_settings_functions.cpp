@@ -14,6 +14,7 @@
 #include "server/arguments.hpp"
 #include "server/as_owner.hpp"
 #include "server/entry.hpp"
+#include "server/progress.hpp"
 #include "server/rows.hpp"
 #include "store/tenant.hpp"
 
@@ -156,8 +157,10 @@ AUREN_FUNCTION(auren_apply_retention) {
 	const int count = Call([&](Server server) { return ReadKept(server, kept); });
 	uint64 dropped = 0;
 	for (int i = 0; i < count; i++) {
+		Call([&](Server server) { pg::ContinueProgress(server, pg::WorkPhase::kRetentionDeleting, count, i); });
 		dropped += DropBuckets(kept[i]);
 	}
+	Call([](Server server) { pg::EndProgress(server); });
 	PG_RETURN_INT64(static_cast<int64>(dropped));
 }
 

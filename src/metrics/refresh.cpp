@@ -17,6 +17,7 @@
 #include "server/compat.hpp"
 #include "server/entry.hpp"
 #include "server/guard.hpp"
+#include "server/progress.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_row.hpp"
 #include "server/text.hpp"
@@ -69,6 +70,8 @@ class FillSink : public ReadingSink {
 
 	void
 	Take(std::vector<Reading> *readings) override {
+		counted_ += static_cast<int64>(readings->size());
+		Call([this](Server server) { ReportProgress(server, counted_); });
 		gathered_.insert(gathered_.end(), readings->begin(), readings->end());
 		readings->clear();
 		if (gathered_.size() >= kMostChanges) {
@@ -112,6 +115,7 @@ class FillSink : public ReadingSink {
 	MemoryContext context_;
 	std::vector<Reading> gathered_;
 	std::vector<Change> carried_;
+	int64 counted_ = 0;
 };
 
 // The rollups of a source that was attached: of what it holds by the server snapshot. Its deltas of before are dropped, being counted.
@@ -125,6 +129,7 @@ Fill(const Source &source, Snapshot snapshot) {
 			RecordPartitions(server, source.relation, source.id);
 		}
 		PushActiveSnapshot(snapshot);
+		BeginProgress(server, WorkPhase::kRefreshCounting, OidIsValid(source.relation) ? EstimatedRows(server, source.relation) : 0);
 	});
 	FillSink sink(&rollups);
 	if (source.once) {
@@ -261,6 +266,7 @@ MergeDeltas(Snapshot snapshot, const ExceptedSources &excepted, Rollups *rollups
 	Call([&](Server server) {
 		OpenSeenRows(server, &each.rows, own::deltas.Get(server), RowExclusiveLock, snapshot);
 		OpenSeenRows(server, &packed.rows, own::delta_packs.Get(server), RowExclusiveLock, snapshot);
+		BeginProgress(server, WorkPhase::kRefreshMerging, 0);
 	});
 	SourceOfSeries source;
 	int64 merged = 0;
@@ -286,6 +292,7 @@ MergeDeltas(Snapshot snapshot, const ExceptedSources &excepted, Rollups *rollups
 			});
 			pending->taken.clear();
 		}
+		Call([&](Server server) { ReportProgress(server, merged); });
 	}
 	Call([&](Server server) {
 		CloseSeenRows(server, &each.rows);
@@ -386,6 +393,7 @@ DeleteWithSource(Server server, int32 source, const char *sql) {
 void
 DeleteRollupsOf(const Source &source) {
 	Call([&](Server server) {
+		BeginProgress(server, WorkPhase::kRefreshClearing, 0);
 		DeleteWithSource(server, source.id,
 		                 "DELETE FROM auren.rollup_5min r USING auren.series s WHERE s.series_id OPERATOR(pg_catalog.=) r.series_id AND s.source_id "
 		                 "OPERATOR(pg_catalog.=) $1");
@@ -401,6 +409,7 @@ DeleteRollupsOf(const Source &source) {
 void
 DeleteSource(const Source &source) {
 	Call([&](Server server) {
+		BeginProgress(server, WorkPhase::kRefreshClearing, 0);
 		DeleteWithSource(server, source.id, "DELETE FROM auren.series WHERE source_id OPERATOR(pg_catalog.=) $1");
 		DeleteWithSource(server, source.id, "DELETE FROM auren.filled_sources WHERE source_id OPERATOR(pg_catalog.=) $1");
 		if (OidIsValid(own::carried_readings.GetIfThere(server))) {
@@ -536,7 +545,10 @@ RefreshBy(Snapshot snapshot, const List *passed) {
 	}
 	refreshed.changes = merged.changes;
 	refreshed.buckets += merged.buckets;
-	Call([&](Server server) { WriteRun(server, began, refreshed); });
+	Call([&](Server server) {
+		WriteRun(server, began, refreshed);
+		EndProgress(server);
+	});
 	return refreshed;
 }
 
@@ -593,7 +605,12 @@ RebuildDaysAndHours() {
 	Snapshot snapshot = Call([] { return RegisterSnapshot(GetLatestSnapshot()); });
 	Rollups rollups(snapshot);
 	SeenRows five;
-	Call([&](Server server) { OpenSeenRows(server, &five, own::rollups[kFive].Get(server), AccessShareLock, snapshot); });
+	Call([&](Server server) {
+		const Oid heap = own::rollups[kFive].Get(server);
+		BeginProgress(server, WorkPhase::kZoneCounting, EstimatedRows(server, heap));
+		OpenSeenRows(server, &five, heap, AccessShareLock, snapshot);
+	});
+	int64 done = 0;
 	std::vector<Change> changes;
 	for (bool more = true; more;) {
 		changes.clear();
@@ -603,12 +620,17 @@ RebuildDaysAndHours() {
 		}
 		Sort(&changes);
 		rollups.Apply(changes, kHourly);
-		Call([&] { MemoryContextReset(five.context); });
+		done += static_cast<int64>(changes.size());
+		Call([&](Server server) {
+			MemoryContextReset(five.context);
+			ReportProgress(server, done);
+		});
 	}
 	rollups.Close();
 	Call([&](Server server) {
 		CloseSeenRows(server, &five);
 		UnregisterSnapshot(snapshot);
+		EndProgress(server);
 	});
 }
 

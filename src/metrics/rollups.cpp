@@ -125,6 +125,7 @@ Rollups::ApplySet(const Change *first, const Change *end) {
 	const BucketKey key = {kFive, first->series, first->bucket};
 	MemoryContext before = nullptr;
 	const bool found = Call([&](Server server) {
+		CHECK_FOR_INTERRUPTS();
 		const bool there = Find(server, key);
 		MemoryContextReset(context_);
 		before = MemoryContextSwitchTo(context_);
@@ -345,6 +346,7 @@ Rollups::ApplyTo(int level, int64 bucket, const Change *first, const Change *end
 	const BucketKey key = {level, first->series, bucket};
 	MemoryContext before = nullptr;
 	const bool found = Call([&](Server server) {
+		CHECK_FOR_INTERRUPTS();
 		const bool there = Find(server, key);
 		MemoryContextReset(context_);
 		before = MemoryContextSwitchTo(context_);

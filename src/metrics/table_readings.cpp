@@ -9,6 +9,7 @@
 #include "metrics/source_rows.hpp"
 #include "server/compat_columns.hpp"
 #include "server/guard.hpp"
+#include "server/progress.hpp"
 
 namespace auren::pg {
 
@@ -208,9 +209,13 @@ RecordTable(Oid relid, const Source &source, Counting counting) {
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		PushActiveSnapshot(snapshot);
 		OpenSourceRows(server, &rows, relid, source, nullptr, snapshot);
+		BeginProgress(server, WorkPhase::kRecordReading, EstimatedRows(server, relid));
 	});
-	while (Call([&](Server server) { return NextSourceRow(server, &rows); })) {
-		Call([&] { MemoryContextReset(batch); });
+	for (int64 done = 0; Call([&](Server server) { return NextSourceRow(server, &rows); }); done++) {
+		Call([&](Server server) {
+			MemoryContextReset(batch);
+			ReportProgress(server, done);
+		});
 		MemoryContextSwitchTo(batch);
 		Reading reading = {};
 		reading.taken = counting == Counting::kTake;
@@ -233,6 +238,7 @@ RecordTable(Oid relid, const Source &source, Counting counting) {
 		MemoryContextDelete(batch);
 	});
 	WriteReadings();
+	Call([](Server server) { EndProgress(server); });
 }
 
 Summary

@@ -204,10 +204,7 @@ CarryStates(Steps *steps, const MonthFigures &month) {
 	for (bool more = true; more;) {
 		steps->Do([&] {
 			const StepMemory memory;
-			Call([&](Server server) {
-				BeginProgress(server, WorkPhase::kDropCarryingStates, 0);
-				ReportProgress(server, looked_at);
-			});
+			Call([&](Server server) { ContinueProgress(server, WorkPhase::kDropCarryingStates, 0, looked_at); });
 			const std::vector<MonthStream> page = ListStreams(month, after);
 			const std::size_t done = page.empty() ? 0 : PageCarrier(page).Carry();
 			more = done > 0;
@@ -235,10 +232,7 @@ CarryIds(Steps *steps, const MonthFigures &month) {
 		steps->Do([&] {
 			const StepMemory memory;
 			const int64 done = after == "0" ? 0 : std::stoll(after) - month.first_position + 1;
-			Call([&](Server server) {
-				BeginProgress(server, WorkPhase::kDropCarryingIds, positions);
-				ReportProgress(server, done);
-			});
+			Call([&](Server server) { ContinueProgress(server, WorkPhase::kDropCarryingIds, positions, done); });
 			const std::vector<TextRow> last = QueryAsOwner(sql, {after});
 			more = last[0][0].has_value();
 			if (more) {
@@ -256,8 +250,8 @@ CarryReadings(Steps *steps, const MonthFigures &month) {
 		steps->Do([&] {
 			const StepMemory memory;
 			Call([&](Server server) {
-				BeginProgress(server, WorkPhase::kDropCarryingReadings, month.last_position - month.first_position + 1);
-				ReportProgress(server, after - month.first_position + 1);
+				ContinueProgress(server, WorkPhase::kDropCarryingReadings, month.last_position - month.first_position + 1,
+				                 after - month.first_position + 1);
 			});
 			CarryReadingsIn(month.month.StartDays(), {month.partition.c_str(), after, std::min(after + kPositionsAStep, month.last_position)});
 		});
@@ -266,7 +260,6 @@ CarryReadings(Steps *steps, const MonthFigures &month) {
 
 void
 RecordMonth(const MonthFigures &month) {
-	Call([](Server server) { BeginProgress(server, WorkPhase::kDropRecording, 0); });
 	(void)QueryAsOwner("INSERT INTO auren.dropped_tenants (tenant_id, month, last_position) SELECT tenant_id, $1::date, max(global_position) FROM " +
 	                       month.partition +
 	                       " GROUP BY tenant_id ON CONFLICT (tenant_id, month) DO UPDATE SET last_position = excluded.last_position",

@@ -120,7 +120,10 @@ DropMonth(Steps *steps, const MonthFigures &month, const Forced &forced) {
 	CarryStates(steps, month);
 	CarryIds(steps, month);
 	CarryReadings(steps, month);
-	steps->Do([&] { RecordMonth(month); });
+	steps->Do([&] {
+		Call([](Server server) { BeginProgress(server, WorkPhase::kDropRecording, 0); });
+		RecordMonth(month);
+	});
 	const DroppedTables tables = {month.relid, Call([&](Server server) { return FindTagMonth(server, month.month); })};
 	const int64 end = GetCurrentTimestamp() + steps->patience();
 	for (bool dropped = false; !dropped;) {

@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "months/carry.hpp"
 #include "months/month_list.hpp"
+#include "server/progress.hpp"
 
 namespace auren::pg {
 
@@ -235,8 +236,10 @@ MarkSettled(Month month) {
 		throw DomainError(sqlstate::kNotInState, "month " + MonthText(month) + " is not settled", missing,
 		                  "Run the statements of events.maintenance_plan().");
 	}
+	Call([](Server server) { BeginProgress(server, WorkPhase::kSettleRecording, 0); });
 	RecordMonth(*found);
 	(void)QueryAsOwner("UPDATE auren.month_records SET settled_at = now() WHERE month = $1::date", {DateText(month)});
+	Call([](Server server) { EndProgress(server); });
 }
 
 } // namespace auren::pg

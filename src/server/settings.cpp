@@ -24,6 +24,7 @@ int max_key_uses = INT_MAX;
 bool audit_decrypt = false;
 bool stats_by_tenant = false;
 char *decrypt_reason = nullptr;
+int progress_notices = -1;
 
 const struct config_enum_entry kNamingValues[] = {{"off", static_cast<int>(Naming::kOff), false},
                                                   {"warn", static_cast<int>(Naming::kWarn), false},
@@ -210,6 +211,11 @@ DecryptReason() {
 	return decrypt_reason;
 }
 
+int
+ProgressNoticesEvery() {
+	return progress_notices;
+}
+
 void
 WarnIfKeySourceIsShown(Server) {
 	if (!source_shown || !superuser()) {
@@ -282,6 +288,9 @@ Define(Server) {
 	DefineCustomBoolVariable("auren_events.stats_by_tenant", "Counts what events.stats shows for each tenant too.",
 	                         "For the first 1,000 tenants that come, and for the others together; events.stats_by_tenant shows it.", &stats_by_tenant,
 	                         false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+	DefineCustomIntVariable("auren_events.progress_notices", "Time after which a NOTICE tells again how far a long call is.",
+	                        "-1 tells nothing, 0 tells of each report.", &progress_notices, -1, -1, INT_MAX / 1000, PGC_USERSET, GUC_UNIT_S, nullptr,
+	                        nullptr, nullptr);
 	MarkGUCPrefixReserved("auren_events");
 }
 

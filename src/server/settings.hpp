@@ -45,6 +45,8 @@ int MaxKeyUses();
 // auren_events.audit_decrypt and the reason that the caller gives (may be "").
 bool AuditDecrypt();
 const char *DecryptReason();
+// auren_events.progress_notices: seconds after which the client is told again how far a long work is; 0: at each report, -1: never.
+int ProgressNoticesEvery();
 
 // auren_events.stats_by_tenant: whether what is counted is counted for each tenant too.
 bool StatsByTenant();

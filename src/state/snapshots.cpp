@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "server/compat.hpp"
+#include "server/progress.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_row.hpp"
 #include "state/relations.hpp"
@@ -43,6 +44,9 @@ Delete(Server server, Relation heap, Relation index, ScanKey keys, int key_count
 			continue; // a newer one that can be trusted
 		}
 		count += DeleteRow(server, heap, &slot->tts_tid, snapshot) ? 1 : 0;
+		if (but_by == nullptr) {
+			ReportProgress(server, count); // the caller drops many, and has begun it
+		}
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

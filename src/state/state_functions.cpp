@@ -10,6 +10,7 @@
 #include "server/arguments.hpp"
 #include "server/entry.hpp"
 #include "server/jsonb_writer.hpp"
+#include "server/progress.hpp"
 #include "server/rows.hpp"
 #include "state/reducer_function.hpp"
 #include "state/state.hpp"
@@ -206,7 +207,10 @@ AUREN_FUNCTION(auren_drop_snapshots) {
 	const pg::Tenant tenant = pg::CurrentTenant();
 	return Int64GetDatum(Call([&](Server server) {
 		PreventCommandIfReadOnly("events.drop_snapshots()");
-		return pg::DropSnapshots(server, tenant.text, stream ? stream->datum : 0);
+		pg::BeginProgress(server, pg::WorkPhase::kSnapshotsDropping, 0);
+		const int64 dropped = pg::DropSnapshots(server, tenant.text, stream ? stream->datum : 0);
+		pg::EndProgress(server);
+		return dropped;
 	}));
 }
 

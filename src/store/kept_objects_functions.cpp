@@ -7,6 +7,7 @@
 #include "server/as_owner.hpp"
 #include "server/compat.hpp"
 #include "server/entry.hpp"
+#include "server/progress.hpp"
 #include "server/rows.hpp"
 #include "server/subtransaction.hpp"
 #include "store/kept_objects.hpp"
@@ -216,6 +217,7 @@ AUREN_FUNCTION(auren_restore_objects) {
 	bool complete = true;
 	for (int i = 0; i < list_length(all); i++) {
 		const auto &missing = *static_cast<const Missing *>(list_nth(all, i));
+		Call([&](Server server) { pg::ContinueProgress(server, pg::WorkPhase::kObjectsMaking, list_length(all), i); });
 		const char *problem = missing.there ? nullptr : Call([&](Server server) { return MakeObject(server, missing); });
 		if (problem != nullptr) {
 			complete = false;
@@ -232,6 +234,7 @@ AUREN_FUNCTION(auren_restore_objects) {
 		pg::OpenTables();
 	}
 	pg::RecordObjects();
+	Call([](Server server) { pg::EndProgress(server); });
 	return static_cast<Datum>(0);
 }
 

@@ -6,6 +6,7 @@
 #include "server/as_owner.hpp"
 #include "server/guard.hpp"
 #include "server/lock_classes.hpp"
+#include "server/progress.hpp"
 #include "server/run_sql.hpp"
 #include "server/wait_point.hpp"
 #include "store/kept_objects.hpp"
@@ -272,6 +273,22 @@ CompleteMonth(Month month) {
 	return made;
 }
 
+// For how many it made anything. An append that makes its month is not shown.
+int
+MakeAll(Month first, int count) {
+	int made = 0;
+	for (int i = 0; i < count; i++) {
+		if (count > 1) {
+			Call([&](Server server) { ContinueProgress(server, WorkPhase::kMonthsMaking, count, i); });
+		}
+		made += CompleteMonth(Month::FromIndex(first.index() + i)) ? 1 : 0;
+	}
+	if (count > 1) {
+		Call([](Server server) { EndProgress(server); });
+	}
+	return made;
+}
+
 // One maker at a time: the others wait here for its transaction and then find the months made. Returns for how many
 // it made anything, -1 where it gives up because another transaction makes months.
 int
@@ -287,11 +304,7 @@ MakeUnderLock(Month first, int count, WhileOtherMakes behaviour) {
 	if (!locked) {
 		return -1;
 	}
-	int made = 0;
-	for (Month month = first; month.index() < first.index() + count; month = month.Next()) {
-		made += CompleteMonth(month) ? 1 : 0;
-	}
-	return made;
+	return MakeAll(first, count);
 }
 
 } // namespace
