@@ -26,6 +26,8 @@ readonly DRIVER_PACKAGES=(python3-asyncpg python3-psycopg libpostgresql-jdbc-jav
 
 # What reads the figures of monitoring/.
 readonly MONITORING_PACKAGES=(prometheus prometheus-postgres-exporter python3-yaml)
+# What draws them.
+readonly PLOT_PACKAGES=(gnuplot-nox fonts-dejavu-core)
 
 # A server of one's own must not listen to settings meant for another one.
 for variable in "${!PG@}"; do
