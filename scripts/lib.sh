@@ -192,9 +192,10 @@ find_postgres() {
 	id "$SERVER_USER" >/dev/null 2>&1 || die "there is no user $SERVER_USER to run servers as; set AUREN_SERVER_USER"
 }
 
-# pg_cron for the PostgreSQL that was chosen. One that the caller brought may have it or not; the test says so.
-ensure_cron() {
-	local package=postgresql-$PG_MAJOR-cron
+# ensure_server_package NAME: a package for the PostgreSQL that was chosen: cron (pg_cron) or wal2json. A server that the caller brought may have it or
+# not; the tests say so.
+ensure_server_package() {
+	local package=postgresql-$PG_MAJOR-$1
 	[ "$PG_CONFIG" = "/usr/lib/postgresql/$PG_MAJOR/bin/pg_config" ] || return 0
 	[ -z "$(package_version "$package")" ] || return 0
 	command -v apt-get >/dev/null || return 0

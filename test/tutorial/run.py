@@ -48,6 +48,7 @@ PAGES = {
     'conditions.md': Page('school'),
     'operations.md': Page('shop', settings=[]),
     'security.md': Page('clinic', settings=[]),
+    'cdc.md': Page('shop', settings=['wal_level = logical']),
     'troubleshooting.md': Page('shop', settings=[]),
 }
 KEY_FILE_OF_PAGE = '/etc/postgresql/auren_events.keys'
