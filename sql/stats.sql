@@ -171,7 +171,7 @@ ROLLBACK;
 SELECT * FROM t.moved();
 
 -- metrics
-INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('stats', 'hr', 60, '2026-01-01 12:00+00');
+INSERT INTO biometric.biometric_events (user_id, metric_type, value, timestamp) VALUES ('stats', 'hr', 60, '2024-01-01 12:00+00');
 SELECT refresh_ms AS before FROM events.stats \gset
 SELECT analytics.refresh_user_metrics() > 0 AS refreshed;
 SELECT * FROM t.moved();
@@ -179,7 +179,7 @@ SELECT refresh_ms > :before AS took_time FROM events.stats;
 
 -- an import
 SELECT count(*) FROM events.import_events('{stats_import:1,stats_import:1}', '{a,b}', '{1,2}',
-	'{00000000-0000-4000-8000-00000000a003,00000000-0000-4000-8000-00000000a004}', '{2026-01-01 00:00+00,2026-01-02 00:00+00}');
+	'{00000000-0000-4000-8000-00000000a003,00000000-0000-4000-8000-00000000a004}', '{2024-01-01 00:00+00,2024-01-02 00:00+00}');
 SELECT * FROM t.moved();
 
 -- by tenant: nothing yet

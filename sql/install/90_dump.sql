@@ -49,7 +49,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA events, biometric, analytics, encrypted, au
 GRANT EXECUTE ON FUNCTION auren.current_tenant(), auren.view_tenant(), auren.reducers_version(), auren.stream_summary(text), auren.subscription_status(text),
 	auren.filled_sources(), auren.unfilled_readings(), auren.delta_lots(bigint), auren.has_deltas(bytea, bigint), auren.unpack_deltas(bytea),
 	auren.metric_values(bytea, bigint, timestamptz, integer), auren.master_key_id(), auren.require_restored(), auren.month_figures(), auren.view_all_tenants(),
-	auren.counts(), auren.tenant_counts(), auren.read_all(bigint, integer, text[], text, text, uuid, text[]), auren.work_phases() TO PUBLIC;
+	auren.counts(), auren.tenant_counts(), auren.store_shares(), auren.read_all(bigint, integer, text[], text, text, uuid, text[]), auren.work_phases() TO PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA events, biometric, analytics, encrypted, auren FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA auren FROM PUBLIC;
 REVOKE ALL ON TYPE auren.metrics FROM PUBLIC;

@@ -1354,3 +1354,22 @@ COMMENT ON COLUMN events.outbox.aggregateversion IS 'version of the event in its
 COMMENT ON COLUMN events.outbox.global_position IS 'its place in the order of all events: what a relay remembers';
 COMMENT ON COLUMN events.outbox.metadata IS 'what the caller says about the event';
 COMMENT ON COLUMN events.outbox.tracingspancontext IS 'the traceparent of the metadata as a line of Java properties, where it has the form of one';
+
+CREATE FUNCTION auren.store_shares()
+	RETURNS TABLE (month date, tenant_id text, category text, events bigint, bytes bigint)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'auren_store_shares';
+COMMENT ON FUNCTION auren.store_shares() IS 'about how many events and bytes are of each month, tenant and category; of its own tenant for a role that is bound to tenants';
+
+CREATE VIEW events.store_size WITH (security_barrier) AS
+	SELECT s.month, s.tenant_id, s.category, s.events, s.bytes
+	FROM auren.store_shares() s
+	WHERE (SELECT auren.view_tenant()) IS NOT NULL;
+COMMENT ON VIEW events.store_size IS 'about how many events and bytes are of each month, tenant and category, by samples of indexes: no table of events is read, and the time is bounded';
+INSERT INTO auren.rights VALUES ('events.store_size', 'SELECT', '{reader,admin}', '0.2.0');
+COMMENT ON COLUMN events.store_size.month IS 'first day of the month (UTC)';
+COMMENT ON COLUMN events.store_size.tenant_id IS 'tenant; NULL: the month has no index of its streams';
+COMMENT ON COLUMN events.store_size.category IS 'category: what stands before the colon of a stream''s id; NULL likewise, empty where a share could not be told from others of its tenant';
+COMMENT ON COLUMN events.store_size.events IS 'events, about; NULL: nobody knows';
+COMMENT ON COLUMN events.store_size.bytes IS 'bytes of the month''s table and indexes, by the share of events';
+REVOKE ALL ON events.store_size FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auren.store_shares() TO PUBLIC;

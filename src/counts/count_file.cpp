@@ -372,20 +372,20 @@ AddToFile(CountedTenant tenant, int64 *counts) {
 	}
 	if (tenant != kAllTenants && tenants_file.mapped != nullptr) {
 		(void)Touch(&tenants_file, [&] {
-			for (int i = 0; i < kCountPlaces; i++) {
-				if (counts[i] != 0) {
-					AddAtomically(&OfTenants()->rows[tenant].counts[i], counts[i]);
+			ForEachPlace([&](int place) {
+				if (counts[place] != 0) {
+					AddAtomically(&OfTenants()->rows[tenant].counts[place], counts[place]);
 				}
-			}
+			});
 		});
 	}
 	return Touch(&all_file, [&] {
-		for (int i = 0; i < kCountPlaces; i++) {
-			if (counts[i] != 0) {
-				AddAtomically(&All()->counts[i], counts[i]);
-				counts[i] = 0;
+		ForEachPlace([&](int place) {
+			if (counts[place] != 0) {
+				AddAtomically(&All()->counts[place], counts[place]);
+				counts[place] = 0;
 			}
-		}
+		});
 	});
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 
 #include "counts/count_file.hpp"
 #include "server/settings.hpp"
@@ -84,7 +83,9 @@ AddTo(int64 *sums, const Level &level) {
 
 bool
 AnyOf(const int64 (&counts)[kCountPlaces]) {
-	return std::any_of(std::begin(counts), std::end(counts), [](int64 times) { return times != 0; });
+	int64 all = 0;
+	ForEachPlace([&](int place) { all |= counts[place]; });
+	return all != 0;
 }
 
 // Brings counts to the file, and sets them to 0. What it does not take is kept for the next time.

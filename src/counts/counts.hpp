@@ -70,6 +70,18 @@ PlaceOf(Work what) {
 	return kCommittedPlaces + static_cast<int>(what);
 }
 
+// Calls it with each place that has a meaning.
+template <typename F>
+inline void
+ForEachPlace(F &&call) {
+	for (int i = 0; i < static_cast<int>(Committed::kCount); i++) {
+		call(i);
+	}
+	for (int i = kCommittedPlaces; i < PlaceOf(Work::kCount); i++) {
+		call(i);
+	}
+}
+
 namespace internal {
 
 // What this session has counted and not yet brought to the file.

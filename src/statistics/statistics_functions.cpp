@@ -1,5 +1,6 @@
-// Figures: events.stats, events.stats_by_tenant, events.reset_stats.
+// Figures: events.stats, events.stats_by_tenant, events.reset_stats, events.store_size.
 
+#include <cmath>
 #include <cstring>
 #include <iterator>
 #include <string>
@@ -8,6 +9,7 @@
 #include "counts/counts.hpp"
 #include "server/entry.hpp"
 #include "server/rows.hpp"
+#include "statistics/store_size.hpp"
 #include "store/tenant.hpp"
 
 namespace auren {
@@ -77,6 +79,27 @@ PutTenant(Server server, const pg::Rows &rows, const pg::ReadTenantCounts &read)
 	pg::PutRow(server, rows, values, isnull);
 }
 
+// A number that is an estimate, rounded; NULL where it is not known.
+void
+PutNumber(double number, Datum *value, bool *isnull) {
+	*isnull = number < 0;
+	*value = Int64GetDatum(*isnull ? 0 : static_cast<int64>(std::llround(number)));
+}
+
+void
+PutShare(const pg::Rows &rows, const pg::StoreShare &share) {
+	Call([&](Server server) {
+		Datum values[5];
+		bool isnull[5] = {false, !share.known, !share.known, false, false};
+		values[0] = DateADTGetDatum(share.month.StartDays());
+		values[1] = CStringGetTextDatum(share.tenant.c_str());
+		values[2] = CStringGetTextDatum(share.category.c_str());
+		PutNumber(share.events, &values[3], &isnull[3]);
+		PutNumber(share.bytes, &values[4], &isnull[4]);
+		pg::PutRow(server, rows, values, isnull);
+	});
+}
+
 } // namespace
 
 // What the view events.stats shows.
@@ -110,6 +133,19 @@ AUREN_FUNCTION(auren_tenant_counts) {
 			}
 		}
 	});
+	return 0;
+}
+
+// What the view events.store_size shows: to a role that is bound to tenants, its own.
+AUREN_FUNCTION(auren_store_shares) {
+	const bool bound = pg::CallerIsBound();
+	const std::string own(pg::CurrentTenantId());
+	const pg::Rows rows = Call([&](Server server) { return pg::BeginRows(server, fcinfo); });
+	for (const pg::StoreShare &share : pg::SharesOfStore()) {
+		if (!bound || (share.known && share.tenant == own)) {
+			PutShare(rows, share);
+		}
+	}
 	return 0;
 }
 
