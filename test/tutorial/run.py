@@ -46,6 +46,7 @@ Page = collections.namedtuple('Page', 'database roles settings', defaults=([], N
 PAGES = {
     'tutorial.md': Page('coach', ['coach_acme']),
     'conditions.md': Page('school'),
+    'install.md': Page('postgres', settings=[]),
     'operations.md': Page('shop', settings=[]),
     'security.md': Page('clinic', settings=[]),
     'cdc.md': Page('shop', settings=['wal_level = logical']),
