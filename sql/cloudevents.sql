@@ -83,7 +83,8 @@ SELECT e.* FROM (VALUES (1, 'SELECT * FROM events.as_cloudevents(p_source => '''
 	(5, 'SELECT * FROM events.as_cloudevents(p_limit => -1)'), (6, 'SELECT events.as_cloudevent(NULL, ''s'', ''t'', ''1'')'),
 	(7, 'SELECT events.as_cloudevent(gen_random_uuid(), NULL, ''t'', ''1'')'), (8, 'SELECT events.as_cloudevent(gen_random_uuid(), ''s'', NULL, ''1'')'),
 	(9, 'SELECT events.as_cloudevent(gen_random_uuid(), ''s'', ''t'', NULL)'), (10, 'SELECT events.as_cloudevent(gen_random_uuid(), ''s'', ''t'', ''1'', p_stream_version => -1)'),
-	(11, 'SELECT events.as_cloudevent(gen_random_uuid(), ''s'', ''t'', ''1'', p_global_position => -1)')) v(n, statement)
+	(11, 'SELECT events.as_cloudevent(gen_random_uuid(), ''s'', ''t'', ''1'', p_global_position => -1)'),
+	(12, 'SELECT events.as_cloudevent(gen_random_uuid(), '''', ''t'', ''1'')'), (13, 'SELECT events.as_cloudevent(gen_random_uuid(), ''s'', '''', ''1'')')) v(n, statement)
 	CROSS JOIN LATERAL (SELECT n, code, message FROM t.error_of(statement)) e ORDER BY n;
 SELECT * FROM events.as_cloudevents(p_source => 'my orders');
 

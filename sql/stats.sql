@@ -208,6 +208,25 @@ RELEASE s;
 COMMIT;
 SELECT tenant_id, appends, events_appended, replays, version_conflicts FROM events.stats_by_tenant ORDER BY 1;
 SELECT * FROM t.moved();
+-- What is refused for its arguments is its own tenant's too, and what is refused for its tenant is nobody's.
+CREATE ROLE stats_tenant_d;
+SELECT events.grant_access('stats_tenant_d', 'writer'), events.bind_tenant('stats_tenant_d', 'd');
+SET app.tenant_id = 'a';
+SELECT count(*) FROM events.replay_stream('stats:1');
+SET app.tenant_id = 'd';
+SET ROLE stats_tenant_d;
+\set VERBOSITY sqlstate
+SELECT events.append_event('', 'a', '{}');
+SELECT count(*) FROM events.append_events('{stats:1}', '{a,b}', '{1}');
+SET app.tenant_id = 'a';
+SELECT events.append_event('stats:1', 'a', '{}');
+SELECT events.append_event('', 'a', '{}');
+\set VERBOSITY default
+RESET ROLE;
+SELECT tenant_id, appends_refused FROM events.stats_by_tenant WHERE appends_refused > 0;
+SELECT * FROM t.moved();
+SELECT events.unbind_tenant('stats_tenant_d', 'd'), events.revoke_access('stats_tenant_d', 'writer');
+DROP ROLE stats_tenant_d;
 -- what is done while it is off is nobody's
 SET auren_events.stats_by_tenant = off;
 SELECT events.append_event('stats:1', 'happened', '{}') IS NOT NULL AS appended;

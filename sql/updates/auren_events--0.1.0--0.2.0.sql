@@ -370,6 +370,7 @@ CREATE VIEW events.progress WITH (security_barrier) AS
 	LEFT JOIN pg_stat_activity a ON a.pid = d.pid
 	LEFT JOIN auren.work_phases() w ON w.code = d.classid::bigint >> 16
 	WHERE d.locktype = 'advisory' AND d.objsubid = -24335
+	  AND d.pid IS NOT NULL -- a prepared transaction keeps what an error left that was caught
 	  AND d.database = (SELECT oid FROM pg_database WHERE datname = current_database());
 COMMENT ON VIEW events.progress IS 'sessions of this database at work that takes long, such as a seal, an import or a refresh of metrics, and how far they are';
 INSERT INTO auren.rights VALUES ('events.progress', 'SELECT', '{reader,admin}', '0.2.0');

@@ -13,6 +13,7 @@
 #include "server/entry.hpp"
 #include "server/settings.hpp"
 #include "server/text.hpp"
+#include "store/tenant.hpp"
 
 namespace auren {
 
@@ -105,6 +106,9 @@ CountRefused(int sqlstate) {
 Datum
 Counted(FunctionCallInfo fcinfo, Datum (*append)(FunctionCallInfo)) {
 	try {
+		if (pg::StatsByTenant()) {
+			(void)pg::CurrentTenantId(); // arguments may be refused before anything else asks for it
+		}
 		return append(fcinfo);
 	} catch (const pg::Error &error) {
 		CountRefused(error.report->sqlerrcode);

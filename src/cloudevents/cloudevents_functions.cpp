@@ -106,6 +106,17 @@ constexpr int kSourceOfAll = 7;
 // The arguments of as_cloudevent.
 enum Argument { kEventId, kStreamId, kEventType, kEventData, kTime, kEventMetadata, kStreamVersion, kGlobalPosition, kSource };
 
+// An attribute of a CloudEvent is not empty.
+pg::Text
+NameArgument(FunctionCallInfo fcinfo, int argument, const char *parameter) {
+	const pg::Text name = pg::TextArgument(fcinfo, argument, parameter);
+	if (name.name.bytes.empty()) {
+		throw DomainError(sqlstate::kInvalidParameter, std::string(parameter) + " must not be empty", "A CloudEvent has no empty attributes.",
+		                  "Give what the event's row has.");
+	}
+	return name;
+}
+
 int64
 NumberArgument(FunctionCallInfo fcinfo, int argument, const char *parameter) {
 	if (PG_ARGISNULL(argument)) {
@@ -141,8 +152,8 @@ AUREN_FUNCTION(auren_as_cloudevents) {
 
 AUREN_FUNCTION(auren_as_cloudevent) {
 	pg::RequireNotNull(fcinfo, kEventId, "p_event_id");
-	const pg::Text stream = pg::TextArgument(fcinfo, kStreamId, "p_stream_id");
-	const pg::Text type = pg::TextArgument(fcinfo, kEventType, "p_event_type");
+	const pg::Text stream = NameArgument(fcinfo, kStreamId, "p_stream_id");
+	const pg::Text type = NameArgument(fcinfo, kEventType, "p_event_type");
 	pg::RequireNotNull(fcinfo, kEventData, "p_event_data");
 	const pg::CloudEventOrigin origin = OriginArguments(fcinfo, kSource);
 	return pg::WriteCloudEvent(

@@ -27,7 +27,8 @@ struct Header {
 	Oid database;
 	uint32 rows; // of the table of tenants
 	int64 since;
-	uint64 unused[5];
+	uint32 table; // of tenants: another number whenever its rows were given back
+	uint32 unused[9];
 };
 
 struct AllTenants {
@@ -198,6 +199,7 @@ MakeSoundLocked(int fd, const File &file) {
 	std::memset(&header, 0, sizeof header);
 	header.database = MyDatabaseId;
 	header.since = GetCurrentTimestamp();
+	header.table = static_cast<uint32>(header.since);
 	int error = ftruncate(fd, 0) == 0 ? posix_fallocate(fd, 0, static_cast<off_t>(file.bytes)) : errno;
 	if (error == 0) {
 		header.magic = kMagic;
@@ -309,60 +311,107 @@ FindSlot(Tenants *tenants, std::string_view name) {
 	return &tenants->slots[slot];
 }
 
-CountedTenant
+int
 RowIn(uint32 slot) {
-	return slot == 0 || slot > kMostCountedTenants ? kAllTenants : static_cast<CountedTenant>(slot - 1);
+	return slot == 0 || slot > kMostCountedTenants ? kNoRow : static_cast<int>(slot - 1);
+}
+
+uint32
+TableOf(const Tenants &tenants) {
+	return __atomic_load_n(&tenants.header.table, __ATOMIC_ACQUIRE);
+}
+
+void
+ClearCounts(TenantRow *row) {
+	for (int64 &count : row->counts) {
+		Write(&count, 0);
+	}
 }
 
 // The file is locked.
-CountedTenant
+int
 AddTenant(Tenants *tenants, std::string_view name) {
 	uint32 *slot = FindSlot(tenants, name);
-	const CountedTenant known = RowIn(*slot);
-	if (known != kAllTenants) {
+	const int known = RowIn(*slot);
+	if (known != kNoRow) {
 		return known;
 	}
 	const uint32 row = tenants->header.rows;
 	if (row >= kMostCountedTenants) {
 		return kOtherTenants;
 	}
+	// a session that looked before the rows were given back may have added to it
+	ClearCounts(&tenants->rows[row]);
 	std::memcpy(tenants->rows[row].name, name.data(), name.size());
 	tenants->rows[row].length = static_cast<uint32>(name.size());
 	tenants->header.rows = row + 1;
 	__atomic_store_n(slot, row + 1, __ATOMIC_RELEASE);
-	return static_cast<CountedTenant>(row);
+	return static_cast<int>(row);
 }
 
-} // namespace
-
-CountedTenant
-FindCountedTenant(std::string_view tenant) {
-	if (tenant.size() > kLongestCountedTenant) {
-		return kOtherTenants;
-	}
-	if (!MapToCount(&tenants_file)) {
-		return kAllTenants;
-	}
-	CountedTenant row = kAllTenants;
-	bool full = false;
-	if (!Touch(&tenants_file, [&] {
-			row = RowIn(*FindSlot(OfTenants(), tenant));
-			full = OfTenants()->header.rows >= kMostCountedTenants;
-		})) {
-		return kAllTenants;
-	}
-	if (row != kAllTenants || full) {
-		return row != kAllTenants ? row : kOtherTenants;
-	}
-	const int fd = Open(tenants_file, Missing::kLeave);
-	if (fd >= 0 && LockFile(fd)) {
-		(void)Touch(&tenants_file, [&] { row = AddTenant(OfTenants(), tenant); });
+// What it does with the file's table of tenants nobody else does at the same time. False where it was not done.
+template <typename F>
+bool
+TouchLocked(File *file, F &&touch) {
+	const int fd = Open(*file, Missing::kLeave);
+	const bool locked = fd >= 0 && LockFile(fd);
+	const int error = errno;
+	const bool done = locked && Touch(file, touch);
+	if (locked) {
 		UnlockFile(fd);
+	} else {
+		file->error = error;
 	}
 	if (fd >= 0) {
 		(void)close(fd);
 	}
-	return row;
+	return done;
+}
+
+// Those who look for a row read the number of the table first, so that with a new number nobody finds an old row.
+void
+GiveBackRows(Tenants *tenants) {
+	for (uint32 &slot : tenants->slots) {
+		__atomic_store_n(&slot, 0, __ATOMIC_RELAXED);
+	}
+	tenants->header.rows = 0;
+	for (TenantRow &row : tenants->rows) {
+		ClearCounts(&row);
+	}
+	__atomic_store_n(&tenants->header.table, tenants->header.table + 1, __ATOMIC_RELEASE);
+}
+
+} // namespace
+
+bool
+IsStillCounted(CountedTenant tenant) {
+	bool same = false;
+	return tenant.row != kNoRow && tenants_file.mapped != nullptr && Touch(&tenants_file, [&] { same = TableOf(*OfTenants()) == tenant.table; }) &&
+	       same;
+}
+
+CountedTenant
+FindCountedTenant(std::string_view tenant) {
+	if (!MapToCount(&tenants_file)) {
+		return kAllTenants;
+	}
+	CountedTenant found = kAllTenants;
+	const bool named = tenant.size() <= kLongestCountedTenant;
+	const bool done = Touch(&tenants_file, [&] {
+		found.table = TableOf(*OfTenants());
+		found.row = named ? RowIn(*FindSlot(OfTenants(), tenant)) : kOtherTenants;
+		if (found.row == kNoRow && OfTenants()->header.rows >= kMostCountedTenants) {
+			found.row = kOtherTenants;
+		}
+	});
+	if (!done || found.row != kNoRow) {
+		return done ? found : kAllTenants;
+	}
+	const bool added = TouchLocked(&tenants_file, [&] {
+		found.table = TableOf(*OfTenants());
+		found.row = AddTenant(OfTenants(), tenant);
+	});
+	return added ? found : kAllTenants;
 }
 
 bool
@@ -370,11 +419,12 @@ AddToFile(CountedTenant tenant, int64 *counts) {
 	if (!MapToCount(&all_file)) {
 		return false;
 	}
-	if (tenant != kAllTenants && tenants_file.mapped != nullptr) {
+	if (tenant.row != kNoRow && tenants_file.mapped != nullptr) {
 		(void)Touch(&tenants_file, [&] {
+			const bool still = TableOf(*OfTenants()) == tenant.table;
 			ForEachPlace([&](int place) {
-				if (counts[place] != 0) {
-					AddAtomically(&OfTenants()->rows[tenant].counts[place], counts[place]);
+				if (counts[place] != 0 && still) {
+					AddAtomically(&OfTenants()->rows[tenant.row].counts[place], counts[place]);
 				}
 			});
 		});
@@ -420,6 +470,9 @@ ReadCountsOfTenants(Server server, int *count) {
 	int found = 0;
 	const bool done = Touch(&tenants_file, [&] {
 		for (int row = 0; row <= kMostCountedTenants; row++) {
+			if (row < kMostCountedTenants && static_cast<uint32>(row) >= OfTenants()->header.rows) {
+				continue;
+			}
 			const TenantRow &from = OfTenants()->rows[row];
 			bool any = false;
 			for (int i = 0; i < kCountPlaces; i++) {
@@ -466,14 +519,7 @@ ResetCounts(Server server) {
 		}
 		RaiseNotHad(server, tenants_file);
 	}
-	// the rows stay their tenants'
-	done = Touch(&tenants_file, [] {
-		for (TenantRow &row : OfTenants()->rows) {
-			for (int64 &count : row.counts) {
-				Write(&count, 0);
-			}
-		}
-	});
+	done = TouchLocked(&tenants_file, [] { GiveBackRows(OfTenants()); });
 	if (!done) {
 		RaiseNotHad(server, tenants_file);
 	}

@@ -20,22 +20,35 @@ namespace auren::pg {
  * ends the counting for some seconds.
  */
 
-// A row of the table of tenants.
-using CountedTenant = int;
-inline constexpr CountedTenant kAllTenants = -1; // none: counted for all tenants together only
+// A row of the table of tenants, as long as the table is the one in which it was found: when the counts are set back, and when the file is made
+// anew, other tenants get the rows.
+struct CountedTenant {
+	int row;
+	uint32 table;
+
+	bool
+	operator==(const CountedTenant &other) const {
+		return row == other.row && table == other.table;
+	}
+};
+inline constexpr int kNoRow = -1;
+inline constexpr CountedTenant kAllTenants = {kNoRow, 0}; // counted for all tenants together only
 
 // A table has so many tenants, and one row for all that come after them.
 inline constexpr int kMostCountedTenants = 1000;
-inline constexpr CountedTenant kOtherTenants = kMostCountedTenants;
+inline constexpr int kOtherTenants = kMostCountedTenants;
 
 // In bytes; a name that is longer has no row of its own.
 inline constexpr std::size_t kLongestCountedTenant = 1020;
 
-// Adds to the counts of all tenants and of one, and sets to 0 what was added. False where the file of all tenants did not take everything.
+// Adds to the counts of all tenants and of one, and sets to 0 what was added. False where the file of all tenants did not take everything. For a
+// tenant whose row is another's by now it is added to the counts of all tenants only.
 bool AddToFile(CountedTenant tenant, int64 *counts);
 
 // The row of a tenant, which gets one where it has none; kAllTenants where the file cannot be had.
 CountedTenant FindCountedTenant(std::string_view tenant);
+// Whether what it found is still the tenant's row.
+bool IsStillCounted(CountedTenant tenant);
 
 // What is in the file.
 struct ReadCounts {
@@ -53,7 +66,7 @@ struct ReadTenantCounts {
 // Tenants of which something is counted. Likewise; none where nothing was ever counted by tenant.
 ReadTenantCounts *ReadCountsOfTenants(Server server, int *count);
 
-// Sets all counts of the database to 0. Likewise.
+// Sets all counts of the database to 0, and gives back the tenants' rows. Likewise.
 void ResetCounts(Server server);
 
 // Removes files of databases that are no more. What cannot be removed stays.

@@ -176,13 +176,21 @@ CountWhenCommitted(Committed what, int64 times) {
 
 void
 CountForTenant(std::string_view tenant) {
-	if (!StatsByTenant() || (current_tenant != kAllTenants && tenant == std::string_view(current_name, current_length))) {
+	if (!StatsByTenant() || (tenant == std::string_view(current_name, current_length) && IsStillCounted(current_tenant))) {
 		return;
 	}
 	Deliver(current_tenant, counted);
 	current_tenant = FindCountedTenant(tenant);
 	current_length = std::min(tenant.size(), sizeof current_name);
 	std::memcpy(current_name, tenant.data(), current_length);
+}
+
+void
+CountForNobody() {
+	if (StatsByTenant() && !(current_tenant == kAllTenants)) {
+		Deliver(current_tenant, counted);
+		current_tenant = kAllTenants;
+	}
 }
 
 void

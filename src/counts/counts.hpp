@@ -98,6 +98,8 @@ void CountWhenCommitted(Committed what, int64 times = 1);
 
 // Whose work is counted from here on, where auren_events.stats_by_tenant is on: each function of ours asks for its tenant first.
 void CountForTenant(std::string_view tenant);
+// What follows is counted for all tenants together only, until the next CountForTenant.
+void CountForNobody();
 
 // For _PG_init.
 void RegisterCounts(Server server);

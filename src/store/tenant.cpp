@@ -147,6 +147,7 @@ TenantIdOfWriter() {
 		CountForTenant(kept.tenant);
 		return kept.tenant;
 	}
+	CountForNobody(); // a refusal of the name is neither its tenant's nor that of the one before
 	const std::string tenant = TenantOf(setting);
 	const char *bytes = tenant.c_str();
 	const int characters = Call([&] { return pg_mbstrlen(bytes); });

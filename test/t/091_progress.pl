@@ -18,7 +18,7 @@ my $limit = 3;
 my $keys = PostgreSQL::Test::Utils::tempdir() . '/master_keys';
 append_to_file($keys, 'first ' . '1' x 64 . "\n");
 chmod 0600, $keys;
-my $node = new_bounded_store('progress', conf => "max_locks_per_transaction = 1000\nauren_events.master_key_file = '$keys'\n");
+my $node = new_bounded_store('progress', conf => "max_locks_per_transaction = 1000\nmax_prepared_transactions = 2\nauren_events.master_key_file = '$keys'\n");
 
 sub sql
 {
@@ -148,6 +148,17 @@ $holder->query_safe('ROLLBACK');
 finish_psql($told);
 is($told->{rc}, 0, 'which goes on and ends');
 $holder->quit;
+
+# ---- what is left of a call that failed and was caught -----------------------------------------------------------------------------
+is($node->safe_psql('postgres', q{
+	CREATE FUNCTION fails() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'failed'; END $$;
+	CREATE VIEW failing AS SELECT gen_random_uuid() AS event_id, 'failing:1'::text AS stream_id, 1 AS stream_version, 'e'::text AS event_type, fails() AS event_data, now() AS created_at;
+	BEGIN;
+	DO $$ BEGIN PERFORM * FROM events.rehearse_import('failing'); EXCEPTION WHEN raise_exception THEN NULL; END $$;
+	SELECT what, phase FROM events.progress;
+	PREPARE TRANSACTION 'left'}), 'import|checking', 'it is shown until its transaction ends');
+is(sql('TABLE events.progress'), '', 'a prepared transaction is at no work');
+sql(q{ROLLBACK PREPARED 'left'});
 
 store_is_sound($node, 'postgres', 'after all that was cancelled');
 $node->stop;

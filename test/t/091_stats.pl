@@ -93,8 +93,30 @@ is(sql(q{SELECT count(*), min(appends), max(appends), min(replays), max(replays)
 # a table of tenants that is full
 sql(q{SELECT events.reset_stats()});
 sql(q{DO $$ BEGIN FOR i IN 1 .. 1100 LOOP PERFORM set_config('app.tenant_id', 'many ' || i, true); PERFORM count(*) FROM events.replay_stream('user:1'); END LOOP; END $$});
-is(sql(q{SELECT count(*), count(tenant_id), sum(replays), max(replays) FILTER (WHERE tenant_id IS NULL) FROM events.stats_by_tenant}), '993|992|1100|108',
+is(sql(q{SELECT count(*), count(tenant_id), sum(replays), max(replays) FILTER (WHERE tenant_id IS NULL) FROM events.stats_by_tenant}), '1001|1000|1100|100',
 	'the first thousand tenants have a row of their own, the others one');
+# Rows that are given back go to other tenants, also while a session has counted for one of them, and a file that is made anew is another table. The
+# session counts on for its own tenant only.
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 1);
+	my $by_tenant = q{SELECT string_agg(tenant_id || ' ' || appends, ', ' ORDER BY tenant_id) FROM events.stats_by_tenant};
+	$session->query_safe(q{SET app.tenant_id = 'first'; } . append(2));
+	sql('SELECT events.reset_stats()', q{SET app.tenant_id = 'second'}, append(3));
+	is(sql($by_tenant), 'second 3', 'after a reset a row is its new tenant\'s');
+	$session->query_safe(append(4));
+	is(sql($by_tenant), 'first 4, second 3', 'and the session gets one anew');
+	$session->query_safe('BEGIN; ' . append(5));
+	sql('SELECT events.reset_stats()', q{SET app.tenant_id = 'second'}, append(3));
+	$session->query_safe('COMMIT');
+	is(sql($by_tenant), 'second 3', 'what an open transaction has counted for a row that was given back is nobody\'s');
+	is(stats('appends'), 8, 'but counted');
+	truncate file_of('postgres', 'tenants'), 0 or die;
+	$session->query_safe(append(6)) for 1 .. 2;
+	sql(q{SET app.tenant_id = 'third'}, append(7));
+	is(sql($by_tenant), 'third 7', 'a file that was cut short is made anew');
+	wait_for('the session counts for its tenant again', sub { $session->query_safe(append(1)); return sql($by_tenant) =~ /^first \d, third 7$/ });
+	$session->quit;
+}
 sql('ALTER DATABASE postgres RESET auren_events.stats_by_tenant');
 
 # restarts
