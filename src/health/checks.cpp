@@ -44,14 +44,17 @@ FROM unnest('{auren_events_guard_drop,auren_events_objects_change,auren_events_o
 WHERE e.evtenabled IS DISTINCT FROM 'A'
 UNION ALL
 SELECT true, format('trigger %s of %s is %s', g.name, i.inhrelid::regclass, CASE WHEN t.oid IS NULL THEN 'missing' ELSE 'not enabled ALWAYS' END)
-FROM pg_inherits i CROSS JOIN (VALUES ('refuse_change'), ('refuse_truncate')) g(name)
+FROM pg_inherits i CROSS JOIN (VALUES ('refuse_change'), ('refuse_row_change'), ('refuse_truncate')) g(name)
 	LEFT JOIN pg_trigger t ON t.tgrelid = i.inhrelid AND t.tgname = g.name
 WHERE i.inhparent = 'events.event_store'::regclass AND t.tgenabled IS DISTINCT FROM 'A')";
 
+// One that is not valid may just be made: CREATE INDEX and REINDEX CONCURRENTLY keep a lock of their table meanwhile.
 constexpr const char *kIndexes = R"(
 SELECT true, format('index %s of %s is not valid', x.indexrelid::regclass, x.indrelid::regclass)
 FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('events', 'auren', 'analytics', 'biometric', 'encrypted') AND NOT (x.indisvalid AND x.indisready AND x.indislive)
+	AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'relation' AND l.relation = x.indrelid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 UNION ALL
 SELECT true, format('index %s of %s is missing', k.name, c.oid::regclass)
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid AND c.relname ~ '^event_store_[0-9]{4}_[0-9]{2}$'
@@ -78,6 +81,10 @@ given AS (
 	FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
 	WHERE c.oid IN (SELECT objid FROM member WHERE classid = 'pg_class'::regclass UNION ALL SELECT inhrelid FROM month)
 	UNION ALL
+	SELECT 'pg_attribute'::regclass, t.attrelid, a.grantee, a.privilege_type, format('column %I of %s', t.attname, t.attrelid::regclass)
+	FROM pg_attribute t CROSS JOIN LATERAL aclexplode(t.attacl) a
+	WHERE t.attrelid IN (SELECT objid FROM member WHERE classid = 'pg_class'::regclass UNION ALL SELECT inhrelid FROM month)
+	UNION ALL
 	SELECT 'pg_proc'::regclass, p.oid, a.grantee, a.privilege_type, p.oid::regprocedure::text
 	FROM pg_proc p CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
 	WHERE p.oid IN (SELECT objid FROM member WHERE classid = 'pg_proc'::regclass)
@@ -101,7 +108,8 @@ SELECT true, format('%s is open to %s, which is bound to tenants', c.oid::regcla
 FROM bound b JOIN pg_roles r ON r.oid = b.role AND NOT r.rolsuper
 	JOIN pg_class c ON c.oid IN (SELECT oid FROM auren.granted_objects WHERE all_tenants UNION ALL SELECT inhrelid FROM month)
 -- a bound writer may insert readings: those of its own tenants
-WHERE has_table_privilege(b.role, c.oid, 'SELECT, UPDATE, DELETE, TRUNCATE' || CASE c.oid WHEN 'biometric.biometric_events'::regclass THEN '' ELSE ', INSERT' END))";
+WHERE has_table_privilege(b.role, c.oid, 'SELECT, UPDATE, DELETE, TRUNCATE' || CASE c.oid WHEN 'biometric.biometric_events'::regclass THEN '' ELSE ', INSERT' END)
+	OR has_any_column_privilege(b.role, c.oid, 'SELECT, UPDATE'))";
 
 constexpr const char *kDefaultPrivileges = R"(
 SELECT true, format('tables that %s makes%s are open to %s (%s)', d.defaclrole::regrole, coalesce(' in schema ' || n.nspname, ''),
@@ -125,7 +133,7 @@ SELECT true, 'auren_events.audit_decrypt is off, so that nobody sees who decrypt
 UNION ALL
 SELECT true, format('auren_events.audit_decrypt is off for %s', concat_ws(' in ', nullif(s.setrole, 0)::regrole, 'database ' || d.datname))
 FROM personal CROSS JOIN pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase CROSS JOIN LATERAL unnest(s.setconfig) c(line)
-WHERE (s.setdatabase = 0 OR d.datname = current_database()) AND lower(c.line) ~ '^auren_events\.audit_decrypt=(off|false|no|0|f|n)$'
+WHERE (s.setdatabase = 0 OR d.datname = current_database()) AND lower(c.line) ~ '^auren_events\.audit_decrypt=(of?f?|fa?l?s?e?|no?|0)$'
 UNION ALL
 SELECT true, format('all %s background workers are in use, and the audit needs one', w.most)
 FROM personal CROSS JOIN (SELECT current_setting('max_worker_processes')::integer AS most, count(*) AS used,
@@ -197,7 +205,7 @@ SELECT false, format('the last seal is of %s', max(sealed_at)) FROM (SELECT seal
 constexpr const char *kTransactionIds = R"(
 SELECT g.age > g.most, format('the oldest is %s with %s transactions; a vacuum against wraparound begins at %s', g.relation, g.age, g.most)
 FROM (SELECT c.oid::regclass AS relation, age(c.relfrozenxid) AS age, current_setting('autovacuum_freeze_max_age')::integer AS most
-	FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
+	FROM pg_inherits i JOIN pg_class m ON m.oid = i.inhrelid JOIN pg_class c ON c.oid IN (m.oid, m.reltoastrelid) AND c.relfrozenxid <> '0'
 	WHERE i.inhparent IN ('events.event_store'::regclass, 'auren.event_tags'::regclass) ORDER BY age(c.relfrozenxid) DESC LIMIT 1) g)";
 
 // A day's growth: that of the last whole month which has events, or of this one so far. Estimates of sizes; no table is read.
