@@ -47,6 +47,7 @@ PAGES = {
     'tutorial.md': Page('coach', ['coach_acme']),
     'conditions.md': Page('school'),
     'install.md': Page('postgres', settings=[]),
+    'moving-in.md': Page('moved', settings=[]),
     'operations.md': Page('shop', settings=[]),
     'security.md': Page('clinic', settings=[]),
     'cdc.md': Page('shop', settings=['wal_level = logical']),
