@@ -50,6 +50,7 @@ PAGES = {
     'moving-in.md': Page('moved', settings=[]),
     'operations.md': Page('shop', settings=[]),
     'security.md': Page('clinic', settings=[]),
+    'archive.md': Page('shop', settings=[]),
     'cdc.md': Page('shop', settings=['wal_level = logical']),
     'troubleshooting.md': Page('shop', settings=[]),
 }
