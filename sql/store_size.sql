@@ -60,6 +60,14 @@ CALL t.fill('d', 'device', 100, 10000, '2024-01-01');
 SELECT month, sum(estimate) BETWEEN 0.9 * sum(truth) AND 1.1 * sum(truth) AS grown FROM t.compared GROUP BY 1 ORDER BY 1;
 SELECT truth, estimate BETWEEN truth / 2 AND truth * 2 AS within_two FROM t.compared WHERE tenant_id = 'd';
 
+-- names so long that the index is deep, and the sample is of pages far above its leaves
+CALL t.fill(repeat('t', 250), repeat('a', 240), 4000, 8000, '2024-03-01');
+CALL t.fill(repeat('t', 250), repeat('b', 240), 2000, 4000, '2024-03-01');
+CALL t.fill(repeat('u', 250), repeat('c', 240), 1000, 2000, '2024-03-01');
+SELECT left(tenant_id, 1) AS tenant, left(category, 1) AS category, events BETWEEN truth / 2 AND truth * 2 AS within_two
+FROM events.store_size JOIN (VALUES ('a', 8000), ('b', 4000), ('c', 2000)) v (first, truth) ON first = left(category, 1) WHERE month = '2024-03-01' ORDER BY 1, 2;
+SELECT count(*) FROM events.store_size WHERE month = '2024-03-01';
+
 -- no table of events is read: what the statistics of the tables count does not move
 SELECT pg_stat_force_next_flush();
 SELECT sum(seq_scan) + sum(coalesce(idx_scan, 0)) AS scans FROM pg_stat_user_tables WHERE relname ~ '^event_store' \gset
