@@ -8,6 +8,6 @@
 GRANT pg_monitor TO :"role";
 GRANT USAGE ON SCHEMA events, analytics TO :"role";
 GRANT EXECUTE ON FUNCTION events.verify_installation(), events.feed_horizon() TO :"role";
-GRANT SELECT ON events.stats, events.stats_by_tenant, events.feed_blockers, events.lock_holders, events.notification_queue, events.months, events.seals,
-	events.verifications, events.progress, analytics.refresh_status TO :"role";
+GRANT SELECT ON events.stats, events.stats_by_tenant, events.store_size, events.feed_blockers, events.lock_holders, events.notification_queue,
+	events.months, events.seals, events.verifications, events.progress, analytics.refresh_status TO :"role";
 GRANT SELECT (tenant_id, name, head, checkpoint, lag_events, lag_seconds, consumers, parked, retrying) ON events.subscriptions TO :"role";
