@@ -266,6 +266,8 @@ def slim(picture):
     picture = re.sub(r"(?<= d=').*?(?=')", lambda path: re.sub(r'\s+', ' ', re.sub(r'(\d+\.\d)\d', r'\1', path[0])).strip(), picture, flags=re.DOTALL)
     picture = re.sub(r'\s*<g [^>]*>\s*</g>', '', picture)
     picture = re.sub(r'\n\s*', '\n', picture)
+    # what holds without being said
+    picture = picture.replace(' stroke-linecap="butt" stroke-linejoin="miter"', '').replace(' stroke-width="1.00"', '')
     return picture.replace('font-family="DejaVu Sans"', 'font-family="DejaVu Sans, Verdana, sans-serif"')
 
 
