@@ -205,7 +205,7 @@ LowerBoundIn(Server, const Node *clause, int relid, AttrNumber column) {
  */
 FuncExpr *
 CallFromBound(Server server, FuncExpr *call, const List *clauses, int relid, AttrNumber column) {
-	const auto *from = linitial_node(Node, call->args);
+	const auto *from = static_cast<const Node *>(linitial(call->args));
 	const auto *limit = reinterpret_cast<const Const *>(lsecond(call->args));
 	if (!IsA(from, Const) || reinterpret_cast<const Const *>(from)->constisnull || !IsA(limit, Const) || limit->constisnull ||
 	    DatumGetInt32(limit->constvalue) != PG_INT32_MAX) {

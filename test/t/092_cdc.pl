@@ -15,7 +15,11 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $folder = PostgreSQL::Test::Utils::tempdir();
-my $node = new_store('cdc', init => { allows_streaming => 'logical' }, conf => "timezone = 'UTC'\nautovacuum = off\nmax_prepared_transactions = 2\nauren_events.notifier = off\n");
+my $keys = "$folder/master_keys";
+append_to_file($keys, 'first ' . '3f' x 32 . "\n");
+chmod 0600, $keys;
+my $node = new_store('cdc', init => { allows_streaming => 'logical' },
+	conf => "timezone = 'UTC'\nautovacuum = off\nmax_prepared_transactions = 2\nauren_events.notifier = off\nauren_events.master_key_file = '$keys'\n");
 my ($library) = run_command([ 'pg_config', '--pkglibdir' ]);
 my $has_wal2json = -e "$library/wal2json.so";
 die "wal2json is not installed, and CI must have it\n" if $ENV{CI} && !$has_wal2json;
@@ -198,6 +202,16 @@ sql(q{SET app.tenant_id = 'other'}, q{SELECT events.append_event('order:1', 'not
 is(payloads(changes('filtered')), '"of other"', 'a row filter publishes one tenant');
 sql(q{SELECT pg_drop_replication_slot('filtered')});
 delete $publications{filtered};
+
+# ---- what is personal -------------------------------------------------------------------------------------------------
+
+drain();
+sql(q{SELECT encrypted.add_rule('admitted', '{/name}', '/patient')}, q{SELECT events.append_event('stay:1', 'admitted', '{"patient": "p1", "name": "Ada"}')});
+like(payloads(changes('by_root')), qr/"name": "phi1:/, 'an encrypted field is decoded as it is stored');
+like(sql(q{SELECT cloudevent->'data'->>'name' FROM events.as_cloudevents(p_event_types => '{admitted}')}), qr/^phi1:/, 'a CloudEvent has it so');
+like(sql(q{SELECT payload->>'name' FROM events.outbox WHERE type = 'admitted'}), qr/^phi1:/, 'and the outbox');
+is(sql(q{SELECT events.as_cloudevent(event_id, 'stay:1', event_type, event_data)->'data'->>'name' FROM events.replay_stream_decrypted('stay:1')}), 'Ada',
+	'whoever may decrypt, and asks for it, publishes it');
 
 # ---- a subscriber -----------------------------------------------------------------------------------------------------
 
