@@ -213,6 +213,18 @@ like(sql(q{SELECT payload->>'name' FROM events.outbox WHERE type = 'admitted'}),
 is(sql(q{SELECT events.as_cloudevent(event_id, 'stay:1', event_type, event_data)->'data'->>'name' FROM events.replay_stream_decrypted('stay:1')}), 'Ada',
 	'whoever may decrypt, and asks for it, publishes it');
 
+# ---- another encoding -------------------------------------------------------------------------------------------------
+
+sql(q{CREATE DATABASE latin TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'}, q{CREATE DATABASE bytes TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'});
+foreach my $database (qw(latin bytes))
+{
+	$node->safe_psql($database, 'CREATE EXTENSION auren_events');
+	is($node->safe_psql($database, qq{SET client_encoding = UTF8; SET app.tenant_id = 'caf\xc3\xa9';
+		SELECT ce->>'subject', ce->'data'->>'drink', substring(ce->>'source' from '#.*') FROM (SELECT events.as_cloudevent(gen_random_uuid(), 't\xc3\xa9' || chr(10), 'poured', '{"drink": "t\xc3\xa9"}') AS ce) c}),
+		"t\xc3\xa9%0A|t\xc3\xa9|#caf%C3%A9", "attributes and the source in $database");
+}
+is($node->safe_psql('latin', q{SELECT events.as_cloudevent(gen_random_uuid(), 'x' || chr(133), 'poured', '1')->>'subject'}), 'x%C2%85', 'a control character of Latin 1, too');
+
 # ---- a subscriber -----------------------------------------------------------------------------------------------------
 
 # Its months are its own: without the month of an event replication stops there, and goes on when it is made.
