@@ -29,6 +29,9 @@ readonly MONITORING_PACKAGES=(prometheus prometheus-postgres-exporter python3-ya
 # What draws them.
 readonly PLOT_PACKAGES=(gnuplot-nox fonts-dejavu-core)
 
+# What the gateway is built with, beside the others.
+readonly GATEWAY_PACKAGES=(libboost1.81-dev libpq-dev prometheus-cpp-dev)
+
 # A server of one's own must not listen to settings meant for another one.
 for variable in "${!PG@}"; do
 	[ "$variable" = PG_CONFIG ] || unset "$variable"
