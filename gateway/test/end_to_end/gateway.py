@@ -107,7 +107,8 @@ class Store:
 
     async def fill(self, count, stream='user:1', size=10):
         """Appends many events to a stream."""
-        await self.db.execute('''SELECT count(*) FROM events.append_events(array_fill($1::text, ARRAY[$2::int]), array_fill('stepped'::text, ARRAY[$2::int]),
+        await self.db.execute('''SELECT count(*) FROM events.append_events(
+            array_fill($1::text, ARRAY[$2::int]), array_fill('stepped'::text, ARRAY[$2::int]),
             (SELECT array_agg(jsonb_build_object('n', n, 'x', repeat('x', $3::int))) FROM generate_series(1, $2::int) n))''', stream, count, size)
 
     async def feed(self, after=0, tenant='default'):

@@ -67,7 +67,8 @@ async def one_feed(gateway, store):
         same(source.head['event-resumed-from'], f'{epoch}:0')
         await store.append('user:1', 'mode_switched', '{"to": "rest", "n": 1.50}', tags=['room:1'])
         event = (await source.next()).data
-        same((event['stream_id'], event['event_type'], event['event_data'], event['tags'], event['metadata']), ('user:1', 'mode_switched', {'to': 'rest', 'n': 1.5}, ['room:1'], {}))
+        same([event[key] for key in ('stream_id', 'event_type', 'event_data', 'tags', 'metadata')],
+             ['user:1', 'mode_switched', {'to': 'rest', 'n': 1.5}, ['room:1'], {}])
         same((await socket.next()).data, event)
 
 
@@ -125,14 +126,16 @@ async def filters(gateway, store):
 
 @test('tenants do not see each other')
 async def tenants(gateway, store):
-    async with await EventSource.open(gateway.port, '?after=0', token(tenant='acme')) as acme, await EventSource.open(gateway.port, '?after=0', token(tenant='other')) as other:
+    async with await EventSource.open(gateway.port, '?after=0', token(tenant='acme')) as acme, \
+            await EventSource.open(gateway.port, '?after=0', token(tenant='other')) as other:
         await store.append('user:a', tenant='acme')
         await store.append('user:o', tenant='other')
         same((await acme.next()).data['stream_id'], 'user:a')
         same((await other.next()).data['stream_id'], 'user:o')
 
 
-@test('a client that does not read falls out of the ring and catches up without a hole', limits={'ring_bytes': 65536, 'page_bytes': 16384, 'send_buffer_bytes': 8192})
+@test('a client that does not read falls out of the ring and catches up without a hole',
+      limits={'ring_bytes': 65536, 'page_bytes': 16384, 'send_buffer_bytes': 8192})
 async def falls_out(gateway, store):
     after = (await store.feed() or [0])[-1]
     async with await EventSource.open(gateway.port, '', token()) as slow, await EventSource.open(gateway.port, '', token()) as quick:
@@ -194,11 +197,13 @@ async def quiet(gateway, store):
 @test('notifications are passed on as the guide shows, to those whom they concern')
 async def channels(gateway, store):
     async with await WebSocket.open(gateway.port, '', token()) as socket, await EventSource.open(gateway.port, '', token()) as source, \
-            await EventSource.open(gateway.port, '', token(streams=['user:2'])) as narrow, await EventSource.open(gateway.port, '', token(tenant='acme')) as acme:
+            await EventSource.open(gateway.port, '', token(streams=['user:2'])) as narrow, \
+            await EventSource.open(gateway.port, '', token(tenant='acme')) as acme:
         for client in (socket, source, narrow, acme):
             await client.next('status')
         for user, more in (('1', ''), ('2', ''), ('3', ', "tenant_id": "acme"')):
-            await store.db.execute('SELECT pg_notify($1, $2)', 'mode_switch', '{"user_id": "%s", "from_mode": null,\n "to_mode": "rest"%s}' % (user, more))
+            payload = '{"user_id": "%s", "from_mode": null,\n "to_mode": "rest"%s}' % (user, more)
+            await store.db.execute("SELECT pg_notify('mode_switch', $1)", payload)
         await store.db.execute("SELECT pg_notify('memory_tier_change', 'no JSON at all')")
         for client in (socket, source):
             same((await client.next('mode_switch')).data, {'user_id': '1', 'from_mode': None, 'to_mode': 'rest'})
@@ -246,7 +251,8 @@ async def killed(gateway, store):
         for attempt in range(1000000):
             port = ports[attempt % len(ports)]
             try:
-                client = await kind.open(port, f'?after={last}', token()) if kind is WebSocket else await kind.open(port, '', token(), last_event_id=last)
+                resumes = {'last_event_id': last} if kind is EventSource else {}
+                client = await kind.open(port, '' if resumes else f'?after={last}', token(), **resumes)
                 async with client:
                     while True:
                         event = await client.next()
@@ -283,7 +289,8 @@ async def killed(gateway, store):
 async def drain(gateway, store):
     after = (await store.feed() or [0])[-1]
     await store.fill(3)
-    async with await EventSource.open(gateway.port, f'?after={after}', token()) as source, await WebSocket.open(gateway.port, f'?after={after}', token()) as socket:
+    async with await EventSource.open(gateway.port, f'?after={after}', token()) as source, \
+            await WebSocket.open(gateway.port, f'?after={after}', token()) as socket:
         for client in (source, socket):
             await client.events(3)
         gateway.kill(signal.SIGTERM)
@@ -306,8 +313,9 @@ async def drain(gateway, store):
 
 @test('without a token, with a bad one or an expired one nobody gets in')
 async def tokens(gateway, store):
-    for bearer, text in [(None, 'send a token'), ('x', 'not a JSON Web Token'), (token(secret=b'y' * 40), 'signature'), (token(exp=1), 'expired'), (token(exp=None), 'exp'),
-                         (token(aud='x'), 'audience'), (token(role='owner'), 'role'), (token(header={'alg': 'none', 'kid': 'test'}), 'algorithm')]:
+    for bearer, text in [(None, 'send a token'), ('x', 'not a JSON Web Token'), (token(secret=b'y' * 40), 'signature'), (token(exp=1), 'expired'),
+                         (token(exp=None), 'exp'), (token(aud='x'), 'audience'),
+                         (token(role='owner'), 'role'), (token(header={'alg': 'none', 'kid': 'test'}), 'algorithm')]:
         answer = await request(gateway.port, '/events', bearer=bearer)
         same(answer.status, 401)
         same(text in answer.json()['error'], True)
@@ -359,10 +367,13 @@ async def expiry(gateway, store):
 
 @test('bad requests get a status and a JSON body, and nothing falls', limits={'header_bytes': 2048, 'body_bytes': 100})
 async def bad_requests(gateway, store):
-    for raw, status in [(b'nonsense\r\n\r\n', 400), (b'GET /events HTTP/1.1\r\nX: ' + b'a' * 5000 + b'\r\n\r\n', 431), (b'GET /../etc HTTP/1.1\r\n\r\n', 400),
-                        (b'GET /events?types=%zz HTTP/1.1\r\n\r\n', 400), (b'GET /nothing HTTP/1.1\r\n\r\n', 404), (b'POST /events HTTP/1.1\r\nContent-Length: 0\r\n\r\n', 405),
+    for raw, status in [(b'nonsense\r\n\r\n', 400), (b'GET /events HTTP/1.1\r\nX: ' + b'a' * 5000 + b'\r\n\r\n', 431),
+                        (b'GET /../etc HTTP/1.1\r\n\r\n', 400),
+                        (b'GET /events?types=%zz HTTP/1.1\r\n\r\n', 400), (b'GET /nothing HTTP/1.1\r\n\r\n', 404),
+                        (b'POST /events HTTP/1.1\r\nContent-Length: 0\r\n\r\n', 405),
                         (b'POST /ticket HTTP/1.1\r\nContent-Length: 1000\r\n\r\n' + b'a' * 1000, 413), (b'GET /events?after=x HTTP/1.1\r\n\r\n', 400),
-                        (b'GET /ws HTTP/1.1\r\n\r\n', 426), (b'GET /events?wait=true HTTP/1.1\r\n\r\n', 400), (b'GET /events HTTP/1.1\r\nLast-Event-ID: x\r\n\r\n', 400)]:
+                        (b'GET /ws HTTP/1.1\r\n\r\n', 426), (b'GET /events?wait=true HTTP/1.1\r\n\r\n', 400),
+                        (b'GET /events HTTP/1.1\r\nLast-Event-ID: x\r\n\r\n', 400)]:
         answer = await send_raw(gateway.port, raw.replace(b' HTTP/1.1\r\n', b' HTTP/1.1\r\nHost: test\r\nConnection: close\r\n', 1))
         head, body = answer.split(b'\r\n\r\n', 1)
         same((raw[:60], int(head.split()[1])), (raw[:60], status))
@@ -372,8 +383,8 @@ async def bad_requests(gateway, store):
 
 @test('a WebSocket that breaks the rules is closed with a code', limits={'request_seconds': 1})
 async def bad_frames(gateway, store):
-    for send, code in [(lambda socket: socket.send(b'{}'), 1002), (lambda socket: socket.send(b'x', 0x83), 1002), (lambda socket: socket.writer.write(b'\x81\x02hi'), 1002),
-                       (lambda socket: socket.send(b'', 0x88), 1000)]:
+    for send, code in [(lambda socket: socket.send(b'{}'), 1002), (lambda socket: socket.send(b'x', 0x83), 1002),
+                       (lambda socket: socket.writer.write(b'\x81\x02hi'), 1002), (lambda socket: socket.send(b'', 0x88), 1000)]:
         async with await WebSocket.open(gateway.port, '', token()) as socket:
             send(socket)
             try:
