@@ -59,6 +59,34 @@ TableOfNamedTrigger(Server, const Node *statement) {
 	return InvalidOid;
 }
 
+// ALTER TABLE with this one command.
+bool
+IsOnly(const AlterTableStmt *statement, AlterTableType type) {
+	return list_length(statement->cmds) == 1 && static_cast<const AlterTableCmd *>(linitial(statement->cmds))->subtype == type;
+}
+
+/*
+ * What a dump that is restored may say between its -s and its -a, while the rows of auren.kept_objects are still to come: pg_dump 18 writes down by
+ * itself in which publications the store's tables are, and -a --disable-triggers alters each table before and after its rows. What would be recorded
+ * now would be there twice when the rows come. After them, with the triggers of auren.kept_objects enabled again, everything is looked at.
+ */
+bool
+ComesBeforeKeptRows(const Node *statement) {
+	if (check_function_bodies || row_security) {
+		return false; // every script of pg_dump sets both off
+	}
+	if (IsA(statement, AlterPublicationStmt)) {
+		return true;
+	}
+	if (!IsA(statement, AlterTableStmt)) {
+		return false;
+	}
+	const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+	const bool kept = alter->relation->schemaname != nullptr && strcmp(alter->relation->schemaname, "auren") == 0 &&
+	                  strcmp(alter->relation->relname, "kept_objects") == 0;
+	return IsOnly(alter, AT_DisableTrigAll) || (IsOnly(alter, AT_EnableTrigAll) && !kept);
+}
+
 bool
 IsInstalling(Server) {
 	return creating_extension && CurrentExtensionObject == get_extension_oid("auren_events", true);
@@ -190,7 +218,7 @@ AUREN_FUNCTION(auren_keep_objects) {
 	if (OidIsValid(table) && Call([&](Server server) { return IsMonth(server, table); })) {
 		pg::RefuseMonthTrigger(table);
 	}
-	if (!Call([&](Server server) { return IsConcerned(server, statement); })) {
+	if (ComesBeforeKeptRows(statement) || !Call([&](Server server) { return IsConcerned(server, statement); })) {
 		PG_RETURN_NULL();
 	}
 	pg::RefuseWhatCannotBeKept();
