@@ -349,7 +349,8 @@ AddTenant(Tenants *tenants, std::string_view name) {
 	return static_cast<int>(row);
 }
 
-// What it does with the file's table of tenants nobody else does at the same time. False where it was not done.
+// What it does with the file's table of tenants nobody else does at the same time. False where it was not done. Where the file is gone the mapping is
+// given up too, so that the next one is of the file that others see.
 template <typename F>
 bool
 TouchLocked(File *file, F &&touch) {
@@ -357,14 +358,16 @@ TouchLocked(File *file, F &&touch) {
 	const bool locked = fd >= 0 && LockFile(fd);
 	const int error = errno;
 	const bool done = locked && Touch(file, touch);
+	if (fd < 0) {
+		GiveUp(file, error);
+		return false;
+	}
 	if (locked) {
 		UnlockFile(fd);
 	} else {
 		file->error = error;
 	}
-	if (fd >= 0) {
-		(void)close(fd);
-	}
+	(void)close(fd);
 	return done;
 }
 
@@ -512,16 +515,12 @@ ResetCounts(Server server) {
 	if (!done) {
 		RaiseNotHad(server, all_file);
 	}
-	if (!Map(&tenants_file, Missing::kLeave)) {
-		if (tenants_file.error == ENOENT) {
-			tenants_file.failed_at = 0;
-			return;
-		}
+	done = Map(&tenants_file, Missing::kLeave) && TouchLocked(&tenants_file, [] { GiveBackRows(OfTenants()); });
+	if (!done && tenants_file.error != ENOENT) {
 		RaiseNotHad(server, tenants_file);
 	}
-	done = TouchLocked(&tenants_file, [] { GiveBackRows(OfTenants()); });
 	if (!done) {
-		RaiseNotHad(server, tenants_file);
+		tenants_file.failed_at = 0; // there is none, so nothing is counted in it
 	}
 }
 

@@ -134,6 +134,17 @@ cancelled_at_lock('SELECT count(*) FROM (SELECT FROM biometric.biometric_events 
 cancelled_at_lock('LOCK TABLE auren.rollup_5min IN SHARE MODE', $forget, 'forget user', 'merging changes', 'true');
 is(sql(q{SELECT count(*) FROM biometric.biometric_events}), 1000, 'nobody was forgotten');
 
+# ---- what is left of a call that failed and was caught -----------------------------------------------------------------------------
+is($node->safe_psql('postgres', q{
+	CREATE FUNCTION fails() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'failed'; END $$;
+	CREATE VIEW failing AS SELECT gen_random_uuid() AS event_id, 'failing:1'::text AS stream_id, 1 AS stream_version, 'e'::text AS event_type, fails() AS event_data, now() AS created_at;
+	BEGIN;
+	DO $$ BEGIN PERFORM * FROM events.rehearse_import('failing'); EXCEPTION WHEN raise_exception THEN NULL; END $$;
+	SELECT what, phase FROM events.progress;
+	PREPARE TRANSACTION 'left'}), 'import|checking', 'it is shown until its transaction ends');
+is(sql('TABLE events.progress'), '', 'a prepared transaction is at no work');
+sql(q{ROLLBACK PREPARED 'left'});
+
 # ---- what a DBA added ---------------------------------------------------------------------------------------------------------
 sql(q{INSERT INTO auren.kept_objects (relation, kind, name, definition) VALUES ('events.event_store', 'statistics', 'slow', 'SELECT pg_sleep(600)')});
 is(cancelled('SELECT * FROM events.restore_objects()', 'restore objects', 'making', 'true'), 0, 'an object is being made');
@@ -148,17 +159,6 @@ $holder->query_safe('ROLLBACK');
 finish_psql($told);
 is($told->{rc}, 0, 'which goes on and ends');
 $holder->quit;
-
-# ---- what is left of a call that failed and was caught -----------------------------------------------------------------------------
-is($node->safe_psql('postgres', q{
-	CREATE FUNCTION fails() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'failed'; END $$;
-	CREATE VIEW failing AS SELECT gen_random_uuid() AS event_id, 'failing:1'::text AS stream_id, 1 AS stream_version, 'e'::text AS event_type, fails() AS event_data, now() AS created_at;
-	BEGIN;
-	DO $$ BEGIN PERFORM * FROM events.rehearse_import('failing'); EXCEPTION WHEN raise_exception THEN NULL; END $$;
-	SELECT what, phase FROM events.progress;
-	PREPARE TRANSACTION 'left'}), 'import|checking', 'it is shown until its transaction ends');
-is(sql('TABLE events.progress'), '', 'a prepared transaction is at no work');
-sql(q{ROLLBACK PREPARED 'left'});
 
 store_is_sound($node, 'postgres', 'after all that was cancelled');
 $node->stop;

@@ -115,6 +115,12 @@ is(sql(q{SELECT count(*), count(tenant_id), sum(replays), max(replays) FILTER (W
 	sql(q{SET app.tenant_id = 'third'}, append(7));
 	is(sql($by_tenant), 'third 7', 'a file that was cut short is made anew');
 	wait_for('the session counts for its tenant again', sub { $session->query_safe(append(1)); return sql($by_tenant) =~ /^first \d, third 7$/ });
+	# a file that somebody removed all the same
+	unlink file_of('postgres', 'tenants') or die;
+	$session->query_safe('SELECT events.reset_stats()');
+	is($session->query_safe($by_tenant), '', 'a reset finds nothing where the file is gone');
+	$session->query_safe(append(2));
+	is(sql($by_tenant), 'first 2', 'and the session counts where others look');
 	$session->quit;
 }
 sql('ALTER DATABASE postgres RESET auren_events.stats_by_tenant');
