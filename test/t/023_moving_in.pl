@@ -14,8 +14,8 @@ use List::Util qw(max);
 use Test::More;
 
 my @blocks = slurp_file("$FindBin::RealBin/../../doc/moving-in.md") =~ /^```sql\n(.*?)^```/msg;
-is(scalar @blocks, 6, 'the page has its blocks');
-my ($make_room, $rehearse, $mended, $import, $import_at_last, $another) = @blocks;
+is(scalar @blocks, 7, 'the page has its blocks');
+my ($make_room, $rehearse, $mended, $no_jsonb, $import, $import_at_last, $another) = @blocks;
 
 my $keys = PostgreSQL::Test::Utils::tempdir() . '/master_keys';
 append_to_file($keys, 'one ' . '0123456789abcdef' x 4 . "\n");
@@ -67,6 +67,23 @@ $node->safe_psql('page', q{CREATE SCHEMA old; CREATE TABLE old.journal AS SELECT
 $node->safe_psql('page', $another);
 is($node->safe_psql('page', "SELECT version FROM events.streams WHERE stream_id LIKE 'order:%' ORDER BY stream_id"), "6\n7\n7", 'page: another store');
 store_is_sound($node, 'page', 'page');
+
+# JSON that jsonb does not take
+new_database('no_jsonb', q{
+	ALTER TABLE events_old.event_store ALTER event_data TYPE json, ALTER metadata TYPE text;
+	INSERT INTO events_old.event_store (event_id, stream_id, stream_version, event_type, event_data, metadata, created_at)
+	SELECT ('1e000000-0000-4000-8000-00000000000' || n)::uuid, 's:' || n, 1, 'noted', data::json, metadata, '2021-01-01'
+	FROM (VALUES (1, '{"n": 1}', '{}'), (2, '"a\\u0000b"', NULL), (3, NULL, '{broken'), (4, 'null', 'null'), (5, NULL, NULL)) v (n, data, metadata);
+});
+for my $call ($rehearse, $import)
+{
+	my ($code, $out, $err) = $node->psql('no_jsonb', $call);
+	like($err, qr/ERROR: .*HINT: +A value of the table cannot become that of an event. doc.moving-in.md/s, 'a value that jsonb does not take: the hint says where to find how to find it');
+}
+is($node->safe_psql('no_jsonb', $no_jsonb), qq{1e000000-0000-4000-8000-000000000002|"a\\u0000b"\n1e000000-0000-4000-8000-000000000003|}, 'and the page finds it');
+is($node->safe_psql('no_jsonb', 'SELECT count(*) FROM events.event_store'), 0, 'nothing is imported');
+$node->safe_psql('no_jsonb', q{CREATE VIEW events_old.mended AS SELECT * FROM events_old.event_store WHERE events_old.is_jsonb(event_data::text) AND events_old.is_jsonb(metadata)});
+like($node->safe_psql('no_jsonb', $import =~ s/events_old.event_store/events_old.mended/r) . $node->safe_psql('no_jsonb', 'SELECT count(*) FROM events.event_store'), qr/3$/, 'a view leaves it out');
 
 # Random tables: few ids, versions, times and tenants, so that all of it happens, against what is said to become of them.
 new_database('random', q{
