@@ -88,18 +88,6 @@ SetLocally(Server, const char *setting, const char *value) {
 	(void)set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-// The server says what is wrong with a value of the source, and not whose it is.
-void
-SayWhatToDo(ErrorData *report) {
-	const bool of_value = ERRCODE_TO_CATEGORY(report->sqlerrcode) == ERRCODE_DATA_EXCEPTION || report->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
-	if (of_value && report->hint == nullptr) {
-		Call([report] {
-			report->hint = MemoryContextStrdup(report->assoc_context, "A value of the table cannot become that of an event. doc/moving-in.md has a query "
-			                                                          "that finds such rows; make a view over the table that mends them, and import that.");
-		});
-	}
-}
-
 Portal
 Open(Server server, const char *sql, const char *tenant, Kept kept) {
 	const int level = NewGUCNestLevel();
@@ -122,6 +110,18 @@ Open(Server server, const char *sql, const char *tenant, Kept kept) {
 }
 
 } // namespace
+
+void
+SayHowToFindValue(ErrorData *report) {
+	const bool of_value = ERRCODE_TO_CATEGORY(report->sqlerrcode) == ERRCODE_DATA_EXCEPTION || report->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
+	if (of_value && report->hint == nullptr) {
+		Call([report] {
+			report->hint =
+				MemoryContextStrdup(report->assoc_context, "A value of the table cannot become that of an event. doc/moving-in.md has a query "
+			                                               "that finds such rows; make a view over the table that mends them, and import that.");
+		});
+	}
+}
 
 std::string
 ImportPlanQuery(const ImportSource &source) {
@@ -187,7 +187,7 @@ ImportCursor::Fetch(int count) {
 			return static_cast<int>(table_->numvals);
 		});
 	} catch (const Error &error) {
-		SayWhatToDo(error.report);
+		SayHowToFindValue(error.report);
 		throw;
 	}
 }

@@ -38,6 +38,10 @@ std::string ImportedEventsQuery(const ImportSource &source);
 // The events of the store that came from a source and differ from it: tenant, stream, version and type, and whether only the data differ.
 std::string DifferencesQuery(const ImportSource &source);
 
+// Gives an error of a value of the source a hint, since the server says what is wrong with it and not whose it is. ImportCursor::Fetch does it
+// itself.
+void SayHowToFindValue(ErrorData *report);
+
 // Whether a cursor outlives commits: then its rows are put aside, on disk where they exceed work_mem.
 enum class Kept { kOverCommits, kInTransaction };
 

@@ -415,12 +415,17 @@ ImportStore(Procedure *procedure, Oid table, const std::optional<std::string> &k
 	ImportSource source;
 	std::optional<ImportCursor> cursor;
 	std::optional<OuterProgress> outer;
-	procedure->Do([&] {
-		Report(WorkPhase::kImportChecking, 0, 0);
-		outer.emplace();
-		source = FindImportSource(table, kind);
-		cursor.emplace(ImportPlanQuery(source), tenant, Kept::kOverCommits);
-	});
+	try {
+		procedure->Do([&] {
+			Report(WorkPhase::kImportChecking, 0, 0);
+			outer.emplace();
+			source = FindImportSource(table, kind);
+			cursor.emplace(ImportPlanQuery(source), tenant, Kept::kOverCommits);
+		});
+	} catch (const Error &error) {
+		SayHowToFindValue(error.report); // the commit reads all rows
+		throw;
+	}
 	Checked checked;
 	int64 run = 0;
 	procedure->Do([&] {
