@@ -104,6 +104,10 @@ FROM given g
 WHERE g.grantee = 0 AND NOT EXISTS (SELECT FROM initial i WHERE i.classoid = g.classid AND i.objoid = g.oid AND i.privilege_type = g.privilege_type)
 GROUP BY g.name
 UNION ALL
+SELECT true, format('%s belongs to %s, and the store to %s', c.oid::regclass, c.relowner::regrole, p.relowner::regrole)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+WHERE i.inhparent IN ('events.event_store'::regclass, 'auren.event_tags'::regclass) AND c.relowner <> p.relowner
+UNION ALL
 SELECT true, format('%s is open to %s, which is bound to tenants', c.oid::regclass, b.role::regrole)
 FROM bound b JOIN pg_roles r ON r.oid = b.role AND NOT r.rolsuper
 	JOIN pg_class c ON c.oid IN (SELECT oid FROM auren.granted_objects WHERE all_tenants UNION ALL SELECT inhrelid FROM month)
@@ -146,14 +150,15 @@ SELECT false, CASE WHEN EXISTS (SELECT FROM personal) THEN 'decryptions are audi
 
 constexpr const char *kJobs = R"(
 WITH job AS (SELECT j.jobid, coalesce(j.jobname, j.jobid::text) AS name, j.active, j.command FROM cron.job j
-	WHERE j.database = current_database() AND j.command ~* '\y(events|analytics|encrypted)\.')
+	WHERE j.database = current_database() AND j.command ~* '\y(events|analytics|encrypted)\.'),
+run AS MATERIALIZED (SELECT d.jobid, d.runid, d.status, d.start_time, d.return_message FROM cron.job_run_details d ORDER BY d.runid DESC LIMIT 10000)
 SELECT true, format('no job calls %s', n.name) FROM (VALUES ('analytics.refresh_user_metrics'), ('events.create_monthly_partitions')) n(name)
 WHERE NOT EXISTS (SELECT FROM job WHERE strpos(command, n.name) > 0)
 UNION ALL
 SELECT true, format('job %s is not active', name) FROM job WHERE NOT active
 UNION ALL
 SELECT true, format('the last run of job %s failed at %s: %s', j.name, r.start_time, left(r.return_message, 200))
-FROM job j CROSS JOIN LATERAL (SELECT d.status, d.start_time, d.return_message FROM cron.job_run_details d WHERE d.jobid = j.jobid ORDER BY d.runid DESC LIMIT 1) r
+FROM job j CROSS JOIN LATERAL (SELECT d.status, d.start_time, d.return_message FROM run d WHERE d.jobid = j.jobid ORDER BY d.runid DESC LIMIT 1) r
 WHERE r.status = 'failed'
 UNION ALL
 SELECT false, format('%s jobs', count(*)) FROM job)";
@@ -238,7 +243,13 @@ constexpr const char *kSettings = R"(
 SELECT true, format('%s is %s', s.name, s.setting) FROM pg_settings s
 WHERE (s.name IN ('fsync', 'full_page_writes', 'autovacuum', 'track_counts') AND s.setting = 'off')
 	OR (s.name IN ('zero_damaged_pages', 'ignore_checksum_failure', 'ignore_system_indexes', 'allow_system_table_mods') AND s.setting = 'on')
-	OR (s.name = 'auren_events.allow_drop' AND s.setting = 'on'))";
+	OR (s.name = 'auren_events.allow_drop' AND s.setting = 'on')
+UNION ALL
+SELECT true, format('%s is UNLOGGED, so that a crash empties it', c.oid::regclass) FROM pg_class c
+WHERE c.relpersistence = 'u' AND c.relkind IN ('r', 'p', 'S')
+	AND c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent IN ('events.event_store'::regclass, 'auren.event_tags'::regclass)
+		UNION ALL SELECT d.objid FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+			AND d.classid = 'pg_class'::regclass WHERE e.extname = 'auren_events'))";
 
 constexpr const char *kChecksums = R"(
 SELECT current_setting('data_checksums') = 'off', 'data_checksums is ' || current_setting('data_checksums'))";
@@ -256,12 +267,13 @@ Checks() {
 	static const std::vector<Check> checks = {
 		{"versions", "error", nullptr, nullptr, kVersions, "ALTER EXTENSION auren_events UPDATE; a session that runs keeps its module: reconnect."},
 		{"months ahead", "warning", nullptr, nullptr, kMonthsAhead,
-	     "SELECT events.create_monthly_partitions(2); and have it called daily (analytics.schedule)."},
+	     "SELECT events.create_monthly_partitions(2); as many months ahead as are named. Have it called daily (analytics.schedule)."},
 		{"objects", "error", nullptr, nullptr, kObjects,
 	     "ALTER TABLE ... ENABLE ALWAYS TRIGGER, ALTER EVENT TRIGGER ... ENABLE ALWAYS. What is missing is in the install script of this version."},
 		{"indexes", "error", nullptr, nullptr, kIndexes,
 	     "REINDEX INDEX CONCURRENTLY what is not valid; make what is missing as another month has it (pg_indexes)."},
-		{"rights", "error", nullptr, nullptr, kRights, "REVOKE what is named; rights of roles are events.grant_access's."},
+		{"rights", "error", nullptr, nullptr, kRights,
+	     "REVOKE what is named, or ALTER TABLE ... OWNER TO; rights of roles are events.grant_access's."},
 		{"default privileges", "error", nullptr, nullptr, kDefaultPrivileges,
 	     "ALTER DEFAULT PRIVILEGES ... REVOKE: they would open months that are made to these roles."},
 		{"added objects", "error", nullptr, nullptr, kAddedObjects,
@@ -284,7 +296,8 @@ Checks() {
 		{"disk", "warning", nullptr, nullptr, kDisk, "Settle old months (events.maintenance_plan), archive and drop them, or add room."},
 		{"replication slots", "warning", nullptr, nullptr, kReplicationSlots,
 	     "Start what reads it, or SELECT pg_drop_replication_slot(...); max_slot_wal_keep_size bounds what a slot may keep."},
-		{"settings", "error", nullptr, nullptr, kSettings, "A crash or a damaged page can lose events with these: set them back."},
+		{"settings", "error", nullptr, nullptr, kSettings,
+	     "A crash or a damaged page can lose events with these: set them back (ALTER TABLE ... SET LOGGED)."},
 		{"checksums", "notice", nullptr, nullptr, kChecksums,
 	     "pg_checksums --enable while the server is stopped: a damaged page is then told when it is read."},
 		{"preload", "notice", nullptr, nullptr, kPreload, "session_preload_libraries = 'auren_events'"},

@@ -49,6 +49,11 @@ told('GRANT SELECT (event_data) ON events.event_store TO PUBLIC', 'rights\|colum
 sql(q{CREATE ROLE bound LOGIN; SELECT events.grant_access('bound', 'writer'); SELECT events.bind_tenant('bound', 'a')});
 is(failing(), '', 'a bound writer is well');
 told("GRANT SELECT (event_data) ON $month TO bound", "rights\\|$month is open to bound, which is bound to tenants", "REVOKE SELECT (event_data) ON $month FROM bound");
+told("ALTER TABLE $month SET UNLOGGED", "settings\\|$month is UNLOGGED, so that a crash empties it", "ALTER TABLE $month SET LOGGED");
+sql('ALTER TABLE auren.deltas SET UNLOGGED');
+like(failing(), qr/^settings\|auren\.deltas is UNLOGGED, so that a crash empties it$/, 'a table of the extension that a crash empties is told');
+sql('ALTER TABLE auren.deltas SET LOGGED');
+told("CREATE ROLE other; ALTER TABLE $month OWNER TO other", "rights\\|$month belongs to other, and the store to \\w+", "ALTER TABLE $month OWNER TO CURRENT_USER");
 told('GRANT pg_read_all_data TO bound', 'rights\|[^\n]* is open to bound, which is bound to tenants[^\n]*', 'REVOKE pg_read_all_data FROM bound');
 told(
 	"UPDATE pg_class SET relfrozenxid = ((txid_current() % 4294967296 - current_setting('autovacuum_freeze_max_age')::bigint - 1000 + 4294967296) % 4294967296)::text::xid WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = '$month'::regclass)",
