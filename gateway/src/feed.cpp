@@ -94,11 +94,14 @@ ListenStatements(const Config &config) {
 	return sql;
 }
 
+// Each connection's settings, whatever the defaults of its role are. Above READ COMMITTED the feed ends where a statement's transaction sees no
+// more, so a horizon that is newer would be no end of what was read. What a client knows must be on disk.
 Database::Settings
 SettingsOf(const Config &config, const std::string &name, const std::string &more) {
 	const auto seconds = config.database.statement_seconds;
 	return {config.database.connection,
-	        "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = '" +
+	        "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = on; SET auren_events.read_flushed = on; SET "
+	        "TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = '" +
 	            std::to_string(seconds) + "s'" + more,
 	        "auren gateway: " + name, std::chrono::seconds(seconds)};
 }

@@ -88,6 +88,9 @@ class Store:
             CREATE EXTENSION auren_events;
             DROP ROLE IF EXISTS gateway_reader;
             CREATE ROLE gateway_reader LOGIN;
+            -- under which a horizon is newer than what a statement sees: the gateway must not take such defaults of its role
+            ALTER ROLE gateway_reader SET default_transaction_isolation = 'repeatable read';
+            ALTER ROLE gateway_reader SET auren_events.read_flushed = off;
             SELECT events.grant_access('gateway_reader', 'reader');''')
         return self
 

@@ -15,11 +15,13 @@ import sys
 import tempfile
 import time
 
+import asyncpg
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / 'test' / 'python'))
 from harness import Tap, explain  # noqa: E402
 
 from client import Closed, EventSource, WebSocket, request, send_raw, token  # noqa: E402
-from gateway import Gateway, Store  # noqa: E402
+from gateway import DATABASE, Gateway, Store  # noqa: E402
 
 TESTS = []
 
@@ -177,6 +179,26 @@ async def reset(gateway, store):
         same(positions(await source.events(2)), wanted[-2:])
     async with await EventSource.open(gateway.port, '', token(), last_event_id=f'{other}:{wanted[-1] + 1000}') as source:
         same((await source.next('reset')).data['id'].split(':')[1], str(wanted[-1]))
+
+
+@test('a feed that grows by many sessions has no hole, whatever the defaults of the gateway\'s role are')
+async def many_writers(gateway, store):
+    after = (await store.feed() or [0])[-1]
+
+    async def write(number):
+        db = await asyncpg.connect(database=DATABASE)
+        for _ in range(300):
+            await db.execute("SELECT events.append_event($1, 'stepped', '{}')", f'writer:{number}')
+        await db.close()
+
+    async with await EventSource.open(gateway.port, f'?after={after}', token()) as source:
+        await asyncio.gather(*[write(number) for number in range(8)])
+        await store.append('user:1', 'end')
+        got = [await source.next()]
+        while got[-1].data['event_type'] != 'end':
+            got.append(await source.next())
+        wanted = await store.feed(after)
+        same((len(got), positions(got)), (len(wanted), wanted))
 
 
 @test('nothing is asked while nobody is connected')
