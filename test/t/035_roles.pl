@@ -35,7 +35,7 @@ foreach my $tenant (qw(mine theirs))
 		SELECT events.append_event('only_$tenant:1', 'only_$tenant', '{"mark": "$tenant"}', '$tenant');
 		SELECT events.append_event('closed:$tenant', 'made', '1'), events.close_stream('closed:$tenant', '$tenant');
 		SELECT events.take_snapshot('$tenant:1');
-		SELECT events.create_subscription('${tenant}_sub', p_shares => 1, p_stream_waits => false);
+		SELECT events.create_subscription('${tenant}_sub', p_shares => 1, p_stream_waits => false, p_lease => '1 hour');
 		SELECT count(*) FROM events.fetch('${tenant}_sub', '${tenant}_worker', 3);
 		SELECT events.park('${tenant}_sub', '${tenant}_worker', global_position, '$tenant') FROM events.read_all(p_limit => 1);
 		SELECT events.add_notification_rule('made', '${tenant}_channel');

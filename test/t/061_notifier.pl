@@ -278,6 +278,7 @@ foreach my $turn (1 .. 2)
 $listener->quit;
 
 store_is_sound($node, 'postgres', 'notifier');
-unlike(slurp_file($node->logfile), qr/could not tell listeners|PANIC|TRAP/, 'no error of the notifier');
+# It gives way to DROP EXTENSION, after half a second that may not be enough for it to end.
+unlike(slurp_file($node->logfile), qr/could not tell listeners(?!: canceling statement due to lock timeout)|PANIC|TRAP/, 'no error of the notifier');
 $node->stop;
 done_testing();
