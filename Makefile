@@ -84,7 +84,7 @@ check-tap: all
 TAP_DIR = $(CURDIR)/build/tap
 TAP_BIN = $(bindir)
 prove_check:
-	@rm -rf '$(TAP_DIR)/tmp_check' && mkdir -p '$(TAP_DIR)'
+	@rm -rf '$(TAP_DIR)' && mkdir -p '$(TAP_DIR)'
 	@cd $(srcdir) && PG_CONFIG='$(PG_CONFIG)' PATH="$(TAP_BIN):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 		PERL5LIB="$(CURDIR)/test/perl:$(pgxsdir)/src/test/perl:$$PERL5LIB" TESTDIR='$(TAP_DIR)' \
 		TESTDATADIR='$(TAP_DIR)' TESTLOGDIR='$(TAP_DIR)/log' LC_ALL=C.UTF-8 \
