@@ -29,7 +29,7 @@ SET auren_events.progress_notices = '1h';
 SHOW auren_events.progress_notices;
 SELECT events.take_snapshot('progress:1');
 SELECT events.drop_snapshots();
-SET auren_events.progress_notices = -2;
+DO $$ BEGIN SET auren_events.progress_notices = -2; EXCEPTION WHEN invalid_parameter_value THEN RAISE NOTICE 'refused'; END $$;
 SET auren_events.progress_notices = 'often';
 SET auren_events.progress_notices = -1;
 SELECT events.take_snapshot('progress:1');
