@@ -1,5 +1,5 @@
-# Months are settled beside readers and appends, which pass at every statement of the plan; a settled month in a dump; what doc/operations.md tells a DBA to
-# do with months, statement by statement.
+# Months are settled beside readers and appends, which pass at every statement of the plan; a settled month in a dump.
+# What doc/operations.md tells a DBA to do with months is run by test/tutorial/run.py.
 
 use strict;
 use warnings;
@@ -90,28 +90,5 @@ foreach my $time (1, 2)
 }
 is($node->safe_psql('restored', $states), $before, 'the states are what they were');
 store_is_sound($node, 'restored', 'restored');
-
-# What doc/operations.md says of months: every block of it, in order.
-open(my $document, '<', "$FindBin::RealBin/../../doc/operations.md") or die "doc/operations.md: $!";
-my ($page) = do { local $/; <$document> } =~ /\n## Months: settle, seal, archive, drop\n(.*?)\n## /s;
-my @blocks = $page =~ /\n```sql\n(.*?)```\n/sg;
-is(scalar @blocks, 4, 'the page has its blocks');
-sql('CREATE DATABASE paged');
-$node->safe_psql('paged', 'CREATE EXTENSION auren_events');
-old_store('paged');
-my @shown;
-foreach my $block (@blocks)
-{
-	$block =~ s{/archive/}{$folder/}g;
-	my ($rc, $stdout, $stderr) = $node->psql('paged', $block, extra_params => [ '-v', 'ON_ERROR_STOP=1' ]);
-	is($rc, 0, 'a block of the page: ' . (split /\n/, $block)[0]) or diag($stderr);
-	push @shown, $stdout;
-}
-like($shown[1], qr/^1007$/m, 'all events were sealed');
-like($shown[2], qr/^2024-01-01\|dropped\|500\|\Q$folder\E/m, 'January was archived and dropped');
-like($shown[3], qr/^500\n500$/m, 'its archive is read again');
-is($node->safe_psql('paged', 'SELECT sum(findings) FROM events.verifications'), '0', 'nothing was found');
-is($node->safe_psql('paged', $states), $before, 'the states are what they were');
-store_is_sound($node, 'paged', 'the page');
 
 done_testing();

@@ -1,5 +1,7 @@
 #include "token.hpp"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <fstream>
 
@@ -18,9 +20,10 @@ using Json = nlohmann::json;
 constexpr int64_t kNow = 1800000000;
 const std::string kSecret(40, 's');
 
+// Tests run beside each other, as processes.
 std::string
 WriteFile(const std::string &name, const std::string &text) {
-	const std::string file = testing::TempDir() + name;
+	const std::string file = testing::TempDir() + std::to_string(getpid()) + "_" + name;
 	std::ofstream(file) << text;
 	return file;
 }
